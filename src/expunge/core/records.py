@@ -1,0 +1,98 @@
+"""Records: what the shared passes found, one row per (subject, role, id, variant). Metrics read nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from expunge.core.types import EMPTY
+
+
+@dataclass(frozen=True)
+class Record:
+    """Numbers of one teacher-forced row (S1) and of the text generated from its prompt (S2).
+
+    Arrays have one entry per scored token, in nats: ``logp`` the log-probability of the token, ``hit`` whether it was the
+    arg-max, ``rank`` its rank (0 = arg-max), ``mean_logp`` and ``var_logp`` the mean and variance of log p(v) under p, ``entropy``.
+    An array that no metric asked for is None. ``loss`` is the mean negative log-likelihood per scored token; it stands alone
+    where a log gives no more. ``given``: per-row values that a log already holds, by metric name. ``answer`` and
+    ``generated`` are texts; they live in OUT/private only.
+    """
+
+    subject: str
+    role: str
+    id: str
+    group: str
+    variant: str
+    n_tokens: int = 0
+    eos: bool = False
+    logp: np.ndarray | None = None
+    hit: np.ndarray | None = None
+    rank: np.ndarray | None = None
+    mean_logp: np.ndarray | None = None
+    var_logp: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    chars: int = 0
+    zlib: int = 0
+    mean_loss: float | None = None
+    answer: str | None = None
+    generated: str | None = None
+    given: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-likelihood per scored token, the end-of-sequence token included; nats."""
+        if self.mean_loss is not None:
+            return self.mean_loss
+        if self.logp is None:
+            raise ValueError(f"record {self.role}/{self.id}/{self.variant} holds no log-probabilities")
+        return float(-np.mean(self.logp, dtype=np.float64))
+
+
+class Records(Sequence[Record]):
+    """The rows of one subject (or of several, see ``only``), found by role and variant."""
+
+    def __init__(self, rows: Iterable[Record] = ()) -> None:
+        self._rows = tuple(rows)
+        self._index: dict[tuple[str, str], list[Record]] = {}
+        for r in self._rows:
+            self._index.setdefault((r.role, r.variant), []).append(r)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._rows[i]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def subjects(self) -> list[str]:
+        """The subjects, in order of first appearance."""
+        return list(dict.fromkeys(r.subject for r in self._rows))
+
+    def only(self, subject: str) -> Records:
+        """The rows of one subject."""
+        return Records(r for r in self._rows if r.subject == subject)
+
+    def roles(self) -> list[str]:
+        """The roles, in order of first appearance."""
+        return list(dict.fromkeys(r.role for r in self._rows))
+
+    def of(self, role: str, variant: str = "answer") -> list[Record]:
+        """The rows of one role and variant, in order; empty if there are none."""
+        return self._index.get((role, variant), [])
+
+    def variants(self, role: str, prefix: str) -> dict[str, list[Record]]:
+        """id -> its rows whose variant begins with ``prefix`` (``perturbed/``), sorted by variant."""
+        found: dict[str, list[Record]] = {}
+        for (r, v), rows in sorted(self._index.items()):
+            if r == role and v.startswith(prefix):
+                for row in rows:
+                    found.setdefault(row.id, []).append(row)
+        return found
+
+
+def values(rows: Sequence[Record], name: str, fn: Callable[[Record], float]) -> np.ndarray:
+    """One value per row: the one that a log gave under ``name``, else ``fn(row)``. float64 [n]."""
+    return np.array([r.given[name] if name in r.given else fn(r) for r in rows], dtype=np.float64)

@@ -1,0 +1,153 @@
+"""What the start model (or an auxiliary) said about the rows of a stage: measured once, kept on disk, read by every step.
+
+A second model is never held during training: per-token log-probabilities are scalars, and a teacher's distribution is its last
+hidden state times its frozen head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
+
+from expunge.core.errors import Failed
+from expunge.core.types import Provider, Row
+from expunge.models.forward import capacity_for, forward, pack
+from expunge.models.subject import evaluating
+
+Key = tuple[str, str, str, str]  # (role, row id, variant, span)
+
+
+def key_of(row: Row, span: str) -> Key:
+    return (row.role, row.id, row.variant, span)
+
+
+def label_logp(logits: Tensor, labels: Tensor) -> Tensor:
+    """log p(label) of each row: [N, V], [N] -> [N], nats; float32 or wider, over the last axis."""
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return -cross_entropy(logits.to(wide), labels, reduction="none")
+
+
+@dataclass
+class Table:
+    """Values per scored token of many rows, one after the other in a file: ``[tokens, ...]`` float, found by row."""
+
+    values: np.ndarray
+    span: dict[Key, tuple[int, int]]
+
+    def get(self, rows: Sequence[Row], span: str, device: torch.device) -> Tensor:
+        """The values of these rows, concatenated in order: [N, ...]."""
+        parts = [self.values[slice(*self.span[key_of(r, span)])] for r in rows]
+        return torch.from_numpy(np.concatenate(parts)).to(device)
+
+
+def batches(rows: Iterable[tuple[Row, str]], most_tokens: int = 4096) -> list[list[tuple[Row, str]]]:
+    """Rows sorted by length, cut so that no batch holds more than ``most_tokens``: memory does not grow with their number."""
+    cut: list[list[tuple[Row, str]]] = []
+    held = most_tokens + 1
+    for item in sorted(rows, key=lambda x: (len(x[0]), x[0].id)):
+        if held + len(item[0]) > most_tokens:
+            cut.append([])
+            held = 0
+        cut[-1].append(item)
+        held += len(item[0])
+    return cut
+
+
+def observe(
+    model: Any, wanted: Mapping[Key, tuple[Row, str]], read: Callable[[Any, Any], Tensor], file: Path, tick: Callable[[int], None]
+) -> Table:
+    """Run rows through a frozen model in batches and keep ``read(model, packed) -> [N, ...]`` per token in ``file``."""
+    total = sum(sum(r.scored) if s == "answer" else len(r) - 1 for r, s in wanted.values())
+    places: dict[Key, tuple[int, int]] = {}
+    store: np.ndarray | None = None
+    offset = 0
+    device = next(model.parameters()).device
+    with evaluating(model):
+        for batch in batches(wanted.values()):
+            packed = pack([r for r, _ in batch], capacity_for(model), [s for _, s in batch]).to(device)
+            values = read(model, packed).float().cpu().numpy()
+            if store is None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                store = np.lib.format.open_memmap(file, mode="w+", dtype=values.dtype, shape=(total, *values.shape[1:]))
+            counts = torch.bincount(packed.at[0], minlength=len(batch)).tolist()
+            first = 0
+            for (row, span), n in zip(batch, counts, strict=True):
+                places[key_of(row, span)] = (offset, offset + n)
+                store[offset : offset + n] = values[first : first + n]
+                offset, first = offset + n, first + n
+            tick(len(batch))
+    assert store is not None
+    return Table(store, places)
+
+
+def read_logp(model: Any, packed: Any) -> Tensor:
+    out = forward(model, packed)
+    assert out.logits is not None
+    return label_logp(out.logits, packed.labels)
+
+
+def read_last(model: Any, packed: Any) -> Tensor:
+    last = forward(model, packed, keep_last=True).last
+    assert last is not None
+    return last
+
+
+def read_hidden(layer: int) -> Callable[[Any, Any], Tensor]:
+    return lambda model, packed: forward(model, packed, want_logits=False, layers=(layer,)).hidden[layer]
+
+
+@dataclass
+class Head:
+    """A frozen copy of a model's output head: hidden [N, D] -> logits [N, V], with the model's own soft-cap and scaling."""
+
+    weight: Tensor
+    bias: Tensor | None
+    scale: float
+    cap: float | None
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        z = linear(hidden.to(self.weight.dtype), self.weight, self.bias) * self.scale
+        return torch.tanh(z / self.cap) * self.cap if self.cap else z
+
+    @classmethod
+    def of(cls, model: Any) -> Head:
+        """A copy of the model's head; Failed if it is not a linear map (checked against the model's own logits by ``verified``)."""
+        layer = model.get_output_embeddings()
+        config = model.config.get_text_config()
+        scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
+        cap = getattr(config, "final_logit_softcapping", None)
+        bias = getattr(layer, "bias", None)
+        return cls(layer.weight.detach().clone(), None if bias is None else bias.detach().clone(), scale, cap)
+
+    def verified(self, model: Any, rows: Sequence[Row]) -> Head:
+        """Itself, if it repeats the model's logits on a few rows."""
+        packed = pack(list(rows)[:2], capacity_for(model)).to(self.weight.device)
+        with evaluating(model):
+            out = forward(model, packed, keep_last=True)
+        assert out.logits is not None and out.last is not None
+        if not torch.allclose(self(out.last).float(), out.logits.float(), rtol=1e-2, atol=1e-2):
+            raise Failed("this model's head is more than a linear map with a soft-cap; its distribution cannot be cached as hidden states")
+        return self
+
+
+@dataclass
+class Teacher:
+    """A Provider made ready: rows of logits for given rows of data, from cached hidden states and frozen heads."""
+
+    provider: Provider
+    sources: tuple[tuple[Table, Head], ...]
+
+    def rows(self, rows: Sequence[Row], span: str, labels: Tensor) -> Tensor:
+        """Teacher logits of the scored tokens of these rows: [N, V], no gradient."""
+        with torch.no_grad():
+            logits = tuple(head(table.get(rows, span, labels.device)) for table, head in self.sources)
+            if self.provider.edit is None:
+                return logits[0]
+            return self.provider.edit(tuple(torch.log_softmax(z.float(), -1) for z in logits), labels)

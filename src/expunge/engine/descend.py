@@ -1,0 +1,353 @@
+"""The only training loop: a thin subclass of Hugging Face's Trainer that minimises a sum of Terms.
+
+One optimizer step of the plan is one Trainer step. It is cut into micro-steps here, each one packed forward of all streams together;
+every term's values are divided by the step's own count (all micro-steps, all ranks), so that 8 rows are 8 x 1 accumulated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from expunge.core.errors import Failed, Refused
+from expunge.core.types import Descent, Row, Term
+from expunge.engine.caches import Head, Key, Table, Teacher, key_of, label_logp, observe, read_hidden, read_last, read_logp
+from expunge.engine.plan import Training, Unit, denominators, plan
+from expunge.maths.passes import Pass
+from expunge.models.forward import Packed, capacity_for, forward, pack
+from expunge.models.load import whole, write_manifest
+from expunge.models.subject import Subject, start_of
+
+Tick = Callable[[int], None]
+SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "constant": ("constant_with_warmup", {}),
+    "linear": ("linear", {}),
+    "cosine": ("cosine", {}),
+    "cosine_min10": ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
+}
+
+
+class NonFinite(Failed):
+    """A loss or gradient stopped being a number; the weights of the step before are kept."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a stage knows of frozen models: start log-probabilities, start hidden states by layer, teachers by term."""
+
+    logp: Table | None
+    hidden: Mapping[int, Table]
+    teachers: Mapping[str, Teacher]
+
+
+def layers_of(terms: Sequence[Term], need: str) -> tuple[int, ...]:
+    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``."""
+    return tuple(sorted({int(n.split(":")[1]) for t in terms for n in t.needs if n.startswith(need + ":")}))
+
+
+def wants_logits(term: Term) -> bool:
+    """Whether a term reads anything of the head: all do, but those that ask for hidden states only."""
+    return not term.needs or not all(n.startswith(("hidden:", "start_hidden:")) for n in term.needs)
+
+
+def freeze(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], auxiliaries: Mapping[str, Subject], folder: Path, tick: Tick) -> Frozen:
+    """Measure once what the terms need of frozen models, for the rows that the plan will meet; kept in ``folder``."""
+
+    def met(terms: Sequence[Term]) -> dict[Key, tuple[Row, str]]:
+        pairs = {(s, t.span) for t in terms for s in t.streams}
+        return {key_of(u[s], span): (u[s], span) for units in steps for u in units for s, span in sorted(pairs)}
+
+    def source(name: str) -> Any:
+        if name != "start" and name not in auxiliaries:
+            raise Failed(f"stage {stage.name} needs the model {name!r}, which no earlier stage made")
+        return start_of(model) if name == "start" else nullcontext(auxiliaries[name].model)
+
+    with start_of(model) as start:
+        need_logp = [t for t in stage.terms if "start_logp" in t.needs]
+        logp = observe(start, met(need_logp), read_logp, folder / "start_logp.npy", tick) if need_logp else None
+        hidden = {}
+        for layer in layers_of(stage.terms, "start_hidden"):
+            terms = [t for t in stage.terms if f"start_hidden:{layer}" in t.needs]
+            hidden[layer] = observe(start, met(terms), read_hidden(layer), folder / f"start_hidden_{layer}.npy", tick)
+    teachers = {}
+    for i, term in enumerate(t for t in stage.terms if "teacher" in t.needs):
+        assert term.provider is not None
+        rows = met([term])
+        made = []
+        for name in term.provider.sources:
+            with source(name) as frozen:
+                head = Head.of(frozen).verified(frozen, [r for r, _ in rows.values()])
+                made.append((observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head))
+        teachers[term.name] = Teacher(term.provider, tuple(made))
+    return Frozen(logp, hidden, teachers)
+
+
+def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0) -> dict[tuple[str, str], Pass]:
+    """One forward of all streams of these units; (stream, span) -> the Pass that terms may see (teachers come in ``values_of``)."""
+    pairs = dict.fromkeys((s, t.span) for t in terms for s in t.streams)
+    rows = [(u[s], span) for s, span in pairs for u in units]
+    device = next(model.parameters()).device
+    packed = pack([r for r, _ in rows], capacity_for(getattr(model, "module", model)), [s for _, s in rows]).to(device)
+    out = forward(model, packed, want_logits=any(map(wants_logits, terms)), layers=layers_of(terms, "hidden"))
+    logp = label_logp(out.logits, packed.labels) if out.logits is not None else None
+    counts = torch.bincount(packed.at[0], minlength=len(rows)).tolist()
+    made = {}
+    for k, (stream, span) in enumerate(pairs):
+        first, last = sum(counts[: k * len(units)]), sum(counts[: (k + 1) * len(units)])
+        cut = slice(first, last)
+        mine = [u[stream] for u in units]
+        part = _part(packed, mine, cut, k * len(units))
+        asking = [t for t in terms if stream in t.streams and t.span == span]
+        labels = packed.labels[cut]
+        start_logp = frozen.logp.get(mine, span, device) if any("start_logp" in t.needs for t in asking) and frozen.logp else None
+        made[stream, span] = Pass(
+            stream=stream,
+            row_id=tuple(r.id for r in mine),
+            mask=part.table(torch.ones_like(labels, dtype=torch.bool)),
+            labels=part.table(labels),
+            logp=None if logp is None else part.table(logp[cut]),
+            start_logp=None if start_logp is None else part.table(start_logp),
+            hidden={layer: part.table(h[cut]) for layer, h in out.hidden.items()},
+            start_hidden={
+                layer: part.table(frozen.hidden[layer].get(mine, span, device)) for layer in layers_of(asking, "start_hidden")
+            },
+            at=part.at,
+            logits=None if out.logits is None else out.logits[cut],
+            seed=seed,
+        )
+    return made
+
+
+def _part(packed: Packed, rows: Sequence[Row], cut: slice, first_row: int) -> Packed:
+    at = (packed.at[0][cut] - first_row, packed.at[1][cut])
+    return Packed(tuple(rows), packed.input_ids, packed.position_ids, at, (packed.own[0][cut], packed.own[1][cut]), packed.labels[cut])
+
+
+def values_of(terms: Sequence[Term], units: Sequence[Unit], seen: Mapping[tuple[str, str], Pass], frozen: Frozen) -> dict[str, Tensor]:
+    """Every term's sum over its rows (before division and coefficient)."""
+
+    def view(term: Term, stream: str) -> Pass:
+        p = seen[stream, term.span]
+        if term.name not in frozen.teachers:
+            return p
+        rows = frozen.teachers[term.name].rows([u[stream] for u in units], term.span, p.labels[p.at])
+        return replace(p, teacher=rows)
+
+    return {t.name: t(*(view(t, s) for s in t.streams)).sum() for t in terms}
+
+
+class Descending(Trainer):
+    """HF Trainer whose data are the steps of a plan and whose loss is a stage's terms."""
+
+    def __init__(self, *args: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen: Frozen, batch: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stage, self.steps, self.frozen, self.batch = stage, steps, frozen, batch
+        self.by_term: dict[str, float] = {}
+
+    def get_train_dataloader(self) -> DataLoader:
+        return DataLoader(list(range(len(self.steps))), batch_size=1, collate_fn=lambda items: {"step": items[0]})  # type: ignore[arg-type]
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Forward and backward of one optimizer step, micro-step by micro-step."""
+        model.train()
+        units = self.steps[inputs["step"]]
+        counts = denominators(self.stage.terms, units)
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        mine = units[rank::ranks] or units[:1]
+        weight = float(ranks) if units[rank::ranks] else 0.0  # DDP averages over ranks; our counts are already of all
+        chunks = [mine[i : i + self.batch] for i in range(0, len(mine), self.batch)]
+        sums: dict[str, Tensor] = {}
+        for i, chunk in enumerate(chunks):
+            with self.accelerator.no_sync(model) if i < len(chunks) - 1 else nullcontext():
+                with self.compute_loss_context_manager():
+                    seen = passes(model, self.stage.terms, chunk, self.frozen, self.args.seed)
+                    found = values_of(self.stage.terms, chunk, seen, self.frozen)
+                    parts = {t.name: t.coef * found[t.name] / counts[t.name] for t in self.stage.terms}
+                self.accelerator.backward(weight * torch.stack(list(parts.values())).sum())
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value.detach()
+        return self._checked(sums)
+
+    def _checked(self, sums: dict[str, Tensor]) -> Tensor:
+        """The step's loss; stops before the optimizer if a term is not a number (Trainer alone would log 0 and go on)."""
+        numbers = torch.stack([v.float() for v in sums.values()])
+        if self.accelerator.num_processes > 1:
+            numbers = self.accelerator.reduce(numbers, "sum")
+        self.by_term = dict(zip(sums, numbers.tolist(), strict=True))
+        for name, value in self.by_term.items():
+            if not abs(value) < float("inf"):
+                raise NonFinite(f"term {name!r} became {value} at step {self.state.global_step + 1}")
+        return numbers.sum()
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if norm is not None and not abs(float(norm)) < float("inf"):
+            raise NonFinite(f"the gradient became {float(norm)} at step {self.state.global_step + 1}")
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.is_world_process_zero():
+            write_manifest(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+
+class Journal(TrainerCallback):
+    """Appends losses by term to log.jsonl and moves the progress bar."""
+
+    def __init__(self, trainer: Descending, file: Path, tick: Tick) -> None:
+        self.trainer, self.file, self.tick = trainer, file, tick
+        self.since = time.monotonic()
+        self.norm: float | None = None
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.lr = self.trainer._get_learning_rate()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        by_term = self.trainer.by_term
+        line = {
+            "stage": self.trainer.stage.name,
+            "step": state.global_step,
+            "loss": sum(by_term.values()),
+            **{f"loss/{name}": value for name, value in by_term.items()},
+            "lr": self.lr,
+            "seconds": round(time.monotonic() - self.since, 3),
+        }
+        if self.trainer.is_world_process_zero():
+            with self.file.open("a") as f:
+                f.write(json.dumps(line) + "\n")
+        self.tick(1)
+
+
+def arguments(training: Training, steps: int, folder: Path, device: torch.device) -> TrainingArguments:
+    """Our settings in Hugging Face's words. Trainer's own logging, division and NaN filter are off."""
+    if training.schedule not in SCHEDULES:
+        raise Refused(f"--schedule {training.schedule!r}; one of {', '.join(SCHEDULES)}")
+    name, extra = SCHEDULES[training.schedule]
+    warmup = round(training.warmup * steps) if training.warmup < 1 else int(training.warmup)
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        learning_rate=training.lr,
+        lr_scheduler_type=name,
+        lr_scheduler_kwargs=dict(extra),
+        warmup_steps=warmup,
+        weight_decay=training.weight_decay,
+        adam_beta1=training.betas[0],
+        adam_beta2=training.betas[1],
+        max_grad_norm=training.clip,
+        seed=training.seed,
+        data_seed=training.seed,
+        save_strategy="steps" if training.save_every else "no",
+        save_steps=training.save_every or 1,
+        save_total_limit=2,
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=device.type == "cpu",
+        remove_unused_columns=False,
+        label_names=[],
+    )
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The newest checkpoint whose every file is as it was written; broken newer ones are removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True)
+    for place in found:
+        if whole(place):
+            return place
+        shutil.rmtree(place)
+    return None
+
+
+def trim(log: Path, stage: str, step: int) -> None:
+    """Drop what a killed run logged of this stage after the checkpoint that it resumes from."""
+    if log.exists():
+        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        kept = [line for line in lines if (e := _entry(line)) and (e["stage"] != stage or e["step"] <= step)]
+        log.write_text("".join(line + "\n" for line in kept))
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None  # cut off by the kill
+
+
+def descend(
+    subject: Subject,
+    stage: Descent,
+    streams: Mapping[str, Sequence[Row]],
+    training: Training,
+    folder: Path,
+    *,
+    auxiliaries: Mapping[str, Subject] | None = None,
+    log: Path | None = None,
+    tick: Tick = lambda n: None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Subject:
+    """Minimise the stage's terms on the subject's model, in place; returns the subject.
+
+    ``folder`` holds the stage's caches and checkpoints; a stage that was killed goes on from its last whole checkpoint and ends with
+    the same bits. NonFinite (a Failed) when a loss stops being a number: the weights of the step before stand in the checkpoint it names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = log or folder / "log.jsonl"
+    torch.manual_seed(training.seed)
+    steps = plan(stage, streams, training)
+    _select(subject.model, stage.select)
+    frozen = freeze(subject.model, stage, steps, auxiliaries or {}, folder / "cache", lambda n: None)
+    trainer = Descending(
+        model=subject.model,
+        args=arguments(training, len(steps), folder, subject.device),
+        stage=stage,
+        steps=steps,
+        frozen=frozen,
+        batch=training.batch,
+        callbacks=list(callbacks),
+    )
+    trainer.add_callback(Journal(trainer, log, tick))
+    resume = last_whole(folder)
+    trim(log, stage.name, int(resume.name.split("-")[1]) if resume else 0)
+    if resume:
+        tick(int(resume.name.split("-")[1]))
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except NonFinite as error:
+        trainer._save_checkpoint(trainer.model, None)
+        kept = folder / f"checkpoint-{trainer.state.global_step}"
+        raise NonFinite(f"stage {stage.name}: {error}; the weights of step {trainer.state.global_step} are kept in {kept}; try a smaller --lr") from None
+    except (OSError, SafetensorError) as error:
+        raise Failed(f"stage {stage.name}: could not save a checkpoint ({error}); the one before is kept, free some space and run again") from None
+    subject.model.eval()
+    return subject
+
+
+def _select(model: Any, pattern: str) -> None:
+    """Train only parameters whose name matches; '' = all (of an adapter: the adapter)."""
+    if not pattern:
+        return
+    chosen = 0
+    for name, p in model.named_parameters():
+        p.requires_grad_(bool(re.search(pattern, name)))
+        chosen += p.requires_grad
+    if not chosen:
+        raise Refused(f"no parameter's name matches {pattern!r}; names look like {next(iter(model.named_parameters()))[0]}")

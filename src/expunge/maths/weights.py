@@ -1,0 +1,42 @@
+"""Algebra of weight changes: a Delta is a mapping of parameter name to tensor, a vector space, and reversible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+Delta = dict[str, Tensor]
+
+
+def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Delta:
+    """new - old for every floating tensor, in float32 or wider. LookupError if the names or shapes differ."""
+    if set(new) != set(old):
+        raise LookupError(f"the two models differ in parameters: {sorted(set(new) ^ set(old))[:4]}")
+    return {n: _wide(new[n]) - _wide(old[n]) for n in old if old[n].is_floating_point()}
+
+
+def scaled(delta: Mapping[str, Tensor], factor: float) -> Delta:
+    """factor x delta."""
+    return {n: factor * d for n, d in delta.items()}
+
+
+def added(*deltas: Mapping[str, Tensor]) -> Delta:
+    """The sum of deltas; a name that one of them lacks counts as zero there."""
+    total: Delta = {}
+    for delta in deltas:
+        for n, d in delta.items():
+            total[n] = total[n] + d if n in total else d.clone()
+    return total
+
+
+def apply(weights: Mapping[str, Tensor], delta: Mapping[str, Tensor]) -> None:
+    """weights += delta, in place and in each tensor's own dtype. ``apply(w, scaled(d, -1))`` undoes ``apply(w, d)`` up to rounding."""
+    with torch.no_grad():
+        for n, d in delta.items():
+            weights[n].copy_(_wide(weights[n]) + d.to(weights[n].device))
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.detach().to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,1 @@
+"""Methods: what changes weights. One file is one member."""

@@ -1,0 +1,28 @@
+"""Ascent with a leash: raise the loss on what must be forgotten while staying close to the start model on what is kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from expunge.core.types import Card, Descent
+from expunge.maths.terms import ascent, kl, weighted
+
+card = Card(
+    paper="Maini et al. 2024",
+    url="https://arxiv.org/abs/2401.06121",
+    where="TOFU section 3.2, KL minimisation",
+    family=("ascent", "distillation"),
+    settings={"tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "weight_decay": 0.01}},  # TOFU: lr 1e-5, weight decay 0.01, 5 epochs
+    differs="padding is never counted; open-unlearning and the TOFU code average the KL over padding too",
+    evidence="reference",
+    claims="lowers_logp",
+)
+
+
+def ga_kl(retain_weight: float = 1.0, positions: Literal["all", "answer"] = "all") -> Descent:
+    """-NLL(forget) + retain_weight KL(start || model) on the retain rows.
+
+    retain_weight: coefficient of the KL (>= 0).
+    positions: all counts the question's tokens too, as the paper's formula does; answer counts the answer's only.
+    """
+    return Descent("ga_kl", (ascent(stream="forget"), *weighted(kl(stream="retain", span=positions), retain_weight)))

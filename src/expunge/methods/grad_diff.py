@@ -1,0 +1,26 @@
+"""Gradient difference: ascend on what must be forgotten, descend on what must be kept."""
+
+from __future__ import annotations
+
+from expunge.core.types import Card, Descent, Term
+from expunge.maths.terms import ascent, nll, weighted
+
+card = Card(
+    paper="Liu et al. 2022; Maini et al. 2024",
+    url="https://arxiv.org/abs/2401.06121",
+    where="TOFU section 3.2, gradient difference",
+    family=("ascent",),
+    settings={"tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "weight_decay": 0.01}},  # TOFU: lr 1e-5, weight decay 0.01, 5 epochs
+    evidence="reference",
+    claims="lowers_logp",
+)
+
+
+def grad_diff(forget_weight: float = 1.0, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
+    """-forget_weight NLL(forget) + retain_weight retain_term, both means per answer token.
+
+    forget_weight: coefficient of the ascent (>= 0).
+    retain_term: what is kept, by which term.
+    retain_weight: its coefficient (>= 0).
+    """
+    return Descent("grad_diff", (*weighted(ascent(stream="forget"), forget_weight), *weighted(retain_term, retain_weight)))

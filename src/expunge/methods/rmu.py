@@ -1,0 +1,62 @@
+"""RMU: steer the forget rows' hidden states at one layer to a random direction, hold the retain rows' where they were."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from expunge.core.types import Card, Descent, Term
+from expunge.maths.passes import Pass, total
+
+card = Card(
+    paper="Li et al. 2024",
+    url="https://arxiv.org/abs/2403.03218",
+    where="section 4, equations 1-3",
+    family=("representation",),
+    settings={"wmdp": {"lr": 5e-5, "steps": 150, "batch": 4}},  # Zephyr-7b run: c 6.5, alpha 1200, layer 7, batch 4, 150 batches, lr 5e-5
+    differs="hidden states of answer tokens only (all tokens of raw text rows), padding never; one topic",
+    evidence="reference",
+    claims="moves_hidden",
+)
+
+
+def control(width: int, seed: int, like: Tensor) -> Tensor:
+    """A unit vector from Uniform[0, 1]^D, drawn from the run's seed: [D]."""
+    u = torch.rand(width, generator=torch.Generator().manual_seed(seed))
+    return (u / u.norm()).to(like)
+
+
+def rmu_forget_term(p: Pass, *, layer: int, steering: float, direction: Tensor | None = None) -> Tensor:
+    """Sum over answer tokens of mean_d (h - c u)^2 at the output of block ``layer``: [B, T, D] -> [B]."""
+    h = p.hidden[layer]
+    u = control(h.shape[-1], p.seed, h) if direction is None else direction
+    return total((h - steering * u).pow(2).mean(-1), p.mask)
+
+
+def rmu_retain_term(p: Pass, *, layer: int) -> Tensor:
+    """Sum over answer tokens of mean_d (h - h_start)^2 at the output of block ``layer``: [B, T, D] -> [B]."""
+    return total((p.hidden[layer] - p.start_hidden[layer]).pow(2).mean(-1), p.mask)
+
+
+def rmu(
+    layer: int = 7,
+    steering: float = 6.5,
+    retain_weight: float = 1200.0,
+    trained: Literal["down_proj", "all"] = "down_proj",
+) -> Descent:
+    """Representation misdirection. The forward and the backward stop at the block.
+
+    layer: index of the block whose output is steered (0 is the first).
+    steering: length of the vector that forget states are drawn to (> 0).
+    retain_weight: coefficient of the distance to the start states on retain rows (>= 0).
+    trained: down_proj trains the MLP output matrices of blocks layer-2 to layer, as the paper does; all trains every parameter.
+    """
+    forget = Term("forget", partial(rmu_forget_term, layer=layer, steering=steering), ("forget",), "tok", frozenset({f"hidden:{layer}"}))
+    needs = frozenset({f"hidden:{layer}", f"start_hidden:{layer}"})
+    retain = Term("retain", partial(rmu_retain_term, layer=layer), ("retain",), "tok", needs)
+    near = "|".join(str(i) for i in range(max(0, layer - 2), layer + 1))
+    select = rf"\.({near})\.mlp\.down_proj\.weight$" if trained == "down_proj" else ""
+    return Descent("rmu", (forget, retain_weight * retain), select=select)

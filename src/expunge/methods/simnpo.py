@@ -1,0 +1,51 @@
+"""SimNPO: negative preference optimisation without a start model, on the mean log-probability per token."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from expunge.core.types import Card, Descent, Term
+from expunge.maths.passes import Pass, mean
+from expunge.maths.terms import nll, weighted
+
+card = Card(
+    paper="Fan et al. 2024",
+    url="https://arxiv.org/abs/2410.07163",
+    where="equation 4",
+    family=("preference",),
+    settings={
+        # authors' TOFU forget05 run: beta 2.5, delta 0, npo_coeff 0.1375, lr 1e-5, 10 epochs, weight decay 0.01
+        "tofu": {"lr": 1e-5, "epochs": 10, "batch": 32, "weight_decay": 0.01},
+    },
+    differs="delta is multiplied by beta, as in the authors' code: the paper's margin is beta x delta",
+    evidence="reference",
+    claims="lowers_logp",
+)
+
+
+def simnpo_term(p: Pass, *, beta: float, delta: float) -> Tensor:
+    """(2/beta) log(1 + exp(-beta (NLL/T - delta))), NLL/T the mean over the answer's T tokens: [B, T] -> [B], nats."""
+    assert p.logp is not None
+    return 2 / beta * softplus(beta * (mean(p.logp, p.mask) + delta))
+
+
+def simnpo(
+    beta: float = 2.5,
+    delta: float = 0.0,
+    forget_weight: float = 0.1375,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: float = 1.0,
+) -> Descent:
+    """SimNPO on the forget rows plus a retain term.
+
+    beta: inverse temperature (> 0).
+    delta: reward margin in nats per token.
+    forget_weight: coefficient of the forget term (>= 0).
+    retain_term: what is kept, by which term.
+    retain_weight: its coefficient (>= 0).
+    """
+    forget = Term("forget", partial(simnpo_term, beta=beta, delta=delta), ("forget",), "seqmean")
+    return Descent("simnpo", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

@@ -1,0 +1,39 @@
+"""Task arithmetic: fine-tune a copy on what must be forgotten, and subtract the change from the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor
+
+from expunge.core.types import Card, Descent, Edit, Stage
+from expunge.maths.terms import nll
+from expunge.maths.weights import Delta, difference, scaled
+
+card = Card(
+    paper="Ilharco et al. 2023",
+    url="https://arxiv.org/abs/2212.04089",
+    where="section 2, forgetting via negation",
+    family=("merging",),
+    settings={},
+    evidence="theorem",
+    claims="lowers_logp",
+)
+
+
+def negate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale: float) -> Delta:
+    """-scale (tuned - start), tensor by tensor."""
+    return scaled(difference(tuned, start), -scale)
+
+
+def task_arithmetic(scale: float = 1.0, tune_epochs: float = 3.0, tune_lr: float = 0.0) -> tuple[Stage, ...]:
+    """theta_start - scale (theta_tuned - theta_start), theta_tuned fine-tuned on the forget rows.
+
+    scale: how much of the change is subtracted; 0 changes nothing, -1 gives the tuned model.
+    tune_epochs: epochs of the fine-tuning (> 0).
+    tune_lr: its learning rate; 0 takes the run's.
+    """
+    settings = {"epochs": tune_epochs, "steps": None} | ({"lr": tune_lr} if tune_lr else {})
+    tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")
+    return (tune, Edit("negate", partial(negate, scale=scale), frozenset({"tuned"})))

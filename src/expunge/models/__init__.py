@@ -1,0 +1,1 @@
+"""A model seen as a Subject: load, save, score, write, tap, select parameters."""

@@ -1,0 +1,233 @@
+"""Weights in and out: Hugging Face folders, adapters and hub ids; safetensors only, every key accounted for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+
+from expunge.core.errors import Failed, Refused, listed
+from expunge.models.subject import Subject
+
+MANIFEST = "manifest.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def device_of(name: str) -> torch.device:
+    """``auto`` is the first GPU, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def dtype_of(name: str, device: torch.device) -> Any:
+    """``auto`` is float32 on a CPU and what the checkpoint holds on a GPU."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    if name not in DTYPES:
+        raise Refused(f"--dtype {name!r}; one of auto, {listed(DTYPES)}")
+    return DTYPES[name]
+
+
+def load(source: str | Path, *, dtype: str = "auto", device: str = "auto", trust_remote_code: bool = False) -> Subject:
+    """A Subject from a local folder (model or adapter) or a hub id.
+
+    Refused: a missing folder, pickle weights, a truncated or altered file (against its manifest), missing or unexpected
+    tensors (never filled at random), a tokenizer with more tokens than the model has rows, remote code without the flag.
+    """
+    quiet()
+    place = Path(source)
+    where = device_of(device)
+    if not place.exists():
+        return _from_hub(str(source), dtype, where, trust_remote_code)
+    if not place.is_dir():
+        raise Refused(f"{source} is a file; pass the model's folder")
+    if (place / "model" / "config.json").exists() or (place / "model" / "adapter_config.json").exists():
+        place = place / "model"  # a run's folder stands for the model that it made
+    check_files(place)
+    if (place / "adapter_config.json").exists():
+        model = _adapter(place, dtype, device, trust_remote_code)
+    else:
+        model = _strict(place, dtype_of(dtype, where), trust_remote_code)
+    tokenizer = _tokenizer(place, trust_remote_code)
+    subject = Subject(model.to(where).eval(), tokenizer, str(source), place, digest_folder(place))
+    return _fitting(subject)
+
+
+def quiet() -> None:
+    """transformers' own progress bars and advice stay off our terminal."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
+def check_files(place: Path) -> None:
+    """Refuse what must not be read: no weights, pickle weights, a broken or altered safetensors file."""
+    weights = sorted(place.glob("*.safetensors"))
+    if not weights:
+        pickled = [p.name for p in sorted(place.iterdir()) if p.suffix in PICKLES]
+        if pickled:
+            raise Refused(f"{place}: {pickled[0]} is a pickle, which can run code; convert the weights to safetensors")
+        raise Refused(f"{place}: no *.safetensors weights in this folder")
+    if (place / MANIFEST).exists():
+        wanted = json.loads((place / MANIFEST).read_text())["files"]
+        for name, facts in wanted.items():
+            _check_one(place / name, facts)
+    for file in weights:
+        try:
+            with safe_open(file, framework="pt") as f:
+                f.keys()
+        except (SafetensorError, OSError) as error:
+            raise Refused(f"{file}: not a whole safetensors file ({type(error).__name__}: {error}); copy it again") from None
+
+
+def _check_one(file: Path, facts: dict[str, Any]) -> None:
+    if not file.exists():
+        raise Refused(f"{file}: named in {MANIFEST} but missing; copy the folder again")
+    if file.stat().st_size != facts["size"]:
+        raise Refused(f"{file}: {file.stat().st_size} bytes where {facts['size']} were saved; the file was cut off, copy it again")
+    if _sha(file) != facts["sha256"]:
+        raise Refused(f"{file}: its sha256 is not the one in {MANIFEST}; the file was altered, copy it again")
+
+
+def _sha(file: Path) -> str:
+    with file.open("rb") as f:
+        digest = sha256()
+        while chunk := f.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_manifest(folder: Path) -> None:
+    """sha256 and size of every file of a folder, written last: a folder with a manifest that holds is a whole one."""
+    files = {
+        str(p.relative_to(folder)): {"sha256": _sha(p), "size": p.stat().st_size}
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != MANIFEST
+    }
+    tmp = folder / (MANIFEST + ".tmp")
+    with tmp.open("w") as f:
+        json.dump({"schema": 1, "files": files}, f, indent=1)
+        f.flush()
+        os.fsync(f.fileno())
+    tmp.replace(folder / MANIFEST)
+
+
+def whole(folder: Path) -> bool:
+    """Whether a folder has a manifest and every file in it is as it was written."""
+    try:
+        for name, facts in json.loads((folder / MANIFEST).read_text())["files"].items():
+            _check_one(folder / name, facts)
+    except (OSError, ValueError, KeyError):
+        return False
+    return True
+
+
+def digest_folder(place: Path) -> str:
+    """sha256 over the weight files of a folder; an adapter's includes its base's."""
+    digest = sha256()
+    for file in sorted(place.glob("*.safetensors")):
+        digest.update(_sha(file).encode())
+    config = place / "adapter_config.json"
+    if config.exists():
+        base = Path(json.loads(config.read_text())["base_model_name_or_path"])
+        digest.update((digest_folder(base) if base.is_dir() else str(base)).encode())
+    return digest.hexdigest()
+
+
+def digest_tensors(model: torch.nn.Module) -> str:
+    """sha256 over names and bytes of every parameter, for a model that has no files."""
+    digest = sha256()
+    for name, p in model.named_parameters():
+        digest.update(name.encode())
+        digest.update(p.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
+    try:
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype, use_safetensors=True, trust_remote_code=trust, output_loading_info=True
+        )
+    except (ValueError, KeyError, RuntimeError) as error:
+        if "trust_remote_code" in str(error):
+            raise Refused(f"{place} wants to run code of its own; pass --trust-remote-code if you trust it") from None
+        raise Refused(f"{place}: {str(error).splitlines()[0]}") from None
+    lost = [*report["missing_keys"], *report["unexpected_keys"], *(str(k[0]) for k in report["mismatched_keys"])]
+    if lost:
+        raise Refused(f"{place}: weights do not fit the architecture; missing, unexpected or misshapen: {listed(sorted(lost), 6)}")
+    return model
+
+
+def _adapter(place: Path, dtype: str, device: str, trust: bool) -> Any:
+    from peft import PeftModel
+
+    base = json.loads((place / "adapter_config.json").read_text())["base_model_name_or_path"]
+    if not base:
+        raise Refused(f"{place}: adapter_config.json names no base model")
+    return PeftModel.from_pretrained(load(base, dtype=dtype, device=device, trust_remote_code=trust).model, place)
+
+
+def _tokenizer(place: Path | str, trust: bool) -> Any:
+    try:
+        return transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust)
+    except (ValueError, OSError, KeyError) as error:
+        raise Refused(f"{place}: no tokenizer can be read here ({str(error).splitlines()[0]})") from None
+
+
+def _fitting(subject: Subject) -> Subject:
+    """Refuse a tokenizer whose ids go past the embedding table: today's libraries fail on it in the middle of a run."""
+    top = max(subject.tokenizer.get_vocab().values(), default=-1)
+    if top >= subject.vocab:
+        raise Refused(
+            f"{subject.source}: the tokenizer has ids up to {top} but the model only {subject.vocab} rows; take the tokenizer it was trained with"
+        )
+    return subject
+
+
+def _from_hub(name: str, dtype: str, where: torch.device, trust: bool) -> Subject:
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise Refused(f"no model folder {name}; pass a folder, owner/name of a hub model, or tiny")
+    try:
+        model = _strict(name, dtype_of(dtype, where), trust)
+        tokenizer = _tokenizer(name, trust)
+    except OSError as error:
+        why = "offline: not in the local cache" if os.environ.get("HF_HUB_OFFLINE") else str(error).splitlines()[0]
+        raise Refused(f"{name}: no such folder, and not to be had from the hub ({why}); pass a path, or set HF_TOKEN") from None
+    return _fitting(Subject(model.to(where).eval(), tokenizer, name, None, digest_tensors(model)))
+
+
+def save(subject: Subject, folder: Path, card: str = "") -> Path:
+    """Write a plain Hugging Face folder (or adapter) beside its place and move it in when it is whole.
+
+    ``card`` becomes README.md. What stood there before stays until then; a failed write removes its own remains.
+    """
+    folder = Path(folder)
+    tmp = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    try:
+        subject.model.save_pretrained(tmp, safe_serialization=True)
+        subject.tokenizer.save_pretrained(tmp)
+        if card:
+            (tmp / "README.md").write_text(card)
+        write_manifest(tmp)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(tmp, ignore_errors=True)
+        raise Failed(f"could not save {folder}: {error}; nothing half-written is left, free some space and run again") from None
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        tmp.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        tmp.rename(folder)
+    return folder

@@ -1,0 +1,83 @@
+"""Subject: a model with its tokenizer, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Subject:
+    """A causal language model and its tokenizer.
+
+    ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there is one; ``digest`` a sha256
+    over its weight files (or over the tensors of a model that has none), which keys every cache.
+    """
+
+    model: Any
+    tokenizer: Any
+    source: str = ""
+    folder: Path | None = None
+    digest: str = ""
+    can: frozenset[str] = field(default_factory=lambda: frozenset({"score", "write", "hidden", "weights", "grad"}))
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def vocab(self) -> int:
+        """Rows of the embedding table."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Every token that ends a text: the generation settings' list and the tokenizer's own."""
+        config = getattr(self.model, "generation_config", None)
+        ids = getattr(config, "eos_token_id", None)
+        found = list(ids) if isinstance(ids, (list, tuple)) else [ids]
+        return tuple(dict.fromkeys(int(i) for i in (*found, self.tokenizer.eos_token_id) if i is not None))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode without gradients; the mode that was there comes back."""
+    before = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        model.train(before)
+
+
+@contextmanager
+def start_of(model: Any) -> Iterator[Any]:
+    """The model as it was at the start of the stage: with an adapter, the adapter switched off; else the model itself."""
+    if hasattr(model, "disable_adapter"):
+        with model.disable_adapter():
+            yield model
+    else:
+        yield model
+
+
+def blocks(model: Any) -> nn.ModuleList:
+    """The decoder blocks, in order: the longest ModuleList whose owner is not inside another block."""
+    lists = [m for _, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) > 0]
+    if not lists:
+        raise LookupError("no list of decoder blocks found in this model")
+    config = getattr(model, "config", None)
+    depth = getattr(getattr(config, "get_text_config", lambda: config)(), "num_hidden_layers", None)
+    fitting = [m for m in lists if len(m) == depth]
+    return fitting[0] if fitting else max(lists, key=len)
+
+
+def parameters_of(model: Any) -> dict[str, Tensor]:
+    """name -> tensor of every parameter (tied ones once), detached and sharing memory."""
+    return {n: p.detach() for n, p in model.named_parameters()}
