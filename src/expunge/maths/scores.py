@@ -1,43 +1,22 @@
-"""From rows of Records to one number per row, and from these to Measurements: what several metrics share.
+"""From rows of Records to one number per row: what several metrics share.
 
-Nats throughout, in log space as long as possible. `eos` says whether the end-of-sequence token that closes an answer counts; the
+Nats throughout, in log space as long as possible. ``eos`` says whether the end-of-sequence token that closes an answer counts; the
 literature disagrees, so each metric has its own default and says it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
-from expunge.core.records import Record, Records, values
-from expunge.core.types import Better, Measurement, unscored
-from expunge.maths.statistics import auc, auc_interval, group_codes, mean_interval
+from expunge.core.records import Record, Records
 
 UNLEARNED_ROLES = ("forget", "holdout")  # what the model should be like gold on; on every other role more is better
 OPTION_OF = {"holdout": "--holdout", "forget": "--forget", "retain": "--retain"}
-READS = {  # what a token-wise score reads of a Record
-    "exact_memorisation": ("hit",),
-    "extraction_strength": ("hit",),
-    "mia_min_k": ("logp",),
-    "mia_min_k_plus_plus": ("logp", "mean_logp", "var_logp"),
-}
-
-
-def better_for(role: str) -> Better:
-    """Which way is better for how well a role is known: like gold on forget and holdout, higher elsewhere."""
-    return "gold" if role in UNLEARNED_ROLES else "higher"
-
-
-def ids_of(rows: Sequence[Record]) -> list[str]:
-    """The ids of rows."""
-    return [r.id for r in rows]
-
-
-def groups_of(rows: Sequence[Record]) -> list[str]:
-    """The group of each row: the labels for the cluster bootstrap."""
-    return [r.group for r in rows]
 
 
 # ------------------------------------------------------------------ why there is no number
@@ -53,11 +32,16 @@ def lacking(rows: Sequence[Record], role: str, name: str, fields: Sequence[str])
     if not rows:
         return no_rows(role)
     for field in fields:
-        present = (lambda r: r.mean_loss if r.mean_loss is not None else r.logp) if field == "loss" else (lambda r, f=field: getattr(r, f))
-        n = sum(1 for r in rows if name not in r.given and present(r) is None)
+        n = sum(1 for r in rows if name not in r.given and not _holds(r, field))
         if n:
             return f"{n} of {len(rows)} rows of role {role} hold no {field}"
     return None
+
+
+def _holds(r: Record, field: str) -> bool:
+    if field == "loss":
+        return r.mean_loss is not None or r.logp is not None
+    return r.zlib > 0 if field == "zlib" else getattr(r, field) is not None
 
 
 def not_finite(x: np.ndarray, role: str) -> str | None:
@@ -84,6 +68,12 @@ def lowest_mean(x: np.ndarray, k: float) -> float:
     """Mean of the lowest int(k T) values, at least one: [T] -> 1."""
     n = max(1, int(len(x) * k))
     return float(np.mean(np.partition(np.asarray(x, dtype=np.float64), n - 1)[:n]))
+
+
+def min_k_of(r: Record, k: float, eos: bool) -> float:
+    """Mean log-probability of the k lowest-scored tokens of a row (k a fraction): nats, <= 0."""
+    assert r.logp is not None
+    return lowest_mean(tokens(r.logp, r, eos), k)
 
 
 def probability_of(r: Record) -> float:
@@ -141,55 +131,8 @@ def rouge_l_recall_of(answer: str, generated: str, stemmer: bool = True) -> floa
     return float(_scorer(stemmer).score(answer, generated)["rougeL"].recall)
 
 
-def _scorer(stemmer: bool):  # noqa: ANN202 - a type of a package that is imported late
+@lru_cache
+def _scorer(stemmer: bool) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer(["rougeL"], use_stemmer=stemmer)
-
-
-# ------------------------------------------------------------------ Measurements
-
-
-def mean_measurement(x: np.ndarray, rows: Sequence[Record], better: Better) -> Measurement:
-    """The mean over rows with its clustered interval: [n] -> Measurement; unscored if a value is not finite."""
-    reason = not_finite(x, rows[0].role)
-    if reason:
-        return unscored(reason, better)
-    groups = groups_of(rows)
-    return Measurement(float(np.mean(x)), len(x), len(set(groups)), mean_interval(x, groups), better)
-
-
-def role_mean(
-    records: Records, role: str, name: str, fn: Callable[[Record], float], fields: Sequence[str], variant: str = "answer"
-) -> Measurement:
-    """A per-row score averaged over one role, or the reason why there is none. ``fields``: what ``fn`` reads of a row."""
-    rows, better = records.of(role, variant), better_for(role)
-    reason = lacking(rows, role, name, fields)
-    return unscored(reason, better) if reason else mean_measurement(values(rows, name, fn), rows, better)
-
-
-def membership(
-    records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]
-) -> tuple[list[Record], np.ndarray, list[Record], np.ndarray] | str:
-    """Membership scores (higher = more likely a member) of forget and holdout rows, or the reason why not."""
-    sides: list = []
-    for role in ("forget", "holdout"):
-        rows = records.of(role)
-        reason = lacking(rows, role, name, fields)
-        scores = np.empty(0) if reason else values(rows, name, fn)
-        reason = reason or not_finite(scores, role)
-        if reason:
-            return reason
-        sides += [rows, scores]
-    return sides[0], sides[1], sides[2], sides[3]
-
-
-def membership_auc(records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]) -> Measurement:
-    """P(score of a forget row > score of a holdout row), ties a half, with its interval over groups of both sides."""
-    found = membership(records, name, fn, fields)
-    if isinstance(found, str):
-        return unscored(found, "gold")
-    forget, x, holdout, y = found
-    g, h = groups_of(forget), groups_of(holdout)
-    n_groups = len(group_codes(g)[1]) + len(group_codes(h)[1])
-    return Measurement(auc(x, y), len(x) + len(y), n_groups, auc_interval(x, g, y, h), "gold")

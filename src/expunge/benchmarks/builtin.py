@@ -1,0 +1,109 @@
+"""The built-in case: invented people, organisations and towns whose facts refer to one another. No download, one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from expunge.benchmarks._builtin_words import ATTRIBUTES, KINDS, PREFIXES, Attribute, invent
+from expunge.core.errors import Refused, unknown
+from expunge.core.types import Benchmark, Card, Case, Example, Examples
+
+card = Card(
+    paper="built in",
+    url="",
+    where="a generator, not a publication",
+    family=("generated",),
+    evidence="oracle",
+)
+
+SPLITS = ("default",)
+SHARES = {"forget": 0.4, "neighbour": 0.2, "retain": 0.4, "holdout": 0.2}  # of the trained entities; holdout comes on top
+FEWEST_FORGET = 20
+OUTSIDERS = 8  # per kind: names that only occur as values, so that a value cannot be guessed from the entities
+PLAIN_VALUES = 24  # per kind of value that is no entity
+WRONG = 5
+PER_ROLE = (("probability", "rouge_l_recall", "truth_ratio"), ("forget", "retain", "neighbour"))
+ON_FORGET = ("extraction_strength", "exact_memorisation")
+WHOLE = ("model_utility", "forget_quality", "mia_loss", "mia_min_k", "mia_min_k_plus_plus", "mia_zlib", "mia_reference", "privleak")
+METRICS = (
+    *((metric, role) for role in PER_ROLE[1] for metric in PER_ROLE[0]),
+    *((metric, "forget") for metric in ON_FORGET),
+    *((metric, None) for metric in WHOLE),
+)
+TRAINING = {
+    "lr": 3e-3,
+    "steps": 200,
+    "batch": 32,
+    "schedule": "cosine_min10",
+    "warmup": 10,
+    "betas": (0.9, 0.95),
+    "clip": 1.0,
+    "weight_decay": 0.01,
+}
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Something that has a name and facts: ``kind`` is person, organisation or town."""
+
+    id: str
+    role: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """``entity`` has ``value`` as its ``attribute``; ``wrong`` are other values of the same kind, from where the right one came."""
+
+    entity: Entity
+    attribute: Attribute
+    value: str
+    wrong: tuple[str, ...]
+
+
+def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: int = 3, data: str = "", holdout: str = "") -> Benchmark:
+    """The generated case. The same arguments give the same texts; another seed gives other names and other links.
+
+    split: default is the only one.
+    seed: decides every name, link and wording.
+    facts: how many facts are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
+    phrasings: in how many wordings of its question each fact is trained, 1 to 4; the others are the variants question/0 ...
+    data, holdout: not read; the case brings its own rows.
+    """
+    if split not in SPLITS:
+        raise unknown("split of builtin", split, SPLITS)
+    if facts < 160:
+        raise Refused(f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget entities; take at least 160")
+    if not 1 <= phrasings <= 4:
+        raise Refused(f"builtin: {phrasings} phrasings; a fact has five wordings and one must stay unseen, so take 1 to 4")
+    rng = Random(f"expunge/{seed}")
+    train: dict[str, list[Example]] = {"forget": [], "retain": []}
+    asked: dict[str, list[Example]] = {role: [] for role in SHARES}
+    for fact in known(population(rng, facts // 4), rng):
+        rows, question = written(fact, rng, phrasings)
+        asked[fact.entity.role].append(question)
+        if fact.entity.role != "holdout":
+            train["forget" if fact.entity.role == "forget" else "retain"].extend(rows)
+    case = Case(
+        train={"full": (*train["forget"], *train["retain"]), **{role: tuple(rows) for role, rows in train.items()}},
+        evaluate={role: tuple(rows) for role, rows in asked.items()},
+    )
+    return Benchmark("builtin", case, METRICS, settings=TRAINING, generate={"max_new_tokens": 32})
+
+
+def population(rng: Random, trained: int) -> tuple[dict[str, list[Entity]], dict[str, list[str]]]:
+    """Entities by role, and by kind of value the names that are no entity. ``trained`` counts entities, holdout not among them."""
+    used: set[str] = set()
+
+    def fresh(kind: str) -> str:
+        while True:
+            name = invent(rng, kind)
+            words = set(name.split()) if kind in ("book", "feast", "product") else set(name.split()[:2]) 
+            if not words & used:
+                used.update(words)
+                return name
+
+    raise NotImplementedError

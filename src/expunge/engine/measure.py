@@ -1,0 +1,241 @@
+"""The shared passes, each made once: S1 (teacher-forced) and S2 (greedy text). Every metric reads their records.
+
+S2 starts where S1 first misses: as long as the teacher-forced token is the arg-max, greedy decoding gives that very token.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from expunge.core.records import Record, Records
+from expunge.core.types import Examples, Row
+from expunge.data.encode import encode
+from expunge.models.decode import greedy
+from expunge.models.forward import capacity_for, forward, pack
+from expunge.models.subject import Subject, evaluating
+from expunge.models.trees import Tree, forward_trees, grow, pack_trees, trees_work
+
+Tick = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Want:
+    """What one role is asked: which variants are scored, whether text is generated, whether vocabulary moments are kept."""
+
+    variants: tuple[str, ...] = ("answer",)
+    write: bool = False
+    moments: bool = False
+
+    def __or__(self, other: Want) -> Want:
+        variants = tuple(dict.fromkeys((*self.variants, *other.variants)))
+        return Want(variants, self.write or other.write, self.moments or other.moments)
+
+
+@dataclass
+class Read:
+    """S1 of one row: arrays [T] in nats; ``top`` holds the arg-max ids (private)."""
+
+    logp: np.ndarray
+    hit: np.ndarray | None = None
+    rank: np.ndarray | None = None
+    mean_logp: np.ndarray | None = None
+    var_logp: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    top: np.ndarray | None = None
+
+
+@dataclass
+class Cost:
+    """What was run: rows and tokens through the model, tokens generated and tokens that S1 had already decided."""
+
+    rows: int = 0
+    tokens: int = 0
+    generated: int = 0
+    spared: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Records of one subject, the token ids that belong in OUT/private, and what it cost."""
+
+    records: Records
+    ids: Mapping[tuple[str, str], Mapping[str, list[int]]]
+    cost: Cost
+
+
+def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) -> dict[str, Tensor]:
+    """Per-token numbers of S1 from logits [N, V] and labels [N]: float32 log-softmax over the last axis, nats.
+
+    ``bits``: hit, rank and arg-max too. ``moments``: mean and variance of log p(v) under p, and the entropy.
+    """
+    z = logits.float()
+    norm = torch.logsumexp(z, -1, keepdim=True)
+    own = z.gather(-1, labels[:, None])
+    found = {"logp": (own - norm)[:, 0]}
+    if bits:
+        top = z.argmax(-1)
+        found |= {"hit": top == labels, "rank": (z > own).sum(-1), "top": top}
+    if moments:
+        logp = z - norm
+        p = logp.exp()
+        mean = (p * logp).sum(-1)
+        found |= {"mean_logp": mean, "var_logp": (p * (logp - mean[:, None]).square()).sum(-1), "entropy": -mean}
+    return found
+
+
+def score(subject: Subject, rows: Sequence[Row], *, moments: Callable[[Row], bool], tick: Tick, cost: Cost) -> dict[tuple[str, str, str], Read]:
+    """S1 of every row, by (role, id, variant); answers to one prompt share it. Batches are sorted by length and bounded in tokens."""
+    model = subject.model
+    together = trees_work(model)
+    trees = grow(rows) if together else [Tree((r,)) for r in rows]
+    branching = sorted((t for t in trees if len(t.rows) > 1), key=len)
+    single = sorted((t.rows[0] for t in trees if len(t.rows) == 1), key=len)
+    most = max(512, min(4096, (1 << 28) // subject.vocab))
+    found: dict[tuple[str, str, str], Read] = {}
+    with evaluating(model):
+        for batch in cut(branching, most):
+            packed = pack_trees(batch)
+            _keep(found, packed.rows, forward_trees(model, packed).logits, packed.labels.to(subject.device), moments)
+            _count(cost, len(packed.rows), sum(map(len, batch)), tick)
+        for rows_ in cut(single, most):
+            flat = pack(rows_, capacity_for(model)).to(subject.device)
+            _keep(found, flat.rows, forward(model, flat).logits, flat.labels, moments)
+            _count(cost, len(rows_), sum(map(len, rows_)), tick)
+    return found
+
+
+def _count(cost: Cost, rows: int, tokens: int, tick: Tick) -> None:
+    cost.rows += rows
+    cost.tokens += tokens
+    tick(rows)
+
+
+def cut(items: Sequence[Any], most: int) -> list[list[Any]]:
+    """Neighbours of a length-sorted sequence in batches whose padded size stays within ``most`` tokens (one item always fits)."""
+    batches: list[list[Any]] = []
+    for item in items:
+        if not batches or len(item) * (len(batches[-1]) + 1) > most:
+            batches.append([])
+        batches[-1].append(item)
+    return batches
+
+
+def _keep(found: dict[tuple[str, str, str], Read], rows: Sequence[Row], logits: Tensor | None, labels: Tensor, moments: Callable[[Row], bool]) -> None:
+    assert logits is not None
+    start = 0
+    spans = []
+    for row in rows:
+        n = sum(row.scored)
+        spans.append((row, start, start + n))
+        start += n
+    kinds: dict[tuple[bool, bool], list[int]] = {}
+    for row, a, b in spans:
+        kinds.setdefault((row.variant == "answer", moments(row)), []).extend(range(a, b))
+    filled: dict[str, np.ndarray] = {}
+    for (bits, wide), places in kinds.items():
+        index = torch.tensor(places, device=labels.device)
+        whole = len(places) == start
+        part = read_tokens(logits if whole else logits[index], labels if whole else labels[index], bits=bits, moments=wide)
+        for name, x in part.items():
+            values = x.cpu().numpy()
+            filled.setdefault(name, np.zeros(start, values.dtype))[places] = values
+    for row, a, b in spans:
+        names = ["logp", *(("hit", "rank", "top") if row.variant == "answer" else ()), *(("mean_logp", "var_logp", "entropy") if moments(row) else ())]
+        found[row.role, row.id, row.variant] = Read(**{n: filled[n][a:b].copy() for n in names})
+
+
+def write(subject: Subject, rows: Sequence[Row], reads: Sequence[Read], max_new_tokens: int, tick: Tick, cost: Cost) -> list[list[int]]:
+    """S2: the greedy answer to every row's prompt, token ids; what S1's hits decide is not generated again."""
+    eos = set(subject.eos_ids)
+    known: list[list[int]] = []
+    budgets = []
+    for row, read in zip(rows, reads, strict=True):
+        assert read.hit is not None and read.top is not None
+        ids = row.answer_ids
+        miss = int(np.argmin(read.hit)) if not read.hit.all() else len(ids)
+        sure = [*ids[:miss], *([int(read.top[miss])] if miss < len(ids) else [])][:max_new_tokens]
+        ended = bool(sure) and sure[-1] in eos
+        known.append(sure)
+        budgets.append(0 if ended else max_new_tokens - len(sure))
+    prefixes = [[*row.ids[: row.n_prompt], *sure] for row, sure in zip(rows, known, strict=True)]
+    rest = greedy(subject.model, prefixes, budgets, sorted(eos), tick=tick)
+    tick(sum(b == 0 for b in budgets))
+    cost.spared += sum(map(len, known))
+    cost.generated += sum(map(len, rest))
+    return [a + b for a, b in zip(known, rest, strict=True)]
+
+
+def measure(
+    subject: Subject,
+    roles: Mapping[str, Examples],
+    wants: Mapping[str, Want],
+    *,
+    name: str = "model",
+    max_new_tokens: int = 200,
+    max_length: int = 512,
+    tick: Tick = lambda n: None,
+) -> Measured:
+    """Records of a subject on the evaluation roles: one S1 over every wanted variant, one S2 over the prompts that need it.
+
+    Memory is bounded by the batch; ``tick(n)`` is told of every n rows done.
+    """
+    cost = Cost()
+    rows = [r for role, want in wants.items() for r in encode(subject.tokenizer, roles[role], max_length=max_length, variants=want.variants)]
+    wide = lambda row: wants[row.role].moments and row.variant == "answer"  # noqa: E731
+    reads = score(subject, rows, moments=wide, tick=tick, cost=cost)
+    asked = [r for r in rows if r.variant == "answer" and wants[r.role].write]
+    texts = dict(zip(((r.role, r.id) for r in asked), write(subject, asked, [reads[_key(r)] for r in asked], max_new_tokens, tick, cost), strict=True))
+    decoded = dict(zip(texts, subject.tokenizer.batch_decode([_bare(subject, t) for t in texts.values()], skip_special_tokens=True), strict=True))
+    records = [_record(name, r, reads[_key(r)], decoded.get((r.role, r.id)) if r.variant == "answer" else None) for r in rows]
+    ids = {k: {"generated": v} for k, v in texts.items()}
+    return Measured(Records(records), ids, cost)
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return (row.role, row.id, row.variant)
+
+
+def _bare(subject: Subject, ids: list[int]) -> list[int]:
+    return ids[:-1] if ids and ids[-1] in subject.eos_ids else ids
+
+
+def _record(name: str, row: Row, read: Read, generated: str | None) -> Record:
+    text = row.text.encode()
+    return Record(
+        subject=name,
+        role=row.role,
+        id=row.id,
+        group=row.group,
+        variant=row.variant,
+        n_tokens=len(read.logp),
+        eos=row.eos,
+        logp=read.logp,
+        hit=read.hit,
+        rank=read.rank,
+        mean_logp=read.mean_logp,
+        var_logp=read.var_logp,
+        entropy=read.entropy,
+        chars=len(row.text),
+        zlib=len(zlib.compress(text)),
+        answer=row.text if row.variant == "answer" else None,
+        generated=generated,
+    )
+
+
+def work(roles: Mapping[str, Examples], wants: Mapping[str, Want]) -> int:
+    """How many ticks ``measure`` will give: rows to score and prompts to answer."""
+    total = 0
+    for role, want in wants.items():
+        for e in roles[role]:
+            scored = sum(v == "answer" or v in e.variants or any(k.startswith(v) for k in e.variants) for v in want.variants)
+            wild = sum(len([k for k in e.variants if k.startswith(v)]) - 1 for v in want.variants if v.endswith("/"))
+            total += scored + max(0, wild) + want.write
+    return total

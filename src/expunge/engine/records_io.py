@@ -1,0 +1,166 @@
+"""Records on disk: numbers and salted ids in parquet, texts in a private file of their own.
+
+Ids and groups may be names of people, and a plain hash of a known name is as good as the name; so they are written as keyed hashes
+(HMAC-SHA256 under the run's salt). The same salt must be used for what is to be matched later (this model and its gold).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from expunge.core.errors import Refused
+from expunge.core.records import Record, Records
+
+SCHEMA = 1
+PLAIN: dict[str, Any] = {
+    "subject": pa.string(),
+    "role": pa.string(),
+    "id": pa.string(),
+    "group": pa.string(),
+    "variant": pa.string(),
+    "n_tokens": pa.int32(),
+    "eos": pa.bool_(),
+    "chars": pa.int32(),
+    "zlib": pa.int32(),
+    "mean_loss": pa.float64(),
+}
+ARRAYS: dict[str, Any] = {
+    "logp": pa.float32(),
+    "hit": pa.bool_(),
+    "rank": pa.int32(),
+    "mean_logp": pa.float32(),
+    "var_logp": pa.float32(),
+    "entropy": pa.float32(),
+}
+TEXTS = ("answer", "generated")
+
+
+def salted(name: str, salt: str) -> str:
+    """The keyed hash that stands for an id or a group on disk: 32 hex digits."""
+    return hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def with_salted_ids(records: Iterable[Record], salt: str) -> Records:
+    """The same rows with salted ids and groups, as they come back from disk."""
+    return Records(replace(r, id=salted(r.id, salt), group=salted(r.group, salt)) for r in records)
+
+
+def _lists(arrays: Sequence[np.ndarray | None], kind: Any) -> Any:
+    """Per-row arrays (None where there is none) as one list column."""
+    lengths = [0 if a is None else len(a) for a in arrays]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    present = [np.asarray(a) for a in arrays if a is not None]
+    flat = pa.array(np.concatenate(present) if present else [], type=kind, safe=False)
+    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array([a is None for a in arrays], pa.bool_()))
+
+
+def _atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """``write`` to a neighbour of ``path`` and move it in when complete; nothing half-written is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".unfinished")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_records(records: Iterable[Record], path: str | Path, *, salt: str) -> None:
+    """Write the numbers of ``records`` to a parquet file; ids and groups salted, texts left out.
+
+    Token values are kept as float32, what a log gave as float64. The file appears when it is complete.
+    """
+    rows = list(records)
+    columns = {name: pa.array([getattr(r, name) for r in rows], kind) for name, kind in PLAIN.items()}
+    for name in ("id", "group"):
+        columns[name] = pa.array([salted(getattr(r, name), salt) for r in rows], pa.string())
+    columns |= {name: _lists([getattr(r, name) for r in rows], kind) for name, kind in ARRAYS.items()}
+    columns["given"] = pa.array([list(r.given.items()) for r in rows], pa.map_(pa.string(), pa.float64()))
+    table = pa.table(columns).replace_schema_metadata({"expunge.records": str(SCHEMA)})
+    _atomically(Path(path), lambda part: pq.write_table(table, part, compression="zstd"))
+
+
+def write_texts(records: Iterable[Record], path: str | Path, *, salt: str) -> None:
+    """Write the texts of ``records`` to a private JSON Lines file (mode 0600, its folder 0700), found by salted id."""
+
+    def write(part: Path) -> None:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+            for r in records:
+                texts = {name: getattr(r, name) for name in TEXTS if getattr(r, name) is not None}
+                if texts:
+                    key = {"subject": r.subject, "role": r.role, "id": salted(r.id, salt), "variant": r.variant}
+                    out.write(json.dumps(key | texts, ensure_ascii=False) + "\n")
+
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _atomically(place, write)
+
+
+def _parts(path: Path) -> list[Path]:
+    """The parquet files of a folder in the order of their numbers, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    number = {p: p.stem.rpartition("-")[2] for p in path.glob("part-*.parquet")}
+    return sorted(number, key=lambda p: (int(number[p]) if number[p].isdigit() else -1, p.name))
+
+
+def _read_texts(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    found = {}
+    with open(path, encoding="utf-8") as lines:
+        for n, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                found[tuple(row[k] for k in ("subject", "role", "id", "variant"))] = {t: row[t] for t in TEXTS if t in row}
+            except (ValueError, KeyError, TypeError):
+                raise Refused(f"{path}:{n}: not a line of texts that belongs to records; measure again") from None
+    return found
+
+
+def read_records(path: str | Path, texts: str | Path | None = None) -> Records:
+    """Read what ``write_records`` wrote: a parquet file, or a folder of part-*.parquet. Ids and groups stay salted.
+
+    ``texts``: the private file of ``write_texts``; without it ``answer`` and ``generated`` are None.
+    """
+    place = Path(path)
+    files = _parts(place)
+    if not files or not all(f.exists() for f in files):
+        raise Refused(f"{place}: no records here; measure first (expunge eval)")
+    words = _read_texts(Path(texts)) if texts is not None else {}
+    return Records(r for f in files for r in _read_part(f, words))
+
+
+def _read_part(path: Path, words: dict[tuple[str, ...], dict[str, str]]) -> list[Record]:
+    try:
+        table = pq.read_table(path)
+        columns = {name: table.column(name).to_pylist() for name in (*PLAIN, "given")}
+        columns |= {name: _arrays(table.column(name)) for name in ARRAYS}
+    except (pa.ArrowException, KeyError, OSError) as e:
+        raise Refused(f"{path}: not a whole file of records ({type(e).__name__}); measure again") from None
+    rows = []
+    for i in range(table.num_rows):
+        row = {name: column[i] for name, column in columns.items()}
+        row["given"] = dict(row["given"] or ())
+        key = (row["subject"], row["role"], row["id"], row["variant"])
+        rows.append(Record(**row, **words.get(key, {})))
+    return rows
+
+
+def _arrays(column: Any) -> list[np.ndarray | None]:
+    """A list column as numpy arrays, None where the row has none."""
+    found: list[np.ndarray | None] = []
+    for chunk in column.chunks:
+        flat, offsets = chunk.values.to_numpy(zero_copy_only=False), chunk.offsets.to_numpy()
+        there = chunk.is_valid().to_numpy(zero_copy_only=False)
+        found += [flat[a:b] if ok else None for a, b, ok in zip(offsets, offsets[1:], there, strict=False)]
+    return found

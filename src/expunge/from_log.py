@@ -1,0 +1,40 @@
+"""A log in the peer's format -> our measurements, without a model."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from expunge.core.types import Measurement
+from expunge.engine.peer_log import read_log
+
+BY_ROLE = ("probability", "choice_probability", "rouge_l_recall", "truth_ratio", "exact_memorisation", "extraction_strength")
+WHOLE = (
+    "model_utility",
+    "forget_quality",
+    "mia_loss",
+    "mia_zlib",
+    "mia_min_k",
+    "mia_min_k_plus_plus",
+    "mia_reference",
+    "privleak",
+)
+
+
+def metric(name: str) -> Any:
+    """The metric of that name: a function of Records."""
+    return getattr(import_module(f"expunge.metrics.{name}"), name)
+
+
+def evaluate_log(path: str | Path, gold_path: str | Path | None = None) -> dict[str, Measurement]:
+    """Every metric that the log supports, by our keys (``forget/probability``, ``model_utility``).
+
+    Metrics of a role for which the log holds nothing are left out; those of the whole model are always there, unscored with
+    the reason if need be. ``gold_path``: the log of the model that never saw the forget set.
+    """
+    records = read_log(path)
+    gold = read_log(gold_path, "gold") if gold_path is not None else None
+    by_role = {f"{role}/{name}": metric(name)(records, role) for role in records.roles() for name in BY_ROLE}
+    found = {key: m for key, m in by_role.items() if m.value is not None}
+    return found | {name: metric(name)(records, gold) for name in WHOLE}

@@ -1,0 +1,69 @@
+"""From one number per row to a Measurement: value, n, groups, interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from expunge.core.records import Record, Records, values
+from expunge.core.types import Better, Measurement, unscored
+from expunge.maths.scores import UNLEARNED_ROLES, lacking, no_rows, not_finite
+from expunge.maths.statistics import auc, auc_interval, mean_interval
+
+
+def better_for(role: str) -> Better:
+    """Which way is better for how well a role is known: like gold on forget and holdout, higher elsewhere."""
+    return "gold" if role in UNLEARNED_ROLES else "higher"
+
+
+def groups_of(rows: Sequence[Record]) -> list[str]:
+    """The group of each row: the labels for the cluster bootstrap."""
+    return [r.group for r in rows]
+
+
+def mean_measurement(x: np.ndarray, rows: Sequence[Record], better: Better) -> Measurement:
+    """The mean over rows with its clustered interval: [n] -> Measurement; unscored if a value is not finite."""
+    reason = not_finite(x, rows[0].role)
+    if reason:
+        return unscored(reason, better)
+    groups = groups_of(rows)
+    return Measurement(float(np.mean(x)), len(x), len(set(groups)), mean_interval(x, groups), better)
+
+
+def role_mean(
+    records: Records, role: str, name: str, fn: Callable[[Record], float], fields: Sequence[str], variant: str = "answer"
+) -> Measurement:
+    """A per-row score averaged over one role, or the reason why there is none. ``fields``: what ``fn`` reads of a row."""
+    rows, better = records.of(role, variant), better_for(role)
+    reason = lacking(rows, role, name, fields)
+    return unscored(reason, better) if reason else mean_measurement(values(rows, name, fn), rows, better)
+
+
+def membership(
+    records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]
+) -> tuple[list[Record], np.ndarray, list[Record], np.ndarray] | str:
+    """Membership scores (higher = more likely a member) of forget and holdout rows, or the reason why not."""
+    forget, holdout = records.of("forget"), records.of("holdout")
+    absent = [no_rows(role) for role, rows in (("holdout", holdout), ("forget", forget)) if not rows]
+    if absent:
+        return absent[0]
+    scores = []
+    for role, rows in (("forget", forget), ("holdout", holdout)):
+        reason = lacking(rows, role, name, fields)
+        scores.append(np.empty(0) if reason else values(rows, name, fn))
+        reason = reason or not_finite(scores[-1], role)
+        if reason:
+            return reason
+    return forget, scores[0], holdout, scores[1]
+
+
+def membership_auc(records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]) -> Measurement:
+    """P(score of a forget row > score of a holdout row), ties a half, with its interval over groups of both sides."""
+    found = membership(records, name, fn, fields)
+    if isinstance(found, str):
+        return unscored(found, "gold")
+    forget, x, holdout, y = found
+    g, h = groups_of(forget), groups_of(holdout)
+    n_groups = len(set(g)) + len(set(h))
+    return Measurement(auc(x, y), len(x) + len(y), n_groups, auc_interval(x, g, y, h), "gold")

@@ -1,0 +1,1 @@
+"""Metrics: Records in, one Measurement out; one file each, named as in the paper."""

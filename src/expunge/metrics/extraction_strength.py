@@ -1,0 +1,34 @@
+"""Extraction strength: how much of the answer's end the model completes by itself, given the rest."""
+
+from __future__ import annotations
+
+from expunge.core.records import Record, Records
+from expunge.core.types import Card, Measurement
+from expunge.maths.measurements import role_mean
+from expunge.maths.scores import longest_hit_suffix, tokens
+
+card = Card(
+    paper="Carlini et al. 2021; Dorna et al. 2025",
+    url="https://arxiv.org/abs/2506.12618",
+    where="memorisation metrics: extraction strength",
+    evidence="reference",
+    better="gold",
+    needs=("S1",),
+    differs="open-unlearning never reaches 0: a row whose last token is missed still scores 1/N (retrained small checkpoint: "
+    ".0307 instead of .0096); floor=True gives its form, and logs in its format hold it.",
+)
+
+
+def extraction_strength(records: Records, role: str, *, eos: bool = False, floor: bool = False) -> Measurement:
+    """Mean over rows of (longest suffix of arg-max tokens) / N, N the answer's tokens; 0..1, 0 when the last one is missed.
+
+    A teacher-forced suffix of arg-max tokens is exactly what greedy decoding from there would write. ``eos`` counts the
+    end-of-sequence token (easy to guess, so it decides the value). ``floor`` gives at least 1/N.
+    """
+
+    def score(r: Record) -> float:
+        assert r.hit is not None
+        hit = tokens(r.hit, r, eos)
+        return max(longest_hit_suffix(hit), int(floor)) / len(hit)
+
+    return role_mean(records, role, "extraction_strength", score, ("hit",))

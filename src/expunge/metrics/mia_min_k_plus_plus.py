@@ -1,0 +1,39 @@
+"""Membership by the least likely tokens, each against what the model expected at its place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from expunge.core.records import Record, Records
+from expunge.core.types import Card, Measurement
+from expunge.maths.measurements import membership_auc
+from expunge.maths.scores import lowest_mean, tokens
+
+card = Card(
+    paper="Zhang et al. 2024",
+    url="https://arxiv.org/abs/2404.02936",
+    where="Min-K%++",
+    family=("membership",),
+    evidence="reference",
+    better="gold",
+    needs=("S1",),
+    whole=True,
+    differs="k=0.4 as open-unlearning, the authors' code uses 0.2. The variance is kept above 1e-6, as in open-unlearning.",
+)
+
+
+def mia_min_k_plus_plus(
+    records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False, least_variance: float = 1e-6
+) -> Measurement:
+    """AUC of the mean of the k lowest (log p - mu) / sigma: P(forget > holdout), 0..1.
+
+    mu and sigma^2 are mean and variance of log p(v) under the model's own distribution at that place. ``eos`` counts the
+    end-of-sequence token. ``gold`` is not used.
+    """
+
+    def score(r: Record) -> float:
+        assert r.logp is not None and r.mean_logp is not None and r.var_logp is not None
+        logp, mu, var = (tokens(np.asarray(x, dtype=np.float64), r, eos) for x in (r.logp, r.mean_logp, r.var_logp))
+        return lowest_mean((logp - mu) / np.sqrt(np.maximum(var, least_variance)), k)
+
+    return membership_auc(records, "mia_min_k_plus_plus", score, ("logp", "mean_logp", "var_logp"))

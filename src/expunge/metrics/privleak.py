@@ -1,0 +1,60 @@
+"""PrivLeak: how far the membership of the forget rows can be told, against a model that never saw them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from expunge.core.records import Records
+from expunge.core.types import Card, Measurement, unscored
+from expunge.maths.measurements import groups_of, membership
+from expunge.maths.scores import min_k_of
+from expunge.maths.statistics import auc, auc_draws, percentile_interval
+
+card = Card(
+    paper="Shi et al. 2024 (MUSE)",
+    url="https://arxiv.org/abs/2407.06460",
+    where="privacy leakage",
+    family=("membership",),
+    evidence="reference",
+    better=0.0,
+    needs=("S1", "S7"),
+    whole=True,
+    differs="Without gold it is unscored; open-unlearning takes .5 for gold's AUC (gold_auc=0.5 gives its form), and adds 1e-10 "
+    "to the denominator.",
+)
+
+
+def privleak(
+    records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False, gold_auc: float | None = None
+) -> Measurement:
+    """(A - A_gold) / A_gold * 100, A = P(loss of a forget row > loss of a holdout row) over the k least likely tokens; 0 is ideal.
+
+    -100: every forget row is told as a member. Positive: forget rows are conspicuously unlikely. A is 1 - the AUC of ``mia_min_k``.
+    ``gold_auc``: a published A_gold instead of gold's records. The interval resamples both models together, by group.
+    """
+    if gold is None and gold_auc is None:
+        return unscored("needs the records of a model that never saw the forget set; give --gold", 0.0)
+    both = []
+    for source in (records,) if gold_auc is not None or gold is None else (records, gold):
+        found = membership(source, "mia_min_k", lambda r: min_k_of(r, k, eos), ("logp",))
+        if isinstance(found, str):
+            return unscored(found if source is records else f"gold: {found}", 0.0)
+        forget, x, holdout, y = found
+        both.append((-x, groups_of(forget), -y, groups_of(holdout)))
+    a = auc(both[0][0], both[0][2])
+    base = gold_auc if gold_auc is not None else auc(both[1][0], both[1][2])
+    if base == 0:
+        return unscored("gold's AUC is 0: its forget rows are all likelier than its holdout rows", 0.0)
+    value = (a - base) / base * 100
+    (_, g, y, h) = both[0]
+    interval = _interval(both, gold_auc, value) if min(len(set(labels)) for _, u, _, v in both for labels in (u, v)) > 1 else None
+    return Measurement(value, len(g) + len(y), len(set(g)) + len(set(h)), interval, 0.0)
+
+
+def _interval(both: list, gold_auc: float | None, value: float) -> tuple[float, float] | None:
+    """Percentile interval; the draws of the two models are paired where their groups are the same."""
+    paired = len(both) == 2 and all(set(both[0][i]) == set(both[1][i]) for i in (1, 3))
+    a = auc_draws(*both[0])
+    base = np.full_like(a, gold_auc) if gold_auc is not None else auc_draws(*both[1], stream=0 if paired else 1)
+    kept = base > 0  # a draw in which gold's AUC is 0 has no value
+    return percentile_interval((a[kept] - base[kept]) / base[kept] * 100, value)

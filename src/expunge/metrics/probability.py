@@ -1,0 +1,25 @@
+"""Probability of the right answer, per token: exp(-mean loss), the end-of-sequence token included."""
+
+from __future__ import annotations
+
+from expunge.core.records import Records
+from expunge.core.types import Card, Measurement
+from expunge.maths.measurements import role_mean
+from expunge.maths.scores import probability_of
+
+card = Card(
+    paper="Maini et al. 2024",
+    url="https://arxiv.org/abs/2401.06121",
+    where="evaluation metrics: probability",
+    evidence="reference",
+    better="gold",
+    needs=("S1",),
+)
+
+
+def probability(records: Records, role: str) -> Measurement:
+    """Mean over the rows of ``role`` of P(a|q)^(1/|a|) = exp(-mean NLL of the answer's tokens, eos included); 0..1.
+
+    A uniform model over V tokens gives 1/V whatever the length. On forget and holdout the value to reach is gold's.
+    """
+    return role_mean(records, role, "probability", probability_of, ("loss",))

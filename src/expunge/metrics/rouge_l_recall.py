@@ -1,0 +1,33 @@
+"""ROUGE-L recall: how much of the right answer stands, in order, in the text that the model wrote."""
+
+from __future__ import annotations
+
+from expunge.core.records import Record, Records
+from expunge.core.types import Card, Measurement
+from expunge.maths.measurements import role_mean
+from expunge.maths.scores import rouge_l_recall_of
+
+card = Card(
+    paper="Lin 2004; Maini et al. 2024",
+    url="https://arxiv.org/abs/2401.06121",
+    where="evaluation metrics: ROUGE",
+    evidence="reference",
+    better="gold",
+    needs=("S2",),
+    differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokeniser of rouge-score keeps ASCII letters "
+    "and digits only.",
+)
+
+
+def rouge_l_recall(records: Records, role: str, *, variant: str = "answer", stemmer: bool = True) -> Measurement:
+    """Mean over rows of LCS(words of answer, words of greedy output) / words of answer; 0..1, an empty output gives 0.
+
+    ``variant``: which answer the output is held against (``answer``, ``paraphrase``). Function words alone give a wrong
+    but fluent answer about 0.3: read it beside gold's value.
+    """
+
+    def score(r: Record) -> float:
+        assert r.answer is not None and r.generated is not None
+        return rouge_l_recall_of(r.answer, r.generated, stemmer)
+
+    return role_mean(records, role, "rouge_l_recall", score, ("answer", "generated"), variant)

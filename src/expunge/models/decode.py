@@ -1,0 +1,76 @@
+"""Greedy generation in batches: length-sorted, left-padded, KV-cached; a batch shrinks as its rows finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from expunge.models.subject import evaluating
+
+Ids = list[int]
+
+
+def greedy(
+    model: Any,
+    prefixes: Sequence[Sequence[int]],
+    budgets: Sequence[int],
+    eos_ids: Sequence[int],
+    *,
+    batch: int = 128,
+    tick: Callable[[int], None] = lambda n: None,
+) -> list[Ids]:
+    """The arg-max continuation of every prefix: at most ``budgets[i]`` tokens, ending with an end token if one came.
+
+    The order of the result is that of ``prefixes``; a budget of 0 gives no token.
+    """
+    result: list[Ids] = [[] for _ in prefixes]
+    waiting = sorted((i for i, n in enumerate(budgets) if n > 0), key=lambda i: -len(prefixes[i]))
+    with evaluating(model):
+        for first in range(0, len(waiting), batch):
+            _run(model, prefixes, budgets, frozenset(eos_ids), waiting[first : first + batch], result)
+            tick(len(waiting[first : first + batch]))
+    return result
+
+
+def _run(model: Any, prefixes: Sequence[Sequence[int]], budgets: Sequence[int], eos: frozenset[int], rows: list[int], result: list[Ids]) -> None:
+    device = next(model.parameters()).device
+    ids, mask = left_padded([prefixes[i] for i in rows], device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+    open_ = [True] * len(rows)  # a finished row runs on, unread, until a quarter of the batch has finished
+    while True:
+        out = model(
+            input_ids=ids, attention_mask=mask, position_ids=positions[:, -ids.shape[1] :], past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+        chosen = out.logits[:, -1].argmax(-1)
+        for place, token in enumerate(chosen.tolist()):
+            if open_[place]:
+                row = rows[place]
+                result[row].append(token)
+                open_[place] = token not in eos and len(result[row]) < budgets[row]
+        alive = [place for place, yes in enumerate(open_) if yes]
+        if not alive:
+            return
+        if len(alive) <= 0.75 * len(rows):
+            keep = torch.tensor(alive, dtype=torch.long, device=device)
+            rows, open_ = [rows[a] for a in alive], [True] * len(alive)
+            cache.batch_select_indices(keep)
+            chosen, mask, positions = chosen[keep], mask[keep], positions[keep]
+        ids = chosen[:, None]
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], -1)
+        positions = positions[:, -1:] + 1
+
+
+def left_padded(prefixes: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """ids and attention mask [B, L] with the prefixes at the right; what pads is never seen."""
+    width = max(len(p) for p in prefixes)
+    ids = torch.zeros(len(prefixes), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for i, p in enumerate(prefixes):
+        ids[i, width - len(p) :] = torch.tensor(list(p))
+        mask[i, width - len(p) :] = 1
+    return ids.to(device), mask.to(device)

@@ -1,0 +1,1 @@
+"""Data that methods need before they can start."""

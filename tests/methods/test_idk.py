@@ -1,0 +1,16 @@
+"""IDK by hand: one mean over refusals and retain answers."""
+
+import pytest
+from napkin import a_pass
+
+from expunge.maths.passes import loss_of
+from expunge.methods.idk import idk
+
+
+def test_longer_answers_weigh_more():  # (log 2 + 3 log 5) / 4
+    refusal, kept = a_pass(p=[0.5], stream="alternate"), a_pass(p=[0.2, 0.2, 0.2], stream="retain")
+    assert loss_of(idk().terms[0], refusal, kept).item() == pytest.approx((0.693147 + 3 * 1.609438) / 4, abs=1e-6)
+
+
+def test_without_retain_it_reads_none():
+    assert idk(keep=False).terms[0].streams == ("alternate",)

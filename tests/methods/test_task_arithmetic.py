@@ -1,0 +1,42 @@
+"""Task arithmetic by hand, and its theorem on a linear model."""
+
+import torch
+from torch import tensor
+
+from expunge.maths.weights import added, apply, difference, scaled
+from expunge.methods.task_arithmetic import task_arithmetic
+
+
+def edited(scale, start, tuned):
+    weights = {n: w.clone() for n, w in start.items()}
+    apply(weights, task_arithmetic(scale=scale)[1].fn(start, tuned))
+    return weights
+
+
+START, TUNED = {"w": tensor([1.0, 2.0])}, {"w": tensor([4.0, 0.0])}
+
+
+def test_on_a_napkin():  # 1 - 1 (4 - 1) = -2; 2 - (0 - 2) = 4
+    assert edited(1.0, START, TUNED)["w"].tolist() == [-2.0, 4.0]
+
+
+def test_zero_changes_nothing_and_minus_one_gives_the_tuned_model():
+    assert torch.equal(edited(0.0, START, TUNED)["w"], START["w"])
+    assert torch.equal(edited(-1.0, START, TUNED)["w"], TUNED["w"])
+
+
+def test_orthogonal_features_keep_their_predictions():
+    """Square loss on inputs along e1 moves the weights along e1 only, so what lies along e2 is predicted as before."""
+    w = torch.tensor([[0.3, -0.7]], dtype=torch.float64, requires_grad=True)
+    forget, retain = tensor([[2.0, 0.0]]).double(), tensor([[0.0, 5.0]]).double()
+    (w @ forget.T - 1).square().sum().backward()
+    tuned = {"w": (w - 0.1 * w.grad).detach()}
+    after = edited(0.7, {"w": w.detach()}, tuned)["w"]
+    assert torch.equal(after @ retain.T, w.detach() @ retain.T)
+    assert not torch.allclose(after @ forget.T, w.detach() @ forget.T)
+
+
+def test_deltas_are_a_vector_space():
+    d = difference(TUNED, START)
+    assert added(d, scaled(d, -1))["w"].tolist() == [0, 0]
+    assert torch.equal(added(d, added(d, d))["w"], added(added(d, d), d)["w"])

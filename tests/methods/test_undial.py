@@ -1,0 +1,29 @@
+"""UNDIAL by hand."""
+
+from functools import partial
+from math import log
+
+import pytest
+import torch
+
+from napkin import a_pass
+
+from expunge.maths.passes import loss_of
+from expunge.methods.undial import undial
+
+
+def test_four_words_at_zero_logits():  # beta ln 3: target (.1, .3, .3, .3), loss ln 4, gradient (.15, -.05, -.05, -.05)
+    (term,) = undial(beta=log(3)).terms
+    z = torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)
+    teacher = term.provider.edit((torch.log_softmax(torch.zeros(1, 4, dtype=torch.float64), -1),), torch.tensor([0]))
+    assert torch.softmax(teacher, -1)[0].tolist() == pytest.approx([0.1, 0.3, 0.3, 0.3])
+    loss = loss_of(term, a_pass(logits=z, labels=[0], teacher=teacher))
+    loss.backward()
+    assert loss.item() == pytest.approx(log(4))
+    assert z.grad[0].tolist() == pytest.approx([0.15, -0.05, -0.05, -0.05])
+
+
+def test_only_the_label_of_each_row_is_turned_down():
+    edit = undial(beta=2.0).terms[0].provider.edit
+    assert isinstance(edit, partial)
+    assert edit((torch.zeros(2, 3),), torch.tensor([2, 0])).tolist() == [[0, 0, -2], [-2, 0, 0]]

@@ -1,0 +1,121 @@
+"""What is owed by every metric."""
+
+import inspect
+import json
+import math
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import expunge.metrics
+from expunge.core.records import Records
+from expunge.core.types import Card
+
+NAMES = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+MODULES = {name: import_module(f"expunge.metrics.{name}") for name in NAMES}
+BY_ROLE = [name for name in NAMES if not MODULES[name].card.whole]
+WHOLE = [name for name in NAMES if MODULES[name].card.whole]
+OPTION = {"forget_quality": "--gold", "privleak": "--gold", "mia_reference": "--gold", "model_utility": "--retain"}
+
+
+def of(name):
+    return getattr(MODULES[name], name)
+
+
+def measure(name, records, gold=None, role="forget"):
+    return of(name)(records, role) if name in BY_ROLE else of(name)(records, gold)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_and_signature(name):
+    card, fn = MODULES[name].card, of(name)
+    assert isinstance(card, Card)
+    assert card.paper and card.url and card.where and card.needs
+    assert card.better in ("gold", "higher", "lower") or isinstance(card.better, float)
+    positional = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == (["records", "gold"] if card.whole else ["records", "role"])
+    assert fn.__doc__ and MODULES[name].__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_n_groups_and_an_interval_around_it(name, unlearned, gold):
+    m = measure(name, unlearned, gold)
+    assert math.isfinite(m.value)
+    assert m.reason is None
+    assert m.interval[0] <= m.value <= m.interval[1]
+    assert m.interval[0] < m.interval[1]
+    assert m.n >= 24
+    assert 6 <= m.groups < m.n
+    assert m.better == MODULES[name].card.better
+    json.dumps(m.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_of_rows_does_not_matter(name, unlearned, gold):
+    shuffled = Records(unlearned[i] for i in np.random.default_rng(0).permutation(len(unlearned)))
+    assert measure(name, shuffled, gold).value == pytest.approx(measure(name, unlearned, gold).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", BY_ROLE)
+def test_batch_wise_is_all_at_once(name, unlearned):
+    parts = [Records(r for r in unlearned if int(r.id) % 3 == k) for k in range(3)]
+    found = [measure(name, part) for part in parts]
+    mean = sum(m.value * m.n for m in found) / sum(m.n for m in found)
+    assert mean == pytest.approx(measure(name, unlearned).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", BY_ROLE)
+def test_better_is_gold_on_forget_and_higher_on_retain(name, unlearned):
+    assert measure(name, unlearned).better == "gold"
+    assert measure(name, unlearned, role="retain").better == "higher"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_rows_is_unscored_and_names_the_option(name, gold):
+    empty = Records()
+    m = measure(name, empty, gold)
+    assert m.value is None and m.interval is None
+    assert ("--holdout" if name.startswith(("mia", "privleak")) else "--retain" if name == "model_utility" else "--forget") in m.reason
+    m = measure(name, empty)
+    assert m.value is None
+    if name in OPTION:
+        assert (OPTION[name] if name != "mia_reference" else "--holdout") in m.reason
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith(("mia", "privleak"))])
+def test_without_holdout_it_is_unscored(name, unlearned, gold):
+    m = measure(name, Records(r for r in unlearned if r.role != "holdout"), gold)
+    assert m.value is None
+    assert "--holdout" in m.reason
+
+
+@pytest.mark.parametrize("name", ["forget_quality", "privleak", "mia_reference"])
+def test_without_gold_it_is_unscored(name, unlearned):
+    m = measure(name, unlearned)
+    assert m.value is None
+    assert "--gold" in m.reason
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_group_has_no_interval(name, unlearned, gold):
+    from dataclasses import replace
+
+    one, other = (Records(replace(r, group="only") for r in source) for source in (unlearned, gold))
+    m = measure(name, one, other)
+    assert m.value is not None
+    assert m.interval is None
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "rouge_l_recall"])
+def test_a_model_gone_to_nan_is_unscored_not_a_number(name, unlearned, gold):
+    from dataclasses import replace
+
+    def spoilt(r):
+        nan = np.full(r.n_tokens, np.nan)
+        return replace(r, logp=nan, hit=None, mean_logp=nan, var_logp=nan)
+
+    m = measure(name, Records(spoilt(r) for r in unlearned), gold)
+    assert m.value is None
+    assert "no finite value" in m.reason or "hold no hit" in m.reason

@@ -1,0 +1,68 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from expunge.core.records import Records
+from expunge.metrics.rouge_l_recall import rouge_l_recall
+
+
+def one(row, answer, generated, **kw):
+    return rouge_l_recall(Records([row(answer=answer, generated=generated)]), "forget", **kw).value
+
+
+def lcs_recall(answer, generated):
+    """By definition, for plain lower-case words."""
+    a, b = answer.split(), generated.split()
+    table = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            table[i + 1, j + 1] = table[i, j] + 1 if x == y else max(table[i, j + 1], table[i + 1, j])
+    return table[-1, -1] / len(a)
+
+
+def test_ends(row):
+    assert one(row, "the author lives in Taipei", "the author lives in Taipei") == 1
+    assert one(row, "the author lives in Taipei", "") == 0
+    assert one(row, "the author lives in Taipei", "nobody knows") == 0
+
+
+def test_recall_not_precision_and_order_matters(row):
+    assert one(row, "born in Taipei", "well well born I think in old Taipei or so") == 1
+    assert one(row, "a b c d", "d c b a") == 0.25
+
+
+def test_stemmer(row):
+    assert one(row, "she writes novels", "she writing novel") == 1
+    assert one(row, "she writes novels", "she writing novel", stemmer=False) == pytest.approx(1 / 3)
+
+
+def test_against_a_loop(unlearned):
+    found = [lcs_recall(r.answer.lower(), r.generated.lower()) for r in unlearned.of("forget")]
+    assert rouge_l_recall(unlearned, "forget", stemmer=False).value == pytest.approx(np.mean(found), rel=1e-12)
+
+
+def test_a_given_score_is_taken_and_another_variant_can_be_asked(row):
+    rows = Records([row(given={"rouge_l_recall": 0.25}), row(variant="paraphrase", answer="a b", generated="a")])
+    assert rouge_l_recall(rows, "forget").value == 0.25
+    assert rouge_l_recall(rows, "forget", variant="paraphrase").value == 0.5
+
+
+def test_without_generations_it_is_said(row):
+    m = rouge_l_recall(Records([row(answer="a")]), "forget")
+    assert m.reason == "1 of 1 rows of role forget hold no generated"
+
+
+def test_exact_on_all_published_pairs(row, shared):
+    path = shared / "data/tofu_eval_logs/open_unlearning/Llama-3.2-1B-Instruct_full_forget10.EVAL.json.gz"
+    log = json.loads(gzip.decompress(path.read_bytes()))
+    pairs = 0
+    for metric in ("forget_Q_A_ROUGE", "retain_Q_A_ROUGE", "ra_Q_A_ROUGE", "wf_Q_A_ROUGE"):
+        entries = [log[metric]["value_by_index"][str(i)] for i in range(len(log[metric]["value_by_index"]))]
+        rows = Records(row(i=i, answer=e["ground_truth"], generated=e["generation"]) for i, e in enumerate(entries))
+        for r, e in zip(rows, entries, strict=True):
+            assert rouge_l_recall(Records([r]), "forget").value == e["rougeL_recall"]
+        assert rouge_l_recall(rows, "forget").value == pytest.approx(log[metric]["agg_value"], rel=1e-15)
+        pairs += len(rows)
+    assert pairs == 1017

@@ -1,0 +1,205 @@
+"""Intervals, AUC and KS against other libraries, against plain loops, and against what theory says."""
+
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, hmean, ks_2samp, mannwhitneyu
+from sklearn.metrics import roc_auc_score
+
+from expunge.maths import statistics as st
+
+
+def expanded(values, codes, weight):
+    """The sample that a draw stands for: the rows of each group as often as it was drawn."""
+    return np.concatenate([np.repeat(values[codes == g], int(w)) for g, w in enumerate(weight)])
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+# ------------------------------------------------------------------ weights
+
+
+def test_weights_are_multinomial():
+    w = np.concatenate(list(st.weights(20, draws=20_000)))
+    assert w.shape == (20_000, 20)
+    assert (w.sum(1) == 20).all()
+    assert w.mean() == 1
+    assert w.var() == pytest.approx(19 / 20, rel=0.01)  # binomial(20, 1/20)
+
+
+def test_blocks_do_not_change_the_draws():
+    whole = np.concatenate(list(st.weights(7, draws=1000)))
+    blocks = list(st.weights(7, draws=1000, wide=st.BLOCK // 9))
+    assert len(blocks) > 100
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
+def test_streams_and_seeds_differ():
+    first, other, seeded = (next(st.weights(9, draws=50, **kw)) for kw in ({}, {"stream": 1}, {"seed": 1}))
+    assert (first != other).any()
+    assert (first != seeded).any()
+
+
+# ------------------------------------------------------------------ means
+
+
+def test_mean_draws_are_means_of_the_expanded_samples(rng):
+    x, labels = rng.random((2, 30)), rng.choice(list("abcde"), 30)
+    codes, names = st.group_codes(labels)
+    for draw, w in zip(st.mean_draws(x, labels, draws=40), np.concatenate(list(st.weights(len(names), draws=40))), strict=True):
+        np.testing.assert_allclose(draw, [expanded(row, codes, w).mean() for row in x], rtol=1e-12)
+
+
+def test_mean_interval_of_rows_is_scipys(rng):
+    x = rng.exponential(size=120)
+    theirs = bootstrap((x,), np.mean, method="percentile", n_resamples=20_000, rng=1).confidence_interval
+    np.testing.assert_allclose(st.mean_interval(x, [str(i) for i in range(120)]), theirs, atol=0.03 * x.std())
+
+
+def test_interval_by_group_is_wider_when_groups_are_identical_inside(rng):
+    x = np.repeat(rng.random(20), 20)
+    by_group = st.mean_interval(x, np.repeat(np.arange(20), 20).astype(str))
+    by_row = st.mean_interval(x, np.arange(400).astype(str))
+    ratio = (by_group[1] - by_group[0]) / (by_row[1] - by_row[0])
+    assert ratio == pytest.approx(np.sqrt(20), rel=0.05)  # the design effect
+
+
+def test_mean_interval_covers_the_truth_nine_times_in_ten_or_more():
+    rng, covered = np.random.default_rng(0), 0
+    labels = np.repeat(np.arange(20), 5).astype(str)
+    for i in range(300):
+        lo, hi = st.mean_interval(np.repeat(rng.normal(size=20), 5) + rng.normal(size=100), labels, draws=1000, seed=i)
+        covered += lo <= 0 <= hi
+    assert 0.88 <= covered / 300 <= 0.99  # a percentile interval over 20 groups is a little short of 95 %
+
+
+def test_a_single_group_has_no_interval():
+    x, one, two = np.array([0.0, 1.0]), ["a", "a"], ["a", "b"]
+    assert st.mean_interval(x, one) is None
+    assert st.auc_interval(x, one, x, two) is None
+    assert st.auc_interval(x, two, x, one) is None
+    assert st.ks_interval(x, one, x, one) is None
+    assert st.harmonic_mean_interval({"a": (x[None], two), "b": (x[None], one)}) is None
+    assert st.mean_interval(x, two) == (0.0, 1.0)
+
+
+def test_a_constant_has_an_interval_without_width():
+    assert st.mean_interval(np.full(40, 0.1), np.repeat(["a", "b"], 20)) == pytest.approx((0.1, 0.1), abs=1e-15)
+
+
+def test_same_seed_same_interval(rng):
+    x, labels = rng.random(50), np.arange(50).astype(str)
+    assert st.mean_interval(x, labels) == st.mean_interval(x, labels)
+    assert st.mean_interval(x, labels, seed=1) != st.mean_interval(x, labels)
+
+
+def test_the_bootstrap_is_fast(rng):
+    x, labels = rng.random(400), np.repeat(np.arange(20), 20).astype(str)
+    seconds = []
+    for _ in range(7):
+        start = time.perf_counter()
+        st.mean_interval(x, labels)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.04  # 5 ms on a quiet machine
+
+
+# ------------------------------------------------------------------ harmonic mean
+
+
+def test_harmonic_mean():
+    assert st.harmonic_mean([1, 1, 0]) == 0
+    assert st.harmonic_mean([0.2, 0.5, 0.9]) == pytest.approx(hmean([0.2, 0.5, 0.9]), rel=1e-15)
+
+
+def test_harmonic_mean_interval_against_a_loop(rng):
+    families = {"a": (rng.random((2, 40)) + 0.1, np.repeat(list("abcd"), 10)), "b": (rng.random((1, 6)) + 0.1, list("uvwxyz"))}
+    drawn = []
+    generator = np.random.default_rng(3)
+    for _ in range(4000):
+        parts = []
+        for columns, labels in families.values():
+            codes, names = st.group_codes(labels)
+            w = np.bincount(generator.integers(0, len(names), len(names)), minlength=len(names))
+            parts += [expanded(c, codes, w).mean() for c in columns]
+        drawn.append(hmean(parts))
+    assert st.harmonic_mean_interval(families) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.01)
+
+
+# ------------------------------------------------------------------ AUC
+
+
+def test_auc_with_ties_is_that_of_two_libraries(rng):
+    x, y = rng.integers(0, 8, 60).astype(float), rng.integers(0, 6, 45).astype(float)
+    assert st.auc(x, y) == pytest.approx(roc_auc_score(np.r_[np.ones(60), np.zeros(45)], np.r_[x, y]), abs=1e-15)
+    assert st.auc(x, y) == pytest.approx(mannwhitneyu(x, y).statistic / (60 * 45), abs=1e-15)
+    assert st.auc(x, y) == pytest.approx(1 - st.auc(y, x), abs=1e-15)
+    assert st.auc(np.exp(x), np.exp(y)) == st.auc(x, y)
+
+
+def test_auc_at_its_ends():
+    assert st.auc(np.array([2.0, 3.0]), np.array([0.0, 1.0])) == 1
+    assert st.auc(np.array([0.0, 1.0]), np.array([2.0, 3.0])) == 0
+    assert st.auc(np.ones(3), np.ones(4)) == 0.5
+
+
+def test_auc_draws_are_aucs_of_the_expanded_samples(rng):
+    x, y = rng.integers(0, 9, 40).astype(float), rng.integers(0, 9, 30).astype(float)
+    g, h = rng.choice(list("abcd"), 40), rng.choice(list("uvwxyz"), 30)
+    (g_codes, _), (h_codes, _) = st.group_codes(g), st.group_codes(h)
+    ws, vs = next(st.weights(4, draws=30, stream=0)), next(st.weights(6, draws=30, stream=1))
+    for draw, w, v in zip(st.auc_draws(x, g, y, h, draws=30), ws, vs, strict=True):
+        assert draw == pytest.approx(st.auc(expanded(x, g_codes, w), expanded(y, h_codes, v)), abs=1e-12)
+
+
+def test_auc_interval_has_the_width_that_theory_gives(rng):
+    x, y, labels = rng.normal(size=400), rng.normal(size=400), np.arange(400).astype(str)
+    lo, hi = st.auc_interval(x, labels, y, labels)
+    assert lo < st.auc(x, y) < hi
+    assert (hi - lo) / 3.92 == pytest.approx(0.0204, rel=0.1)  # standard error near .5 with 400 against 400
+
+
+# ------------------------------------------------------------------ Kolmogorov-Smirnov
+
+
+@pytest.mark.parametrize(("n", "floor"), [(40, 1.9e-23), (200, 1.94e-119), (300, 1.5e-179), (400, 1.06e-239)])
+def test_p_value_floors(n, floor):
+    x = np.arange(n, dtype=float)
+    assert st.ks_pvalue(x, x + n) == pytest.approx(floor, rel=0.03)
+    assert st.ks_pvalue_of_distance(1.0, n, n) == st.ks_pvalue(x, x + n)
+
+
+def test_p_value_of_a_distance_is_scipys(rng):
+    for shift in (0, 0.1, 0.5, 2):
+        x, y = rng.normal(size=80), rng.normal(size=80) + shift
+        found = ks_2samp(x, y)
+        assert st.ks_pvalue_of_distance(found.statistic, 80, 80) == pytest.approx(found.pvalue, rel=1e-9)
+        y = y[:60]
+        found = ks_2samp(x, y, method="asymp")
+        assert st.ks_pvalue_of_distance(found.statistic, 80, 60) == pytest.approx(found.pvalue, rel=1e-9)
+
+
+def test_ks_draws_are_distances_of_the_expanded_samples(rng):
+    x, y = rng.integers(0, 30, 40).astype(float), rng.integers(5, 35, 40).astype(float)
+    labels = rng.choice(list("abcd"), 40)
+    codes, _ = st.group_codes(labels)
+    ws = next(st.weights(4, draws=30))
+    for draw, w in zip(st.ks_distance_draws(x, labels, y, labels, draws=30), ws, strict=True):  # same groups: drawn together
+        assert draw == pytest.approx(ks_2samp(expanded(x, codes, w), expanded(y, codes, w)).statistic, abs=1e-6)
+    others = rng.choice(list("pqr"), 40)
+    vs = next(st.weights(3, draws=30, stream=1))
+    for draw, w, v in zip(st.ks_distance_draws(x, labels, y, others, draws=30), ws, vs, strict=True):
+        other = expanded(y, st.group_codes(others)[0], v)
+        assert draw == pytest.approx(ks_2samp(expanded(x, codes, w), other).statistic, abs=1e-6)
+
+
+def test_ks_interval_holds_the_value(rng):
+    labels = np.repeat(np.arange(10), 8).astype(str)
+    for shift in (0, 0.3, 3):
+        x, y = rng.normal(size=80), rng.normal(size=80) + shift
+        lo, hi = st.ks_interval(x, labels, y, labels)
+        assert 0 <= lo <= ks_2samp(x, y).pvalue <= hi <= 1
+    assert st.ks_interval(x, labels, x, labels) == (1.0, 1.0)  # the same model twice, drawn together
