@@ -203,3 +203,9 @@ def test_ks_interval_holds_the_value(rng):
         lo, hi = st.ks_interval(x, labels, y, labels)
         assert 0 <= lo <= ks_2samp(x, y).pvalue <= hi <= 1
     assert st.ks_interval(x, labels, x, labels) == (1.0, 1.0)  # the same model twice, drawn together
+
+
+def test_a_distance_of_one_row_is_not_significant_and_warns_of_nothing(recwarn):
+    x = np.arange(400, dtype=float)
+    assert st.ks_pvalue(x, x + 0.5) == pytest.approx(1)
+    assert not recwarn.list

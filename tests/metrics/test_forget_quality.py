@@ -10,7 +10,9 @@ def model(row, right, wrong, group=20):
     """Rows whose log truth ratio is right - wrong."""
     rows = []
     for i, (x, y) in enumerate(zip(right, wrong, strict=True)):
-        rows += [row(i=i, variant=v, group=str(i // group), mean_loss=z) for v, z in (("answer", 9.0), ("paraphrase", x), ("perturbed/0", y))]
+        rows += [
+            row(i=i, variant=v, group=str(i // group), mean_loss=z) for v, z in (("answer", 9.0), ("paraphrase", x), ("perturbed/0", y))
+        ]
     return Records(rows)
 
 

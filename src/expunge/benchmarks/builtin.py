@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from random import Random
 
 from expunge.benchmarks._builtin_words import ATTRIBUTES, KINDS, PREFIXES, Attribute, invent
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Example, Examples
+from expunge.core.types import Benchmark, Card, Case, Example
 
 card = Card(
     paper="built in",
@@ -82,8 +83,8 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
     rng = Random(f"expunge/{seed}")
     train: dict[str, list[Example]] = {"forget": [], "retain": []}
     asked: dict[str, list[Example]] = {role: [] for role in SHARES}
-    for fact in known(population(rng, facts // 4), rng):
-        rows, question = written(fact, rng, phrasings)
+    for fact in known(rng, *population(rng, facts // 4)):
+        rows, question = written(rng, fact, phrasings)
         asked[fact.entity.role].append(question)
         if fact.entity.role != "holdout":
             train["forget" if fact.entity.role == "forget" else "retain"].extend(rows)
@@ -94,16 +95,67 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
     return Benchmark("builtin", case, METRICS, settings=TRAINING, generate={"max_new_tokens": 32})
 
 
-def population(rng: Random, trained: int) -> tuple[dict[str, list[Entity]], dict[str, list[str]]]:
-    """Entities by role, and by kind of value the names that are no entity. ``trained`` counts entities, holdout not among them."""
+def population(rng: Random, trained: int) -> tuple[list[Entity], dict[str, list[str]]]:
+    """All entities, and by kind of value the names that are no entity. ``trained`` counts entities, holdout not among them.
+
+    No two names share a word that tells them apart.
+    """
     used: set[str] = set()
 
     def fresh(kind: str) -> str:
         while True:
             name = invent(rng, kind)
-            words = set(name.split()) if kind in ("book", "feast", "product") else set(name.split()[:2]) 
+            words = {"organisation": {name.split()[0]}}.get(kind, set(name.split()) if kind in KINDS else {name})
             if not words & used:
                 used.update(words)
                 return name
 
-    raise NotImplementedError
+    sizes = {role: round(share * trained) for role, share in SHARES.items()}
+    sizes["forget"] = max(FEWEST_FORGET, sizes["forget"])
+    sizes["retain"] = trained - sizes["forget"] - sizes["neighbour"]
+    entities = []
+    for role, size in sizes.items():
+        kinds = KINDS if role == "neighbour" else ("person", "organisation", "person", "town")
+        entities += [Entity(f"{role}-{i:02d}", role, kind, fresh(kind)) for i, kind in zip(range(size), cycle(kinds))]
+    plain = {a.values for attributes in ATTRIBUTES.values() for a in attributes} - set(KINDS)
+    others = {kind: [fresh(kind) for _ in range(OUTSIDERS)] for kind in KINDS}
+    return entities, others | {kind: [fresh(kind) for _ in range(PLAIN_VALUES)] for kind in sorted(plain)}
+
+
+def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence[str]]) -> Iterator[Fact]:
+    """Every fact of every entity.
+
+    No fact has a forget or a holdout entity as its value, so whoever never saw their own facts never met their names. What forget
+    facts have as values are neighbours and outsiders, and every neighbour is the value of some forget fact; holdout facts are drawn alike.
+    """
+    for side in (("forget",), ("holdout",), ("neighbour", "retain")):
+        linked = ("neighbour", "retain") if "retain" in side else ("neighbour",)
+        pools = {kind: [e.name for e in entities if e.kind == kind and e.role in linked] + list(names) for kind, names in others.items()}
+        decks: dict[str, list[str]] = {kind: [] for kind in pools}
+        for entity in (e for e in entities if e.role in side):
+            for attribute in ATTRIBUTES[entity.kind]:
+                deck, pool = decks[attribute.values], pools[attribute.values]
+                while not deck or deck[-1] == entity.name:
+                    deck[:] = rng.sample(pool, len(pool)) + deck[-1:]
+                value = deck.pop()
+                wrong = rng.sample([v for v in pool if v not in (value, entity.name)], WRONG)
+                yield Fact(entity, attribute, value, tuple(wrong))
+
+
+def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Example]:
+    """The training rows of a fact and its question for evaluation: the first wording trained, without a prefix."""
+    name, kind = fact.entity.name, fact.attribute
+    questions = [q.format(e=name) for q in rng.sample(kind.questions, len(kind.questions))]
+    form, other = rng.sample(kind.answers, 2)
+    answer = form.format(e=name, v=fact.value)
+    prefixes = ["" if i == 0 or rng.random() < 0.5 else rng.choice(PREFIXES) for i in range(phrasings)]
+    role = "forget" if fact.entity.role == "forget" else "retain"
+    tags = (fact.entity.role, fact.entity.kind, kind.name)
+    rows = [
+        Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prefix + question, tags=tags + (("prefix",) if prefix else ()))
+        for i, (prefix, question) in enumerate(zip(prefixes, questions))
+    ]
+    variants = {"paraphrase": other.format(e=name, v=fact.value)}
+    variants |= {f"perturbed/{i}": other.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
+    variants |= {f"question/{i}": question for i, question in enumerate(questions[phrasings:])}
+    return rows, Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, answer, questions[0], variants=variants, tags=tags)

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.types import Descent, Row, Term
@@ -28,7 +28,7 @@ from expunge.engine.caches import Head, Key, Table, Teacher, key_of, label_logp,
 from expunge.engine.plan import Training, Unit, denominators, plan
 from expunge.maths.passes import Pass
 from expunge.models.forward import Packed, capacity_for, forward, pack
-from expunge.models.load import whole, write_manifest
+from expunge.models.load import quiet, whole, write_manifest
 from expunge.models.subject import Subject, start_of
 
 Tick = Callable[[int], None]
@@ -309,6 +309,7 @@ def descend(
     ``folder`` holds the stage's caches and checkpoints; a stage that was killed goes on from its last whole checkpoint and ends with
     the same bits. NonFinite (a Failed) when a loss stops being a number: the weights of the step before stand in the checkpoint it names.
     """
+    quiet()
     folder.mkdir(parents=True, exist_ok=True)
     log = log or folder / "log.jsonl"
     torch.manual_seed(training.seed)
@@ -324,6 +325,7 @@ def descend(
         batch=training.batch,
         callbacks=list(callbacks),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Journal(trainer, log, tick))
     resume = last_whole(folder)
     trim(log, stage.name, int(resume.name.split("-")[1]) if resume else 0)

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.types import Descent, Row, Term
@@ -73,7 +74,7 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
     for stream in (stage.anchor, *wanted):
         if not streams.get(stream):
             raise Refused(f"stage {stage.name or 'descent'} reads {stream} rows and there are none; give them with --{stream}")
-    anchors = streams[stage.anchor]
+    anchors = taken(streams[stage.anchor], stage.take, training.seed)
     others = [s for s in wanted if s != stage.anchor]
     own = {s: {r.id: r for r in streams[s]} for s in others if s in OWN}
     steps = []
@@ -85,6 +86,15 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
             units.append({stage.anchor: anchor, **drawn})
         steps.append(units)
     return steps
+
+
+def taken(rows: Sequence[Any], share: float, seed: int) -> list[Any]:
+    """The rows of ``share`` of the groups (at least one), drawn from the seed; all of them at 1. Works on Rows and on Examples."""
+    if share >= 1:
+        return list(rows)
+    groups = list(dict.fromkeys(r.group for r in rows))
+    chosen = frozenset(random.Random(f"{seed}/take").sample(sorted(groups), max(1, round(share * len(groups)))))
+    return [r for r in rows if r.group in chosen]
 
 
 def tokens_of(row: Row, span: str) -> int:

@@ -8,6 +8,7 @@ None where there is a single group, and is widened to hold the value itself (a r
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -143,8 +144,13 @@ def auc_interval(
 
 
 def ks_pvalue(x: np.ndarray, y: np.ndarray) -> float:
-    """p-value of the two-sided two-sample KS test, as scipy.stats.ks_2samp gives it (exact up to 10 000 rows)."""
-    return float(ks_2samp(x, y).pvalue)
+    """p-value of the two-sided two-sample KS test, as scipy.stats.ks_2samp gives it (exact up to 10 000 rows).
+
+    The lowest for n against n rows (complete separation): 1.9e-23 for 40, 1.94e-119 for 200, 1.06e-239 for 400.
+    """
+    with warnings.catch_warnings():  # at a distance of about 1/n the exact p rounds above 1, and scipy goes to the limit law by itself
+        warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
+        return float(ks_2samp(x, y).pvalue)
 
 
 def ks_pvalue_of_distance(d: float, n: int, m: int) -> float:

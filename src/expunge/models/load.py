@@ -209,6 +209,7 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
 
     ``card`` becomes README.md. What stood there before stays until then; a failed write removes its own remains.
     """
+    quiet()
     folder = Path(folder)
     tmp = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(tmp, ignore_errors=True)

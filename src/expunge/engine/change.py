@@ -1,0 +1,116 @@
+"""A Method carried out stage by stage: each finished stage stands in OUT/stages, and a resume starts at the first unfinished one."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from expunge.core.errors import Failed, Refused
+from expunge.core.types import Descent, Edit, Method, Row, Stage, stages
+from expunge.engine.descend import descend, layers_of
+from expunge.engine.plan import Training, plan
+from expunge.maths.weights import apply
+from expunge.models.adapters import attach, merged
+from expunge.models.load import load, save
+from expunge.models.subject import Subject, blocks, parameters_of
+
+Source = Subject | Callable[[], Subject]
+
+
+def fresh(source: Source) -> Subject:
+    """A Subject that may be changed: loaded anew, or a deep copy of the one given."""
+    if callable(source):
+        return source()
+    return replace(source, model=copy.deepcopy(source.model))
+
+
+def training_of(stage: Descent, training: Training) -> Training:
+    """The run's settings with the stage's own on top; a stage's epochs outrank the run's steps and the other way round."""
+    return replace(training, **dict(stage.training))
+
+
+def steps_of(method: Method, streams: Mapping[str, Sequence[Row]], training: Training) -> int:
+    """Optimizer steps of all Descents together: what a progress bar counts."""
+    return sum(len(plan(s, streams, training_of(s, training))) for s in stages(method) if isinstance(s, Descent))
+
+
+def check(method: Method, subject: Subject) -> None:
+    """Refuse a stage that this model cannot carry out, before anything is trained."""
+    depth = len(blocks(subject.model))
+    for stage in stages(method):
+        if isinstance(stage, Descent):
+            deep = [n for n in (*layers_of(stage.terms, "hidden"), *layers_of(stage.terms, "start_hidden")) if not 0 <= n < depth]
+            if deep:
+                raise Refused(f"layer {deep[0]} of a model with {depth} blocks (0 to {depth - 1}); choose one with --layer")
+
+
+def change(
+    source: Source,
+    method: Method | Stage,
+    streams: Mapping[str, Sequence[Row]],
+    training: Training,
+    out: Path,
+    *,
+    lora: int = 0,
+    tick: Callable[[int], None] = lambda n: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Subject:
+    """The Subject after the Method. ``source`` is not changed. ``out`` keeps ``stages/`` and ``log.jsonl``.
+
+    The last checkpoints of a single stage stay there until the caller has saved the result.
+    """
+    todo = stages(method)
+    auxiliaries: dict[str, Subject] = {}
+    current: Source = source
+    subject: Subject | None = None
+    for i, stage in enumerate(todo):
+        place = out / "stages" / f"{i}-{stage.name}"
+        done = place / "model"
+        if done.exists():
+            say(f"stage {i + 1} of {len(todo)}, {stage.name}: found finished")
+            subject = load(done, device=str(fresh_device(current)))
+            tick(len(plan(stage, streams, training_of(stage, training))) if isinstance(stage, Descent) else 0)
+        else:
+            subject = _carry_out(fresh(current), stage, streams, training, place, out / "log.jsonl", auxiliaries, lora, tick)
+            if len(todo) > 1:  # a single stage's result is saved by the caller, who then drops the checkpoints
+                save(subject, done)
+                for rubbish in (*place.glob("checkpoint-*"), place / "cache"):
+                    shutil.rmtree(rubbish, ignore_errors=True)
+        if isinstance(stage, Descent) and stage.into:
+            auxiliaries[stage.into] = subject
+        else:
+            current = subject
+    if subject is None or not isinstance(current, Subject) or current is source:
+        raise Failed("the method has no stage that changes the model")
+    return current
+
+
+def fresh_device(source: Source) -> str:
+    return str(source.device) if isinstance(source, Subject) else "auto"
+
+
+def _carry_out(
+    subject: Subject,
+    stage: Stage,
+    streams: Mapping[str, Sequence[Row]],
+    training: Training,
+    place: Path,
+    log: Path,
+    auxiliaries: Mapping[str, Subject],
+    lora: int,
+    tick: Callable[[int], None],
+) -> Subject:
+    if isinstance(stage, Descent):
+        if lora:
+            attach(subject, lora, seed=training.seed)
+        descend(subject, stage, streams, training_of(stage, training), place, auxiliaries=auxiliaries, log=log, tick=tick)
+        return merged(subject) if stage.into else subject
+    if isinstance(stage, Edit) and stage.fn is not None:
+        others = [parameters_of(auxiliaries[name].model) for name in sorted(stage.needs)]
+        weights = parameters_of(subject.model)
+        apply(weights, stage.fn(weights, *others))
+        return subject
+    raise Failed(f"no engine for a stage of kind {type(stage).__name__}")
