@@ -196,9 +196,10 @@ class Card:
     published_as: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     superseded_by: str = ""
     distributed: Literal["yes", "gather", "no"] = "yes"
-    # metrics
+    # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the roles that a whole-model one reads
     better: Any = ""
     needs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     whole: bool = False
     # attacks
     rights: tuple[str, ...] = ()
@@ -258,13 +259,15 @@ def unscored(reason: str, better: Better | None = None) -> Measurement:
 class Benchmark:
     """A case, the metrics that judge it and the numbers that were published for it.
 
-    ``metrics``: (metric name, role or None) in the order of the table. ``published``: label -> {measurement key: value}.
-    ``settings``: training settings for ``expunge train``. ``chat_system``: a system prompt if the protocol has one.
+    ``metrics``: (metric name, role or None) in the order of the table; ``arguments``: metric name -> its arguments here.
+    ``published``: label -> {measurement key: value}. ``settings``: training settings for ``expunge train``. ``generate``: how answers
+    are written (max_new_tokens).
     """
 
     name: str
     case: Case
     metrics: Sequence[tuple[str, str | None]]
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     published: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: EMPTY)
     settings: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     generate: Mapping[str, Any] = field(default_factory=lambda: EMPTY)

@@ -149,10 +149,10 @@ def _read_part(path: Path, words: dict[tuple[str, ...], dict[str, str]]) -> list
         raise Refused(f"{path}: not a whole file of records ({type(e).__name__}); measure again") from None
     rows = []
     for i in range(table.num_rows):
-        row = {name: column[i] for name, column in columns.items()}
+        row: dict[str, Any] = {name: column[i] for name, column in columns.items()}
         row["given"] = dict(row["given"] or ())
         key = (row["subject"], row["role"], row["id"], row["variant"])
-        rows.append(Record(**row, **words.get(key, {})))
+        rows.append(Record(**(row | words.get(key, {}))))
     return rows
 
 

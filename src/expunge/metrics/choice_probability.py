@@ -13,7 +13,7 @@ card = Card(
     where="evaluation metrics: probability on real authors and world facts",
     evidence="reference",
     better="gold",
-    needs=("S1",),
+    needs=("S1", "perturbed"),
     differs="open-unlearning adds 1e-10 to the denominator: epsilon=1e-10 gives its form.",
 )
 

@@ -14,6 +14,7 @@ card = Card(
     evidence="reference",
     better="gold",
     needs=("S1",),
+    reads=("forget", "holdout"),
     whole=True,
 )
 

@@ -15,6 +15,7 @@ card = Card(
     evidence="reference",
     better="gold",
     needs=("S1",),
+    reads=("forget", "holdout"),
     whole=True,
     differs="k=0.4 as MUSE and open-unlearning, the paper uses 0.2. At least one token counts, where int(k n) would be 0.",
 )

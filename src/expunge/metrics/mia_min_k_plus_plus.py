@@ -16,7 +16,8 @@ card = Card(
     family=("membership",),
     evidence="reference",
     better="gold",
-    needs=("S1",),
+    needs=("S1", "moments"),
+    reads=("forget", "holdout"),
     whole=True,
     differs="k=0.4 as open-unlearning, the authors' code uses 0.2. The variance is kept above 1e-6, as in open-unlearning.",
 )

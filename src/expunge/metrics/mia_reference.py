@@ -14,7 +14,8 @@ card = Card(
     family=("membership",),
     evidence="reference",
     better="gold",
-    needs=("S1", "S7"),
+    needs=("S1", "gold"),
+    reads=("forget", "holdout"),
     whole=True,
 )
 

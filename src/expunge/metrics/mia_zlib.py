@@ -16,6 +16,7 @@ card = Card(
     evidence="reference",
     better="gold",
     needs=("S1",),
+    reads=("forget", "holdout"),
     whole=True,
     differs="Published values divide the mean log-probability by the compressed length, which counts the length "
     "twice; loss='total' divides the sum. The two are not monotone in each other.",

@@ -24,7 +24,8 @@ card = Card(
     where="evaluation metrics: model utility",
     evidence="reference",
     better="higher",
-    needs=("S1", "S2"),
+    needs=("S1", "S2", "paraphrase", "perturbed"),
+    reads=("retain", "real_authors", "world_facts"),
     whole=True,
     differs="open-unlearning adds 1e-10 to two denominators of its parts: epsilon=1e-10 gives its form.",
 )

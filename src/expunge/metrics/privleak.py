@@ -17,7 +17,8 @@ card = Card(
     family=("membership",),
     evidence="reference",
     better=0.0,
-    needs=("S1", "S7"),
+    needs=("S1", "gold"),
+    reads=("forget", "holdout"),
     whole=True,
     differs="Without gold it is unscored; open-unlearning takes .5 for gold's AUC (gold_auc=0.5 gives its form), and adds 1e-10 "
     "to the denominator.",

@@ -13,7 +13,7 @@ card = Card(
     where="evaluation metrics: ROUGE",
     evidence="reference",
     better="gold",
-    needs=("S2",),
+    needs=("S1", "S2"),
     differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokeniser of rouge-score keeps ASCII letters "
     "and digits only.",
 )

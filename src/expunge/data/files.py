@@ -1,0 +1,110 @@
+"""Finding local files and turning their bytes into text. Nothing of a file's text is ever put into an error."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from expunge.core.errors import Refused, listed
+
+KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt")
+LONGEST_ROW = 1 << 23  # 8 Mi characters: a longer "line" is nearly always a file that lost its line ends
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One row as the file holds it. ``where`` is ``file:line`` (of parquet and hub rows their number, from 1)."""
+
+    where: str
+    values: Mapping[str, Any]
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that decides how a file is read, without ``.gz``: '.jsonl', '.csv', ..."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+
+
+def stem_of(path: Path) -> str:
+    """The file's name without its suffixes: ``a.v2.jsonl.gz`` -> ``a.v2``."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
+def files_of(source: str) -> list[Path]:
+    """The data files that a path names: the file itself, or every readable one below a folder, sorted; hidden ones are left out."""
+    path = Path(source)
+    try:
+        there, folder = path.exists(), path.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL in it
+        raise Refused("the name of the data is not one that a file can have; pass a file, a folder or hub:owner/name") from None
+    if not there:
+        raise Refused(f"{source}: no such file{_nearest(path)}")
+    if not folder:
+        if kind_of(path) not in KINDS:
+            raise Refused(f"{source}: files of type {kind_of(path) or 'none'} are not read; convert it to one of {listed(KINDS)}")
+        return [path]
+    inside = sorted(p for p in path.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.relative_to(path).parts))
+    known = [p for p in inside if kind_of(p) in KINDS]
+    if not known:
+        raise Refused(f"{source}: no data files in this folder; it may hold {listed(KINDS)}, each also as .gz")
+    return known
+
+
+def _nearest(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f", and no folder {folder}"
+    names = [p.name for p in folder.iterdir() if not p.name.startswith(".")]
+    near = get_close_matches(path.name, names, n=1, cutoff=0.5)
+    return f"; did you mean {folder / near[0]}?" if near else "; pass a file or folder that exists"
+
+
+def raw(path: Path) -> bytes:
+    """The file's bytes, unpacked. Refused: what cannot be opened, or a gz file that is cut off."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    if path.suffix.lower() != ".gz":
+        return data
+    whole = bytearray()
+    try:
+        with gzip.open(io.BytesIO(data)) as f:
+            while chunk := f.read(1 << 16):
+                whole += chunk
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        line = _line(whole, len(whole))
+        raise Refused(f"{path}:{line}: the gz file is cut off or damaged about here ({type(error).__name__}); copy it again") from None
+    return bytes(whole)
+
+
+def text_of(path: Path) -> str:
+    """The file's text, a UTF-8 byte-order mark dropped. Refused by line and byte offset: a NUL byte, or what is not UTF-8."""
+    data = raw(path)
+    skipped = len(BOM) if data.startswith(BOM) else 0
+    nul = data.find(b"\0")
+    if nul >= 0:
+        raise Refused(f"{path}:{_line(data, nul)}: a NUL byte at byte {nul}; save the file as UTF-8 text (UTF-16 is not read)")
+    try:
+        return data[skipped:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = error.start + skipped
+        raise Refused(f"{path}:{_line(data, at)}: not UTF-8 at byte {at}; save the file as UTF-8") from None
+
+
+def _line(data: bytes | bytearray, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
+
+
+def lines_of(path: Path, text: str) -> Iterator[tuple[int, str]]:
+    """(line number, line without its end). Only LF and CRLF end a line: U+2028 and its like belong to the text."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LONGEST_ROW:
+            raise Refused(f"{path}:{number}: a row of more than {LONGEST_ROW >> 20} Mi characters; split it into several rows")
+        yield number, line.removesuffix("\r")

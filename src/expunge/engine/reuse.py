@@ -1,0 +1,94 @@
+"""Passes that are made once: kept in EXPUNGE_CACHE under a hash of the weights, the rows, the template, the dtype and what was asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from expunge.core.errors import Refused
+from expunge.core.records import Records
+from expunge.core.types import Examples
+from expunge.engine.measure import Cost, Want, measure
+from expunge.engine.records_io import read_records, with_salted_ids, write_records, write_texts
+from expunge.models.subject import Subject
+
+CODE = 1  # raise when what a pass computes changes
+Tick = Callable[[int], None]
+
+
+def place() -> Path | None:
+    """The folder that EXPUNGE_CACHE names, if it does. It holds texts of the data, so it is made for its owner only."""
+    named = os.environ.get("EXPUNGE_CACHE")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def salt_of(folder: Path) -> str:
+    """The secret under which ids are hashed in a folder; made at first use, readable by its owner only."""
+    file = folder / "salt"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+            f.write(secrets.token_hex(16))
+    except FileExistsError:
+        pass
+    return file.read_text()
+
+
+def key_of(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, Want], settings: Mapping[str, int]) -> str:
+    """What decides the records of a pass, as one sha256."""
+    digest = hashlib.sha256()
+    template = getattr(subject.tokenizer, "chat_template", None)
+    facts = [CODE, subject.digest, template, str(next(subject.model.parameters()).dtype), version("torch"), version("transformers")]
+    digest.update(json.dumps([*facts, sorted(settings.items()), subject.tokenizer.__class__.__name__], default=str).encode())
+    for role, want in sorted(wants.items()):
+        digest.update(f"{role} {want}".encode())
+        for e in roles[role]:
+            digest.update(repr((e.id, e.group, e.prompt, e.messages, e.text, e.answer, sorted(e.variants.items()))).encode())
+    return digest.hexdigest()
+
+
+def measured(
+    subject: Subject,
+    roles: Mapping[str, Examples],
+    wants: Mapping[str, Want],
+    *,
+    salt: str,
+    name: str = "model",
+    max_new_tokens: int = 200,
+    max_length: int = 512,
+    tick: Tick = lambda n: None,
+) -> tuple[Records, Cost | None]:
+    """``measure`` with salted ids; from the cache where it holds these very passes (then Cost is None and no model ran).
+
+    A cached file that cannot be read is made again.
+    """
+    settings = {"max_new_tokens": max_new_tokens, "max_length": max_length}
+    cache = place()
+    entry = cache / "passes" / key_of(subject, roles, wants, settings) if cache and subject.digest else None
+    salt = salt_of(cache) if entry and cache else salt
+    if entry and (entry / "done").exists():
+        try:
+            return _named(read_records(entry / "records.parquet", entry / "texts.jsonl"), name), None
+        except (OSError, ValueError, Refused):
+            (entry / "done").unlink()
+    found = measure(subject, roles, wants, name=name, tick=tick, **settings)
+    if entry:
+        entry.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_records(found.records, entry / "records.parquet", salt=salt)
+        write_texts(found.records, entry / "texts.jsonl", salt=salt)
+        (entry / "done").touch()
+    return with_salted_ids(found.records, salt), found.cost
+
+
+def _named(records: Records, name: str) -> Records:
+    return Records(replace(r, subject=name) for r in records)

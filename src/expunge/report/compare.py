@@ -1,0 +1,153 @@
+"""Which of several measurements is best, and what lies beside gold: pure functions that the terminal and the HTML report share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from expunge.core.types import EMPTY, Measurement
+
+Kind = Literal["original", "gold", "unlearned", "attacked"]
+KINDS: tuple[Kind, ...] = ("original", "gold", "unlearned", "attacked")
+# An effect that matters, for values in 0..1: probability, leak rate and AUC alike.
+DELTA = 0.05
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model that was measured: its label, what it is, its measurements by key.
+
+    ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was attacked}.
+    """
+
+    label: str
+    kind: str = "unlearned"
+    measurements: Mapping[str, Measurement] = field(default_factory=lambda: EMPTY)
+    attack: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What an attack of growing strength did to one model: ``series[key][i]`` was measured at ``x[i]``.
+
+    ``x`` holds numbers (relearning steps) or words (``as is``, ``8-bit``); ``of`` is the label of the model attacked.
+    """
+
+    attack: str
+    of: str
+    x: tuple[float | str, ...]
+    xlabel: str
+    series: Mapping[str, tuple[Measurement, ...]]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether x is a scale and not a list of words."""
+        return all(isinstance(x, (int, float)) for x in self.x)
+
+
+def scored(m: Measurement | None) -> bool:
+    """Whether there is a value at all."""
+    return m is not None and m.value is not None
+
+
+def bounds(m: Measurement) -> tuple[float, float]:
+    """The interval of a scored measurement, or its bare value twice where it has none."""
+    if m.value is None:
+        raise ValueError("an unscored measurement has no bounds")
+    return m.interval or (m.value, m.value)
+
+
+def gold_value(golds: Iterable[Measurement | None]) -> float | None:
+    """The value to be close to: the mean over the golds that have one; None if none has."""
+    found = [m.value for m in golds if m is not None and m.value is not None]
+    return sum(found) / len(found) if found else None
+
+
+def distance(m: Measurement | None, gold: float | None = None) -> float | None:
+    """How far a measurement is from the best it could be; smaller is better, None if that cannot be said.
+
+    ``higher`` counts down, ``lower`` counts up, ``gold`` is the distance to gold's value, a number the distance to it.
+    """
+    if m is None or m.value is None or m.better is None:
+        return None
+    if m.better == "higher":
+        return -m.value
+    if m.better == "lower":
+        return m.value
+    target = gold if m.better == "gold" else float(m.better)
+    return None if target is None else abs(m.value - target)
+
+
+def best(column: Mapping[str, Measurement | None], gold: float | None = None) -> frozenset[str]:
+    """The labels whose measurement is best; several if they are equal.
+
+    Empty where nothing can be compared: fewer than two values, ``better="gold"`` without gold, or no common ``better``.
+    """
+    if len({m.better for m in column.values() if m is not None and m.value is not None}) != 1:
+        return frozenset()
+    far = {label: d for label, m in column.items() if (d := distance(m, gold)) is not None}
+    if len(far) < 2:
+        return frozenset()
+    least = min(far.values())
+    return frozenset(label for label, d in far.items() if d - least <= 1e-12)
+
+
+def best_of_columns(subjects: Sequence[Judged], keys: Iterable[str]) -> dict[str, frozenset[str]]:
+    """key -> labels of the best among the unlearned; original, gold and attacked models never compete."""
+    unlearned = [s for s in subjects if s.kind == "unlearned"]
+    return {key: best({s.label: s.measurements.get(key) for s in unlearned}, gold_of(subjects, key)) for key in keys}
+
+
+def gold_of(subjects: Iterable[Judged], key: str) -> float | None:
+    """Gold's value of ``key``: the mean if there are several golds."""
+    return gold_value(s.measurements.get(key) for s in subjects if s.kind == "gold")
+
+
+def against(m: Measurement, gold: float, delta: float = DELTA) -> Literal["above", "within", "unclear"]:
+    """Is a value larger than gold's by more than ``delta``? ``above`` and ``within`` only if the whole interval says so."""
+    lo, hi = bounds(m)
+    return "above" if lo > gold + delta else "within" if hi <= gold + delta else "unclear"
+
+
+def ordered(subjects: Iterable[Judged]) -> list[Judged]:
+    """Original, gold, then the unlearned, in their own order; attacked ones are left to the curves."""
+    subjects = list(subjects)
+    return [s for kind in ("original", "gold", "unlearned") for s in subjects if s.kind == kind]
+
+
+def attack_step(attack: Mapping[str, Any]) -> float | str:
+    """Where on the x axis of its curve an attacked model stands: its steps, its bits, or its arguments in words."""
+    args = dict(attack.get("args") or {})
+    if attack.get("steps") is not None:
+        return float(attack["steps"])
+    if "bits" in args:
+        return f"{args['bits']}-bit"
+    return ", ".join(f"{k} {v}" for k, v in sorted(args.items())) or str(attack.get("name", "attacked"))
+
+
+def curves_of(subjects: Sequence[Judged]) -> list[Curve]:
+    """Attacked models gathered into one curve per attack and model attacked; the first point is the model as it is."""
+    plain = {s.label: s for s in subjects if s.kind != "attacked"}
+    met: dict[tuple[str, str], dict[float | str, Judged]] = {}
+    for s in subjects:
+        if s.kind == "attacked":
+            met.setdefault((str(s.attack.get("name", "attack")), str(s.attack.get("of", ""))), {})[attack_step(s.attack)] = s
+    found = []
+    for (name, of), at in met.items():
+        steps = all(isinstance(x, float) for x in at)
+        if of in plain:
+            at.setdefault(0.0 if steps else "as is", plain[of])
+        xs = tuple(sorted(at, key=_strength))
+        keys = [k for k in at[xs[0]].measurements if all(k in at[x].measurements for x in xs)]
+        label = f"{name} steps" if steps else name
+        found.append(Curve(name, of, xs, label, {k: tuple(at[x].measurements[k] for x in xs) for k in keys}))
+    return found
+
+
+def _strength(x: float | str) -> tuple[int, float, str]:
+    """Numbers upwards; words after them: the model as it is first, fewer bits later, the rest by name."""
+    if isinstance(x, float):
+        return (0, x, "")
+    bits = x.removesuffix("-bit")
+    return (0, 0.0, "") if x == "as is" else (1, -float(bits), "") if bits != x and bits.isdigit() else (2, 0.0, x)

@@ -1,0 +1,156 @@
+"""What the numbers say, in plain words and with care. A finding is not a verdict: those come from ``expunge audit``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from expunge.core.types import Measurement
+from expunge.report.compare import DELTA, Curve, Judged, against, bounds, gold_of, gold_value, scored
+from expunge.report.words import interval, number, phrase, split_key, tick
+
+Level = Literal["bad", "warn", "good", "note"]
+# The metrics that findings and plots look at first; all run from 0 to 1 and grow with what is known.
+LEADING = ("probability", "rouge_l_recall", "extraction_strength", "exact_memorisation")
+COLLAPSE = 0.5  # less than this share of the original's retain value: what should stay is gone as well
+APPLICABLE = 0.8  # an attack that pulls retain below this share says little about forgetting
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One model: a few words for a label, and the sentences that carry the numbers."""
+
+    label: str
+    level: Level
+    headline: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one attack found. ``outcome``: back (more than gold), like_gold, unclear, no_gold, not_applicable."""
+
+    outcome: Literal["back", "like_gold", "unclear", "no_gold", "not_applicable"]
+    sentence: str
+
+
+def leading(subjects: Sequence[Judged], role: str) -> str | None:
+    """The key of ``role`` that the findings are about: the first of LEADING that any model has a value for."""
+    for name in LEADING:
+        if any(scored(s.measurements.get(f"{role}/{name}")) for s in subjects):
+            return f"{role}/{name}"
+    return None
+
+
+def findings(subjects: Sequence[Judged], curves: Sequence[Curve] = ()) -> list[Finding]:
+    """One Finding per unlearned model that has a forget value, in order."""
+    key = leading([s for s in subjects if s.kind == "unlearned"], "forget")
+    if key is None:
+        return []
+    return [_finding(s, key, subjects, curves) for s in subjects if s.kind == "unlearned" and scored(s.measurements.get(key))]
+
+
+def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
+    m, gold = s.measurements[key], gold_of(subjects, key)
+    kept, cost = _cost(s, key, subjects)
+    trials = [t for c in curves if c.of == s.label and (t := trial(c, key, subjects, curves))]
+    told = (_now(s, key, subjects), *([cost] if cost else []), *(t.sentence for t in trials))
+    outcomes = {t.outcome for t in trials}
+    if kept is not None and kept < COLLAPSE:
+        return Finding(s.label, "bad", "collapsed: what should stay is gone too", told)
+    if gold is None:
+        return Finding(s.label, "note", "no gold to compare with", (*told, "Without gold (--gold) nobody can say how low is low enough."))
+    now = against(m, gold)
+    if now == "above":
+        return Finding(s.label, "bad", "still there, before any attack", told)
+    if "back" in outcomes:
+        return Finding(s.label, "bad", "hidden, not gone", told)
+    if bounds(m)[1] < gold - DELTA:
+        told = (*told, "It knows even less than a model that never saw the forget set: that, too, can be noticed.")
+    if not outcomes & {"like_gold"}:
+        return Finding(s.label, "warn", "not settled" if trials or now == "unclear" else "low, but not attacked", told)
+    if now == "unclear" or outcomes & {"unclear", "no_gold"}:
+        return Finding(s.label, "warn", "not settled", told)
+    return Finding(s.label, "good", "like gold in what was tried", told)
+
+
+def _now(s: Judged, key: str, subjects: Sequence[Judged]) -> str:
+    gold = gold_of(subjects, key)
+    original = gold_value(o.measurements.get(key) for o in subjects if o.kind == "original")
+    others = [f"{name} {number(v)}" for name, v in (("gold", gold), ("original", original)) if v is not None]
+    m = s.measurements[key]
+    ends = f", 95 % interval {interval(m)}" if m.interval else ""
+    return f"{phrase(key).capitalize()} {number(m.value or 0.0)}{ends}" + (f" ({', '.join(others)})." if others else ".")
+
+
+def _cost(s: Judged, key: str, subjects: Sequence[Judged]) -> tuple[float | None, str]:
+    """The share of the original's retain value that is left, and the sentence that says so."""
+    retain = f"retain/{split_key(key)[1]}"
+    m = s.measurements.get(retain)
+    was = gold_value(o.measurements.get(retain) for o in subjects if o.kind == "original")
+    if m is None or m.value is None or not was:
+        return None, ""
+    return m.value / was, f"{phrase(retain).capitalize()} {number(m.value)}, original {number(was)} ({100 * m.value / was:.0f} % kept)."
+
+
+def trial(curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Trial | None:
+    """What an attack brought back, at the point where it stands furthest above gold under the same attack."""
+    points = curve.series.get(key)
+    if points is None:
+        return None
+    after = [(x, m) for x, m in list(zip(curve.x, points, strict=True)) if scored(m) and x not in (0, "as is")]
+    if not after:
+        return None
+    gold = {x: g for x, m in after if (g := gold_at(curve, key, x, subjects, curves)) is not None}
+    if not gold:
+        x, m = max(after, key=lambda p: p[1].value or 0.0)
+        return Trial("no_gold", f"{_when(curve, x)} {_v(m)}; gold was not tried the same way, so how much of that is new is unknown.")
+    standing = {x: against(m, gold[x]) for x, m in after if x in gold}
+    worst = "above" if "above" in standing.values() else "unclear" if "unclear" in standing.values() else "within"
+    x, m = max(((x, m) for x, m in after if standing.get(x) == worst), key=lambda p: (p[1].value or 0.0) - gold[p[0]])
+    numbers = f"{_when(curve, x)} {_v(m)}, gold {number(gold[x])}"
+    if worst == "above":
+        return Trial("back", f"{numbers}: it came back further than gold did.")
+    if (share := _retained(curve, key, x)) is not None and share < APPLICABLE:
+        return Trial("not_applicable", f"{numbers}, but retain fell to {100 * share:.0f} % of what it was: this attack says little here.")
+    if worst == "unclear":
+        return Trial("unclear", f"{numbers}: the interval does not settle whether that is more than gold.")
+    return Trial("like_gold", f"{numbers}: no more than gold.")
+
+
+def gold_at(curve: Curve, key: str, x: float | str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> float | None:
+    """Gold's value at the same point of the same attack: the mean if several golds were attacked; None if none was."""
+    golds = {s.label for s in subjects if s.kind == "gold"}
+    same = [c for c in curves if c.of in golds and c.attack == curve.attack and x in c.x and key in c.series]
+    return gold_value(c.series[key][c.x.index(x)] for c in same)
+
+
+def _when(curve: Curve, x: float | str) -> str:
+    if isinstance(x, str):
+        return f"After rounding to {x}:" if x.endswith("-bit") else f"Under {curve.attack} ({x}):"
+    return f"After {tick(x)} {curve.xlabel}:"
+
+
+def _v(m: Measurement) -> str:
+    return number(m.value or 0.0)
+
+
+def _retained(curve: Curve, key: str, x: float | str) -> float | None:
+    """Retain at ``x`` as a share of retain before the attack; None if it was not measured."""
+    series = curve.series.get(f"retain/{split_key(key)[1]}")
+    if not series or not series[0].value or curve.x[0] not in (0, "as is"):
+        return None
+    m = series[curve.x.index(x)]
+    return None if m.value is None else m.value / series[0].value
+
+
+def summary(found: Sequence[Finding]) -> str:
+    """One sentence over all findings: how many came to which end."""
+    if not found:
+        return ""
+    counts: dict[str, list[str]] = {}
+    for f in found:
+        counts.setdefault(f.headline.partition(":")[0], []).append(f.label)
+    parts = [f"{len(labels)} {what} ({', '.join(labels)})" for what, labels in counts.items()]
+    return f"Of {len(found)} unlearned model{'s' * (len(found) > 1)}: {'; '.join(parts)}."

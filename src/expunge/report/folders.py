@@ -1,0 +1,124 @@
+"""Reads run folders: every folder below the given ones that holds measurements, a curve, a log or a run.yaml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from expunge.core.errors import Refused, listed
+from expunge.core.types import EMPTY, Measurement
+from expunge.report.compare import KINDS, Curve, Judged, curves_of
+from expunge.report.parse import read_curve, read_log, read_measurements, read_texts, read_yaml
+
+FILES = ("measurements.json", "curves.json", "log.jsonl", "run.yaml")
+# What lies in these is weights, unfinished work or texts; none of it is a run folder.
+INSIDE = frozenset({"model", "guard", "stages", "checkpoints", "records", "private"})
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One run folder as it lies on disk. ``texts`` is empty unless texts were asked for."""
+
+    path: Path
+    label: str
+    kind: str = "unlearned"
+    run: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    measurements: Mapping[str, Measurement] | None = None
+    curve: Curve | None = None
+    log: tuple[Mapping[str, Any], ...] = ()
+    texts: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that a report is made of. ``left_out`` names folders of runs that are not finished."""
+
+    folders: tuple[Folder, ...]
+    subjects: tuple[Judged, ...]
+    curves: tuple[Curve, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
+    """Everything below ``run_dirs``; Refused if a folder is absent, holds no run, or a file in it cannot be read."""
+    if not run_dirs:
+        raise Refused("no run folder given; name one or more folders that expunge train, unlearn or eval wrote")
+    places: dict[Path, None] = {}
+    for given in map(Path, run_dirs):
+        if not given.is_dir():
+            raise Refused(f"no run folder {given}; name a folder that expunge train, unlearn or eval wrote")
+        places |= dict.fromkeys(_below(given.resolve()))
+    read = [_read(place, texts) for place in places]
+    done = [f for f in read if f.run.get("status", "finished") == "finished"]
+    left_out = tuple(f.path.name for f in read if f.run.get("status", "finished") != "finished" and (f.measurements or f.log or f.curve))
+    if not any(f.measurements or f.log or f.curve for f in done):
+        why = f"not finished: {listed(left_out)}" if left_out else "no measurements.json and no log.jsonl there"
+        raise Refused(f"nothing to report below {listed(map(str, run_dirs))}: {why}")
+    folders = _own_labels(done)
+    subjects = tuple(_judged(f) for f in folders if f.measurements is not None)
+    given_curves = [f.curve for f in folders if f.curve]
+    known = {(c.attack, c.of) for c in given_curves}
+    gathered = [c for c in curves_of(subjects) if (c.attack, c.of) not in known]
+    return Found(folders, subjects, tuple(given_curves + gathered), left_out)
+
+
+def _below(root: Path) -> Iterable[Path]:
+    """Folders that hold one of FILES, in a stable order."""
+    for place, inner, files in os.walk(root):
+        inner[:] = sorted(d for d in inner if d not in INSIDE and not d.startswith("."))
+        if any(name in files for name in FILES):
+            yield Path(place)
+
+
+def _read(place: Path, texts: bool) -> Folder:
+    run = read_yaml(place / "run.yaml")
+    name = place.parent.name if place.name in ("eval", "evaluation") else place.name
+    label = str(run.get("label") or name)
+    kind = str(run.get("kind") or ("attacked" if run.get("attack") else label if label in ("original", "gold") else "unlearned"))
+    if kind not in KINDS:
+        raise Refused(f"{place / 'run.yaml'}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+    return Folder(
+        place,
+        label,
+        kind,
+        run,
+        read_measurements(place / "measurements.json"),
+        read_curve(place / "curves.json"),
+        read_log(place / "log.jsonl"),
+        read_texts(place / "private" / "texts.json") if texts else (),
+    )
+
+
+def _judged(f: Folder) -> Judged:
+    attack = f.run.get("attack")
+    return Judged(f.label, f.kind, f.measurements or {}, attack if isinstance(attack, dict) else {})
+
+
+def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:
+    """Labels that name one measured folder each; a curve or an attack follows the nearest folder of its model's old label."""
+    names: dict[str, list[tuple[Path, str]]] = {}
+    for f in folders:
+        if f.measurements is not None and f.kind != "attacked":
+            names.setdefault(f.label, []).append((f.path, f.label))
+    for label, same in names.items():
+        if len(same) > 1:
+            root = Path(os.path.commonpath([p for p, _ in same]))
+            names[label] = [(p, f"{label} ({p.relative_to(root)})") for p, _ in same]
+
+    def near(label: str, path: Path) -> str:
+        return max(names.get(label, [(path, label)]), key=lambda e: len(os.path.commonpath([e[0], path])))[1]
+
+    return tuple(
+        replace(
+            f,
+            label=f.label if f.kind == "attacked" else near(f.label, f.path),
+            curve=f.curve and replace(f.curve, of=near(f.curve.of, f.path)),
+            run={**f.run, "attack": {**f.run["attack"], "of": near(str(f.run["attack"].get("of")), f.path)}}
+            if isinstance(f.run.get("attack"), dict)
+            else f.run,
+        )
+        for f in folders
+    )

@@ -1,0 +1,109 @@
+"""The files of a run folder, read with care: what is malformed is Refused by file and line, a value that is no number is unscored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expunge.core.errors import Refused
+from expunge.core.types import Measurement
+from expunge.report.compare import Curve
+from expunge.report.words import finite
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{file}: cannot be read ({type(error).__name__})") from None
+
+
+def _json(file: Path, shape: type) -> Any:
+    text = _text(file)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise Refused(f"{file}:{getattr(error, 'lineno', 1)}: not JSON; was the run cut off? make it again") from None
+    if not isinstance(found, shape):
+        raise Refused(f"{file}: not a JSON {'object' if shape is dict else 'list'}; make the run again")
+    return found
+
+
+def read_yaml(file: Path) -> Mapping[str, Any]:
+    """A mapping by the safe loader; empty if there is no file."""
+    text = _text(file)
+    try:
+        found = yaml.safe_load(text) if text else {}
+    except yaml.YAMLError:
+        raise Refused(f"{file}: not YAML; make the run again") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{file}: not a mapping of names to values; make the run again")
+    return found
+
+
+def read_measurements(file: Path) -> Mapping[str, Measurement] | None:
+    """measurements.json by key; None if there is no file."""
+    found = _json(file, dict)
+    if found is None:
+        return None
+    if found.get("schema", 1) != 1:
+        raise Refused(f"{file}: schema {found['schema']!r} is not known to this version; it reads schema 1")
+    return {key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"}
+
+
+def measurement(entry: Any, where: str) -> Measurement:
+    """One entry of measurements.json. A value that is no finite number is unscored, so that it is never drawn."""
+    if not isinstance(entry, dict) or "value" not in entry:
+        raise Refused(f"{where}: not a measurement with a value; make the run again")
+    value, ends, better = entry["value"], entry.get("interval"), entry.get("better")
+    n, groups = (int(entry.get(k) or 0) for k in ("n", "groups"))
+    if not finite(value):
+        reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number")
+        return Measurement(None, n, groups, None, better, str(reason))
+    good = isinstance(ends, (list, tuple)) and len(ends) == 2 and all(map(finite, ends))
+    return Measurement(float(value), n, groups, (float(ends[0]), float(ends[1])) if good else None, better, entry.get("reason"))
+
+
+def read_curve(file: Path) -> Curve | None:
+    """curves.json: one attack on one model; None if there is no file."""
+    found = _json(file, dict)
+    if found is None:
+        return None
+    x = found.get("x")
+    series = {k: v for k, v in found.items() if isinstance(v, list) and k != "x"}
+    if not isinstance(x, list) or "of" not in found or any(len(v) != len(x) for v in series.values()):
+        raise Refused(f"{file}: not a curve (needs of, x, and series as long as x); make the run again")
+    attack = str(found.get("attack", "attack"))
+    points = {k: tuple(measurement(e, f"{file}: {k}") for e in v) for k, v in series.items()}
+    xs = tuple(float(i) if finite(i) else str(i) for i in x)
+    return Curve(attack, str(found["of"]), xs, str(found.get("xlabel", attack)), points)
+
+
+def read_log(file: Path) -> tuple[Mapping[str, Any], ...]:
+    """log.jsonl, one mapping per logged step; empty if there is no file."""
+    lines = []
+    for i, line in enumerate((_text(file) or "").splitlines(), 1):
+        if line.strip():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                raise Refused(f"{file}:{i}: not JSON; was the run cut off? resume it or make it again") from None
+            if not isinstance(lines[-1], dict):
+                raise Refused(f"{file}:{i}: not a JSON object; make the run again")
+    return tuple(lines)
+
+
+def read_texts(file: Path) -> tuple[Mapping[str, Any], ...]:
+    """private/texts.json: questions, answers and generated texts. Sensitive; empty if there is no file."""
+    found = _json(file, list) or []
+    if not all(isinstance(row, dict) and "id" in row for row in found):
+        raise Refused(f"{file}: every entry needs an id; make the run again")
+    return tuple(found)

@@ -1,0 +1,70 @@
+"""How numbers and keys are written, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+
+from expunge.core.types import Better, Measurement
+
+NONE = "–"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A value as people read it: ``0.12``, ``-98.3``, ``1.2e-08``; never a rounded-away nonzero.
+
+    >>> [number(v) for v in (0.1249, 0, 3.2e-9, -98.31, 1234.5)]
+    ['0.12', '0.00', '3.2e-09', '-98.3', '1234']
+    """
+    if value and abs(value) < 0.5 * 10**-digits:
+        return f"{value:.1e}"
+    if abs(value) >= 10:
+        return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+    return f"{value:.{digits}f}"
+
+
+def interval(m: Measurement, digits: int = 2) -> str:
+    """``0.09–0.15``; empty where there is none. Bounds that would be rounded away from zero are written 0."""
+    if m.interval is None:
+        return ""
+    lo, hi = (f"{0:.{digits}f}" if abs(b) < 10**-12 else number(b, digits) for b in m.interval)
+    return f"{lo} to {hi}" if "-" in lo + hi else f"{lo}–{hi}"
+
+
+def value(m: Measurement | None, digits: int = 2) -> str:
+    """The value, or the dash that stands for none."""
+    return NONE if m is None or m.value is None else number(m.value, digits)
+
+
+def tick(x: float | str) -> str:
+    """A point of an x axis: whole numbers without a fraction, words as they are."""
+    return x if isinstance(x, str) else f"{x:g}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """``forget/rouge_l_recall`` -> (``forget``, ``rouge_l_recall``); a bare name has no role."""
+    role, _, name = key.rpartition("/")
+    return role, name
+
+
+def spoken(name: str) -> str:
+    """A member's name with spaces for underscores."""
+    return name.replace("_", " ")
+
+
+def phrase(key: str) -> str:
+    """``forget/probability`` -> ``forget probability``."""
+    return spoken(key.replace("/", " "))
+
+
+def goal(better: Better | None) -> str:
+    """Which way a number should go, in two words."""
+    if better is None:
+        return ""
+    if isinstance(better, str):
+        return {"higher": "higher is better", "lower": "lower is better", "gold": "closest to gold"}.get(better, "")
+    return f"closest to {better:g}"
+
+
+def finite(x: object) -> bool:
+    """Whether x is a number that can be shown and drawn."""
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
