@@ -102,9 +102,9 @@ def _line(data: bytes | bytearray, at: int) -> int:
     return data.count(b"\n", 0, at) + 1
 
 
-def lines_of(path: Path, text: str) -> Iterator[tuple[int, str]]:
-    """(line number, line without its end). Only LF and CRLF end a line: U+2028 and its like belong to the text."""
+def lines_of(path: Path, text: str, ends: bool = False) -> Iterator[tuple[int, str]]:
+    """(line number, line), with its end if ``ends``. Only LF and CRLF end a line: U+2028 and its like belong to the text."""
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_ROW:
             raise Refused(f"{path}:{number}: a row of more than {LONGEST_ROW >> 20} Mi characters; split it into several rows")
-        yield number, line.removesuffix("\r")
+        yield number, line + "\n" if ends else line.removesuffix("\r")

@@ -13,6 +13,7 @@ from typing import Any
 from expunge.core.errors import Refused, listed
 from expunge.data.files import LONGEST_ROW, Cells, kind_of, lines_of, raw, text_of
 
+OPENING = re.compile(r"\s*\[\s*")
 BETWEEN = re.compile(r"[ \t\r\n]*([,\]])[ \t\r\n]*")
 
 
@@ -69,10 +70,10 @@ def _as_row(value: Any) -> Mapping[str, Any] | None:
 def _json_array(path: Path, text: str) -> Iterator[Cells]:
     """The elements of a JSON array, decoded one by one, so that each keeps its line."""
     decoder = json.JSONDecoder()
-    at = text.index("[") + 1
-    at += len(text[at:]) - len(text[at:].lstrip())
-    line, counted = 1, 0
-    if text[at:].rstrip() == "]":
+    opening = OPENING.match(text)
+    assert opening is not None
+    at, line, counted = opening.end(), 1, 0
+    if text.startswith("]", at) and not text[at + 1 :].strip():
         return
     while True:
         line, counted = line + text.count("\n", counted, at), at
@@ -99,7 +100,7 @@ def _not_json(path: Path, text: str, at: int) -> Refused:
 
 def _table(path: Path, delimiter: str) -> list[Cells]:
     """csv with a header; a quoted cell may span lines, and the row then bears its first line."""
-    reader = csv.reader((line + "\n" for _, line in lines_of(path, text_of(path))), delimiter=delimiter, strict=True)
+    reader = csv.reader((line for _, line in lines_of(path, text_of(path), ends=True)), delimiter=delimiter, strict=True)
     found: list[Cells] = []
     ragged: list[tuple[int, int]] = []
     header: Sequence[str] = ()

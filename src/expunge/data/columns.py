@@ -1,0 +1,102 @@
+"""Which column is what: by the usual names, or as the user says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from expunge.core.errors import Refused, listed, unknown
+
+PAIRS = (
+    ("question", "answer"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("instruction", "output"),
+    ("query", "response"),
+    ("input", "output"),
+)
+PROMPTS = tuple(dict.fromkeys(p for p, _ in PAIRS))
+ANSWERS = tuple(dict.fromkeys(a for _, a in PAIRS))
+GROUPS = ("group", "author", "entity", "subject", "document")
+USUAL = {"paraphrase": "paraphrased_answer", "perturbed": "perturbed_answer", "question/paraphrase": "paraphrased_question"}
+MAPPABLE = ("prompt", "answer", "text", "messages", "id", "group", *USUAL)
+LITERAL = "completion"  # the tag of rows whose answer continues the prompt letter by letter
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The columns of one file. Either ``prompt`` and ``answer``, or ``text``, or ``messages`` is given."""
+
+    prompt: str = ""
+    answer: str = ""
+    text: str = ""
+    messages: str = ""
+    context: str = ""
+    id: str = ""
+    group: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
+    tags: tuple[str, ...] = ()
+
+
+def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> Fields:
+    """What the columns ``found`` are, by their usual names or as ``columns`` (ours -> theirs) says. Refused: none or several readings."""
+    for ours, theirs in columns.items():
+        if ours not in MAPPABLE:
+            raise unknown("--columns name", ours, MAPPABLE)
+        if theirs not in found:
+            raise Refused(f"{where}: --columns {ours}= names a column that is not there; found {shown(found)}")
+    names = {name.lower(): name for name in reversed(found)}
+    body = _given(where, found, names, columns) if {"prompt", "answer", "text", "messages"} & set(columns) else _usual(where, found, names)
+    chosen = set(body.values())
+    variants = {v: columns.get(v, names.get(usual, "")) for v, usual in USUAL.items()}
+    options = sorted((n for n in found if re.fullmatch(r"option\d+", n.lower())), key=lambda n: int(n[6:]))
+    return Fields(
+        **body,
+        context=names.get("input", "") if body.get("prompt", "").lower() == "instruction" else "",
+        id=columns.get("id", names.get("id", "")),
+        group=columns.get("group", next((names[g] for g in GROUPS if g in names and names[g] not in chosen), "")),
+        variants={v: name for v, name in variants.items() if name},
+        options=options,
+        tags=(LITERAL,) if body.get("answer", "").lower() == "completion" else (),
+    )
+
+
+def _given(where: str, found: Sequence[str], names: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str]:
+    body = {ours: columns[ours] for ours in ("prompt", "answer", "text", "messages") if ours in columns}
+    kinds = [k for k in ({"prompt", "answer"}, {"text"}, {"messages"}) if k & set(body)]
+    if len(kinds) > 1:
+        raise Refused(f"{where}: --columns names {listed(body)} at once; give prompt and answer, or text, or messages")
+    for ours, usual in (("prompt", PROMPTS), ("answer", ANSWERS)) if kinds[0] == {"prompt", "answer"} else ():
+        if ours not in body:
+            near = [names[n] for n in usual if n in names and names[n] not in body.values()]
+            if len(near) != 1:
+                raise Refused(f"{where}: which column is the {ours}? found {shown(found)}; add {ours}=COLUMN to --columns")
+            body[ours] = near[0]
+    return body
+
+
+def _usual(where: str, found: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
+    pairs = [(p, a) for p, a in PAIRS if p in names and a in names]
+    if ("instruction", "output") in pairs:
+        pairs = [p for p in pairs if p != ("input", "output")]  # there, input is the instruction's context
+    loose = [(p, a) for p in PROMPTS for a in ANSWERS if p in names and a in names]
+    pairs = pairs or loose
+    readings = [{"prompt": names[p], "answer": names[a]} for p, a in pairs]
+    readings += [{kind: names[kind]} for kind in ("text", "messages") if kind in names]
+    how = "--columns prompt=COLUMN,answer=COLUMN (or text=COLUMN, or messages=COLUMN)"
+    if not readings:
+        raise Refused(
+            f"{where}: needs question and answer, prompt and completion, text or messages; found {shown(found)}; say which with {how}"
+        )
+    if len(readings) > 1:
+        several = " or ".join(" and ".join(shown([v]) for v in r.values()) for r in readings)
+        raise Refused(f"{where}: the columns can be read in {len(readings)} ways ({several}); say which with {how}")
+    return readings[0]
+
+
+def shown(names: Iterable[str]) -> str:
+    """Column names for an error. One that is not a plain word may be a line of data read as a header, and is not printed."""
+    plain = [n if re.fullmatch(r"[A-Za-z_][\w.\-/]{0,31}", n) else f"(column {i})" for i, n in enumerate(names, 1)]
+    return listed(plain, 20) or "no columns"

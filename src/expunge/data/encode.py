@@ -1,0 +1,147 @@
+"""The one place of tokenisation: where the prompt ends, what is scored, what closes an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from expunge.core.errors import Refused, listed, unknown
+from expunge.core.types import Example, Row
+from expunge.data.chat import Turns
+from expunge.data.columns import LITERAL
+from expunge.data.spans import Ask, Ids, Tokens, prompts, spans
+
+
+def encode(
+    tokenizer: Any,
+    examples: Sequence[Example],
+    *,
+    max_length: int = 512,
+    variants: Sequence[str] = ("answer",),
+    system: str | None = None,
+) -> list[Row]:
+    """Rows of the wanted variants, example by example; ``perturbed/`` is every variant that begins so, what an example lacks is passed over.
+
+    With a chat template the prompt turns and the assistant's header are the prompt, and the assistant's turn is scored up to and
+    with its end token. Without one it is "Question: ...\\nAnswer:" + " answer" + eos (prompt/completion rows: the bare texts).
+    Raw text is bos, if the tokenizer adds one, the text and eos: every token but the first is scored, and a text of more than
+    ``max_length`` tokens is cut into even chunks ``id#0``, ``id#1``... that still score each token once. ``system``: a first
+    turn (None: none; "" is an empty one). A control token's name inside the data ("</s>") is text, never a control token.
+
+    Refused by file:line: answers that ``max_length`` would cut, prompts or answers of no token.
+    """
+    tokens = Tokens(tokenizer)
+    asks = [a for e in examples for a in asks_of(e, variants, system)]
+    prompted = [a for a in asks if a.turns]
+    found = spans(tokens, prompted)
+    _check(prompted, found, max_length)
+    texts = [a for a in asks if not a.turns]
+    rows = {id(a): [_row(a, a.example.id, ids, n, a.answer)] for a, (ids, n) in zip(prompted, found, strict=True)}
+    rows |= {id(a): _chunks(tokens, a, ids, max_length) for a, ids in zip(texts, _text_ids(tokens, texts), strict=True)}
+    return [row for a in asks for row in rows[id(a)]]
+
+
+def encode_prompt(tokenizer: Any, example: Example, variant: str = "answer", *, max_length: int = 512, system: str | None = None) -> Ids:
+    """The ids that generation starts from, equal to the first ``n_prompt`` of the Row; the example needs no answer for it.
+
+    Of a raw text: bos, or its first token. Refused if ``max_length`` leaves no room for an answer.
+    """
+    tokens = Tokens(tokenizer)
+    ask = next(asks_of(example, (variant,), system), None)
+    if ask is None:
+        raise unknown("variant", variant, ("answer", *example.variants))
+    ids = prompts(tokens, [ask])[1][0] if ask.turns else tokens.head or _text_ids(tokens, [ask])[0][:1]
+    if len(ids) >= max_length:
+        raise Refused(f"{ask.where}: the prompt has {len(ids)} tokens; raise --max-length above that, or shorten it")
+    return ids
+
+
+def asks_of(example: Example, variants: Sequence[str], system: str | None) -> Iterator[Ask]:
+    """The wanted variants of an example, in the order asked. ``question/...`` replaces the (last) question, every other variant the answer."""
+    for wanted in variants:
+        names = [v for v in example.variants if v == wanted or (wanted.endswith("/") and v.startswith(wanted))]
+        for name in ["answer"] if wanted == "answer" else names:
+            question = example.variants[name] if name.startswith("question/") else None
+            answer = example.answer if example.text is None else example.text
+            answer = answer if name == "answer" or question is not None else example.variants[name]
+            yield Ask(example, name, answer, _turns(example, question, system), LITERAL in example.tags)
+
+
+def _turns(example: Example, question: str | None, system: str | None) -> Turns:
+    if example.text is not None:
+        return ()
+    first = () if system is None else (("system", system),)
+    if not example.messages:
+        return (*first, ("user", (example.prompt or "") if question is None else question))
+    turns = [(t["role"], t["content"]) for t in example.messages]
+    if question is not None:
+        last = max(i for i, (role, _) in enumerate(turns) if role == "user")
+        turns[last] = ("user", question)
+    return (*(() if turns[0][0] == "system" else first), *turns)
+
+
+def _check(asks: Sequence[Ask], found: Sequence[tuple[Ids, int]], max_length: int) -> None:
+    bare = [a.where for a, (ids, n) in zip(asks, found, strict=True) if n == 0 or not a.answer.strip() or len(ids) <= n + 1]
+    if bare:
+        raise Refused(
+            f"{bare[0]}: {len(bare)} rows have a prompt or an answer of no token: {listed(bare, 10)}; write one, or remove the row"
+        )
+    long = [(a.where, len(ids)) for a, (ids, _) in zip(asks, found, strict=True) if len(ids) > max_length]
+    if long:
+        rows = listed([f"{where} has {n} tokens" for where, n in long], 10)
+        need = max(n for _, n in long)
+        raise Refused(
+            f"{long[0][0]}: --max-length {max_length} would cut the answer of {len(long)} rows: {rows}; raise it to {need}, or shorten them"
+        )
+
+
+def _row(ask: Ask, id: str, ids: Ids, n_prompt: int, text: str, eos: bool = True) -> Row:
+    e = ask.example
+    scored = (False,) * n_prompt + (True,) * (len(ids) - n_prompt)
+    return Row(id, e.role, e.group, ask.variant, ids, scored, n_prompt, eos, text, e.source)
+
+
+# ------------------------------------------------------------------ raw text
+
+
+def _text_ids(tokens: Tokens, asks: Sequence[Ask]) -> list[Ids]:
+    found = tokens.ids([a.answer for a in asks])
+    for i, a in enumerate(asks):
+        if tokens.injects(a.answer):
+            found[i] = tokens.ids([a.answer], plain=True)[0]
+        if not found[i]:
+            raise Refused(f"{a.where}: a text of no token; write one, or remove the row")
+    return found
+
+
+def _chunks(tokens: Tokens, ask: Ask, ids: Ids, max_length: int) -> list[Row]:
+    """One row, or even chunks of at most ``max_length`` tokens. Without bos a chunk begins with the last token of the one before, unscored."""
+    head = tokens.head
+    body = (*ids, tokens.eos)
+    lead = len(head) or 1
+    scored = body if head else body[1:]
+    room = max_length - lead
+    if room < 1:
+        raise Refused(f"--max-length {max_length} leaves no token to score; raise it above {lead}")
+    n = -(-len(scored) // room)
+    if n == 1:
+        return [_row(ask, ask.example.id, head + body, lead, ask.answer)]
+    cuts = [len(scored) * k // n for k in range(n + 1)]
+    texts = _texts(tokens, ask, ids, [c + (0 if head or not c else 1) for c in cuts])
+    rows = []
+    for k, (a, b) in enumerate(pairwise(cuts)):
+        before = head or body[a : a + 1]
+        rows.append(_row(ask, f"{ask.example.id}#{k}", before + scored[a:b], lead, texts[k], eos=k == n - 1))
+    return rows
+
+
+def _texts(tokens: Tokens, ask: Ask, ids: Ids, cuts: Sequence[int]) -> list[str]:
+    """The text between cuts (token numbers): pieces that together are the whole text where the tokenizer knows its offsets."""
+    edges = pairwise(cuts)
+    if not getattr(tokens.tokenizer, "is_fast", False):
+        return [tokens.tokenizer.decode(ids[a:b]) for a, b in edges]
+    how = {"split_special_tokens": True} if tokens.injects(ask.answer) else {}
+    where = tokens.tokenizer(ask.answer, add_special_tokens=False, return_offsets_mapping=True, verbose=False, **how)["offset_mapping"]
+    at = [0, *(start for start, _ in where[1:]), len(ask.answer)]
+    return [ask.answer[at[min(a, len(ids))] : at[min(b, len(ids))]] for a, b in edges]

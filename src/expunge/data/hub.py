@@ -1,0 +1,63 @@
+"""Rows of a data set on the Hugging Face hub, through ``datasets``: ``hub:owner/name[:config][@split]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from expunge.core.errors import Refused, listed
+from expunge.data.files import Cells
+
+NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<config>[^@:]+))?(?:@(?P<split>[\w.\-\[\]:%+]+))?")
+
+
+def hub_rows(source: str) -> list[Cells]:
+    """Every row; ``where`` is ``source:number``, from 1. Without a split, the only one or ``train`` is taken.
+
+    Gated sets are opened by the usual token (HF_TOKEN or ``hf auth login``). Refused in one line: offline or missing, no such
+    config or split. What the hub answered is not repeated, it may quote the request.
+    """
+    name = NAME.fullmatch(source)
+    if name is None:
+        raise Refused(
+            f"{source!r} is not the name of a hub data set; write hub:owner/name, hub:owner/name:config or hub:owner/name:config@split"
+        )
+    found = _load(source, name["repo"], name["config"], name["split"])
+    if isinstance(found, Mapping):
+        if "train" not in found and len(found) != 1:
+            raise Refused(f"{source}: which split? there are {listed(map(str, found))}; write {source}@SPLIT")
+        found = found["train" if "train" in found else next(iter(found))]
+    return [Cells(f"{source}:{number}", row) for number, row in enumerate(found.to_list(), 1)]
+
+
+def _load(source: str, repo: str, config: str | None, split: str | None) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        return datasets.load_dataset(repo, config, split=split)
+    except Exception as error:  # noqa: BLE001 - builders raise whatever their readers raise; every one of them means: no rows
+        kind = type(error).__name__
+        names = _configs(repo) if isinstance(error, ValueError) else []
+        if config is not None and names and config not in names:
+            near = get_close_matches(config, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {listed(names)}"
+            raise Refused(f"{source}: no config {config!r} in this data set; {hint}") from None
+        if names:
+            raise Refused(f"{source}: no such split or config; configs are {listed(names)}; write hub:owner/name:config@split") from None
+        raise Refused(
+            f"{source}: not in the local cache, and the hub gave no rows ({kind}: offline, no such data set, or gated); "
+            "pass a path, or set HF_TOKEN if it is gated"
+        ) from None
+
+
+def _configs(repo: str) -> list[str]:
+    import datasets
+
+    try:
+        return list(datasets.get_dataset_config_names(repo))
+    except Exception:  # noqa: BLE001 - only helps to word an error that is raised anyway
+        return []

@@ -1,0 +1,77 @@
+"""Rows that stand in two sets at once: to forget and to keep the same row is no request."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal
+
+from expunge.core.errors import Refused, listed, unknown
+from expunge.core.types import Example, Examples
+
+Pairs = list[tuple[Example, Example]]
+Allow = Literal["", "drop", "keep"]
+
+
+def same(text: str) -> str:
+    """The text as it is compared: NFC, runs of white space as one space, none at the ends. Case and punctuation count."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def key_of(example: Example) -> tuple[str, ...]:
+    """What makes two rows the same: the text, or all turns and the answer. A prompt equals a conversation of that one turn."""
+    if example.text is not None:
+        return ("text", same(example.text))
+    turns = example.messages or ({"role": "user", "content": example.prompt or ""},)
+    return (*(same(x) for t in turns for x in (t["role"], t["content"])), "assistant", same(example.answer))
+
+
+def overlap(forget: Sequence[Example], retain: Sequence[Example]) -> Pairs:
+    """Every (forget row, retain row) that are the same but for Unicode form and white space, in order of the retain rows."""
+    known: dict[tuple[str, ...], Example] = {}
+    for e in forget:
+        known.setdefault(key_of(e), e)
+    return [(known[k], r) for r in retain if (k := key_of(r)) in known]
+
+
+def drop(forget: Sequence[Example], retain: Sequence[Example]) -> Examples:
+    """The retain rows that are not among the forget rows."""
+    both = {id(r) for _, r in overlap(forget, retain)}
+    return tuple(r for r in retain if id(r) not in both)
+
+
+def pairs_named(pairs: Pairs) -> str:
+    """``a.jsonl:3 = b.jsonl:7, ...``, the first ten."""
+    return listed([f"{f.source or f.id} = {r.source or r.id}" for f, r in pairs], 10)
+
+
+def message(pairs: Pairs) -> str:
+    """The line for rows that stand in forget and retain: which they are, and the choice."""
+    first = pairs[0][0].source or pairs[0][0].id
+    return (
+        f"{first}: {len(pairs)} forget rows also stand in retain: {pairs_named(pairs)}; "
+        "pass --allow-overlap drop to take them out of retain, or --allow-overlap keep to train on both"
+    )
+
+
+def settled(forget: Examples, retain: Examples, allow: str = "") -> Examples:
+    """The retain rows to use: as they are, without the forget rows (``drop``), or with them (``keep``). Refused if they overlap and nothing was chosen."""
+    if allow not in ("", "drop", "keep"):
+        raise unknown("choice for --allow-overlap", allow, ("drop", "keep"))
+    pairs = overlap(forget, retain)
+    if not pairs or allow == "keep":
+        return retain
+    if not allow:
+        raise Refused(message(pairs))
+    left = drop(forget, retain)
+    if not left:
+        raise Refused(f"{pairs[0][1].source}: every retain row is a forget row, so --allow-overlap drop leaves none; give other retain rows")
+    return left
+
+
+def unseen(holdout: Sequence[Example], seen: Sequence[Example]) -> None:
+    """Refused if a holdout row is among the rows a model is trained on: membership scores would mean nothing."""
+    pairs = overlap(holdout, seen)
+    if pairs:
+        where = pairs[0][0].source or pairs[0][0].id
+        raise Refused(f"{where}: {len(pairs)} holdout rows are also trained on: {pairs_named(pairs)}; --holdout must hold rows that no model saw")

@@ -1,0 +1,160 @@
+"""Where an answer begins and ends in tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from expunge.core.errors import Refused
+from expunge.core.types import Example
+from expunge.data.chat import Turns, frame_of, plain_prompt, render, render_all
+
+Ids = tuple[int, ...]
+NO_END = "the tokenizer has no end-of-sequence token, so no answer could end; set eos_token in its tokenizer_config.json"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One variant of an Example: a conversation with its answer, or a text (then there are no turns)."""
+
+    example: Example
+    variant: str
+    answer: str
+    turns: Turns = ()
+    literal: bool = False
+
+    @property
+    def where(self) -> str:
+        place = self.example.source or self.example.id
+        return place if self.variant == "answer" else f"{place} ({self.variant})"
+
+
+class Tokens:
+    """A tokenizer, asked in one way only: never padded, never cut, special tokens added by us alone."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.chat = bool(getattr(tokenizer, "chat_template", None))
+
+    def ids(self, texts: Sequence[str], *, plain: bool = False) -> list[Ids]:
+        """Token ids of each text. ``plain``: names of control tokens in it are ordinary text."""
+        if not texts:
+            return []
+        how: dict[str, Any] = {"split_special_tokens": True} if plain else {}
+        found = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False, **how)
+        return [tuple(ids) for ids in found["input_ids"]]
+
+    @cached_property
+    def head(self) -> Ids:
+        """What the tokenizer puts before a text by itself (bos), as plain language-model training has it; () if nothing."""
+        bare, full = self.ids(["a"])[0], tuple(self.tokenizer("a")["input_ids"])
+        at = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
+        return full[:at]
+
+    @cached_property
+    def eos(self) -> int:
+        if self.tokenizer.eos_token_id is None:
+            raise Refused(NO_END)
+        return int(self.tokenizer.eos_token_id)
+
+    @cached_property
+    def special(self) -> Mapping[int, str]:
+        """Control tokens: id -> name."""
+        added = {i: t.content for i, t in self.tokenizer.added_tokens_decoder.items() if t.special}
+        return added | dict(zip(self.tokenizer.all_special_ids, self.tokenizer.all_special_tokens, strict=True))
+
+    @cached_property
+    def _names(self) -> re.Pattern[str]:
+        names = sorted((n for n in self.special.values() if n), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, names)) or "(?!)")
+
+    def injects(self, answer: str, turns: Turns = ()) -> bool:
+        """Whether the data hold the name of a control token."""
+        return any(map(self._names.search, (answer, *(content for _, content in turns))))
+
+    def closing(self, tail: str) -> tuple[int, int]:
+        """(end token, tokens after it) of what a template writes after the answer; (eos, -1) if it writes no end token."""
+        ids = self.ids([tail])[0] if tail else ()
+        at = next((i for i, t in enumerate(ids) if t in self.special), None)
+        return (self.eos, -1) if at is None else (ids[at], len(ids) - at - 1)
+
+
+def prompts(tokens: Tokens, asks: Sequence[Ask]) -> tuple[list[str], list[Ids]]:
+    """Text and ids of each prompt, the ids that generation starts from; equal ones are made once."""
+    key = {i: (a.turns, a.literal) for i, a in enumerate(asks)}
+    first = {k: i for i, k in reversed(key.items())}
+    each = [asks[i] for i in first.values()]
+    if tokens.chat:
+        texts = render_all(tokens.tokenizer, [a.turns for a in each], prompt=True, sources=[a.where for a in each])
+    else:
+        texts = [plain_prompt(a.turns, a.literal) for a in each]
+    found = dict(zip(first, tokens.ids(texts), strict=True))
+    for k, a, text in zip(first, each, texts, strict=True):
+        if tokens.injects("", a.turns):
+            found[k] = _sanitised(tokens, a, text)
+    ids = {k: i if tokens.chat else tokens.head + i for k, i in found.items()}
+    said = dict(zip(first, texts, strict=True))
+    return [said[k] for k in key.values()], [ids[k] for k in key.values()]
+
+
+def _sanitised(tokens: Tokens, ask: Ask, text: str) -> Ids:
+    if not tokens.chat:
+        return tokens.ids([text], plain=True)[0]
+    return tuple(
+        render(tokens.tokenizer, ask.turns, prompt=True, source=ask.where, tokenize=True, return_dict=False, sanitize_control_tokens=True)
+    )
+
+
+def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
+    """(ids, tokens of the prompt) of each: the prompt, the answer, its end token and nothing after it.
+
+    The template's whole text is tokenised at once and cut where the prompt ends. Where that place is no boundary of tokens, where
+    the template changes the answer, or where the data name a control token, the answer is tokenised by itself.
+    """
+    begins, heads = prompts(tokens, asks)
+    if tokens.chat:
+        whole = render_all(
+            tokens.tokenizer, [(*a.turns, ("assistant", a.answer)) for a in asks], prompt=False, sources=[a.where for a in asks]
+        )
+        tails = _tails(tokens, asks)
+    else:
+        whole = [b + _plain_answer(a) for b, a in zip(begins, asks, strict=True)]
+        tails = {tuple(r for r, _ in a.turns): "" for a in asks}
+    ends = {roles: tokens.closing(tail) if tail is not None else (tokens.eos, -1) for roles, tail in tails.items()}
+    bodies = tokens.ids(whole)
+    found: list[tuple[Ids, int]] = []
+    alone: list[int] = []
+    for i, (a, begin, head, text, ids) in enumerate(zip(asks, begins, heads, whole, bodies, strict=True)):
+        roles = tuple(r for r, _ in a.turns)
+        end, after = ends[roles]
+        if not tokens.chat:
+            ids, after = tokens.head + ids + (end,), 0
+        ids = ids[: len(ids) - after] if after >= 0 else ()
+        fits = ids[: len(head)] == head and ids[-1:] == (end,) and not tokens.injects(a.answer, a.turns) and _untouched(a, begin, text, tails[roles])
+        alone += [] if fits else [i]
+        found.append((ids if fits else head, len(head)))
+    apart = tokens.ids([asks[i].answer if tokens.chat else _plain_answer(asks[i]) for i in alone], plain=True)
+    for i, answer in zip(alone, apart, strict=True):
+        found[i] = (heads[i] + answer + (ends[tuple(r for r, _ in asks[i].turns)][0],), len(heads[i]))
+    return found
+
+
+def _plain_answer(ask: Ask) -> str:
+    return ask.answer if ask.literal else " " + ask.answer
+
+
+def _tails(tokens: Tokens, asks: Sequence[Ask]) -> dict[tuple[str, ...], str | None]:
+    """roles of the prompt -> what the template writes after the answer, None where that cannot be told."""
+    shapes = dict.fromkeys(tuple(r for r, _ in a.turns) for a in asks)
+    frames = {roles: frame_of(tokens.tokenizer, (*roles, "assistant"), False) for roles in shapes}
+    return {roles: frame[-1] if frame else None for roles, frame in frames.items()}
+
+
+def _untouched(ask: Ask, begin: str, whole: str, tail: str | None) -> bool:
+    """Whether the template wrote prompt + answer + tail, the answer at most trimmed or set off by space."""
+    if tail is None or not whole.startswith(begin) or not whole.endswith(tail):
+        return False
+    return whole[len(begin) : len(whole) - len(tail)].strip() == ask.answer.strip()

@@ -1,0 +1,138 @@
+"""The report's figures: what forgetting cost, what an attack brought back, how the losses went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from expunge.core.types import Measurement
+from expunge.report.compare import Curve, Judged, bounds, gold_of, ordered, scored
+from expunge.report.svg import CHAR, GOLD, MUTED, Scale, Style, drawing, fitted, grid, label, line, marker, path, spread
+from expunge.report.words import number, phrase, tick
+
+WIDTH = 460.0
+Styles = Mapping[str, Style]
+
+
+def _shown(name: str, most: int = 17) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Styles) -> Markup | None:
+    """Forget against retain, one marker per model with its intervals; dashed lines stand at gold's values. None without a point."""
+    points = [
+        (s, s.measurements[forget], s.measurements[retain])
+        for s in ordered(subjects)
+        if all(scored(s.measurements.get(k)) for k in (forget, retain))
+    ]
+    if not points:
+        return None
+    ends = [[b for p in points for b in (p[i].value or 0.0, *bounds(p[i]))] for i in (1, 2)]
+    x, y = fitted(ends[0], 46.0, WIDTH - 12), fitted(ends[1], 340.0, 34.0)
+    parts = grid(x, y, f"{phrase(forget)}  (want: like gold)", f"{phrase(retain)}  (want: high)")
+    gx, gy = gold_of(subjects, forget), gold_of(subjects, retain)
+    if gx is not None:
+        parts.append(line(x(gx), y.a, x(gx), y.b, GOLD.colour, 1.2, "5 4"))
+    if gy is not None:
+        parts.append(line(x.a, y(gy), x.b, y(gy), GOLD.colour, 1.2, "5 4"))
+    marks, boxes = [], []
+    for s, f, r in points:
+        cx, cy, colour = x(f.value or 0.0), y(r.value or 0.0), styles[s.label].colour
+        (fl, fh), (rl, rh) = bounds(f), bounds(r)
+        parts += [line(x(fl), cy, x(fh), cy, colour, 1.6), line(cx, y(rl), cx, y(rh), colour, 1.6)]
+        marks.append(marker(cx, cy, styles[s.label], 7.0))
+        boxes.append((cx - 9, cy - 9, cx + 9, cy + 9))
+    for s, f, r in points:
+        marks.append(_placed(_shown(s.label), x(f.value or 0.0), y(r.value or 0.0), boxes, x, y))
+    told = "; ".join(f"{s.label}: {number(f.value or 0.0)} forget, {number(r.value or 0.0)} retain" for s, f, r in points)
+    return drawing(WIDTH, 384.0, f"{phrase(forget)} against {phrase(retain)}. {told}.", [*parts, *marks])
+
+
+def _placed(words: str, cx: float, cy: float, boxes: list[tuple[float, float, float, float]], x: Scale, y: Scale) -> Markup:
+    """A label beside its marker, where it covers no marker and no other label; its box is added to ``boxes``."""
+    w, tries = len(words) * 13 * CHAR + 4, []
+    for dy in (4.5, -14.0, 23.0, -31.0, 40.0, -48.0, 57.0):
+        tries += [(cx + 13, cy + dy, "start", cx + 13), (cx - 13, cy + dy, "end", cx - 13 - w)]
+    for at, base, anchor, left in tries:
+        box = (left, base - 11, left + w, base + 3)
+        inside = x.a <= box[0] and box[2] <= x.b + 10 and y.b - 6 <= box[1] and box[3] <= y.a - 1
+        if inside and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes):
+            break
+    else:
+        at, base, anchor, box = cx + 13, cy + 4.5, "start", (cx + 13, cy - 7, cx + 13 + w, cy + 8)
+    boxes.append(box)
+    return label(at, base, words, anchor, paint_order="stroke", stroke="#ffffff", stroke_width=3.0)
+
+
+def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
+    """One line per attacked model over a numeric x, gold dashed and thick; names stand at the ends of the lines."""
+    drawn = [
+        (c, [(float(at), m) for at, m in zip(c.x, c.series[key], strict=True) if scored(m)])
+        for c in curves
+        if c.numeric and key in c.series
+    ]
+    drawn = [(c, p) for c, p in drawn if p]
+    if not drawn:
+        return None
+    xs = sorted({at for _, p in drawn for at, _ in p})
+    room = max(len(_shown(c.of)) for c, _ in drawn) * 13 * CHAR + 24
+    x = Scale(xs[0], xs[-1] if xs[-1] > xs[0] else xs[0] + 1, 46.0, WIDTH - room)
+    y = fitted([b for _, p in drawn for _, m in p for b in bounds(m)], 270.0, 34.0)
+    parts = grid(x, y, drawn[0][0].xlabel, phrase(key), _apart([(x(v), tick(v)) for v in xs]))
+    names, wanted = [], []
+    for c, p in sorted(drawn, key=lambda d: d[0].of in golds):
+        style = styles[c.of]
+        parts.append(path([(x(at), y(m.value or 0.0)) for at, m in p], style, 3.2 if c.of in golds else 2.0))
+        for at, m in p:
+            lo, hi = bounds(m)
+            parts += [line(x(at), y(lo), x(at), y(hi), style.colour, 1.2, opacity=0.55), marker(x(at), y(m.value or 0.0), style, 5.0)]
+        names.append((c.of, x(p[-1][0]), y(p[-1][1].value or 0.0)))
+        wanted.append(names[-1][2])
+    for (name, at, end), place in zip(names, spread(wanted, 15.0, y.b, y.a), strict=True):
+        parts += [line(at + 7, end, at + 15, place, MUTED, 0.8), label(at + 18, place + 4.5, _shown(name))]
+    told = "; ".join(f"{c.of}: " + ", ".join(f"{number(m.value or 0.0)} at {tick(at)}" for at, m in p) for c, p in drawn)
+    return drawing(WIDTH, 314.0, f"{phrase(key)} over {drawn[0][0].xlabel}. {told}.", parts)
+
+
+def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Tick labels that do not run into each other: those too near to the one before are left out."""
+    kept: list[tuple[float, str]] = []
+    for at, words in ticks:
+        if not kept or at - kept[-1][0] > 8 * len(words) + 8:
+            kept.append((at, words))
+    return kept
+
+
+def dumbbells(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
+    """One row per model: hollow marker as it is, smaller solid ones for each word on the x axis, joined by a line."""
+    drawn = [c for c in curves if not c.numeric and key in c.series and any(map(scored, c.series[key]))]
+    if not drawn:
+        return None
+    drawn.sort(key=lambda c: c.of not in golds)
+    left = max(len(_shown(c.of)) for c in drawn) * 13 * CHAR + 16
+    bottom = 44.0 + 38 * len(drawn)
+    x = fitted([b for c in drawn for m in c.series[key] if scored(m) for b in bounds(m)], left, WIDTH - 14)
+    parts: list[Markup] = [line(x(v), 30.0, x(v), bottom) for v in x.ticks()]
+    parts += [label(x(v), bottom + 18, f"{v:g}", "middle", fill=MUTED) for v in x.ticks()]
+    parts.append(label((x.a + x.b) / 2, bottom + 37, phrase(key), "middle"))
+    for row, c in enumerate(drawn):
+        parts += _dumbbell(c, c.series[key], 56.0 + 38 * row, x, styles[c.of])
+    told = "; ".join(
+        f"{c.of}: " + ", ".join(f"{at} {number(m.value or 0.0)}" for at, m in zip(c.x, c.series[key], strict=True) if scored(m))
+        for c in drawn
+    )
+    return drawing(WIDTH, bottom + 44, f"{phrase(key)} under {drawn[0].attack}. {told}.", parts)
+
+
+def _dumbbell(c: Curve, points: Sequence[Measurement], cy: float, x: Scale, style: Style) -> list[Markup]:
+    """A row of ``dumbbells``: its name, a line from least to most, a marker for each point, the words above."""
+    met = [(str(at), x(m.value or 0.0), m) for at, m in zip(c.x, points, strict=True) if scored(m)]
+    parts = [
+        label(x.a - 12, cy + 4.5, _shown(c.of), "end"),
+        line(min(p[1] for p in met), cy, max(p[1] for p in met), cy, style.colour, 2.5),
+    ]
+    parts += [line(x(bounds(m)[0]), cy + 9, x(bounds(m)[1]), cy + 9, style.colour, 1.2, opacity=0.55) for _, _, m in met]
+    parts += [marker(at, cy, style, 6.0 if i == 0 else 5.0, hollow=i == 0) for i, (_, at, _) in enumerate(met)]
+    places = spread([p[1] for p in met], 34.0, x.a + 14, x.b - 14)
+    return parts + [label(p, cy - 10, words, "middle", 11.5, MUTED) for (words, _, _), p in zip(met, places, strict=True)]

@@ -1,0 +1,136 @@
+"""One self-contained HTML file made of finished runs: no network, no script, no text of the data unless asked for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expunge.core.errors import Failed, Refused
+from expunge.core.types import EMPTY
+from expunge.report.compare import Curve, ordered
+from expunge.report.figures import dumbbells, recovery, tradeoff
+from expunge.report.findings import LEADING, findings, leading, summary
+from expunge.report.folders import Found, find
+from expunge.report.losses import losses
+from expunge.report.notices import notices
+from expunge.report.sections import examples, explained, facts, row_of
+from expunge.report.svg import Style, styles, swatch
+from expunge.report.tables import curve_sheet, sheets
+from expunge.report.words import split_key, spoken
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_report(
+    run_dirs: Sequence[Path],
+    out: Path,
+    *,
+    show_texts: bool = False,
+    title: str = "Expunge report",
+    meanings: Mapping[str, str] = EMPTY,
+) -> Path:
+    """One HTML file about every finished run below ``run_dirs``; returns ``out``.
+
+    ``show_texts`` adds questions, answers and generated texts from private/texts.json; the file is then readable by its owner
+    only. ``meanings``: metric name -> one line on what it measures. Refused if there is nothing to report, Failed if ``out``
+    cannot be written; an older report at ``out`` is replaced whole or not at all. Same runs, same bytes.
+    """
+    out = Path(out)
+    if out.is_dir():
+        raise Refused(f"{out} is a folder; name a file, such as {out / 'report.html'}")
+    page = render(find(run_dirs, texts=show_texts), title=title, show_texts=show_texts, meanings=meanings)
+    _write(out, page, 0o600 if show_texts else 0o666)
+    return out
+
+
+def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapping[str, str] = EMPTY) -> str:
+    """The page as a string; see ``write_report``."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    rooms = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    told = findings(found.subjects, found.curves)
+    looks = _looks(found)
+    return rooms.get_template("report.html.j2").render(
+        title=title,
+        css=css,
+        css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        summary=summary(told),
+        findings=[(f, swatch(looks[f.label])) for f in told],
+        notices=notices(found),
+        tradeoffs=_tradeoffs(found, looks),
+        sheets=sheets(found.subjects),
+        attacks=_attacks(found, looks),
+        losses=[(f, fig) for f in found.folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],
+        key=[(s, swatch(looks[s.label])) for s in ordered(found.subjects)],
+        show_texts=show_texts,
+        examples=examples(found) if show_texts else [],
+        n_examples=len({row_of(t) for f in found.folders for t in f.texts}),
+        runs=[(f, facts(f)) for f in found.folders if f.run],
+        meanings=explained(found, meanings),
+    )
+
+
+def _looks(found: Found) -> dict[str, Style]:
+    """A style for every label that any figure draws; kinds decide, and training runs of the same name follow."""
+    kinds = [(f.label, f.kind) for f in found.folders if f.kind != "attacked"]
+    kind_of = {label: [k for name, k in kinds if name == label] for label, _ in kinds}
+    labels = [s.label for s in ordered(found.subjects)] + [c.of for c in found.curves] + [f.label for f in found.folders]
+    of = {kind: [label for label, met in kind_of.items() if kind in met] for kind in ("original", "gold")}
+    return styles(labels, of["original"], of["gold"])
+
+
+def _tradeoffs(found: Found, looks: Mapping[str, Style]) -> list[Any]:
+    """At most two plots: of the leading metrics, those that original or unlearned models have on both sides."""
+    pairs = [(f"forget/{name}", f"retain/{name}") for name in LEADING]
+    keys = {k for s in found.subjects for k in s.measurements}
+    first = leading(found.subjects, "forget")
+    if first and not any(f in keys and r in keys for f, r in pairs):
+        pairs = [(first, "model_utility")]
+    figures = [tradeoff(found.subjects, f, r, looks) for f, r in pairs if f in keys and r in keys]
+    return [fig for fig in figures if fig is not None][:2]
+
+
+def _attacks(found: Found, looks: Mapping[str, Style]) -> list[dict[str, Any]]:
+    """For each attack: its figures (forget, then retain) and its table."""
+    golds = [s.label for s in found.subjects if s.kind == "gold"]
+    sections = []
+    for name in dict.fromkeys(c.attack for c in found.curves):
+        for numeric in (True, False):
+            curves = [c for c in found.curves if c.attack == name and c.numeric is numeric]
+            keys = [k for role in ("forget", "retain") if (k := _curve_key(curves, role))]
+            draw = recovery if numeric else dumbbells
+            figures = [fig for k in keys if (fig := draw(curves, k, looks, golds)) is not None]
+            if figures:
+                tables = [curve_sheet(curves, k, found.subjects, found.curves) for k in keys]
+                tried = any(c.of in golds for c in curves)
+                sections.append({"name": spoken(name), "numeric": numeric, "figures": figures, "sheets": tables, "gold": tried})
+    return sections
+
+
+def _curve_key(curves: Sequence[Curve], role: str) -> str | None:
+    """The series of ``role`` to draw: the first leading metric, else whatever there is."""
+    keys = dict.fromkeys(k for c in curves for k in c.series)
+    return next((k for k in (*(f"{role}/{name}" for name in LEADING), *keys) if k in keys and split_key(k)[0] == role), None)
+
+
+def _write(out: Path, page: str, mode: int) -> None:
+    """Beside its place first, then moved in; what went wrong leaves the old file as it was."""
+    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as f:
+            f.write(page)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(beside, out)
+    except OSError as error:
+        raise Failed(f"could not write {out}: {error.strerror or type(error).__name__}; an earlier report there is untouched") from None
+    finally:
+        beside.unlink(missing_ok=True)

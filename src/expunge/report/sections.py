@@ -1,0 +1,78 @@
+"""Parts of the report that are words: examples, how a run was made, what each number means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from expunge.report.compare import ordered
+from expunge.report.folders import Folder, Found
+from expunge.report.words import goal, split_key, spoken
+
+EXAMPLES = 12
+
+
+def row_of(text: Mapping[str, Any]) -> tuple[str, str]:
+    """What joins the texts of several models: role and id."""
+    return (str(text.get("role", "")), str(text["id"]))
+
+
+def examples(found: Found) -> list[dict[str, Any]]:
+    """Rows with what each model wrote, joined by role and id; forget rows first, two thirds of the places."""
+    by_row: dict[tuple[str, str], dict[str, Any]] = {}
+    told = {f.label: f for f in found.folders if f.texts and f.kind != "attacked"}
+    for s in (s for s in ordered(found.subjects) if s.label in told):
+        for t in told[s.label].texts:
+            entry = by_row.setdefault(
+                row_of(t), {"role": row_of(t)[0], "question": t.get("question"), "answer": t.get("answer"), "said": []}
+            )
+            entry["said"].append((s.label, s.kind, t.get("generated")))
+    forget = [e for (role, _), e in by_row.items() if role == "forget"]
+    others = [e for (role, _), e in by_row.items() if role != "forget"]
+    return forget[: max(EXAMPLES * 2 // 3, EXAMPLES - len(others))] + others[: max(EXAMPLES // 3, EXAMPLES - len(forget))]
+
+
+def facts(f: Folder) -> dict[str, Any]:
+    """run.yaml in the order in which a reader asks: what was asked, with which settings, and the rest as it stands."""
+    run, settings = dict(f.run), f.run.get("settings")
+    method, model = run.get("method"), run.get("model")
+    words = [str(run.get("verb", "run")), str(method.get("name", "")) if isinstance(method, dict) else ""]
+    short = [f"seed {run['seed']}"] if "seed" in run else []
+    short += [str(run["device"])] if "device" in run else []
+    short += [f"{float(run['seconds']):.0f} s"] if isinstance(run.get("seconds"), (int, float)) else []
+    rows = [(k, v.get("value"), v.get("source", "")) if isinstance(v, dict) else (k, v, "") for k, v in _items(settings)]
+    rest = {k: v for k, v in run.items() if k not in ("settings", "schema")}
+    return {
+        "what": " ".join(filter(None, words)),
+        "short": ", ".join(short),
+        "model": model.get("source", "") if isinstance(model, dict) else "",
+        "settings": [(k, _plain(v), source) for k, v, source in rows],
+        "rest": yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=100).rstrip(),
+    }
+
+
+def _items(settings: Any) -> Iterable[tuple[str, Any]]:
+    return settings.items() if isinstance(settings, dict) else ()
+
+
+def _plain(v: Any) -> str:
+    return "none" if v is None else f"{v:g}" if isinstance(v, float) else str(v)
+
+
+def explained(found: Found, meanings: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(metric, which way is better by role, what it measures) for every metric in the tables."""
+    met: dict[str, dict[str, list[str]]] = {}
+    for s in found.subjects:
+        for key, m in s.measurements.items():
+            role, name = split_key(key)
+            roles = met.setdefault(name, {}).setdefault(goal(m.better), [])
+            if role not in roles:
+                roles.append(role)
+    told = []
+    for name, ways in met.items():
+        ways = {way: roles for way, roles in ways.items() if way}
+        goals = [way if len(ways) == 1 else f"{way} ({', '.join(map(spoken, roles))})" for way, roles in ways.items()]
+        told.append((spoken(name), "; ".join(goals), meanings.get(name, "")))
+    return told

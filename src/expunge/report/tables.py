@@ -1,0 +1,122 @@
+"""The tables of the HTML report as plain data: what stands in which cell, who is best, why a cell is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from expunge.core.types import Measurement
+from expunge.report.compare import DELTA, Curve, Judged, against, best_of_columns, ordered, scored
+from expunge.report.findings import gold_at
+from expunge.report.words import goal, interval, phrase, split_key, spoken, tick, value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of one cell; ``note`` is the number of the reason below the table; ``size`` is there if it differs from the column's."""
+
+    text: str
+    interval: str = ""
+    size: str = ""
+    best: bool = False
+    back: bool = False
+    note: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row: a model and its cells."""
+
+    label: str
+    kind: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: titles with what lies under them, rows, and the numbered reasons of what is unscored."""
+
+    title: str
+    heads: tuple[tuple[str, str, str], ...]  # name, which way is better, n and groups
+    lines: tuple[Line, ...]
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass
+class Reasons:
+    """Numbers reasons in order of appearance; the same reason has one number."""
+
+    met: dict[str, int] = field(default_factory=dict)
+
+    def note(self, key: str, m: Measurement | None) -> int:
+        """The number of the reason why there is no value, 0 if there is one."""
+        if scored(m):
+            return 0
+        words = f"{phrase(key)}: {'not measured' if m is None else m.reason or 'no reason given'}"
+        return self.met.setdefault(words, len(self.met) + 1)
+
+
+def sheets(subjects: Sequence[Judged]) -> list[Sheet]:
+    """One table per role, forget and retain first, whole-model numbers last; rows are original, gold, unlearned."""
+    shown = ordered(subjects)
+    keys = list(dict.fromkeys(k for s in shown for k in s.measurements))
+    roles = sorted({split_key(k)[0] for k in keys}, key=_role_rank)
+    return [_sheet(role, [k for k in keys if split_key(k)[0] == role], shown) for role in roles]
+
+
+def _role_rank(role: str) -> tuple[int, str]:
+    known = ("forget", "retain", "neighbour", "holdout")
+    return (len(known) + 1, "") if not role else (known.index(role) if role in known else len(known), role)
+
+
+def _sheet(role: str, keys: Sequence[str], shown: Sequence[Judged]) -> Sheet:
+    winners, reasons = best_of_columns(shown, keys), Reasons()
+    sizes = {k: _common([size(m) for s in shown if (m := s.measurements.get(k)) is not None and scored(m)]) for k in keys}
+    heads = tuple((spoken(split_key(k)[1]), _goal(k, shown), sizes[k]) for k in keys)
+    lines = []
+    for s in shown:
+        cells = []
+        for k in keys:
+            m = s.measurements.get(k)
+            own = size(m) if m is not None and scored(m) and not sizes[k] else ""
+            ends = interval(m, 3) if m is not None and scored(m) else ""
+            cells.append(Cell(value(m, 3), ends, own, s.label in winners[k], note=reasons.note(k, m)))
+        lines.append(Line(s.label, s.kind, tuple(cells)))
+    return Sheet(spoken(role) or "whole model", heads, tuple(lines), tuple(reasons.met))
+
+
+def _goal(key: str, shown: Sequence[Judged]) -> str:
+    return next((goal(m.better) for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), "")
+
+
+def size(m: Measurement) -> str:
+    """``n 400, 20 groups``; what is not known is left out."""
+    return ", ".join(([f"n {m.n}"] if m.n else []) + ([f"{m.groups} groups"] if m.groups else []))
+
+
+def _common(sizes: Sequence[str]) -> str:
+    return sizes[0] if len(set(sizes)) == 1 else ""
+
+
+def curve_sheet(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], every: Sequence[Curve]) -> Sheet:
+    """An attack as a table: one row per model attacked (gold first), one column per point.
+
+    ``back`` marks what is above gold at the same point, interval and all.
+    """
+    golds = {s.label for s in subjects if s.kind == "gold"}
+    drawn = sorted((c for c in curves if key in c.series), key=lambda c: c.of not in golds)
+    xs = list(dict.fromkeys(x for c in drawn for x in c.x))
+    reasons, lines = Reasons(), []
+    for c in drawn:
+        at = dict(zip(c.x, c.series[key], strict=True))
+        cells = tuple(_point(at.get(x), key, gold_at(c, key, x, subjects, every), c.of in golds, reasons) for x in xs)
+        lines.append(Line(c.of, "gold" if c.of in golds else "unlearned", cells))
+    heads = tuple((tick(x), "", "") for x in xs)
+    return Sheet(f"{phrase(key)}, {drawn[0].xlabel if drawn else ''}", heads, tuple(lines), tuple(reasons.met))
+
+
+def _point(m: Measurement | None, key: str, gold: float | None, is_gold: bool, reasons: Reasons) -> Cell:
+    if m is None or m.value is None:
+        return Cell(value(m), note=reasons.note(key, m))
+    back = not is_gold and key.startswith("forget/") and gold is not None and against(m, gold, DELTA) == "above"
+    return Cell(value(m), interval(m), size(m), back=back)

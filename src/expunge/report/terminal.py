@@ -1,0 +1,162 @@
+"""Tables for the terminal: models side by side, one model in full, what attacks brought back. Pure data in; rich is imported inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from expunge.core.types import Measurement
+from expunge.report.compare import Curve, Judged, best_of_columns, ordered, scored
+from expunge.report.findings import Finding
+from expunge.report.tables import Reasons, curve_sheet, size
+from expunge.report.words import goal, interval, phrase, split_key, spoken, value
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+SHORT = {"higher is better": "higher", "lower is better": "lower", "closest to gold": "like gold"}
+LEVELS = {"bad": ("red", "✗"), "warn": ("yellow", "?"), "good": ("green", "✓"), "note": ("cyan", "·")}
+
+
+def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = "", width: int = 80) -> RenderableType:
+    """Models as rows, measurement keys as columns: value, interval below it, the best unlearned of each column bold with ``*``.
+
+    Columns that do not fit into ``width`` characters go into a further table below; unscored is a dash whose reason is listed.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    shown, winners, reasons = ordered(subjects), best_of_columns(subjects, columns), Reasons()
+    first = max([5, *(len(s.label) for s in shown)])
+    parts: list[Any] = []
+    for keys in _fitting(columns, width - first - 3):
+        sheet = _empty(title if not parts else "")
+        sheet.add_column("model", no_wrap=True)
+        for key in keys:
+            sheet.add_column(_head(key, shown), justify="right", min_width=_wide(key))
+        for i, s in enumerate(shown):
+            last = i + 1 == len(shown) or shown[i + 1].kind != s.kind
+            cells = [_cell(s.measurements.get(k), s.label in winners[k], reasons.note(k, s.measurements.get(k))) for k in keys]
+            sheet.add_row(Text(s.label, style=_look(s.kind)), *cells, end_section=last)
+        parts.append(sheet)
+    below = ["* best unlearned model of its column"] if any(winners.values()) else []
+    below += [f"({number}) {reason}" for reason, number in reasons.met.items()]
+    return Group(*parts, *(Text(line, style="dim") for line in below))
+
+
+def listing(measurements: Mapping[str, Measurement], *, title: str = "") -> RenderableType:
+    """One model in full: a row per measurement with value, interval, n, groups and which way is better; reasons below."""
+    from rich.console import Group
+    from rich.text import Text
+
+    sheet, reasons, before = _empty(title), Reasons(), None
+    sheet.add_column("measurement", overflow="fold")
+    for name in ("value", "95 % interval", "n", "groups"):
+        sheet.add_column(name, justify="right", no_wrap=True)
+    sheet.add_column("better", no_wrap=True)
+    for key, m in measurements.items():
+        role = split_key(key)[0]
+        if before is not None and role != before:
+            sheet.add_section()
+        before = role
+        n, groups = (str(m.n), str(m.groups)) if scored(m) else ("", "")
+        way = goal(m.better)
+        sheet.add_row(phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3), n, groups, SHORT.get(way, way))
+    return Group(sheet, *(Text(f"({number}) {reason}", style="dim") for reason, number in reasons.met.items()))
+
+
+def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *, title: str = "") -> RenderableType:
+    """What an attack did, gold first: a row per model, a column per point; ``!`` marks what came back further than gold did."""
+    from rich.console import Group
+    from rich.text import Text
+
+    found = curve_sheet(curves, key, subjects, curves)
+    sheet = _empty(title or found.title)
+    sheet.add_column("model", no_wrap=True)
+    for name, _, _ in found.heads:
+        sheet.add_column(name, justify="right", min_width=6)
+    for i, row in enumerate(found.lines):
+        last = i + 1 == len(found.lines) or found.lines[i + 1].kind != row.kind
+        cells = [Text(f"{c.text}!", "bold red") if c.back else Text(f"{c.text} ({c.note})" if c.note else f"{c.text} ") for c in row.cells]
+        sheet.add_row(Text(row.label, style=_look(row.kind)), *cells, end_section=last)
+    below = (
+        ["! above gold at the same point, its whole interval by more than 0.05"]
+        if any(c.back for r in found.lines for c in r.cells)
+        else []
+    )
+    below += [f"({i}) {reason}" for i, reason in enumerate(found.reasons, 1)]
+    return Group(sheet, *(Text(line, style="dim") for line in below))
+
+
+def told(findings: Sequence[Finding]) -> RenderableType:
+    """The findings, one line of headline each with its sentences below."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    parts: list[Any] = []
+    for f in findings:
+        colour, sign = LEVELS[f.level]
+        parts.append(Text.assemble((f"{sign} {f.label}: ", f"bold {colour}"), (f.headline, "bold")))
+        parts.append(Padding(Text(" ".join(f.sentences)), (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def _empty(title: str) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _look(kind: str) -> str:
+    return {"original": "dim", "gold": "yellow"}.get(kind, "")
+
+
+def _wide(key: str) -> int:
+    """Characters that a column needs: its longest word, its way, or an interval."""
+    return max(9, *(len(word) for word in phrase(key).split()))
+
+
+def _fitting(columns: Sequence[str], room: int) -> list[list[str]]:
+    """Columns cut into runs that fit into ``room`` characters; at least one column each."""
+    runs: list[list[str]] = [[]]
+    used = 0
+    for key in columns:
+        need = _wide(key) + 2
+        if runs[-1] and used + need > room:
+            runs.append([])
+            used = 0
+        runs[-1].append(key)
+        used += need
+    return runs
+
+
+def _head(key: str, shown: Sequence[Judged]) -> Text:
+    """The key with what its best value is, as the heading of a column."""
+    from rich.text import Text
+
+    better = next((m.better for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), None)
+    role, name = split_key(key)
+    way = goal(better)
+    head = Text(f"{spoken(role)}\n{spoken(name)}" if role else spoken(name), style="bold")
+    return head.append(f"\n{SHORT.get(way, way)}", style="dim not bold") if way else head
+
+
+def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Text:
+    """``0.12*`` with the interval below; ``– (1)`` where there is no value."""
+    from rich.text import Text
+
+    if m is None or m.value is None:
+        return Text(f"{value(m)} ({note})", style="dim")
+    cell = Text(value(m, 2 if ends else 3) + ("*" if best else ""), style="bold green" if best else "")
+    return cell.append(f"\n{interval(m)}", style="dim not bold") if ends and m.interval else cell
+
+
+def sizes(subjects: Sequence[Judged], key: str) -> str:
+    """How many rows and groups stand behind a column, for a line below the table; empty if the models differ."""
+    met = {size(m) for s in subjects if (m := s.measurements.get(key)) is not None and scored(m)}
+    return met.pop() if len(met) == 1 else ""

@@ -1,0 +1,179 @@
+"""The pipeline, read top to bottom: load, change, judge, record. Everything that a command does, callable from Python."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from expunge import catalogue
+from expunge.core.errors import Refused
+from expunge.core.records import Records
+from expunge.core.request import AskRequest, EvalRequest, TrainRequest, UnlearnRequest
+from expunge.core.types import Case, Descent, Examples, Measurement, Method, Stage, streams_of
+from expunge.data.encode import encode
+from expunge.engine.change import change, check, steps_of
+from expunge.engine.judge import judged, wants_of
+from expunge.engine.ledger import RunFolder, open_run, write_json
+from expunge.engine.measure import work
+from expunge.engine.records_io import write_records, write_texts
+from expunge.engine.reuse import measured, salt_of
+from expunge.maths.terms import nll
+from expunge.models import tiny
+from expunge.models.decode import greedy
+from expunge.models.load import digest_tensors, load, save
+from expunge.models.subject import Subject
+from expunge.prepare.refusals import refusals
+from expunge.progress import bar
+from expunge.settings import Settled, case_of, judges_of, out_of, preset_of, training_settings
+
+
+def train(request: TrainRequest) -> Path:
+    """Fine-tune a model on the case's full, retain or forget rows; OUT/model is the result."""
+    bench, case = case_of(request)
+    rows = rows_on(case, request.on)
+    method = Descent(f"train_{request.on}", (nll(stream="train"),), anchor="train")
+    settings = training_settings(request, bench.settings if bench else {}, "benchmark")
+    source = lambda: fresh_tiny(case, settings.training.seed) if request.model == "tiny" else loaded(request)  # noqa: E731
+    with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
+        return changed(run, request, source, method, {"train": rows}, settings, {"on": request.on})
+
+
+def unlearn(request: UnlearnRequest) -> Path:
+    """Apply a method to a model; OUT/model is the result."""
+    method = catalogue.resolve("methods", request.method.name, request.method.args)
+    bench, case = case_of(request)
+    settings = training_settings(request, preset_of(request, bench))
+    rows = streams_for(method, case, settings.training.seed, request.method.name)
+    if request.dry_run:
+        from expunge.dry import describe
+
+        return describe(request, method, {k: encoded(loaded(request), v, request) for k, v in rows.items()}, settings)
+    with open_run(out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite) as run:
+        return changed(run, request, lambda: loaded(request), method, rows, settings, {"method": request.method.as_json()})
+
+
+def changed(
+    run: RunFolder,
+    request: Any,
+    source: Callable[[], Subject],
+    method: Method | Stage,
+    rows: Mapping[str, Examples],
+    settings: Settled,
+    facts: Mapping[str, Any],
+) -> Path:
+    """Carry a Method out in a run's folder and publish OUT/model."""
+    subject = source()
+    check(method, subject)
+    streams = {name: encoded(subject, examples, request) for name, examples in rows.items()}
+    label = request.out if request.verb == "train" else request.method.name
+    with bar(Path(label).name, steps_of(method, streams, settings.training), quiet=request.quiet) as tick:
+        after = change(source, method, streams, settings.training, run.path, lora=request.lora or 0, tick=tick)
+    made = dict(facts) | {"settings": settings.as_json(), "seed": settings.training.seed, "device": str(after.device)}
+    made |= {"model": {"source": str(request.model), "digest": subject.digest}, "data": {k: {"n": len(v)} for k, v in rows.items()}}
+    save(after, run.path / "model", card=model_card(request, subject, made))
+    shutil.rmtree(run.path / "stages", ignore_errors=True)
+    run.finish(**made)
+    return run.path
+
+
+def evaluate(request: EvalRequest) -> Path:
+    """Judge a model by the benchmark's metrics (or those asked for); OUT/measurements.json is the result."""
+    bench, case = case_of(request)
+    judges = judges_of(bench, case, request.metrics)
+    wants = wants_of(judges, [r for r in case.evaluate if case.evaluate[r]])
+    settings = dict(max_new_tokens=int((bench.generate if bench else {}).get("max_new_tokens", 200)), max_length=request.max_length)
+    with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
+        salt = salt_of(run.path / "private")
+        found: dict[str, Records] = {}
+        for name, model in (("unlearned", request.model), ("gold", request.gold)):
+            if model:
+                subject = loaded(request, model)
+                with bar(f"measuring {name}", work(case.evaluate, wants), quiet=request.quiet, unit="rows") as tick:
+                    found[name], cost = measured(subject, case.evaluate, wants, salt=salt, name=name, tick=tick, **settings)
+        results = judged(judges, found["unlearned"], found.get("gold"))
+        write_records([r for records in found.values() for r in records], run.path / "records" / "part-0.parquet", salt="")
+        if not request.no_texts:
+            write_texts(found["unlearned"], run.path / "private" / "texts.jsonl", salt="")
+        write_json(run.path / "measurements.json", as_json(results))
+        run.finish(model={"source": request.model}, gold={"source": request.gold}, data={k: {"n": len(v)} for k, v in case.evaluate.items()})
+    return run.path
+
+
+def as_json(results: Mapping[str, Measurement]) -> dict[str, Any]:
+    """measurements.json: the schema's number and every Measurement by key."""
+    return {"schema": 1} | {key: m.as_json() for key, m in results.items()}
+
+
+def evaluate_log(request: EvalRequest) -> Path:
+    """The same numbers from a log in the peer's format, without a model."""
+    from expunge.from_log import evaluate_log as from_log
+
+    results = from_log(request.from_log, request.gold_log)
+    with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
+        write_json(run.path / "measurements.json", as_json(results))
+        run.finish(log={"source": str(request.from_log), "gold": str(request.gold_log or "")})
+    return run.path
+
+
+def ask(request: AskRequest) -> dict[str, str]:
+    """The greedy answer of one model, or of two side by side, to a question."""
+    from expunge.core.types import Example
+    from expunge.data.encode import encode_prompt
+
+    answers = {}
+    for source in dict.fromkeys(filter(None, (request.against, request.model))):
+        subject = loaded(request, source)
+        prompt = encode_prompt(subject.tokenizer, Example("question", "question", "question", prompt=request.question))
+        ids = greedy(subject.model, [prompt], [request.max_new_tokens], subject.eos_ids)[0]
+        answers[source] = subject.tokenizer.decode(ids, skip_special_tokens=True).strip()
+    return answers
+
+
+# ------------------------------------------------------------------ pieces
+
+
+def rows_on(case: Case, on: str) -> Examples:
+    """The rows that ``--on`` names; ``full`` of plain files is forget and retain together."""
+    rows = case.train.get(on) or ((*case.train.get("forget", ()), *case.train.get("retain", ())) if on == "full" else ())
+    if not rows:
+        raise Refused(f"there are no {on} rows to train on; give them with --{'forget' if on == 'full' else on}")
+    return tuple(rows)
+
+
+def streams_for(method: Method | Stage, case: Case, seed: int, name: str) -> dict[str, Examples]:
+    """The rows of every stream that a method reads. Refused, before anything is loaded, if one has none."""
+    needed = streams_of(method)
+    rows = {s: tuple(case.train.get(s, ())) for s in sorted(needed - {"alternate"} | {"forget"})}
+    for stream, found in rows.items():
+        if not found:
+            raise Refused(f"{name} needs {stream} rows and there are none; give them with --{stream}")
+    return rows | ({"alternate": refusals(rows["forget"], seed)} if "alternate" in needed else {})
+
+
+def loaded(request: Any, source: str | None = None) -> Subject:
+    """The model of a request."""
+    return load(source or request.model, dtype=request.dtype or "auto", device=request.device or "auto")
+
+
+def fresh_tiny(case: Case, seed: int) -> Subject:
+    """A new tiny Llama with a tokenizer made of the case's texts."""
+    texts = [t for rows in (*case.train.values(), *case.evaluate.values()) for e in rows for t in (e.prompt, e.answer, e.text, *e.variants.values()) if t]
+    model, tokenizer = tiny.build(sorted(set(texts)), seed=seed)
+    return Subject(model, tokenizer, "tiny", None, digest_tensors(model))
+
+
+def encoded(subject: Subject, examples: Examples, request: Any) -> list[Any]:
+    return encode(subject.tokenizer, examples, max_length=request.max_length or 512)
+
+
+def model_card(request: Any, start: Subject, made: Mapping[str, Any]) -> str:
+    """README.md of the model: what was done to which model, with digests and numbers but no text of the data."""
+    how = made.get("method", {}).get("name") or f"fine-tuning on the {made.get('on')} rows"
+    data = ", ".join(f"{name} {facts['n']}" for name, facts in made["data"].items())
+    head = "---\nlibrary_name: transformers\ntags: [unlearning]\n---\n"
+    lines = [f"# {Path(request.out).name}", "", f"Made by expunge with {how}.", ""]
+    lines += [f"- start: `{start.source}` (sha256 of weights {start.digest[:16]})", f"- rows: {data}", f"- seed: {made['seed']}", ""]
+    lines += ["Evidence of forgetting is a measurement, not this card: `expunge eval`. It is never a proof of deletion.", ""]
+    return head + "\n".join(lines)

@@ -1,0 +1,135 @@
+"""What a request means once presets and defaults are filled in, and where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from expunge import catalogue
+from expunge.core.errors import Refused, unknown
+from expunge.core.types import Benchmark, Call, Case
+from expunge.data.cases import case_from_files
+from expunge.data.overlap import drop, overlap, refusal
+from expunge.engine.judge import Judge
+from expunge.engine.plan import Training
+
+ALLOWED = {  # name -> (smallest, largest or None): what a training setting may be
+    "lr": (0.0, 10.0),
+    "epochs": (0.0, None),
+    "steps": (1, None),
+    "batch": (1, None),
+    "accumulate": (1, None),
+    "warmup": (0.0, None),
+    "weight_decay": (0.0, 10.0),
+    "clip": (0.0, None),
+    "save_every": (0, None),
+}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Training settings and, by name, the source of each: command line, preset, signature or house."""
+
+    training: Training
+    sources: Mapping[str, str]
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """What run.yaml keeps."""
+        return {f.name: {"value": getattr(self.training, f.name), "source": self.sources[f.name]} for f in fields(Training)}
+
+
+def training_settings(request: Any, preset: Mapping[str, Any], preset_name: str = "preset") -> Settled:
+    """Command line > preset > house default. Refused if a value is out of its range."""
+    asked = {f.name: getattr(request, f.name, None) for f in fields(Training)}
+    given = {k: v for k, v in asked.items() if v is not None}
+    known = {k: v for k, v in preset.items() if k in asked}
+    if "epochs" in given and "steps" not in given:
+        known.pop("steps", None)  # asked for epochs, so a preset's steps must not overrule them
+    for name, value in (known | given).items():
+        low, high = ALLOWED.get(name, (None, None))
+        if low is not None and not (low <= value and (high is None or value <= high)):
+            raise Refused(f"--{name.replace('_', '-')} {value}: must be at least {low}" + (f" and at most {high}" if high is not None else ""))
+    training = replace(Training(), **known | given)
+    source = lambda n: "command line" if n in given else preset_name if n in known else "house"  # noqa: E731
+    return Settled(training, {n: source(n) for n in asked})
+
+
+def preset_of(request: Any, bench: Benchmark | None) -> Mapping[str, Any]:
+    """The card's published settings for the preset asked for, or for the benchmark of the run; empty if there are none."""
+    published = catalogue.member("methods", request.method.name).card.get("settings", {})
+    if request.preset:
+        if request.preset not in published:
+            raise unknown(f"preset of {request.method.name}", request.preset, published)
+        return published[request.preset]
+    return published.get(bench.name, {}) if bench else {}
+
+
+def benchmark_of(request: Any) -> Benchmark | None:
+    """The benchmark that ``name:split`` names, with the folder of rows and the holdout source of the request."""
+    if not request.benchmark:
+        return None
+    name, _, split = request.benchmark.partition(":")
+    given = {"data": request.data or "", "holdout": request.holdout or "", "subset": getattr(request, "subset", None) or "", "split": split}
+    known = {a.name for a in catalogue.member("benchmarks", name).arguments}
+    if given["subset"] and "subset" not in known:
+        raise Refused(f"benchmark {name} has no subsets; leave --subset away")
+    return catalogue.resolve("benchmarks", name, {k: v for k, v in given.items() if v and k in known})
+
+
+def case_of(request: Any) -> tuple[Benchmark | None, Case]:
+    """The case of a request: the benchmark's, or one made of the user's own files. Refused if neither or both are given."""
+    own = [n for n in ("forget", "retain") if getattr(request, n, None)]
+    if request.benchmark and own:
+        raise Refused(f"give either --benchmark or --{own[0]}, not both")
+    if request.benchmark:
+        bench = benchmark_of(request)
+        assert bench is not None
+        return bench, bench.case
+    if not own:
+        raise Refused("which data? give --benchmark NAME:SPLIT, or --forget FILE (and --retain FILE)")
+    case = case_from_files(request.forget, request.retain, request.holdout, columns=request.columns or None)
+    return None, _apart(case, request.allow_overlap)
+
+
+def _apart(case: Case, allow: str | None) -> Case:
+    """Forget rows that also stand in retain would be taught and untaught at once: refused, or dropped from retain, or kept on demand."""
+    forget, retain = case.train.get("forget", ()), case.train.get("retain", ())
+    pairs = overlap(forget, retain)
+    if not pairs or allow == "keep":
+        return case
+    if allow != "drop":
+        raise refusal(pairs)
+    kept = drop(forget, retain)
+    return Case({**case.train, "retain": kept}, {**case.evaluate, "retain": kept})
+
+
+def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) -> list[Judge]:
+    """The metrics of a run: the benchmark's, or those that make sense of plain files; or the ones asked for by name."""
+    own = [(m, r) for r in ("forget", "retain", "holdout") if case.evaluate.get(r) for m in ("probability", "rouge_l_recall")]
+    own += [(m, "forget") for m in ("extraction_strength", "exact_memorisation") if case.evaluate.get("forget")]
+    own += [(m, None) for m in ("mia_loss", "mia_min_k", "privleak") if case.evaluate.get("forget")]
+    entries = list(bench.metrics) if bench else own
+    if asked:
+        names = {m for m, _ in entries}
+        for name in asked:
+            catalogue.member("metrics", name)
+            if name not in names:
+                whole = catalogue.member("metrics", name).card.get("whole", False)
+                entries += [(name, None)] if whole else [(name, r) for r in case.evaluate]
+        entries = [(m, r) for m, r in entries if m in asked]
+    return [judge(Call(m, dict(bench.arguments.get(m, {})) if bench else {}), r) for m, r in entries]
+
+
+def judge(call: Call, role: str | None) -> Judge:
+    """A metric by name, ready for a role."""
+    module = catalogue.load("metrics", call.name)
+    return Judge(call.name, getattr(module, call.name), module.card, role, call.args)
+
+
+def out_of(request: Any) -> Path:
+    """Where the run goes; Refused if no --out was given."""
+    if not request.out:
+        raise Refused("where to? give --out FOLDER")
+    return Path(request.out)
