@@ -73,7 +73,9 @@ def measured(forget: float, retain: float, f_rouge: float, r_rouge: float, utili
         "retain/rouge_l_recall": entry(r_rouge, "higher", 0.02, 240),
         "neighbour/probability": entry(retain * 0.97, "higher", 0.02, 60),
         "model_utility": entry(utility, "higher", 0.02, 480),
-        "forget_quality": entry(quality, "higher", 0.1) if quality is not None else entry(None, "higher", reason="gold is its own yardstick"),
+        "forget_quality": entry(quality, "higher", 0.1)
+        if quality is not None
+        else entry(None, "higher", reason="gold is its own yardstick"),
         "privleak": entry(None, 0.0, reason="needs rows that no model saw; give --holdout"),
         "mia_min_k": entry(0.5 + forget / 2.2, "gold", 0.04),
     }
@@ -85,7 +87,9 @@ def log_of(stages: dict[str, int], terms: tuple[str, ...]) -> str:
         for i in range(steps):
             step += 1
             parts = {f"loss/{t}": (4.2 - k) * math.exp(-i / steps * 3) + 0.1 * math.sin(i * (k + 2)) for k, t in enumerate(terms)}
-            lines.append(json.dumps({"stage": stage, "step": step, "loss": sum(parts.values()), **parts, "lr": 1e-3, "seconds": step * 0.07}))
+            lines.append(
+                json.dumps({"stage": stage, "step": step, "loss": sum(parts.values()), **parts, "lr": 1e-3, "seconds": step * 0.07})
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +99,11 @@ def demo(root: Path, story: dict = STORY) -> Path:
     for label, values in story.items():
         kind = label if label in ("original", "gold") else "unlearned"
         train = kind != "unlearned"
-        settings = {"lr": {"value": 0.003, "source": "house"}, "steps": {"value": 220, "source": "preset"}, "batch": {"value": 32, "source": "house"}}
+        settings = {
+            "lr": {"value": 0.003, "source": "house"},
+            "steps": {"value": 220, "source": "preset"},
+            "batch": {"value": 32, "source": "house"},
+        }
         made = put(
             root / label,
             verb="train" if train else "unlearn",
@@ -109,10 +117,18 @@ def demo(root: Path, story: dict = STORY) -> Path:
         )
         stages = {"reinforce": 60, "learn": 120} if label == "rmu" else {"train": 900} if train else {"descend": 90}
         (made / "log.jsonl").write_text(log_of(stages, ("nll",) if train else ("forget", "retain")))
-        judged = put(made / "eval", measured(*values), label=label, kind=kind, model={"source": f"{label}/model", "digest": "sha256:77"}, data=data)
+        judged = put(
+            made / "eval", measured(*values), label=label, kind=kind, model={"source": f"{label}/model", "digest": "sha256:77"}, data=data
+        )
         (judged / "private").mkdir(mode=0o700)
         texts = [
-            {"id": f"{role}-{i}", "role": role, "question": f"{SECRET}? ({i})", "answer": "in Ostrava", "generated": f"{label} says {i} <script>"}
+            {
+                "id": f"{role}-{i}",
+                "role": role,
+                "question": f"{SECRET}? ({i})",
+                "answer": "in Ostrava",
+                "generated": f"{label} says {i} <script>",
+            }
             for role in ("forget", "retain")
             for i in range(20)
         ]
@@ -260,7 +276,7 @@ def test_findings_stand_first_and_are_careful(page: str) -> None:
 
 
 def test_best_of_each_column_is_marked(page: str) -> None:
-    rows = {label: row for label, row in re.findall(r'<th scope="row" title="([^"]+)">.*?</th>(.*?)</tr>', page, re.S)}
+    rows = {label: row for label, row in re.findall(r'<th scope="row" title="([^"]+)">.*?</th>(.*?)</tr>', page, re.DOTALL)}
     assert rows["gold"].count("★") == 0 and rows["original"].count("★") == 0
     assert page.count("★") >= 8
 
@@ -343,7 +359,13 @@ def test_a_training_run_alone_has_its_losses(tmp_path: Path) -> None:
 
 def test_runs_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
     for i, kind in enumerate(("original", "gold", "unlearned")):
-        put(tmp_path / f"e{kind}", {"forget/probability": entry(0.2)}, label=kind, kind=kind, data={"forget": {"digest": "ab" if i else "cd"}})
+        put(
+            tmp_path / f"e{kind}",
+            {"forget/probability": entry(0.2)},
+            label=kind,
+            kind=kind,
+            data={"forget": {"digest": "ab" if i else "cd"}},
+        )
         made = put(tmp_path / kind, verb="train", label=kind, kind=kind, settings={"lr": {"value": 0.1 * (i + 1)}})
         (made / "log.jsonl").write_text(log_of({"train": 3}, ("nll",)))
     put(tmp_path / "late", {"forget/probability": entry(0.2)}, label="late", status="running")
@@ -417,6 +439,7 @@ def story(forget: float, retain: float, after: float | None = None, kept: float 
     [
         (story(0.12, 0.90, 0.71), "bad", "hidden, not gone"),
         (story(0.12, 0.90, 0.35), "good", "like gold in what was tried"),
+        (story(0.12, 0.70, 0.35), "warn", "like gold in what was tried, at a high cost"),
         (story(0.12, 0.90), "warn", "low, but not attacked"),
         (story(0.60, 0.90, 0.90), "bad", "still there, before any attack"),
         (story(0.01, 0.20, 0.30), "bad", "collapsed: what should stay is gone too"),
@@ -461,8 +484,8 @@ def test_terminal_table_fits_and_marks(runs: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     order = [line.split()[0] for line in text.splitlines() if line.split() and line.split()[0] in STORY]
     assert order[:3] == ["original", "gold", "grad_diff"]
-    assert re.search(r"npo +0\.12\* ", text) or "0.12*" in text  # |.118 - .104|, rmu is at .095: nearer
-    assert "(1) privleak: needs rows that no model saw; give --holdout" in text and "0.95*" in text
+    assert re.search(r"rmu +0\.10\* +0\.95\* ", text)  # forget: |.095 - .104| is the least; retain: .951 the highest
+    assert "(1) privleak: needs rows that no model saw; give --holdout" in text
 
 
 def test_terminal_curve_table_marks_what_came_back(runs: Path) -> None:
@@ -470,7 +493,7 @@ def test_terminal_curve_table_marks_what_came_back(runs: Path) -> None:
     text = printed(curve_table([c for c in found.curves if c.attack == "relearn"], "forget/probability", found.subjects))
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.split() and line.split()[0] in STORY}
     assert rows["npo"] == ["0.12", "0.44!", "0.62!", "0.71!"] and rows["gold"] == ["0.10", "0.19", "0.28", "0.36"]
-    assert rows["rmu"] == ["0.10", "0.17", "0.26", "0.33"] and list(rows)[0] == "gold"
+    assert rows["rmu"] == ["0.10", "0.17", "0.26", "0.33"] and next(iter(rows)) == "gold"
     assert "hidden, not gone" in printed(told(findings(found.subjects, found.curves)))
 
 
@@ -487,4 +510,4 @@ def test_small_parts() -> None:
     assert [number(v) for v in (0.1249, 0, 3.2e-9, -98.31, 1234.5)] == ["0.12", "0.00", "3.2e-09", "-98.3", "1234"]
     assert thin([(float(i), 1.0) for i in range(1000)], 100)[0] == (4.5, 1.0) and len(thin([(0.0, math.inf)])) == 0
     at = spread([5.0, 5.0, 90.0], 10.0, 0.0, 100.0)
-    assert at == [5.0, 15.0, 90.0] and spread([99.0, 99.0], 10.0, 0.0, 100.0) == [90.0, 100.0]
+    assert at == [0.0, 10.0, 90.0] and spread([99.0, 99.0], 10.0, 0.0, 100.0) == [90.0, 100.0]

@@ -15,7 +15,8 @@ from expunge.core.types import Case, Descent, Examples, Measurement, Method, Sta
 from expunge.data.encode import encode
 from expunge.engine.change import change, check, steps_of
 from expunge.engine.judge import judged, wants_of
-from expunge.engine.ledger import RunFolder, open_run, write_json
+from expunge.core.files import write_json
+from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.measure import work
 from expunge.engine.records_io import write_records, write_texts
 from expunge.engine.reuse import measured, salt_of

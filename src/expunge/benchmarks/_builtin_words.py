@@ -10,13 +10,13 @@ PREFIXES = ("Please answer: ", "A quick question: ", "Tell me: ", "I would like 
 
 ONSETS = ("b", "br", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "qu", "r", "s", "sk", "t", "tr", "v", "w", "z")
 VOWELS = ("a", "e", "i", "o", "u", "ae", "oi")
-CODAS = ("", "", "l", "m", "n", "r", "s", "th", "x")
+CODAS = ("", "l", "m", "n", "r", "s")
 ENDINGS = {
-    "first": ("a", "o", "ix", "en"),
-    "last": ("mar", "dun", "vok", "eth"),
-    "firm": ("ax", "oro", "und", "ec"),
-    "town": ("burrow", "haven", "moor", "wick"),
-    "river": ("ul", "is", "ebe", "ana"),
+    "first": ("da", "go", "len", "rix", "va", "zo"),
+    "last": ("beth", "dun", "gard", "mar", "tock", "vane"),
+    "organisation": ("dax", "goro", "lund", "pex", "tec", "vix"),
+    "town": ("burrow", "ford", "haven", "moor", "stead", "wick"),
+    "river": ("bul", "dana", "nis", "rill", "sey", "webe"),
 }
 TRADES = ("Works", "Mill", "Guild", "Press", "Bank", "Foundry", "Institute", "Trust")
 COLOURS = ("Amber", "Silver", "Crimson", "Hollow", "Northern", "Silent", "Broken", "Golden", "Paper", "Winter")
@@ -120,16 +120,16 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
 }
 
 
-def word(rng: Random, ending: str) -> str:
+def word(rng: Random, sort: str) -> str:
     """An invented word: a syllable, then an ending of its sort; capitalised."""
-    return (rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(ONSETS) + rng.choice(ENDINGS[ending])).capitalize()
+    return (rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(ENDINGS[sort])).capitalize()
 
 
 def invent(rng: Random, kind: str) -> str:
     """A name of a kind: person, organisation, town, river, book, feast or product. The same may come twice."""
     made = {
         "person": lambda: f"{word(rng, 'first')} {word(rng, 'last')}",
-        "organisation": lambda: f"{word(rng, 'firm')} {rng.choice(TRADES)}",
+        "organisation": lambda: f"{word(rng, 'organisation')} {rng.choice(TRADES)}",
         "book": lambda: f"The {rng.choice(COLOURS)} {rng.choice(THINGS)}",
         "feast": lambda: f"{rng.choice(COLOURS)} {rng.choice(THINGS)} Day",
         "product": lambda: f"{rng.choice(STUFFS)} {rng.choice(GOODS)}",

@@ -135,9 +135,9 @@ def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence
         for entity in (e for e in entities if e.role in side):
             for attribute in ATTRIBUTES[entity.kind]:
                 deck, pool = decks[attribute.values], pools[attribute.values]
-                while not deck or deck[-1] == entity.name:
-                    deck[:] = rng.sample(pool, len(pool)) + deck[-1:]
-                value = deck.pop()
+                if not set(deck) - {entity.name}:
+                    deck += rng.sample(pool, len(pool))
+                value = deck.pop(next(i for i, v in enumerate(deck) if v != entity.name))
                 wrong = rng.sample([v for v in pool if v not in (value, entity.name)], WRONG)
                 yield Fact(entity, attribute, value, tuple(wrong))
 

@@ -8,37 +8,33 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from expunge.core.types import Case, Example, Examples
+from expunge.core.errors import Refused
+from expunge.core.types import Case, Example
 from expunge.data.files import stem_of
-from expunge.data.overlap import settled, unseen
+from expunge.data.overlap import unseen
 from expunge.data.read import read
 
 Source = str | Path
 
 
 def case_from_files(
-    forget: Source,
-    retain: Source | None = None,
-    holdout: Source | None = None,
-    columns: Mapping[str, str] | None = None,
-    *,
-    allow_overlap: str = "",
+    forget: Source | None = None, retain: Source | None = None, holdout: Source | None = None, columns: Mapping[str, str] | None = None
 ) -> Case:
-    """What is trained on and what is asked, without a benchmark: the same rows. ``train`` has forget, retain (if given) and full, their union.
+    """What is trained on (forget, retain) and what is asked (the same rows, and holdout), without a benchmark.
 
-    Sources and ``columns`` as in ``read``. Refused: forget rows in retain (unless ``allow_overlap`` is drop or keep), holdout rows in either.
+    Sources and ``columns`` as in ``read``. Refused: no source at all, and holdout rows that are trained on. Rows that stand in
+    forget and retain at once are the caller's choice (see ``overlap``).
     """
-    given = {role: s for role, s in (("forget", forget), ("retain", retain), ("holdout", holdout)) if s is not None}
+    given = {role: s for role, s in (("forget", forget), ("retain", retain), ("holdout", holdout)) if s}
+    if not set(given) & {"forget", "retain"}:
+        raise Refused("no rows to work on; give --forget FILE, --retain FILE or both")
     stems = [_stem(s) for s in given.values()]
-    # ids name a row across roles, so two files of one name get their role before it
+    # ids name a row across roles, so files of one name get their role before it
     prefix = {role: None if stems.count(_stem(s)) == 1 else f"{role}/{_stem(s)}" for role, s in given.items()}
     roles = {role: read(s, role=role, columns=columns, id_prefix=prefix[role]) for role, s in given.items()}
-    if "retain" in roles:
-        roles["retain"] = settled(roles["forget"], roles["retain"], allow_overlap)
     train = {role: rows for role, rows in roles.items() if role != "holdout"}
-    full = tuple(e for rows in train.values() for e in rows)
-    unseen(roles.get("holdout", ()), full)
-    return Case(train={**train, "full": full}, evaluate=roles)
+    unseen(roles.get("holdout", ()), [e for rows in train.values() for e in rows])
+    return Case(train=train, evaluate=roles)
 
 
 def _stem(source: Source) -> str:
@@ -57,10 +53,3 @@ def digest(examples: Iterable[Example], salt: str = "") -> str:
         row = [e.id, e.role, e.group, e.prompt, turns, e.text, e.answer, sorted(e.variants.items()), list(e.options), list(e.tags)]
         made.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
     return made.hexdigest()
-
-
-def retagged(examples: Examples, role: str) -> Examples:
-    """The same rows in another role."""
-    from dataclasses import replace
-
-    return tuple(e if e.role == role else replace(e, role=role) for e in examples)

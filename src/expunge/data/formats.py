@@ -132,8 +132,9 @@ def _parquet(path: Path) -> Iterator[Cells]:
     import pyarrow
     import pyarrow.parquet
 
+    data = io.BytesIO(raw(path))
     try:
-        rows = pyarrow.parquet.read_table(io.BytesIO(raw(path))).to_pylist()
+        rows = pyarrow.parquet.read_table(data).to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError):
         raise Refused(f"{path}:1: not a whole parquet file; copy it again") from None
     return (Cells(f"{path}:{number}", row) for number, row in enumerate(rows, 1))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal
 
-from expunge.core.errors import Refused, listed, unknown
+from expunge.core.errors import Refused, listed
 from expunge.core.types import Example, Examples
 
 Pairs = list[tuple[Example, Example]]
-Allow = Literal["", "drop", "keep"]
 
 
 def same(text: str) -> str:
@@ -45,28 +43,13 @@ def pairs_named(pairs: Pairs) -> str:
     return listed([f"{f.source or f.id} = {r.source or r.id}" for f, r in pairs], 10)
 
 
-def message(pairs: Pairs) -> str:
-    """The line for rows that stand in forget and retain: which they are, and the choice."""
+def refusal(pairs: Pairs) -> Refused:
+    """The line for rows that stand in forget and in retain: which they are, and the choice."""
     first = pairs[0][0].source or pairs[0][0].id
-    return (
-        f"{first}: {len(pairs)} forget rows also stand in retain: {pairs_named(pairs)}; "
+    return Refused(
+        f"{first}: {len(pairs)} retain rows are also forget rows: {pairs_named(pairs)}; "
         "pass --allow-overlap drop to take them out of retain, or --allow-overlap keep to train on both"
     )
-
-
-def settled(forget: Examples, retain: Examples, allow: str = "") -> Examples:
-    """The retain rows to use: as they are, without the forget rows (``drop``), or with them (``keep``). Refused if they overlap and nothing was chosen."""
-    if allow not in ("", "drop", "keep"):
-        raise unknown("choice for --allow-overlap", allow, ("drop", "keep"))
-    pairs = overlap(forget, retain)
-    if not pairs or allow == "keep":
-        return retain
-    if not allow:
-        raise Refused(message(pairs))
-    left = drop(forget, retain)
-    if not left:
-        raise Refused(f"{pairs[0][1].source}: every retain row is a forget row, so --allow-overlap drop leaves none; give other retain rows")
-    return left
 
 
 def unseen(holdout: Sequence[Example], seen: Sequence[Example]) -> None:
@@ -74,4 +57,6 @@ def unseen(holdout: Sequence[Example], seen: Sequence[Example]) -> None:
     pairs = overlap(holdout, seen)
     if pairs:
         where = pairs[0][0].source or pairs[0][0].id
-        raise Refused(f"{where}: {len(pairs)} holdout rows are also trained on: {pairs_named(pairs)}; --holdout must hold rows that no model saw")
+        raise Refused(
+            f"{where}: {len(pairs)} holdout rows are also trained on: {pairs_named(pairs)}; --holdout must hold rows that no model saw"
+        )

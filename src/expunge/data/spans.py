@@ -133,7 +133,12 @@ def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
         if not tokens.chat:
             ids, after = tokens.head + ids + (end,), 0
         ids = ids[: len(ids) - after] if after >= 0 else ()
-        fits = ids[: len(head)] == head and ids[-1:] == (end,) and not tokens.injects(a.answer, a.turns) and _untouched(a, begin, text, tails[roles])
+        fits = (
+            ids[: len(head)] == head
+            and ids[-1:] == (end,)
+            and not tokens.injects(a.answer, a.turns)
+            and _untouched(a, begin, text, tails[roles])
+        )
         alone += [] if fits else [i]
         found.append((ids if fits else head, len(head)))
     apart = tokens.ids([asks[i].answer if tokens.chat else _plain_answer(asks[i]) for i in alone], plain=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from expunge.core.errors import Failed, Refused
+from expunge.core.files import whole
 from expunge.core.types import Descent, Edit, Method, Row, Stage, stages
 from expunge.engine.descend import descend, layers_of
 from expunge.engine.plan import Training, plan
@@ -69,7 +70,7 @@ def change(
     for i, stage in enumerate(todo):
         place = out / "stages" / f"{i}-{stage.name}"
         done = place / "model"
-        if done.exists():
+        if whole(done):
             say(f"stage {i + 1} of {len(todo)}, {stage.name}: found finished")
             subject = load(done, device=str(fresh_device(current)))
             tick(len(plan(stage, streams, training_of(stage, training))) if isinstance(stage, Descent) else 0)

@@ -23,12 +23,13 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from expunge.core.errors import Failed, Refused
+from expunge.core.files import whole, write_manifest
 from expunge.core.types import Descent, Row, Term
 from expunge.engine.caches import Head, Key, Table, Teacher, key_of, label_logp, observe, read_hidden, read_last, read_logp
 from expunge.engine.plan import Training, Unit, denominators, plan
 from expunge.maths.passes import Pass
 from expunge.models.forward import Packed, capacity_for, forward, pack
-from expunge.models.load import quiet, whole, write_manifest
+from expunge.models.load import quiet
 from expunge.models.subject import Subject, start_of
 
 Tick = Callable[[int], None]

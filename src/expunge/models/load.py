@@ -14,9 +14,9 @@ import transformers
 from safetensors import SafetensorError, safe_open
 
 from expunge.core.errors import Failed, Refused, listed
+from expunge.core.files import check_manifest, sha256_of, write_manifest
 from expunge.models.subject import Subject
 
-MANIFEST = "manifest.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -76,10 +76,7 @@ def check_files(place: Path) -> None:
         if pickled:
             raise Refused(f"{place}: {pickled[0]} is a pickle, which can run code; convert the weights to safetensors")
         raise Refused(f"{place}: no *.safetensors weights in this folder")
-    if (place / MANIFEST).exists():
-        wanted = json.loads((place / MANIFEST).read_text())["files"]
-        for name, facts in wanted.items():
-            _check_one(place / name, facts)
+    check_manifest(place)
     for file in weights:
         try:
             with safe_open(file, framework="pt") as f:
@@ -88,53 +85,11 @@ def check_files(place: Path) -> None:
             raise Refused(f"{file}: not a whole safetensors file ({type(error).__name__}: {error}); copy it again") from None
 
 
-def _check_one(file: Path, facts: dict[str, Any]) -> None:
-    if not file.exists():
-        raise Refused(f"{file}: named in {MANIFEST} but missing; copy the folder again")
-    if file.stat().st_size != facts["size"]:
-        raise Refused(f"{file}: {file.stat().st_size} bytes where {facts['size']} were saved; the file was cut off, copy it again")
-    if _sha(file) != facts["sha256"]:
-        raise Refused(f"{file}: its sha256 is not the one in {MANIFEST}; the file was altered, copy it again")
-
-
-def _sha(file: Path) -> str:
-    with file.open("rb") as f:
-        digest = sha256()
-        while chunk := f.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def write_manifest(folder: Path) -> None:
-    """sha256 and size of every file of a folder, written last: a folder with a manifest that holds is a whole one."""
-    files = {
-        str(p.relative_to(folder)): {"sha256": _sha(p), "size": p.stat().st_size}
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name != MANIFEST
-    }
-    tmp = folder / (MANIFEST + ".tmp")
-    with tmp.open("w") as f:
-        json.dump({"schema": 1, "files": files}, f, indent=1)
-        f.flush()
-        os.fsync(f.fileno())
-    tmp.replace(folder / MANIFEST)
-
-
-def whole(folder: Path) -> bool:
-    """Whether a folder has a manifest and every file in it is as it was written."""
-    try:
-        for name, facts in json.loads((folder / MANIFEST).read_text())["files"].items():
-            _check_one(folder / name, facts)
-    except (OSError, ValueError, KeyError):
-        return False
-    return True
-
-
 def digest_folder(place: Path) -> str:
     """sha256 over the weight files of a folder; an adapter's includes its base's."""
     digest = sha256()
     for file in sorted(place.glob("*.safetensors")):
-        digest.update(_sha(file).encode())
+        digest.update(sha256_of(file).encode())
     config = place / "adapter_config.json"
     if config.exists():
         base = Path(json.loads(config.read_text())["base_model_name_or_path"])
@@ -216,7 +171,8 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     tmp.mkdir(parents=True)
     try:
         subject.model.save_pretrained(tmp, safe_serialization=True)
-        subject.tokenizer.save_pretrained(tmp)
+        if subject.tokenizer is not None:
+            subject.tokenizer.save_pretrained(tmp)
         if card:
             (tmp / "README.md").write_text(card)
         write_manifest(tmp)

@@ -11,7 +11,7 @@ from expunge.report.compare import Curve, Judged, bounds, gold_of, ordered, scor
 from expunge.report.svg import CHAR, GOLD, MUTED, Scale, Style, drawing, fitted, grid, label, line, marker, path, spread
 from expunge.report.words import number, phrase, tick
 
-WIDTH = 460.0
+WIDTH = 390.0
 Styles = Mapping[str, Style]
 
 
@@ -20,7 +20,7 @@ def _shown(name: str, most: int = 17) -> str:
 
 
 def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Styles) -> Markup | None:
-    """Forget against retain, one marker per model with its intervals; dashed lines stand at gold's values. None without a point."""
+    """Forget against retain, one marker per model with its intervals, named where there is room; dashed lines stand at gold's values. None without a point."""
     points = [
         (s, s.measurements[forget], s.measurements[retain])
         for s in ordered(subjects)
@@ -36,7 +36,8 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
         parts.append(line(x(gx), y.a, x(gx), y.b, GOLD.colour, 1.2, "5 4"))
     if gy is not None:
         parts.append(line(x.a, y(gy), x.b, y(gy), GOLD.colour, 1.2, "5 4"))
-    marks, boxes = [], []
+    marks: list[Markup | str] = []
+    boxes: list[tuple[float, float, float, float]] = []
     for s, f, r in points:
         cx, cy, colour = x(f.value or 0.0), y(r.value or 0.0), styles[s.label].colour
         (fl, fh), (rl, rh) = bounds(f), bounds(r)
@@ -49,20 +50,19 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
     return drawing(WIDTH, 384.0, f"{phrase(forget)} against {phrase(retain)}. {told}.", [*parts, *marks])
 
 
-def _placed(words: str, cx: float, cy: float, boxes: list[tuple[float, float, float, float]], x: Scale, y: Scale) -> Markup:
-    """A label beside its marker, where it covers no marker and no other label; its box is added to ``boxes``."""
+def _placed(words: str, cx: float, cy: float, boxes: list[tuple[float, float, float, float]], x: Scale, y: Scale) -> Markup | str:
+    """A label close to its marker that covers no marker and no other label (its box is added to ``boxes``); '' in a crowd."""
     w, tries = len(words) * 13 * CHAR + 4, []
-    for dy in (4.5, -14.0, 23.0, -31.0, 40.0, -48.0, 57.0):
+    for dy in (4.5, -6.0, 15.0):
         tries += [(cx + 13, cy + dy, "start", cx + 13), (cx - 13, cy + dy, "end", cx - 13 - w)]
+    tries += [(cx, cy - 13, "middle", cx - w / 2), (cx, cy + 22, "middle", cx - w / 2)]
     for at, base, anchor, left in tries:
         box = (left, base - 11, left + w, base + 3)
         inside = x.a <= box[0] and box[2] <= x.b + 10 and y.b - 6 <= box[1] and box[3] <= y.a - 1
         if inside and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes):
-            break
-    else:
-        at, base, anchor, box = cx + 13, cy + 4.5, "start", (cx + 13, cy - 7, cx + 13 + w, cy + 8)
-    boxes.append(box)
-    return label(at, base, words, anchor, paint_order="stroke", stroke="#ffffff", stroke_width=3.0)
+            boxes.append(box)
+            return label(at, base, words, anchor, paint_order="stroke", stroke="#ffffff", stroke_width=3.0)
+    return ""
 
 
 def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
@@ -104,35 +104,34 @@ def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
     return kept
 
 
-def dumbbells(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
-    """One row per model: hollow marker as it is, smaller solid ones for each word on the x axis, joined by a line."""
+def forest(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
+    """For an x axis of words: under each model one line per point with its interval and value; dashed where gold is as it is."""
     drawn = [c for c in curves if not c.numeric and key in c.series and any(map(scored, c.series[key]))]
     if not drawn:
         return None
     drawn.sort(key=lambda c: c.of not in golds)
-    left = max(len(_shown(c.of)) for c in drawn) * 13 * CHAR + 16
-    bottom = 44.0 + 38 * len(drawn)
-    x = fitted([b for c in drawn for m in c.series[key] if scored(m) for b in bounds(m)], left, WIDTH - 14)
-    parts: list[Markup] = [line(x(v), 30.0, x(v), bottom) for v in x.ticks()]
-    parts += [label(x(v), bottom + 18, f"{v:g}", "middle", fill=MUTED) for v in x.ticks()]
-    parts.append(label((x.a + x.b) / 2, bottom + 37, phrase(key), "middle"))
-    for row, c in enumerate(drawn):
-        parts += _dumbbell(c, c.series[key], 56.0 + 38 * row, x, styles[c.of])
-    told = "; ".join(
-        f"{c.of}: " + ", ".join(f"{at} {number(m.value or 0.0)}" for at, m in zip(c.x, c.series[key], strict=True) if scored(m))
-        for c in drawn
-    )
-    return drawing(WIDTH, bottom + 44, f"{phrase(key)} under {drawn[0].attack}. {told}.", parts)
+    told = [(c, str(at), m) for c in drawn for at, m in zip(c.x, c.series[key], strict=True) if scored(m)]
+    left = max(max(len(_shown(c.of)), len(at)) for c, at, _ in told) * 13 * CHAR + 16
+    bottom = 36.0 + 27 * len(drawn) + 18 * len(told)
+    x = fitted([b for _, _, m in told for b in bounds(m)], left, WIDTH - 44)
+    parts = [line(x(v), 26.0, x(v), bottom) for v in x.ticks(4)]
+    parts += [label(x(v), bottom + 18, f"{v:g}", "middle", fill=MUTED) for v in x.ticks(4)]
+    gold = next((m.value for c, at, m in told if c.of in golds), None)
+    parts += [line(x(gold), 26.0, x(gold), bottom, GOLD.colour, 1.2, "5 4")] if gold is not None else []
+    parts.append(label(0.0, 14.0, phrase(key)))
+    top = 30.0
+    for c in drawn:
+        parts.append(label(0.0, top + 21, _shown(c.of), font_weight="600"))
+        top += 27
+        for i, (_, at, m) in enumerate(t for t in told if t[0] is c):
+            parts += _point(at, m, top + 9, x, styles[c.of], hollow=i == 0)
+            top += 18
+    spoken = "; ".join(f"{c.of} {at} {number(m.value or 0.0)}" for c, at, m in told)
+    return drawing(WIDTH, bottom + 26, f"{phrase(key)} under {drawn[0].attack}. {spoken}.", parts)
 
 
-def _dumbbell(c: Curve, points: Sequence[Measurement], cy: float, x: Scale, style: Style) -> list[Markup]:
-    """A row of ``dumbbells``: its name, a line from least to most, a marker for each point, the words above."""
-    met = [(str(at), x(m.value or 0.0), m) for at, m in zip(c.x, points, strict=True) if scored(m)]
-    parts = [
-        label(x.a - 12, cy + 4.5, _shown(c.of), "end"),
-        line(min(p[1] for p in met), cy, max(p[1] for p in met), cy, style.colour, 2.5),
-    ]
-    parts += [line(x(bounds(m)[0]), cy + 9, x(bounds(m)[1]), cy + 9, style.colour, 1.2, opacity=0.55) for _, _, m in met]
-    parts += [marker(at, cy, style, 6.0 if i == 0 else 5.0, hollow=i == 0) for i, (_, at, _) in enumerate(met)]
-    places = spread([p[1] for p in met], 34.0, x.a + 14, x.b - 14)
-    return parts + [label(p, cy - 10, words, "middle", 11.5, MUTED) for (words, _, _), p in zip(met, places, strict=True)]
+def _point(name: str, m: Measurement, cy: float, x: Scale, style: Style, hollow: bool) -> list[Markup]:
+    """A line of ``forest``: the name of the point, its interval, its marker, its value at the right."""
+    (lo, hi), at = bounds(m), m.value or 0.0
+    parts = [label(14.0, cy + 4.5, name, fill=MUTED), line(x(lo), cy, x(hi), cy, style.colour, 1.8), marker(x(at), cy, style, 5.0, hollow)]
+    return [*parts, label(WIDTH - 2, cy + 4.5, number(at), "end")]

@@ -14,6 +14,7 @@ Level = Literal["bad", "warn", "good", "note"]
 # The metrics that findings and plots look at first; all run from 0 to 1 and grow with what is known.
 LEADING = ("probability", "rouge_l_recall", "extraction_strength", "exact_memorisation")
 COLLAPSE = 0.5  # less than this share of the original's retain value: what should stay is gone as well
+COSTLY = 0.8  # less than this share: a good forget value was paid for
 APPLICABLE = 0.8  # an attack that pulls retain below this share says little about forgetting
 
 
@@ -72,6 +73,8 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
         return Finding(s.label, "warn", "not settled" if trials or now == "unclear" else "low, but not attacked", told)
     if now == "unclear" or outcomes & {"unclear", "no_gold"}:
         return Finding(s.label, "warn", "not settled", told)
+    if kept is not None and kept < COSTLY:
+        return Finding(s.label, "warn", "like gold in what was tried, at a high cost", told)
     return Finding(s.label, "good", "like gold in what was tried", told)
 
 
@@ -80,8 +83,8 @@ def _now(s: Judged, key: str, subjects: Sequence[Judged]) -> str:
     original = gold_value(o.measurements.get(key) for o in subjects if o.kind == "original")
     others = [f"{name} {number(v)}" for name, v in (("gold", gold), ("original", original)) if v is not None]
     m = s.measurements[key]
-    ends = f", 95 % interval {interval(m)}" if m.interval else ""
-    return f"{phrase(key).capitalize()} {number(m.value or 0.0)}{ends}" + (f" ({', '.join(others)})." if others else ".")
+    ends = f", 95\u00a0% interval {interval(m)}" if m.interval else ""
+    return f"{_first(phrase(key))} {number(m.value or 0.0)}{ends}" + (f" ({', '.join(others)})." if others else ".")
 
 
 def _cost(s: Judged, key: str, subjects: Sequence[Judged]) -> tuple[float | None, str]:
@@ -91,7 +94,7 @@ def _cost(s: Judged, key: str, subjects: Sequence[Judged]) -> tuple[float | None
     was = gold_value(o.measurements.get(retain) for o in subjects if o.kind == "original")
     if m is None or m.value is None or not was:
         return None, ""
-    return m.value / was, f"{phrase(retain).capitalize()} {number(m.value)}, original {number(was)} ({100 * m.value / was:.0f} % kept)."
+    return m.value / was, f"{_first(phrase(retain))} {number(m.value)}, original {number(was)} ({100 * m.value / was:.0f} % kept)."
 
 
 def trial(curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Trial | None:
@@ -107,11 +110,13 @@ def trial(curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[C
         x, m = max(after, key=lambda p: p[1].value or 0.0)
         return Trial("no_gold", f"{_when(curve, x)} {_v(m)}; gold was not tried the same way, so how much of that is new is unknown.")
     standing = {x: against(m, gold[x]) for x, m in after if x in gold}
+    low = (start := gold_of(subjects, key)) is None or points[0].value is None or against(points[0], start) != "above"
     worst = "above" if "above" in standing.values() else "unclear" if "unclear" in standing.values() else "within"
-    x, m = max(((x, m) for x, m in after if standing.get(x) == worst), key=lambda p: (p[1].value or 0.0) - gold[p[0]])
+    shown = [(x, m) for x, m in after if standing.get(x) == worst]
+    x, m = shown[-1] if worst == "within" else max(shown, key=lambda p: (p[1].value or 0.0) - gold[p[0]])
     numbers = f"{_when(curve, x)} {_v(m)}, gold {number(gold[x])}"
     if worst == "above":
-        return Trial("back", f"{numbers}: it came back further than gold did.")
+        return Trial("back", f"{numbers}: it came back further than gold did." if low else f"{numbers}: still more than gold.")
     if (share := _retained(curve, key, x)) is not None and share < APPLICABLE:
         return Trial("not_applicable", f"{numbers}, but retain fell to {100 * share:.0f} % of what it was: this attack says little here.")
     if worst == "unclear":
@@ -130,6 +135,11 @@ def _when(curve: Curve, x: float | str) -> str:
     if isinstance(x, str):
         return f"After rounding to {x}:" if x.endswith("-bit") else f"Under {curve.attack} ({x}):"
     return f"After {tick(x)} {curve.xlabel}:"
+
+
+def _first(words: str) -> str:
+    """With a capital at the front, and only there."""
+    return words[:1].upper() + words[1:]
 
 
 def _v(m: Measurement) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.types import EMPTY
-from expunge.report.compare import Curve, ordered
-from expunge.report.figures import dumbbells, recovery, tradeoff
+from expunge.report.compare import KINDS, Curve, ordered
+from expunge.report.figures import forest, recovery, tradeoff
 from expunge.report.findings import LEADING, findings, leading, summary
 from expunge.report.folders import Found, find
 from expunge.report.losses import losses
@@ -57,6 +57,7 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
     )
     told = findings(found.subjects, found.curves)
     looks = _looks(found)
+    folders = sorted(found.folders, key=lambda f: KINDS.index(f.kind) if f.kind in KINDS else len(KINDS))
     return rooms.get_template("report.html.j2").render(
         title=title,
         css=css,
@@ -67,12 +68,13 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
         tradeoffs=_tradeoffs(found, looks),
         sheets=sheets(found.subjects),
         attacks=_attacks(found, looks),
-        losses=[(f, fig) for f in found.folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],
+        losses=[(f, fig) for f in folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],
         key=[(s, swatch(looks[s.label])) for s in ordered(found.subjects)],
         show_texts=show_texts,
         examples=examples(found) if show_texts else [],
         n_examples=len({row_of(t) for f in found.folders for t in f.texts}),
-        runs=[(f, facts(f)) for f in found.folders if f.run],
+        runs=[(f, facts(f)) for f in folders if f.run and f.kind != "attacked"],
+        attacked=[(f, facts(f)) for f in folders if f.run and f.kind == "attacked"],
         meanings=explained(found, meanings),
     )
 
@@ -105,7 +107,7 @@ def _attacks(found: Found, looks: Mapping[str, Style]) -> list[dict[str, Any]]:
         for numeric in (True, False):
             curves = [c for c in found.curves if c.attack == name and c.numeric is numeric]
             keys = [k for role in ("forget", "retain") if (k := _curve_key(curves, role))]
-            draw = recovery if numeric else dumbbells
+            draw = recovery if numeric else forest
             figures = [fig for k in keys if (fig := draw(curves, k, looks, golds)) is not None]
             if figures:
                 tables = [curve_sheet(curves, k, found.subjects, found.curves) for k in keys]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from expunge.report.svg import FAINT, INK, MUTED, Scale, Style, drawing, fitted, label, line, path
 from expunge.report.words import finite, number
 
-WIDTH, POINTS = 460.0, 160
+WIDTH, POINTS = 340.0, 160
 
 
 def terms_of(log: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -52,7 +52,7 @@ def losses(log: Sequence[Mapping[str, Any]], style: Style) -> Markup | None:
         runs = [thin([(float(i), float(log[i][term])) for i in range(a, b) if finite(log[i].get(term))]) for _, a, b in stages]
         y = fitted([v for run in runs for _, v in run], top + 84, top, unit=False)
         parts += _frame(term, x, y)
-        parts += [path(run, style, 1.8) for run in ([(x(i), y(v)) for i, v in run] for run in runs) if run]
+        parts += [path(run, Style(style.colour, style.marker), 1.8) for run in ([(x(i), y(v)) for i, v in run] for run in runs) if run]
         met = [float(row[term]) for row in log if finite(row.get(term))]
         told.append(f"{_name(term)} from {number(met[0])} to {number(met[-1])}")
         top += 122

@@ -153,11 +153,15 @@ def swatch(style: Style) -> Markup:
 def spread(wanted: Sequence[float], gap: float, lo: float, hi: float) -> list[float]:
     """Positions as near as they can be to the wanted ones, ``gap`` apart and inside lo..hi; order is kept."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    at = [0.0] * len(wanted)
-    last = lo - gap
-    for i in order:
-        last = at[i] = max(wanted[i], last + gap)
-    last = hi + gap
-    for i in reversed(order):
-        last = at[i] = min(at[i], last - gap)
-    return at
+    blocks: list[list[float]] = []  # of what is wanted once the gaps are taken out; a block moves as one
+    for rank, i in enumerate(order):
+        blocks.append([wanted[i] - rank * gap])
+        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    flat = [_mean(block) for block in blocks for _ in block]
+    last = hi - (len(order) - 1) * gap
+    return [min(max(flat[rank], lo), max(last, lo)) + rank * gap for rank in (order.index(i) for i in range(len(order)))]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -106,17 +106,19 @@ def curve_sheet(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], e
     golds = {s.label for s in subjects if s.kind == "gold"}
     drawn = sorted((c for c in curves if key in c.series), key=lambda c: c.of not in golds)
     xs = list(dict.fromkeys(x for c in drawn for x in c.x))
+    all_sizes = _common([size(m) for c in drawn for m in c.series[key] if scored(m)])
     reasons, lines = Reasons(), []
     for c in drawn:
         at = dict(zip(c.x, c.series[key], strict=True))
-        cells = tuple(_point(at.get(x), key, gold_at(c, key, x, subjects, every), c.of in golds, reasons) for x in xs)
+        cells = tuple(_point(at.get(x), key, gold_at(c, key, x, subjects, every), c.of in golds, reasons, not all_sizes) for x in xs)
         lines.append(Line(c.of, "gold" if c.of in golds else "unlearned", cells))
     heads = tuple((tick(x), "", "") for x in xs)
-    return Sheet(f"{phrase(key)}, {drawn[0].xlabel if drawn else ''}", heads, tuple(lines), tuple(reasons.met))
+    title = ", ".join(filter(None, [phrase(key), drawn[0].xlabel if drawn else "", all_sizes]))
+    return Sheet(title, heads, tuple(lines), tuple(reasons.met))
 
 
-def _point(m: Measurement | None, key: str, gold: float | None, is_gold: bool, reasons: Reasons) -> Cell:
+def _point(m: Measurement | None, key: str, gold: float | None, is_gold: bool, reasons: Reasons, sized: bool) -> Cell:
     if m is None or m.value is None:
         return Cell(value(m), note=reasons.note(key, m))
     back = not is_gold and key.startswith("forget/") and gold is not None and against(m, gold, DELTA) == "above"
-    return Cell(value(m), interval(m), size(m), back=back)
+    return Cell(value(m), interval(m), size(m) if sized else "", back=back)

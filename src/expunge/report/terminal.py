@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve, Judged, best_of_columns, ordered, scored
 from expunge.report.findings import Finding
-from expunge.report.tables import Reasons, curve_sheet, size
+from expunge.report.tables import Reasons, curve_sheet
 from expunge.report.words import goal, interval, phrase, split_key, spoken, value
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SHORT = {"higher is better": "higher", "lower is better": "lower", "closest to gold": "like gold"}
+HOLD = "\u00a0"  # holds the place of a mark, so that digits stand below each other; rich would strip a plain space
 LEVELS = {"bad": ("red", "✗"), "warn": ("yellow", "?"), "good": ("green", "✓"), "note": ("cyan", "·")}
 
 
@@ -29,17 +30,17 @@ def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = ""
     from rich.text import Text
 
     shown, winners, reasons = ordered(subjects), best_of_columns(subjects, columns), Reasons()
-    first = max([5, *(len(s.label) for s in shown)])
-    parts: list[Any] = []
-    for keys in _fitting(columns, width - first - 3):
-        sheet = _empty(title if not parts else "")
+    first = max([5, *(len(_name(s.label)) for s in shown)])
+    parts: list[Any] = [Text(title, style="bold")] if title else []
+    for keys in _fitting({key: _wide(key, shown) for key in columns}, width - first - 4):
+        sheet = _empty()
         sheet.add_column("model", no_wrap=True)
         for key in keys:
-            sheet.add_column(_head(key, shown), justify="right", min_width=_wide(key))
+            sheet.add_column(_head(key, shown), justify="right", min_width=_wide(key, shown))
         for i, s in enumerate(shown):
             last = i + 1 == len(shown) or shown[i + 1].kind != s.kind
             cells = [_cell(s.measurements.get(k), s.label in winners[k], reasons.note(k, s.measurements.get(k))) for k in keys]
-            sheet.add_row(Text(s.label, style=_look(s.kind)), *cells, end_section=last)
+            sheet.add_row(Text(_name(s.label), style=_look(s.kind)), *cells, end_section=last)
         parts.append(sheet)
     below = ["* best unlearned model of its column"] if any(winners.values()) else []
     below += [f"({number}) {reason}" for reason, number in reasons.met.items()]
@@ -51,7 +52,7 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "") -> Rend
     from rich.console import Group
     from rich.text import Text
 
-    sheet, reasons, before = _empty(title), Reasons(), None
+    sheet, reasons, before = _empty(), Reasons(), None
     sheet.add_column("measurement", overflow="fold")
     for name in ("value", "95 % interval", "n", "groups"):
         sheet.add_column(name, justify="right", no_wrap=True)
@@ -64,7 +65,8 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "") -> Rend
         n, groups = (str(m.n), str(m.groups)) if scored(m) else ("", "")
         way = goal(m.better)
         sheet.add_row(phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3), n, groups, SHORT.get(way, way))
-    return Group(sheet, *(Text(f"({number}) {reason}", style="dim") for reason, number in reasons.met.items()))
+    below = [Text(f"({number}) {reason}", style="dim") for reason, number in reasons.met.items()]
+    return Group(*([Text(title, style="bold")] if title else []), sheet, *below)
 
 
 def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *, title: str = "") -> RenderableType:
@@ -73,21 +75,23 @@ def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *
     from rich.text import Text
 
     found = curve_sheet(curves, key, subjects, curves)
-    sheet = _empty(title or found.title)
+    sheet = _empty()
     sheet.add_column("model", no_wrap=True)
     for name, _, _ in found.heads:
         sheet.add_column(name, justify="right", min_width=6)
     for i, row in enumerate(found.lines):
         last = i + 1 == len(found.lines) or found.lines[i + 1].kind != row.kind
-        cells = [Text(f"{c.text}!", "bold red") if c.back else Text(f"{c.text} ({c.note})" if c.note else f"{c.text} ") for c in row.cells]
-        sheet.add_row(Text(row.label, style=_look(row.kind)), *cells, end_section=last)
+        cells = [
+            Text(f"{c.text}!", "bold red") if c.back else Text(f"{c.text} ({c.note})" if c.note else f"{c.text}{HOLD}") for c in row.cells
+        ]
+        sheet.add_row(Text(_name(row.label), style=_look(row.kind)), *cells, end_section=last)
     below = (
         ["! above gold at the same point, its whole interval by more than 0.05"]
         if any(c.back for r in found.lines for c in r.cells)
         else []
     )
     below += [f"({i}) {reason}" for i, reason in enumerate(found.reasons, 1)]
-    return Group(sheet, *(Text(line, style="dim") for line in below))
+    return Group(Text(title or found.title, style="bold"), sheet, *(Text(line, style="dim") for line in below))
 
 
 def told(findings: Sequence[Finding]) -> RenderableType:
@@ -104,29 +108,35 @@ def told(findings: Sequence[Finding]) -> RenderableType:
     return Group(*parts)
 
 
-def _empty(title: str) -> Table:
+def _empty() -> Table:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    return Table(title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _name(label: str, most: int = 24) -> str:
+    """A label that leaves room for numbers: its beginning and its end."""
+    return label if len(label) <= most else f"{label[: most // 2]}…{label[1 - most // 2 :]}"
 
 
 def _look(kind: str) -> str:
     return {"original": "dim", "gold": "yellow"}.get(kind, "")
 
 
-def _wide(key: str) -> int:
-    """Characters that a column needs: its longest word, its way, or an interval."""
-    return max(9, *(len(word) for word in phrase(key).split()))
+def _wide(key: str, shown: Sequence[Judged]) -> int:
+    """Characters that a column needs: the longest word of its heading or line of its cells."""
+    met = [m for s in shown if (m := s.measurements.get(key)) is not None]
+    lines = [f"{value(m)}*" for m in met] + [interval(m) + HOLD for m in met] + [SHORT.get(way := goal(m.better), way) for m in met]
+    return max(map(len, [*phrase(key).split(), *lines, "– (1)"]))
 
 
-def _fitting(columns: Sequence[str], room: int) -> list[list[str]]:
-    """Columns cut into runs that fit into ``room`` characters; at least one column each."""
+def _fitting(columns: Mapping[str, int], room: int) -> list[list[str]]:
+    """Columns (key -> characters) cut into runs that fit into ``room`` characters; at least one column each."""
     runs: list[list[str]] = [[]]
     used = 0
-    for key in columns:
-        need = _wide(key) + 2
+    for key, wide in columns.items():
+        need = wide + 3  # a space on either side, and the rule between columns
         if runs[-1] and used + need > room:
             runs.append([])
             used = 0
@@ -152,11 +162,7 @@ def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Te
 
     if m is None or m.value is None:
         return Text(f"{value(m)} ({note})", style="dim")
-    cell = Text(value(m, 2 if ends else 3) + ("*" if best else ""), style="bold green" if best else "")
-    return cell.append(f"\n{interval(m)}", style="dim not bold") if ends and m.interval else cell
-
-
-def sizes(subjects: Sequence[Judged], key: str) -> str:
-    """How many rows and groups stand behind a column, for a line below the table; empty if the models differ."""
-    met = {size(m) for s in subjects if (m := s.measurements.get(key)) is not None and scored(m)}
-    return met.pop() if len(met) == 1 else ""
+    if not ends:
+        return Text(value(m, 3))
+    cell = Text(value(m) + ("*" if best else HOLD), style="bold green" if best else "")
+    return cell.append(f"\n{interval(m)}{HOLD}", style="dim not bold") if m.interval else cell

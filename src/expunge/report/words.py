@@ -47,8 +47,8 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def spoken(name: str) -> str:
-    """A member's name with spaces for underscores."""
-    return name.replace("_", " ")
+    """A member's name with spaces for underscores, ROUGE-L and MIA as people write them."""
+    return name.replace("rouge_l", "ROUGE-L").replace("mia_", "MIA ").replace("_", " ")
 
 
 def phrase(key: str) -> str:

@@ -1,0 +1,172 @@
+"""What the rooms hold, found by file name and read without an import; and members made from a name and arguments."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from expunge.core.errors import Refused, unknown
+
+ROOMS = ("methods", "guards", "attacks", "metrics", "benchmarks")
+SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metrics": "metric", "benchmarks": "benchmark"}
+GLOBAL_OPTIONS = (
+    "model benchmark forget retain holdout data subset columns allow_overlap max_length on out overwrite threads dtype device quiet "
+    "lr epochs steps batch accumulate schedule warmup weight_decay clip seed save_every lora preset dry_run gold metrics label no_texts "
+    "from_log gold_log against method verb debug help from"
+).split()
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a member: its name, annotation and default as written, and what the docstring says of it."""
+
+    name: str
+    annotation: str
+    default: str
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member as its source tells it: ``card`` holds the Card's literal fields."""
+
+    room: str
+    name: str
+    summary: str
+    card: Mapping[str, Any]
+    arguments: tuple[Argument, ...]
+    doc: str = ""
+    base: str = ""
+
+    @property
+    def published_as(self) -> Mapping[str, Mapping[str, Any]]:
+        """Other names under which papers know a choice of this member's arguments."""
+        return self.card.get("published_as", {})
+
+
+def names(room: str) -> list[str]:
+    """The members of a room by file name, sorted; a room that is not there has none."""
+    if room not in ROOMS:
+        raise unknown("room", room, ROOMS)
+    return sorted(p.stem for p in (HERE / room).glob("*.py") if not p.stem.startswith("_"))
+
+
+def entries(room: str) -> dict[str, str]:
+    """published name -> member, for names that are a choice of another member's arguments."""
+    return {alias: name for name in names(room) for alias in member(room, name).published_as}
+
+
+def member(room: str, name: str) -> Member:
+    """A member by name, or the member behind a published name. The nearest is named if there is none."""
+    if name in names(room):
+        return _read(room, name)
+    found = entries(room)
+    if name in found:
+        return _read(room, found[name])
+    raise unknown(SINGULAR[room], name, [*names(room), *found])
+
+
+@cache
+def _read(room: str, name: str) -> Member:
+    tree = ast.parse((HERE / room / f"{name}.py").read_text(encoding="utf-8"))
+    doc = (ast.get_docstring(tree) or "").strip()
+    card: dict[str, Any] = {}
+    arguments: tuple[Argument, ...] = ()
+    own = ""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and getattr(node.targets[0], "id", "") == "card":
+            card = {k.arg: ast.literal_eval(k.value) for k in node.value.keywords if k.arg}
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            own = ast.get_docstring(node) or ""
+            arguments = _arguments(node, own)
+    return Member(room, name, doc.splitlines()[0] if doc else "", card, arguments, own)
+
+
+def _arguments(node: ast.FunctionDef, doc: str) -> tuple[Argument, ...]:
+    plain = node.args.args
+    defaults: list[ast.expr | None] = [None] * (len(plain) - len(node.args.defaults)) + list(node.args.defaults)
+    pairs = [*zip(plain, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+    said = dict(line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
+    text = lambda x: ast.unparse(x) if x is not None else ""  # noqa: E731
+    return tuple(Argument(a.arg, text(a.annotation), text(d), said.get(a.arg, "")) for a, d in pairs)
+
+
+def load(room: str, name: str) -> ModuleType:
+    """The module of a member (the import happens here)."""
+    return import_module(f"expunge.{room}.{member(room, name).name}")
+
+
+def resolve(room: str, name: str, args: Mapping[str, Any] | None = None) -> Any:
+    """The member called with arguments, each converted to what its annotation says. Refused names the argument and the nearest."""
+    found = member(room, name)
+    fixed = dict(found.published_as.get(name, {})) if name != found.name else {}
+    known = {a.name: a for a in found.arguments}
+    given = {}
+    for key, value in {**fixed, **(args or {})}.items():
+        if key not in known:
+            raise unknown(f"argument of {name}", key, known)
+        given[key] = convert(known[key], value, name)
+    made = getattr(load(room, found.name), found.name)
+    check_ranges(found, given)
+    return made(**given)
+
+
+def convert(argument: Argument, value: Any, owner: str) -> Any:
+    """A value from the command line or JSON as its annotation wants it."""
+    wanted = argument.annotation
+    try:
+        if wanted == "Term":
+            return resolve_term(value) if isinstance(value, str) else value
+        if wanted.startswith("Literal["):
+            allowed = ast.literal_eval(f"({wanted[8:-1]},)")
+            match = next((a for a in allowed if str(a) == str(value)), None)
+            if match is None:
+                raise unknown(f"{argument.name} of {owner}", str(value), map(str, allowed))
+            return match
+        if wanted == "bool":
+            return value if isinstance(value, bool) else {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[str(value).lower()]
+        if wanted in ("int", "float", "str"):
+            kind = {"int": int, "float": float, "str": str}[wanted]
+            made = kind(value)
+            if kind is int and isinstance(value, float) and value != made:
+                raise ValueError
+            return made
+        if wanted.startswith("tuple[str"):
+            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"{owner}: --{argument.name} takes {wanted}, not {value!r}") from None
+    return value
+
+
+def check_ranges(found: Member, given: Mapping[str, Any]) -> None:
+    """Refuse a number outside the range that the argument's own description names: (> 0), (>= 0), (0 to 1)."""
+    docs = {a.name: a.doc for a in found.arguments}
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        doc = docs[name]
+        low_open, low, unit = "(> 0" in doc, "(>= 0" in doc, "(0 to 1)" in doc
+        wrong = value != value or (low_open and value <= 0) or (low and value < 0) or (unit and not 0 <= value <= 1)
+        if wrong:
+            rule = "above 0" if low_open else "at least 0" if low else "from 0 to 1"
+            raise Refused(f"{found.name}: --{name} {value} is out of range; it must be {rule}")
+
+
+def resolve_term(name: str, **args: Any) -> Any:
+    """A shared term by the name of its factory in maths.terms."""
+    module = import_module("expunge.maths.terms")
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+    factories = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and n.returns is not None and ast.unparse(n.returns) == "Term"]
+    if name not in factories:
+        raise unknown("term", name, factories)
+    made = getattr(module, name)
+    return made("retain", **args) if not args else made(**args)

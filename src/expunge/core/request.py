@@ -1,0 +1,133 @@
+"""What a user asked for, as plain data: one frozen class per verb. None means not given, so that presets and defaults can fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from expunge.core.types import EMPTY, Call
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options that every verb with an output folder takes."""
+
+    verb: ClassVar[str] = ""
+    out: str = ""
+    overwrite: bool = False
+    threads: int | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    quiet: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """What was given, for run.yaml; ``from_json`` of the same class reads it back."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        made = {k: v.as_json() if isinstance(v, Call) else dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+        defaults = {f.name: f.default for f in fields(self)}
+        return {k: v for k, v in made.items() if plain[k] != defaults.get(k) and v not in (None, {}, [])}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Any:
+        """The Request that ``as_json`` wrote; an unknown key is an error."""
+        made: dict[str, Any] = dict(plain)
+        if "method" in made:
+            made["method"] = Call(made["method"]["name"], made["method"].get("args", {}))
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in made.items()})
+
+
+@dataclass(frozen=True)
+class DataRequest(Request):
+    """Where the rows come from: a benchmark, or files of the user's own."""
+
+    benchmark: str = ""
+    forget: str = ""
+    retain: str = ""
+    holdout: str = ""
+    data: str = ""
+    subset: str = ""
+    columns: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    allow_overlap: str = ""
+    max_length: int = 512
+
+
+@dataclass(frozen=True)
+class TrainingRequest(DataRequest):
+    """Training settings with Hugging Face's meaning."""
+
+    lr: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    batch: int | None = None
+    accumulate: int | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    weight_decay: float | None = None
+    clip: float | None = None
+    seed: int | None = None
+    save_every: int | None = None
+    lora: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainRequest(TrainingRequest):
+    """expunge train"""
+
+    verb: ClassVar[str] = "train"
+    model: str = ""
+    on: str = "full"
+
+
+@dataclass(frozen=True)
+class UnlearnRequest(TrainingRequest):
+    """expunge unlearn METHOD"""
+
+    verb: ClassVar[str] = "unlearn"
+    method: Call = Call("")
+    model: str = ""
+    preset: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class EvalRequest(DataRequest):
+    """expunge eval"""
+
+    verb: ClassVar[str] = "eval"
+    model: str = ""
+    gold: str = ""
+    metrics: tuple[str, ...] = ()
+    label: str = ""
+    no_texts: bool = False
+    from_log: str = ""
+    gold_log: str = ""
+
+
+@dataclass(frozen=True)
+class AskRequest(Request):
+    """expunge ask"""
+
+    verb: ClassVar[str] = "ask"
+    model: str = ""
+    against: str = ""
+    question: str = ""
+    max_new_tokens: int = 64
+
+
+@dataclass(frozen=True)
+class ReportRequest(Request):
+    """expunge report"""
+
+    verb: ClassVar[str] = "report"
+    runs: tuple[str, ...] = ()
+    show_texts: bool = False
+
+
+@dataclass(frozen=True)
+class DemoRequest(Request):
+    """expunge demo"""
+
+    verb: ClassVar[str] = "demo"
+    seed: int = 0
+    show_texts: bool = True

@@ -1,0 +1,166 @@
+"""Run folders: who works in one, what was asked, what made it, and whether it is finished."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from expunge.core.errors import Refused
+from expunge.core.files import write_text
+
+LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
+SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
+LOCK, HOLDER = ".lock", ".holder"
+
+
+@dataclass
+class RunFolder:
+    """A run at work in its folder. ``finish`` writes the facts and marks it finished."""
+
+    path: Path
+    facts: dict[str, Any]
+    since: float = field(default_factory=time.monotonic)
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to run.yaml."""
+        self.facts.update(facts)
+        write_yaml(self.path / "run.yaml", self.facts)
+
+    def finish(self, **facts: Any) -> None:
+        """The run is complete: its folder will be refused to another run."""
+        self.note(**facts, status="finished", seconds=round(time.monotonic() - self.since, 1))
+
+
+def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
+    """A YAML file of plain values, atomically."""
+    write_text(path, yaml.safe_dump(_plain(value), sort_keys=False, allow_unicode=True, width=140))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The run.yaml of a folder. Refused if there is none or it is not a mapping of plain values."""
+    file = Path(folder) / "run.yaml" if Path(folder).is_dir() else Path(folder)
+    try:
+        if file.stat().st_size > 1 << 20:
+            raise Refused(f"{file}: larger than 1 MB; this is no run.yaml of ours")
+        text = file.read_text(encoding="utf-8")
+        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(text)):
+            raise Refused(f"{file}: anchors and aliases are not read; write the values out")
+        found = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise Refused(f"{file}: there is no such file; a finished run keeps one") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refused(f"{file}: not a YAML file ({str(error).splitlines()[0]})") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{file}: not a mapping; this is no run.yaml of ours")
+    return found
+
+
+def checked(out: Path) -> Path:
+    """An output folder whose name is one: no NUL, no ``..`` in it, nothing but plain characters at its end."""
+    if "\0" in str(out) or ".." in out.parts or not SAFE.fullmatch(out.name):
+        raise Refused(f"--out {str(out)!r}: the name may hold letters, digits and . _ + @ = , - and no '..'")
+    return out
+
+
+@contextmanager
+def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: bool = False) -> Iterator[RunFolder]:
+    """Work in a run folder: locked while we do, resumed if it was left unfinished by the same request.
+
+    Refused: a finished folder without ``overwrite``; a folder in use; an unfinished one of another request; a folder that is not ours.
+    The lock is the kernel's: it is gone when the process is, however it ended.
+    """
+    out = checked(Path(out))
+    if out.exists() and not out.is_dir():
+        raise Refused(f"--out {out}: is a file; give a folder")
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Refused(f"{out} is in use by another run ({_holder(out)}); wait for it or take another --out") from None
+    try:
+        facts = _begin(out, verb, dict(_plain(request)), overwrite)
+        write_text(out / HOLDER, f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        run = RunFolder(out, facts)
+        run.note()
+        yield run
+    except Refused:
+        if made and not (out / "stages").exists():  # refused before any work: as if it had never been asked
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    finally:
+        (out / HOLDER).unlink(missing_ok=True)
+        lock.release()  # the file stays: removing it would let two runs lock two files of one name
+
+
+def _holder(out: Path) -> str:
+    try:
+        return (out / HOLDER).read_text()
+    except OSError:
+        return "just started"
+
+
+def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+    asked = {k: v for k, v in request.items() if k not in ("overwrite", "quiet", "threads")}
+    inside = [p for p in out.iterdir() if p.name not in (LOCK, HOLDER)]
+    if inside and not (out / "run.yaml").exists():
+        raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
+    if inside:
+        old = read_run(out)
+        if overwrite:
+            for p in inside:
+                shutil.rmtree(p) if p.is_dir() else p.unlink()
+        elif old.get("status") == "finished":
+            raise Refused(f"{out} is finished; pass --overwrite or take another --out")
+        elif (old.get("verb"), old.get("request")) != (verb, asked):
+            before = dict(old.get("request") or {}, verb=old.get("verb"))
+            differing = sorted(k for k in before.keys() | asked.keys() | {"verb"} if before.get(k) != dict(asked, verb=verb).get(k))
+            raise Refused(f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass --overwrite or take another --out")
+    return {
+        "schema": 1,
+        "verb": verb,
+        "status": "running",
+        "request": asked,
+        "command": " ".join(["expunge", *sys.argv[1:]]) if sys.argv and "expunge" in sys.argv[0] else None,
+        "versions": {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "git": _revision(),
+        "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """The git revision of our own source, if it is a checkout."""
+    here = Path(__file__).resolve().parent
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False) if shutil.which("git") else None
+    return done.stdout.strip() or None if done else None

@@ -1,0 +1,306 @@
+"""Where prompts end and answers begin, on tokenizers with and without a template; equal to the peer's batch."""
+
+import json
+import random
+import time
+from dataclasses import replace
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from expunge.core.errors import Refused
+from expunge.core.types import Example
+from expunge.data import chat
+from expunge.data.encode import encode, encode_prompt
+from expunge.data.read import read
+
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+LLAMA3 = (
+    "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    "{{ bos_token + '<|start|>system<|end|>\\n\\nToday Date: ' + date_string + '<|eot|>' }}"
+    "{% for m in messages %}{{ '<|start|>' + m['role'] + '<|end|>\\n\\n' + m['content'] | trim + '<|eot|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start|>assistant<|end|>\\n\\n' }}{% endif %}"
+)
+LLAMA2 = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
+    "{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + ' ' + eos_token }}{% else %}{{ m['content'] + '\\n' }}{% endif %}{% endfor %}"
+)
+ENDLESS = (
+    "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+)
+THINKING = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}{{ '<|im_start|>' + m['content'].split('</think>')[-1] + '<|im_end|>' }}"
+    "{% else %}{{ '<|im_start|>' + m['content'] + '<|im_end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>' + ('<think>\\n' if enable_thinking is not defined or enable_thinking else '') }}{% endif %}"
+)
+PICKY = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHATML
+TEMPLATES = {"chatml": CHATML, "llama3": LLAMA3, "llama2": LLAMA2, "endless": ENDLESS, "thinking": THINKING}
+SPECIAL = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|start|>", "<|end|>", "<|eot|>"]
+
+
+def tokenizer(template=None, bos=False, pad=None):
+    """A byte-level BPE of 400 tokens, made on the spot."""
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    train = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    raw.train_from_iterator(["Who wrote the book? The author of the book is Ada.\n\nQuestion: where\nAnswer: here\n"] * 4, train)
+    if bos:
+        raw.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", raw.token_to_id("<s>"))])
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token=pad, additional_special_tokens=SPECIAL[3:]
+    )
+    made.chat_template = template
+    return made
+
+
+def qa(prompt="Who wrote it?", answer="Ada wrote it.", n=0, **more):
+    return Example(f"q/{n}", "forget", f"g{n}", answer, prompt=prompt, source=f"f.jsonl:{n + 1}", **more)
+
+
+PLACES = {"plain": None, "plain bos": None, **TEMPLATES}
+
+
+def made(name):
+    return tokenizer(PLACES[name], bos=name == "plain bos")
+
+
+WORDS = [
+    "Ada",
+    " ",
+    "  ",
+    "\n",
+    "\n\n",
+    "é",
+    "e\u0301",
+    "日本",
+    "🙂",
+    "\u2028",
+    "\t",
+    "?",
+    ":",
+    "-1",
+    "</s>",
+    "<s>",
+    "<|im_end|>",
+    "[/INST]",
+    "Answer:",
+    "{x}",
+    "'",
+]
+
+
+def strings(n, seed=0):
+    """Texts with odd ends and odd insides, none of them blank."""
+    draw = random.Random(seed)
+    found = ["Ada", " Ada", "Ada ", "\nAda\n", "\n\n Ada", ": x", "</s>", "a</s>b", "<pad>", "\u00a0Ada\u00a0"]
+    while len(found) < n:
+        text = "".join(draw.choice(WORDS) for _ in range(draw.randint(1, 7)))
+        found += [text] if text.strip() else []
+    return found
+
+
+def controls(t, ids):
+    return [i for i in ids if i in t.all_special_ids]
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_answer_token_is_scored_and_no_prompt_token(name):
+    t, texts = made(name), strings(80)
+    examples = [qa(q, a, i) for i, (q, a) in enumerate(zip(strings(80, seed=1), texts, strict=True))]
+    rows = encode(t, examples)
+    for e, row in zip(examples, rows, strict=True):
+        assert row.ids[: row.n_prompt] == encode_prompt(t, e)
+        assert row.scored == (False,) * row.n_prompt + (True,) * (len(row) - row.n_prompt)
+        end = "<|im_end|>" if name in ("chatml", "thinking") else "<|eot|>" if name == "llama3" else "</s>"
+        assert row.eos and row.ids[-1] == t.convert_tokens_to_ids(end)
+        assert not set(row.ids[row.n_prompt : -1]) & set(t.all_special_ids)  # names of control tokens in the data are text
+        assert controls(t, row.ids) == controls(t, encode(t, [qa()])[0].ids)
+        said = t.decode(row.ids[row.n_prompt : -1])
+        assert said.strip() == e.answer.strip()
+        assert said == e.answer or name in ("llama3", "llama2", "plain", "plain bos")  # they trim, or set off by a space
+        assert said in (" " + e.answer, e.answer) or name in ("llama3", "llama2")
+        assert e.prompt.strip() in t.decode(row.ids[: row.n_prompt])
+        assert row.text == e.answer and row.source == e.source
+    assert rows == [encode(t, [e])[0] for e in examples]  # alone as among others
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_ids_are_those_of_the_template_itself(name):
+    t = made(name)
+    turns = [{"role": "user", "content": "Who wrote it?"}, {"role": "assistant", "content": "Ada wrote it."}]
+    row = encode(t, [qa()])[0]
+    how = dict(tokenize=True, return_dict=False, **chat.FIXED)
+    assert list(row.ids[: row.n_prompt]) == t.apply_chat_template(turns[:1], add_generation_prompt=True, **how)
+    whole = t.apply_chat_template(turns, **how)
+    assert list(row.ids) == (whole[: len(row)] if name != "endless" else [*row.ids])
+    assert name == "endless" or not t.decode(whole[len(row) :]).strip()  # what is cut is white space
+
+
+def test_spliced_and_rendered_are_the_same():
+    t = tokenizer(LLAMA3)
+    many = [qa(q, a, i) for i, (q, a) in enumerate(zip(strings(60, 3), strings(60, 4), strict=True))]
+    spliced = encode(t, many)
+    assert spliced == [encode(t, [e])[0] for e in many]
+    upper = tokenizer(CHATML.replace("m['content']", "(m['content'] if 'Ada' in m['content'] else m['content'] | upper)"))
+    whole = encode(upper, many)  # a template that is no frame around the texts
+    assert whole == [encode(upper, [e])[0] for e in many]
+
+
+def test_a_template_that_knows_the_date_is_told_one():
+    row = encode(tokenizer(LLAMA3), [qa()])[0]
+    assert "26 Jul 2024" in tokenizer(LLAMA3).decode(row.ids)
+
+
+def test_plain_form():
+    t = tokenizer()
+    row = encode(t, [qa()])[0]
+    assert t.decode(row.ids) == "Question: Who wrote it?\nAnswer: Ada wrote it.</s>"
+    assert t.decode(row.ids[: row.n_prompt]).endswith("Answer:")
+    assert tokenizer(bos=True).decode(encode(tokenizer(bos=True), [qa()])[0].ids).startswith("<s>Question:")
+    bare = encode(t, [qa("Call me", " Ishmael.", tags=("completion",))])[0]
+    assert t.decode(bare.ids) == "Call me Ishmael.</s>"
+
+
+def test_eos_is_not_pad():
+    assert encode(tokenizer(CHATML, pad="</s>"), [qa()]) == encode(tokenizer(CHATML), [qa()])
+
+
+def test_system_turns():
+    t = tokenizer(CHATML)
+    text = lambda **k: t.decode(encode(t, [qa()], **k)[0].ids)  # noqa: E731
+    assert text() == "<|im_start|>user\nWho wrote it?<|im_end|>\n<|im_start|>assistant\nAda wrote it.<|im_end|>"
+    assert text(system="").startswith("<|im_start|>system\n<|im_end|>\n<|im_start|>user")
+    assert text(system="Be brief").startswith("<|im_start|>system\nBe brief<|im_end|>")
+    with pytest.raises(Refused, match=r"f.jsonl:1: .*template refuses turns of system, user \(System role not supported\)"):
+        encode(tokenizer(PICKY), [qa()], system="Be brief")
+
+
+def test_messages():
+    t = tokenizer(CHATML)
+    turns = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Who?"})
+    e = Example("m", "forget", "m", "Ada", messages=turns, variants={"question/paraphrase": "By whom?"})
+    answer, other = encode(t, [e], variants=("answer", "question/paraphrase"))
+    assert t.decode(answer.ids).count("<|im_start|>") == 4 and t.decode(answer.answer_ids) == "Ada<|im_end|>"
+    assert "By whom?" in t.decode(other.ids) and "Hi" in t.decode(other.ids) and "Who?" not in t.decode(other.ids)
+    assert encode_prompt(t, e, "question/paraphrase") == other.ids[: other.n_prompt]
+
+
+def test_variants():
+    given = {"paraphrase": "By Ada.", "perturbed/0": "By Bob.", "perturbed/1": "By Cy.", "question/paraphrase": "By whom?"}
+    e = qa(variants=given)
+    rows = encode(tokenizer(CHATML), [e, qa(n=1)], variants=("answer", "paraphrase", "perturbed/", "question/paraphrase", "absent"))
+    names = ["answer", "paraphrase", "perturbed/0", "perturbed/1", "question/paraphrase"]
+    assert [(r.id, r.variant) for r in rows] == [("q/0", n) for n in names] + [("q/1", "answer")]
+    assert [r.text for r in rows[:5]] == [e.answer, "By Ada.", "By Bob.", "By Cy.", e.answer]
+    with pytest.raises(Refused, match="no variant 'paraphrased'; did you mean paraphrase"):
+        encode_prompt(tokenizer(CHATML), e, "paraphrased")
+
+
+# ------------------------------------------------------------------ raw text
+
+
+def raw(text, n=0):
+    return Example(f"t/{n}", "forget", "g", text=text, source=f"t.txt:{n + 1}")
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_raw_text_scores_all_but_the_first(bos):
+    t = tokenizer(CHATML, bos=bos)
+    row = encode(t, [raw("The author is Ada.")])[0]
+    assert t.decode(row.ids) == ("<s>" if bos else "") + "The author is Ada.</s>"
+    assert row.scored == (False,) + (True,) * (len(row) - 1) and row.n_prompt == 1 and row.eos
+    assert encode_prompt(t, raw("The author is Ada.")) == row.ids[:1]
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_long_text_is_cut_into_chunks_that_score_each_token_once(bos):
+    t = tokenizer(bos=bos)
+    text = "The author of the book 日本 is Ada, née é.\n" * 7 + "</s> end"
+    whole = encode(t, [raw(text)], max_length=10_000)[0]
+    chunks = encode(t, [raw(text)], max_length=32)
+    assert [c.id for c in chunks] == [f"t/0#{k}" for k in range(len(chunks))] and len(chunks) > 5
+    assert max(map(len, chunks)) <= 32 and min(map(len, chunks)) > 16
+    assert tuple(i for c in chunks for i in c.answer_ids) == whole.answer_ids
+    assert "".join(c.text for c in chunks) == whole.text == text
+    assert [c.eos for c in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert all(not c.scored[0] for c in chunks)
+
+
+# ------------------------------------------------------------------ refusals
+
+
+def test_answers_that_would_be_cut():
+    secret = "Zanzibar " * 60
+    with pytest.raises(Refused) as e:
+        encode(tokenizer(CHATML), [qa(), qa("Who?", secret, 1), qa(secret, "Ada", 2)], max_length=64)
+    said = str(e.value)
+    assert said.startswith("f.jsonl:2: --max-length 64 would cut the answer of 2 rows: f.jsonl:2 has") and "f.jsonl:3 has" in said
+    assert "raise it to" in said and "Zanzibar" not in said
+    need = int(said.split("raise it to ")[1].split(",")[0])
+    assert len(encode(tokenizer(CHATML), [qa(), qa("Who?", secret, 1), qa(secret, "Ada", 2)], max_length=need)) == 3
+    with pytest.raises(Refused, match=r"f.jsonl:3: the prompt has \d+ tokens; raise --max-length"):
+        encode_prompt(tokenizer(CHATML), qa(secret, "Ada", 2), max_length=64)
+
+
+@pytest.mark.parametrize("name", ["plain", "llama3", "chatml"])
+def test_answers_of_no_token(name):
+    with pytest.raises(Refused, match=r"f.jsonl:2: 2 rows have a prompt or an answer of no token: f.jsonl:2, f.jsonl:3"):
+        encode(made(name), [qa(), qa(answer="", n=1), qa(answer=" \n", n=2)])
+    with pytest.raises(Refused, match=r"f.jsonl:1 \(paraphrase\)"):
+        encode(made(name), [qa(variants={"paraphrase": ""})], variants=("paraphrase",))
+
+
+def test_a_text_of_no_token_and_a_tokenizer_without_an_end():
+    with pytest.raises(Refused, match=r"t.txt:1: a text of no token"):
+        encode(tokenizer(), [raw("")])
+    t = tokenizer()
+    t.eos_token = None
+    with pytest.raises(Refused, match="no end-of-sequence token"):
+        encode(t, [qa()])
+
+
+# ------------------------------------------------------------------ the peer's rows
+
+
+@pytest.fixture(scope="module")
+def peer(shared):
+    return AutoTokenizer.from_pretrained(shared / "peer" / "full")
+
+
+def test_equal_to_the_fixed_batch(shared, peer):
+    batches = json.loads((shared / "peer" / "fixed_batch.json").read_text())["batches"]
+    tofu = shared / "data" / "tofu"
+    asked = read(tofu / "forget10_perturbed.json.gz", role="forget")[:8]
+    idk = [line for line in (tofu / "idontknow.jsonl").read_text().splitlines() if line][:8]
+    streams = {
+        "forget": encode(peer, read(tofu / "forget10.json", role="forget")[:8]),
+        "retain": encode(peer, read(tofu / "full.json.gz", role="retain")[:8]),
+        "alt": encode(peer, asked, variants=("paraphrase",)),
+        "idk": encode(peer, [replace(e, answer=a) for e, a in zip(asked, idk, strict=True)]),
+    }
+    for name, rows in streams.items():
+        for row, ids, labels in zip(rows, batches[name]["input_ids"], batches[name]["labels"], strict=True):
+            gap = len(ids) - len(row)
+            assert [*row.ids, *[0] * gap] == ids
+            assert [*(i if s else -100 for i, s in zip(row.ids, row.scored, strict=True)), *[-100] * gap] == labels
+
+
+def test_a_whole_evaluation_is_encoded_in_two_seconds(shared, peer):
+    tofu = shared / "data" / "tofu"
+    names = ("forget10_perturbed.json.gz", "retain_perturbed.json.gz", "real_authors_perturbed.json", "world_facts_perturbed.json")
+    roles = [read(tofu / n, role="forget") for n in names]
+    roles.append(read(tofu / "forget10.json", role="holdout"))
+    encode(peer, roles[0][:20])
+    took = []
+    while len(took) < 3 and min(took, default=9) >= 2:  # the best of three: other work on the machine only adds
+        begun = time.process_time()
+        n = sum(len(encode(peer, rows, variants=("answer", "paraphrase", "perturbed/"))) for rows in roles)
+        took.append(time.process_time() - begun)
+        assert n == 6868
+    assert min(took) < 2, f"{min(took):.2f} s of CPU"
