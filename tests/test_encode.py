@@ -90,6 +90,7 @@ WORDS = [
     "<|im_end|>",
     "[/INST]",
     "Answer:",
+    "</think>",
     "{x}",
     "'",
 ]
@@ -147,9 +148,16 @@ def test_spliced_and_rendered_are_the_same():
     many = [qa(q, a, i) for i, (q, a) in enumerate(zip(strings(60, 3), strings(60, 4), strict=True))]
     spliced = encode(t, many)
     assert spliced == [encode(t, [e])[0] for e in many]
-    upper = tokenizer(CHATML.replace("m['content']", "(m['content'] if 'Ada' in m['content'] else m['content'] | upper)"))
-    whole = encode(upper, many)  # a template that is no frame around the texts
-    assert whole == [encode(upper, [e])[0] for e in many]
+
+
+@pytest.mark.parametrize("change", ["upper", "replace('Ada', 'Eve')", "replace('wrote', 'made')"])
+def test_a_template_that_changes_texts_is_not_spliced(change):
+    """upper alters the stand-in texts too; the others only real ones, and only a look at real ones can tell."""
+    t = tokenizer(CHATML.replace("m['content']", f"(m['content'] | {change})"))
+    many = [qa(f"Who wrote {i}, if not Ada?", n=i) for i in range(20)]
+    whole = encode(t, many)
+    assert whole == [encode(t, [e])[0] for e in many]
+    assert t.decode(whole[0].answer_ids) == "Ada wrote it.<|im_end|>"  # the answer is the row's, whatever the template makes of it
 
 
 def test_a_template_that_knows_the_date_is_told_one():
@@ -173,7 +181,7 @@ def test_eos_is_not_pad():
 
 def test_system_turns():
     t = tokenizer(CHATML)
-    text = lambda **k: t.decode(encode(t, [qa()], **k)[0].ids)  # noqa: E731
+    text = lambda **k: t.decode(encode(t, [qa()], **k)[0].ids)
     assert text() == "<|im_start|>user\nWho wrote it?<|im_end|>\n<|im_start|>assistant\nAda wrote it.<|im_end|>"
     assert text(system="").startswith("<|im_start|>system\n<|im_end|>\n<|im_start|>user")
     assert text(system="Be brief").startswith("<|im_start|>system\nBe brief<|im_end|>")
@@ -230,6 +238,9 @@ def test_long_text_is_cut_into_chunks_that_score_each_token_once(bos):
     assert "".join(c.text for c in chunks) == whole.text == text
     assert [c.eos for c in chunks] == [False] * (len(chunks) - 1) + [True]
     assert all(not c.scored[0] for c in chunks)
+    plain = encode(t, [raw("Who wrote the book? " * 30)], max_length=32)
+    first = "" if bos else t.decode(plain[0].ids[:1])
+    assert [first + t.decode(plain[0].answer_ids)] + [t.decode(c.answer_ids) for c in plain[1:-1]] == [c.text for c in plain[:-1]]
 
 
 # ------------------------------------------------------------------ refusals

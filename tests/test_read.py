@@ -71,7 +71,7 @@ def test_kinds_of_file(tmp_path, name, text, first, pack):
 
 
 def test_lines_are_right_in_every_kind(tmp_path):
-    number = lambda name, text: [int(e.source.rsplit(":", 1)[1]) for e in read(put(tmp_path, name, text), role="r")]  # noqa: E731
+    number = lambda name, text: [int(e.source.rsplit(":", 1)[1]) for e in read(put(tmp_path, name, text), role="r")]
     assert number("a.jsonl", "\n" + lines().replace("\n", "\n\n")) == [2, 4, 6]
     assert number("a.json", json.dumps(ROWS, indent=2)) == [2, 6, 10]
     assert number("a.csv", 'question,answer\n"one\ntwo",x\nq,"y\n\nz"\n\nq,a\n') == [2, 4, 8]
@@ -319,7 +319,7 @@ def hub(tmp_path, monkeypatch):
     put(place, "one.json", lines())
     put(place, "two.json", lines(ROWS[:2]))
     monkeypatch.setenv("HF_TOKEN", SECRET)
-    local = lambda repo: str(place) if repo == "someone/rows" else repo  # noqa: E731
+    local = lambda repo: str(place) if repo == "someone/rows" else repo
     load, names = datasets.load_dataset, datasets.get_dataset_config_names
     monkeypatch.setattr(datasets, "load_dataset", lambda repo, *a, **k: load(local(repo), *a, cache_dir=str(tmp_path / "cache"), **k))
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda repo: names(local(repo)))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -231,7 +232,8 @@ def test_same_runs_same_bytes(runs: Path, page: str, tmp_path: Path) -> None:
 
 
 def test_no_model_library_is_loaded() -> None:
-    code = "import sys, expunge.report.html, expunge.report.terminal; print([m for m in ('torch', 'matplotlib', 'rich', 'jinja2') if m in sys.modules])"
+    code = "import sys, expunge.report.html, expunge.report.terminal as _; "
+    code += "print([m for m in ('torch', 'matplotlib', 'rich', 'jinja2') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -244,9 +246,21 @@ def test_texts_stay_out_unless_asked_for(runs: Path, page: str, tmp_path: Path) 
     elements(shown)
 
 
+def test_texts_with_salted_ids_join_by_their_answer(tmp_path: Path) -> None:
+    for label, salt in (("original", "a1"), ("npo", "b2")):
+        made = put(tmp_path / label, {"forget/probability": entry(0.2)}, label=label)
+        (made / "private").mkdir()
+        rows = [("answer", "Yes.", "Yes"), ("answer", "Yes.", "Maybe"), ("paraphrase", "Indeed.", None)]
+        lines = [{"role": "forget", "id": f"{salt}{i}", "variant": v, "answer": a, "generated": g} for i, (v, a, g) in enumerate(rows)]
+        (made / "private" / "texts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown = write_report([tmp_path], tmp_path / "r.html", show_texts=True).read_text()
+    said = re.findall(r"<dt>(\w+)</dt><dd>(\w+)</dd>", shown)
+    assert said == [("original", "Yes"), ("npo", "Yes"), ("original", "Maybe"), ("npo", "Maybe")] and "2 of 2 questions" in shown
+
+
 def test_labels_are_escaped(tmp_path: Path) -> None:
     evil = '<script>alert("1")</script>'
-    put(tmp_path / "a", {"forget/probability": entry(0.2, reason=evil), f"forget/{evil}": entry(None, reason=evil)}, label=evil, verb=evil)
+    put(tmp_path / "a", {"forget/probability": entry(0.2, better=evil, reason=evil), f"forget/{evil}": entry(None, reason=evil)}, label=evil, verb=evil)
     put(tmp_path / "b", {"forget/probability": entry(0.2), "retain/probability": entry(0.2)}, label=evil + "2", settings={evil: evil})
     (tmp_path / "a" / "log.jsonl").write_text(json.dumps({"stage": evil, "step": 1, f"loss/{evil}": 1.0}) + "\n")
     shown = write_report([tmp_path], tmp_path / "r.html", title=evil, meanings={evil: evil}).read_text()
@@ -290,7 +304,7 @@ def test_an_older_report_is_replaced_whole_or_not_at_all(runs: Path, tmp_path: P
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Failed, match="could not write .*No space left"):
+    with pytest.raises(Failed, match=r"could not write .*No space left"):
         write_report([runs], out, title="other")
     assert out.read_text() == before and os.listdir(out.parent) == ["report.html"]
 
@@ -323,7 +337,7 @@ def test_nothing_to_report_is_refused(tmp_path: Path) -> None:
         ("measurements.json", '{"schema": 2}', "schema 2"),
         ("measurements.json", '{"forget/x": 3}', "forget/x: not a measurement"),
         ("log.jsonl", '{"step": 1}\n{"st', "log.jsonl:2: not JSON"),
-        ("run.yaml", "a: [", "not YAML"),
+        ("run.yaml", "a: [", "not a YAML file"),
         ("run.yaml", "kind: golden", "kind is 'golden'"),
         ("curves.json", '{"of": "npo", "x": [0, 1], "forget/probability": []}', "not a curve"),
     ],
@@ -377,8 +391,8 @@ def test_runs_that_cannot_be_compared_are_named(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ which is best
 
 
-def m(value: float | None, better: object = "gold", ends: tuple[float, float] | None = None) -> Measurement:
-    return Measurement(value, 100, 20, ends, better) if value is not None else unscored("because", better)  # type: ignore[arg-type]
+def m(value: float | None, better: Any = "gold", ends: tuple[float, float] | None = None) -> Measurement:
+    return Measurement(value, 100, 20, ends, better) if value is not None else unscored("because", better)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_what_is_asked(data):
 
 def test_subset_of_the_peer(data):
     case = tofu("forget05", subset="peer", data=str(data / "tofu")).case
-    place = lambda rows: [int(e.id.rsplit("/", 1)[1]) for e in rows]  # noqa: E731
+    place = lambda rows: [int(e.id.rsplit("/", 1)[1]) for e in rows]
     assert place(case.train["full"]) == [*range(400), *range(3600, 4000)]
     assert place(case.train["retain"]) == [*range(400)] and place(case.train["forget"]) == [*range(3800, 4000)]
     assert case.evaluate == tofu("forget05", data=str(data)).case.evaluate
@@ -93,11 +93,11 @@ def test_the_same_rows_from_the_hub(data, tmp_path, monkeypatch):
         return load(str(tmp_path), *args, cache_dir=str(tmp_path / "cache"), **how)
 
     monkeypatch.setattr(datasets, "load_dataset", local)
-    plain = lambda case: {
-        (kind, r): [(e.id, e.group, said([e]), dict(e.variants)) for e in v]
-        for kind in ("train", "evaluate")
-        for r, v in getattr(case, kind).items()
-    }  # noqa: E731,E501
+
+    def plain(case):
+        sides = [*case.train.items(), *case.evaluate.items()]
+        return [(role, [(e.id, e.group, said([e]), dict(e.variants)) for e in rows]) for role, rows in sides]
+
     assert plain(tofu("forget01").case) == plain(tofu("forget01", data=str(data)).case)
     assert tofu("forget01").case.train["full"][7].source == "hub:locuslab/TOFU:full@train:8"
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -92,3 +93,12 @@ def measured(
 
 def _named(records: Records, name: str) -> Records:
     return Records(replace(r, subject=name) for r in records)
+
+
+def clear() -> int:
+    """Remove every kept pass; how many there were."""
+    cache = place()
+    found = list((cache / "passes").iterdir()) if cache and (cache / "passes").exists() else []
+    for entry in found:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(found)

@@ -118,9 +118,10 @@ def ordered(subjects: Iterable[Judged]) -> list[Judged]:
 
 def attack_step(attack: Mapping[str, Any]) -> float | str:
     """Where on the x axis of its curve an attacked model stands: its steps, its bits, or its arguments in words."""
-    args = dict(attack.get("args") or {})
-    if attack.get("steps") is not None:
-        return float(attack["steps"])
+    args, steps = attack.get("args"), attack.get("steps")
+    args = args if isinstance(args, Mapping) else {}
+    if isinstance(steps, (int, float)):
+        return float(steps)
     if "bits" in args:
         return f"{args['bits']}-bit"
     return ", ".join(f"{k} {v}" for k, v in sorted(args.items())) or str(attack.get("name", "attacked"))

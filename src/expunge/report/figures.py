@@ -20,7 +20,10 @@ def _shown(name: str, most: int = 17) -> str:
 
 
 def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Styles) -> Markup | None:
-    """Forget against retain, one marker per model with its intervals, named where there is room; dashed lines stand at gold's values. None without a point."""
+    """Forget against retain: one marker per model with its intervals, named where there is room. None without a point.
+
+    Dashed lines stand at gold's values.
+    """
     points = [
         (s, s.measurements[forget], s.measurements[retain])
         for s in ordered(subjects)
@@ -28,8 +31,8 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
     ]
     if not points:
         return None
-    ends = [[b for p in points for b in (p[i].value or 0.0, *bounds(p[i]))] for i in (1, 2)]
-    x, y = fitted(ends[0], 46.0, WIDTH - 12), fitted(ends[1], 340.0, 34.0)
+    x = fitted([b for _, f, _ in points for b in (f.value or 0.0, *bounds(f))], 46.0, WIDTH - 12)
+    y = fitted([b for _, _, r in points for b in (r.value or 0.0, *bounds(r))], 340.0, 34.0)
     parts = grid(x, y, f"{phrase(forget)}  (want: like gold)", f"{phrase(retain)}  (want: high)")
     gx, gy = gold_of(subjects, forget), gold_of(subjects, retain)
     if gx is not None:

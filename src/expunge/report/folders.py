@@ -10,8 +10,9 @@ from typing import Any
 
 from expunge.core.errors import Refused, listed
 from expunge.core.types import EMPTY, Measurement
+from expunge.engine.ledger import read_run
 from expunge.report.compare import KINDS, Curve, Judged, curves_of
-from expunge.report.parse import read_curve, read_log, read_measurements, read_texts, read_yaml
+from expunge.report.parse import read_curve, read_log, read_measurements, read_texts
 
 FILES = ("measurements.json", "curves.json", "log.jsonl", "run.yaml")
 # What lies in these is weights, unfinished work or texts; none of it is a run folder.
@@ -74,9 +75,10 @@ def _below(root: Path) -> Iterable[Path]:
 
 
 def _read(place: Path, texts: bool) -> Folder:
-    run = read_yaml(place / "run.yaml")
+    run = read_run(place) if (place / "run.yaml").exists() else {}
     name = place.parent.name if place.name in ("eval", "evaluation") else place.name
-    label = str(run.get("label") or name)
+    asked = run.get("request") if isinstance(run.get("request"), dict) else {}
+    label = str(run.get("label") or (asked or {}).get("label") or name)
     kind = str(run.get("kind") or ("attacked" if run.get("attack") else label if label in ("original", "gold") else "unlearned"))
     if kind not in KINDS:
         raise Refused(f"{place / 'run.yaml'}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
@@ -88,7 +90,7 @@ def _read(place: Path, texts: bool) -> Folder:
         read_measurements(place / "measurements.json"),
         read_curve(place / "curves.json"),
         read_log(place / "log.jsonl"),
-        read_texts(place / "private" / "texts.json") if texts else (),
+        read_texts(place / "private") if texts else (),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from expunge.core.errors import Failed, Refused
+from expunge.core.errors import Refused
+from expunge.core.files import write_text
 from expunge.core.types import EMPTY
 from expunge.report.compare import KINDS, Curve, ordered
 from expunge.report.figures import forest, recovery, tradeoff
@@ -17,7 +17,7 @@ from expunge.report.findings import LEADING, findings, leading, summary
 from expunge.report.folders import Found, find
 from expunge.report.losses import losses
 from expunge.report.notices import notices
-from expunge.report.sections import examples, explained, facts, row_of
+from expunge.report.sections import examples, explained, facts, rows_of
 from expunge.report.svg import Style, styles, swatch
 from expunge.report.tables import curve_sheet, sheets
 from expunge.report.words import split_key, spoken
@@ -42,8 +42,10 @@ def write_report(
     out = Path(out)
     if out.is_dir():
         raise Refused(f"{out} is a folder; name a file, such as {out / 'report.html'}")
+    if any(p.exists() and not p.is_dir() for p in out.parents):
+        raise Refused(f"{out.parent} is not a folder; name a file in a folder")
     page = render(find(run_dirs, texts=show_texts), title=title, show_texts=show_texts, meanings=meanings)
-    _write(out, page, 0o600 if show_texts else 0o666)
+    write_text(out, page, 0o600 if show_texts else 0o644)
     return out
 
 
@@ -72,7 +74,7 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
         key=[(s, swatch(looks[s.label])) for s in ordered(found.subjects)],
         show_texts=show_texts,
         examples=examples(found) if show_texts else [],
-        n_examples=len({row_of(t) for f in found.folders for t in f.texts}),
+        n_examples=len({row for f in found.folders if f.kind != "attacked" for row, _ in rows_of(f.texts)}),
         runs=[(f, facts(f)) for f in folders if f.run and f.kind != "attacked"],
         attacked=[(f, facts(f)) for f in folders if f.run and f.kind == "attacked"],
         meanings=explained(found, meanings),
@@ -120,19 +122,3 @@ def _curve_key(curves: Sequence[Curve], role: str) -> str | None:
     """The series of ``role`` to draw: the first leading metric, else whatever there is."""
     keys = dict.fromkeys(k for c in curves for k in c.series)
     return next((k for k in (*(f"{role}/{name}" for name in LEADING), *keys) if k in keys and split_key(k)[0] == role), None)
-
-
-def _write(out: Path, page: str, mode: int) -> None:
-    """Beside its place first, then moved in; what went wrong leaves the old file as it was."""
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as f:
-            f.write(page)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(beside, out)
-    except OSError as error:
-        raise Failed(f"could not write {out}: {error.strerror or type(error).__name__}; an earlier report there is untouched") from None
-    finally:
-        beside.unlink(missing_ok=True)

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from expunge.core.errors import Refused
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve
@@ -37,25 +35,13 @@ def _json(file: Path, shape: type) -> Any:
     return found
 
 
-def read_yaml(file: Path) -> Mapping[str, Any]:
-    """A mapping by the safe loader; empty if there is no file."""
-    text = _text(file)
-    try:
-        found = yaml.safe_load(text) if text else {}
-    except yaml.YAMLError:
-        raise Refused(f"{file}: not YAML; make the run again") from None
-    if not isinstance(found, dict):
-        raise Refused(f"{file}: not a mapping of names to values; make the run again")
-    return found
-
-
 def read_measurements(file: Path) -> Mapping[str, Measurement] | None:
     """measurements.json by key; None if there is no file."""
     found = _json(file, dict)
     if found is None:
         return None
     if found.get("schema", 1) != 1:
-        raise Refused(f"{file}: schema {found['schema']!r} is not known to this version; it reads schema 1")
+        raise Refused(f"{file}: schema {found.get('schema')!r} is not known to this version; it reads schema 1")
     return {key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"}
 
 
@@ -64,12 +50,15 @@ def measurement(entry: Any, where: str) -> Measurement:
     if not isinstance(entry, dict) or "value" not in entry:
         raise Refused(f"{where}: not a measurement with a value; make the run again")
     value, ends, better = entry["value"], entry.get("interval"), entry.get("better")
-    n, groups = (int(entry.get(k) or 0) for k in ("n", "groups"))
+    better = better if better in ("higher", "lower", "gold") or finite(better) else None
+    n, groups = (int(entry[k]) if finite(entry.get(k)) else 0 for k in ("n", "groups"))
     if not finite(value):
         reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number")
         return Measurement(None, n, groups, None, better, str(reason))
-    good = isinstance(ends, (list, tuple)) and len(ends) == 2 and all(map(finite, ends))
-    return Measurement(float(value), n, groups, (float(ends[0]), float(ends[1])) if good else None, better, entry.get("reason"))
+    interval = None
+    if isinstance(ends, list) and len(ends) == 2 and all(map(finite, ends)):
+        interval = (float(ends[0]), float(ends[1]))
+    return Measurement(float(value), n, groups, interval, better, entry.get("reason"))
 
 
 def read_curve(file: Path) -> Curve | None:
@@ -89,6 +78,11 @@ def read_curve(file: Path) -> Curve | None:
 
 def read_log(file: Path) -> tuple[Mapping[str, Any], ...]:
     """log.jsonl, one mapping per logged step; empty if there is no file."""
+    return tuple(_lines(file))
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """JSON Lines; a broken line is named by its number and never quoted."""
     lines = []
     for i, line in enumerate((_text(file) or "").splitlines(), 1):
         if line.strip():
@@ -98,12 +92,14 @@ def read_log(file: Path) -> tuple[Mapping[str, Any], ...]:
                 raise Refused(f"{file}:{i}: not JSON; was the run cut off? resume it or make it again") from None
             if not isinstance(lines[-1], dict):
                 raise Refused(f"{file}:{i}: not a JSON object; make the run again")
-    return tuple(lines)
+    return lines
 
 
-def read_texts(file: Path) -> tuple[Mapping[str, Any], ...]:
-    """private/texts.json: questions, answers and generated texts. Sensitive; empty if there is no file."""
-    found = _json(file, list) or []
+def read_texts(private: Path) -> tuple[Mapping[str, Any], ...]:
+    """texts.json, or texts.jsonl, of a private folder: what a model was asked, should say and said. Sensitive; empty without."""
+    found = _json(private / "texts.json", list)
+    if found is None:
+        found = [row for row in _lines(private / "texts.jsonl") if row.get("variant", "answer") == "answer"]
     if not all(isinstance(row, dict) and "id" in row for row in found):
-        raise Refused(f"{file}: every entry needs an id; make the run again")
+        raise Refused(f"{private / 'texts.json'}: every entry needs an id; make the run again")
     return tuple(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -14,23 +15,25 @@ from expunge.report.words import goal, split_key, spoken
 EXAMPLES = 12
 
 
-def row_of(text: Mapping[str, Any]) -> tuple[str, str]:
-    """What joins the texts of several models: role and id."""
-    return (str(text.get("role", "")), str(text["id"]))
+def rows_of(texts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str, int], Mapping[str, Any]]]:
+    """Texts with what joins them across models: role, right answer and how often it was met before; ids are salted per run."""
+    met: Counter[tuple[str, str]] = Counter()
+    for t in texts:
+        row = (str(t.get("role", "")), str(t.get("answer") or t["id"]))
+        yield (*row, met[row]), t
+        met[row] += 1
 
 
 def examples(found: Found) -> list[dict[str, Any]]:
-    """Rows with what each model wrote, joined by role and id; forget rows first, two thirds of the places."""
-    by_row: dict[tuple[str, str], dict[str, Any]] = {}
+    """Rows with what each model wrote, joined by ``rows_of``; forget rows first, two thirds of the places."""
+    by_row: dict[tuple[str, str, int], dict[str, Any]] = {}
     told = {f.label: f for f in found.folders if f.texts and f.kind != "attacked"}
     for s in (s for s in ordered(found.subjects) if s.label in told):
-        for t in told[s.label].texts:
-            entry = by_row.setdefault(
-                row_of(t), {"role": row_of(t)[0], "question": t.get("question"), "answer": t.get("answer"), "said": []}
-            )
+        for row, t in rows_of(told[s.label].texts):
+            entry = by_row.setdefault(row, {"role": row[0], "question": t.get("question"), "answer": t.get("answer"), "said": []})
             entry["said"].append((s.label, s.kind, t.get("generated")))
-    forget = [e for (role, _), e in by_row.items() if role == "forget"]
-    others = [e for (role, _), e in by_row.items() if role != "forget"]
+    forget = [e for (role, _, _), e in by_row.items() if role == "forget"]
+    others = [e for (role, _, _), e in by_row.items() if role != "forget"]
     return forget[: max(EXAMPLES * 2 // 3, EXAMPLES - len(others))] + others[: max(EXAMPLES // 3, EXAMPLES - len(forget))]
 
 

@@ -1,4 +1,4 @@
-"""Small hand-written SVG: elements that escape what they hold, markers and axes. No fonts, no scripts, no addresses, no style attributes."""
+"""Small hand-written SVG: elements that escape what they hold, markers and axes. No scripts, no addresses, no style attributes."""
 
 from __future__ import annotations
 

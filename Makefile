@@ -1,0 +1,37 @@
+# Two commands do everything: `make demo` and `make test`. Each makes .venv on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: demo test fast check catalogue results clean
+
+# torch first and pinned, so that no other package pulls in a build for GPUs
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0 setuptools wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/expunge demo --out expunge-demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest -n 2
+
+fast: .venv/installed
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+check: .venv/installed
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m expunge.catalogue_pages --check
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+catalogue: .venv/installed
+	$(BIN)/python -m expunge.catalogue_pages --write
+
+clean:
+	rm -rf .venv expunge-demo build dist src/*.egg-info

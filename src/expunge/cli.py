@@ -1,0 +1,406 @@
+"""The command line: turns words into one request and hands it on. Knows no tensor; heavy imports wait until the verb is known."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import click
+import typer
+
+from expunge import catalogue
+from expunge.core.errors import Failed, Refused, unknown
+from expunge.core.request import AskRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
+from expunge.core.types import Call
+
+app = typer.Typer(
+    name="expunge",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Make a language model forget what it must forget, keep what it should keep, and measure which of the two happened.",
+)
+
+Text, Number, Whole, Flag = str | None, float | None, int | None, bool
+opt = typer.Option
+Model = Annotated[str, opt(help="a model folder, a run's folder, or owner/name on the hub")]
+Bench = Annotated[str, opt(help="a benchmark and its split, e.g. tofu:forget10 or builtin")]
+Forget = Annotated[str, opt(help="rows to forget: a file, a folder, or hub:owner/name[:config][@split]")]
+Retain = Annotated[str, opt(help="rows to keep")]
+Holdout = Annotated[str, opt(help="rows that no model saw; membership scores need them")]
+Data = Annotated[str, opt(help="folder of benchmark rows; without it they come from the hub", envvar="EXPUNGE_DATA")]
+Subset = Annotated[str, opt(help="a named part of the benchmark's training rows")]
+Columns = Annotated[str, opt(help="which columns hold what, e.g. prompt=q,answer=a")]
+Overlap = Annotated[str, opt(help="forget rows that also stand in retain: drop them from retain, or keep both")]
+Length = Annotated[int, opt(help="longest row in tokens", min=8)]
+Out = Annotated[str, opt(help="folder of the run")]
+Over = Annotated[bool, opt("--overwrite", help="replace a finished or different run in that folder")]
+Threads = Annotated[Whole, opt(help="threads of this process (default 1)", min=1)]
+Dtype = Annotated[str, opt(help="auto, float32, bfloat16 or float16")]
+Device = Annotated[str, opt(help="auto, cpu, cuda, cuda:1 ...")]
+Quiet = Annotated[bool, opt("--quiet", help="no progress")]
+Debug = Annotated[bool, opt("--debug", help="show tracebacks")]
+Lr = Annotated[Number, opt(help="learning rate")]
+Epochs = Annotated[Number, opt(help="passes over the forget rows")]
+Steps = Annotated[Whole, opt(help="optimizer steps; overrides --epochs")]
+Batch = Annotated[Whole, opt(help="forget rows of a micro-step (each brings its partners)")]
+Accumulate = Annotated[Whole, opt(help="micro-steps of an optimizer step")]
+Schedule = Annotated[Text, opt(help="constant, linear, cosine, cosine_min10")]
+Warmup = Annotated[Number, opt(help="share of the steps (below 1) or number of steps")]
+Decay = Annotated[Number, opt(help="weight decay")]
+Clip = Annotated[Number, opt(help="largest gradient norm; 0 for none")]
+Seed = Annotated[Whole, opt(help="decides everything that is drawn")]
+SaveEvery = Annotated[Whole, opt(help="steps between checkpoints; 0 for none")]
+Lora = Annotated[Whole, opt(help="train a LoRA adapter of this rank instead of all weights")]
+
+
+def options(context: dict[str, Any]) -> dict[str, Any]:
+    """The local names of a verb as Request fields: columns parsed, what belongs to the command line alone taken out."""
+    made = {k: v for k, v in context.items() if k not in ("debug", "ctx", "name", "from_")}
+    if "columns" in made:
+        pairs = [p for p in made["columns"].split(",") if p]
+        if any("=" not in p for p in pairs):
+            raise Refused(f"--columns {made['columns']!r}; write it as prompt=my_question,answer=my_answer")
+        made["columns"] = dict(p.split("=", 1) for p in pairs)
+    if made.get("allow_overlap", "") not in ("", "drop", "keep"):
+        raise unknown("choice of --allow-overlap", made["allow_overlap"], ("drop", "keep"))
+    return made
+
+
+def repeated(kind: Any, source: str, out: str) -> Any:
+    """The request that a run.yaml kept, with another place for its result."""
+    from expunge.engine.ledger import read_run
+
+    kept = read_run(source).get("request") or {}  # type: ignore[arg-type]
+    try:
+        return kind.from_json({**kept, **({"out": out} if out else {})})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Refused(f"{source}: not a run that `expunge {kind.verb}` made ({error})") from None
+
+
+def show_path(path: Any) -> None:
+    """Where the result is."""
+    typer.echo(f"{path}")
+
+
+@app.command()
+def demo(
+    out: Out = "expunge-demo", seed: Annotated[int, opt(help="decides everything that is drawn")] = 0, overwrite: Over = False, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """The whole story on the built-in case: train, unlearn, evaluate, attack, report (offline, on a CPU, in minutes).
+
+    Example: expunge demo --out expunge-demo
+    """
+    from expunge.demo import demo as tell
+
+    tell(DemoRequest(**options(locals())))
+
+
+@app.command("list")
+def list_(
+    room: Annotated[str, typer.Argument(help="methods, guards, attacks, metrics or benchmarks; all if left away")] = "",
+    as_json: Annotated[bool, opt("--json", help="one JSON array")] = False,
+) -> None:
+    """What there is.
+
+    Example: expunge list methods
+    """
+    from expunge.catalogue_pages import as_rows, print_rooms
+
+    rooms = [room] if room else [r for r in catalogue.ROOMS if catalogue.names(r)]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([row for r in rooms for row in as_rows(r)], indent=1, ensure_ascii=False))
+    else:
+        print_rooms(rooms)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="a method, guard, attack, metric or benchmark")]) -> None:
+    """What one member is: its source, arguments, published settings and what is known of it.
+
+    Example: expunge show npo
+    """
+    from expunge.catalogue_pages import page
+
+    found = [r for r in catalogue.ROOMS if name in catalogue.names(r) or name in catalogue.entries(r)]
+    if not found:
+        raise unknown("member", name, [n for r in catalogue.ROOMS for n in (*catalogue.names(r), *catalogue.entries(r))])
+    for room in found:
+        typer.echo(page(room, name))
+
+
+@app.command()
+def train(
+    model: Model = "",
+    benchmark: Bench = "",
+    forget: Forget = "",
+    retain: Retain = "",
+    holdout: Holdout = "",
+    on: Annotated[str, opt(help="full (the original), retain (gold: never saw the forget rows) or forget")] = "full",
+    out: Out = "",
+    data: Data = "",
+    subset: Subset = "",
+    columns: Columns = "",
+    allow_overlap: Overlap = "",
+    max_length: Length = 512,
+    lr: Lr = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    accumulate: Accumulate = None,
+    schedule: Schedule = None,
+    warmup: Warmup = None,
+    weight_decay: Decay = None,
+    clip: Clip = None,
+    seed: Seed = None,
+    save_every: SaveEvery = None,
+    lora: Lora = None,
+    overwrite: Over = False,
+    threads: Threads = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
+    from_: Annotated[str, opt("--from", help="repeat the run of this run.yaml")] = "",
+) -> None:
+    """Fine-tune a model: the original on all rows, or gold on the rows to keep. --model tiny makes a small Llama on the spot.
+
+    Example: expunge train --model tiny --benchmark builtin --on retain --out runs/gold
+    """
+    request = repeated(TrainRequest, from_, out) if from_ else TrainRequest(**options(locals()))
+    if not request.model:
+        raise Refused("which model? give --model tiny, a folder, or owner/name")
+    if request.on not in ("full", "retain", "forget"):
+        raise unknown("choice of --on", request.on, ("full", "retain", "forget"))
+    from expunge import run
+
+    show_path(run.train(request))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def unlearn(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="METHOD", help="a method: expunge list methods")] = "",
+    model: Model = "",
+    benchmark: Bench = "",
+    forget: Forget = "",
+    retain: Retain = "",
+    holdout: Holdout = "",
+    out: Out = "",
+    preset: Annotated[str, opt(help="take the settings that a paper published for this benchmark")] = "",
+    dry_run: Annotated[bool, opt("--dry-run", help="print rows, tokens, passes, memory and time expected; change nothing")] = False,
+    data: Data = "",
+    subset: Subset = "",
+    columns: Columns = "",
+    allow_overlap: Overlap = "",
+    max_length: Length = 512,
+    lr: Lr = None,
+    epochs: Epochs = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    accumulate: Accumulate = None,
+    schedule: Schedule = None,
+    warmup: Warmup = None,
+    weight_decay: Decay = None,
+    clip: Clip = None,
+    seed: Seed = None,
+    save_every: SaveEvery = None,
+    lora: Lora = None,
+    overwrite: Over = False,
+    threads: Threads = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
+    from_: Annotated[str, opt("--from", help="repeat the run of this run.yaml")] = "",
+    help: Annotated[bool, opt("--help", help="show this and the method's own arguments")] = False,
+) -> None:
+    """Apply a method to a model. The method's own arguments are options too: expunge show METHOD.
+
+    Example: expunge unlearn npo --model runs/full --benchmark tofu:forget10 --beta 0.5 --out runs/npo
+    """
+    if help:
+        typer.echo(ctx.get_help())
+        if name:
+            typer.echo("\n" + own_help(name))
+        return
+    given = options({k: v for k, v in locals().items() if k != "help"})
+    request = repeated(UnlearnRequest, from_, out) if from_ else UnlearnRequest(**given, method=Call(name, own(name, ctx)))
+    if not request.model:
+        raise Refused("which model? give --model with a folder or owner/name")
+    from expunge import run
+
+    show_path(run.unlearn(request))
+
+
+def own(name: str, ctx: typer.Context) -> dict[str, str]:
+    """The options that the verb does not know, as the method's arguments. Refused if the method does not know them either."""
+    if not name:
+        raise Refused("which method? expunge unlearn METHOD; `expunge list methods` shows them")
+    known = {a.name for a in catalogue.member("methods", name).arguments}
+    options_here = {p.name for p in ctx.command.params}
+    found: dict[str, str] = {}
+    words = list(ctx.args)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            raise Refused(f"{word!r}: expected an option such as --beta 0.5")
+        key, _, value = word[2:].partition("=")
+        key = key.replace("-", "_")
+        if key not in known:
+            raise unknown(f"option of unlearn {name}", "--" + key, ["--" + k for k in (*known, *filter(None, options_here))])
+        if not value and "=" not in word:
+            if not words or (words[0].startswith("--")):
+                raise Refused(f"--{key} needs a value")
+            value = words.pop(0)
+        found[key] = value
+    return found
+
+
+def own_help(name: str) -> str:
+    """The method's own arguments, as help lines."""
+    found = catalogue.member("methods", name)
+    width = max((len(a.name) for a in found.arguments), default=0) + 4
+    lines = [f"Arguments of {name}: {found.summary}"]
+    lines += [f"  --{a.name:<{width}} {a.doc or a.annotation} (default {a.default})" for a in found.arguments]
+    return "\n".join(lines)
+
+
+@app.command("eval")
+def eval_(
+    model: Model = "",
+    gold: Annotated[str, opt(help="a model trained without the forget rows; forget quality and privleak need it")] = "",
+    benchmark: Bench = "",
+    forget: Forget = "",
+    retain: Retain = "",
+    holdout: Holdout = "",
+    out: Out = "",
+    metrics: Annotated[str, opt(help="only these, separated by commas: expunge list metrics")] = "",
+    label: Annotated[str, opt(help="what the report calls this model")] = "",
+    from_log: Annotated[str, opt("--from-log", help="take the numbers from an open-unlearning or TOFU evaluation log, without a model")] = "",
+    gold_log: Annotated[str, opt("--gold-log", help="the log of the model trained without the forget rows")] = "",
+    no_texts: Annotated[bool, opt("--no-texts", help="drop generated texts after scoring")] = False,
+    data: Data = "",
+    subset: Subset = "",
+    columns: Columns = "",
+    allow_overlap: Overlap = "",
+    max_length: Length = 512,
+    overwrite: Over = False,
+    threads: Threads = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Judge a model: every metric of the benchmark with n and an interval, from shared passes.
+
+    Example: expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --out runs/npo-eval
+    """
+    given = options(locals())
+    request = EvalRequest(**{**given, "metrics": tuple(m for m in metrics.split(",") if m)})
+    from expunge import run
+
+    if bool(request.model) == bool(request.from_log):
+        raise Refused("what to judge? give either --model or --from-log")
+    run.show_measurements(run.evaluate_log(request) if request.from_log else run.evaluate(request))
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="what to ask")],
+    model: Model = "",
+    against: Annotated[str, opt(help="a second model to ask the same")] = "",
+    max_new_tokens: Annotated[int, opt(help="longest answer", min=1, max=4096)] = 64,
+    threads: Threads = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    debug: Debug = False,
+) -> None:
+    """Ask a model, or two side by side: before and after.
+
+    Example: expunge ask --model runs/npo --against runs/full "Where does Basil Mahfouz Al-Kuwaiti live?"
+    """
+    if not model:
+        raise Refused("which model? give --model with a folder or owner/name")
+    from expunge import run
+
+    run.show_answers(run.ask(AskRequest(**options(locals()))))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="finished run folders, or a folder of them")],
+    out: Out = "report.html",
+    show_texts: Annotated[bool, opt("--show-texts", help="include questions and answers; they may be what was to be forgotten")] = False,
+    debug: Debug = False,
+) -> None:
+    """One HTML file from finished runs: trade-off plot, table with intervals, recovery curves, losses, how it was made.
+
+    Example: expunge report runs --out report.html
+    """
+    from expunge import run
+
+    show_path(run.report(ReportRequest(runs=tuple(runs), out=out, show_texts=show_texts)))
+
+
+@app.command()
+def cache(action: Annotated[str, typer.Argument(help="clear")] = "clear", debug: Debug = False) -> None:
+    """Remove the passes that EXPUNGE_CACHE keeps for reuse.
+
+    Example: expunge cache clear
+    """
+    from expunge.engine.reuse import clear
+
+    if action != "clear":
+        raise unknown("action on the cache", action, ("clear",))
+    typer.echo(f"{clear()} passes removed")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; errors are one line on standard error and an exit code (1 failed, 2 refused, 130 interrupted)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    prepare_threads(words)
+    debug = "--debug" in words
+    try:
+        code = app(words, standalone_mode=False) or 0
+    except click.exceptions.Abort:
+        code = say("interrupted", 130)
+    except KeyboardInterrupt:
+        code = say("interrupted; run the same command again to resume", 130)
+    except click.ClickException as error:
+        code = say(error.format_message(), 2)
+    except Refused as error:
+        if debug:
+            raise
+        code = say(str(error), 2)
+    except Failed as error:
+        if debug:
+            raise
+        code = say(str(error), 1)
+    except Exception as error:
+        if debug:
+            raise
+        code = say(f"{type(error).__name__}; this is a fault of ours, run again with --debug to see where", 1)
+    sys.exit(code)
+
+
+def say(text: str, code: int) -> int:
+    print(f"expunge: {text}", file=sys.stderr)
+    return code
+
+
+def prepare_threads(words: Sequence[str]) -> None:
+    """Threads are settled before torch is imported: one, unless asked; idle ones sleep (two spinning threads cost 10 x beside a job)."""
+    asked = next((w.partition("=")[2] or words[i + 1 : i + 2] for i, w in enumerate(words) if w.split("=")[0] == "--threads"), None)
+    number = asked if isinstance(asked, str) else (asked[0] if asked else None)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if number and number.isdigit():
+        os.environ["OMP_NUM_THREADS"] = number
+    else:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
