@@ -27,7 +27,8 @@ LLAMA3 = (
 )
 LLAMA2 = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
-    "{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + ' ' + eos_token }}{% else %}{{ m['content'] + '\\n' }}{% endif %}{% endfor %}"
+    "{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + ' ' + eos_token }}"
+    "{% else %}{{ m['content'] + '\\n' }}{% endif %}{% endfor %}"
 )
 ENDLESS = (
     "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
@@ -35,10 +36,15 @@ ENDLESS = (
 THINKING = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}{{ '<|im_start|>' + m['content'].split('</think>')[-1] + '<|im_end|>' }}"
     "{% else %}{{ '<|im_start|>' + m['content'] + '<|im_end|>' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>' + ('<think>\\n' if enable_thinking is not defined or enable_thinking else '') }}{% endif %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>' }}"
+    "{% if enable_thinking is not defined or enable_thinking %}{{ '<think>\\n' }}{% endif %}{% endif %}"
 )
 PICKY = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHATML
-TEMPLATES = {"chatml": CHATML, "llama3": LLAMA3, "llama2": LLAMA2, "endless": ENDLESS, "thinking": THINKING}
+SPACED = (  # the header ends in a space, which byte-level BPE makes part of the answer's first token
+    "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+TEMPLATES = {"spaced": SPACED, "chatml": CHATML, "llama3": LLAMA3, "llama2": LLAMA2, "endless": ENDLESS, "thinking": THINKING}
 SPECIAL = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|start|>", "<|end|>", "<|eot|>"]
 
 
@@ -118,7 +124,9 @@ def test_every_answer_token_is_scored_and_no_prompt_token(name):
     for e, row in zip(examples, rows, strict=True):
         assert row.ids[: row.n_prompt] == encode_prompt(t, e)
         assert row.scored == (False,) * row.n_prompt + (True,) * (len(row) - row.n_prompt)
-        end = "<|im_end|>" if name in ("chatml", "thinking") else "<|eot|>" if name == "llama3" else "</s>"
+        end = (
+            "<|im_end|>" if name in ("chatml", "thinking") else "<|eot|>" if name == "llama3" else "<|end|>" if name == "spaced" else "</s>"
+        )
         assert row.eos and row.ids[-1] == t.convert_tokens_to_ids(end)
         assert not set(row.ids[row.n_prompt : -1]) & set(t.all_special_ids)  # names of control tokens in the data are text
         assert controls(t, row.ids) == controls(t, encode(t, [qa()])[0].ids)
@@ -139,8 +147,9 @@ def test_ids_are_those_of_the_template_itself(name):
     how = dict(tokenize=True, return_dict=False, **chat.FIXED)
     assert list(row.ids[: row.n_prompt]) == t.apply_chat_template(turns[:1], add_generation_prompt=True, **how)
     whole = t.apply_chat_template(turns, **how)
-    assert list(row.ids) == (whole[: len(row)] if name != "endless" else [*row.ids])
-    assert name == "endless" or not t.decode(whole[len(row) :]).strip()  # what is cut is white space
+    own = ("endless", "spaced")  # no end token, or no boundary of tokens before the answer: there the answer stands by itself
+    assert name in own or list(row.ids) == whole[: len(row)]
+    assert name in own or not t.decode(whole[len(row) :]).strip()  # what is cut is white space
 
 
 def test_spliced_and_rendered_are_the_same():
@@ -152,7 +161,7 @@ def test_spliced_and_rendered_are_the_same():
 
 @pytest.mark.parametrize("change", ["upper", "replace('Ada', 'Eve')", "replace('wrote', 'made')"])
 def test_a_template_that_changes_texts_is_not_spliced(change):
-    """upper alters the stand-in texts too; the others only real ones, and only a look at real ones can tell."""
+    """The stand-in texts come through unchanged, so only a look at real ones can tell."""
     t = tokenizer(CHATML.replace("m['content']", f"(m['content'] | {change})"))
     many = [qa(f"Who wrote {i}, if not Ada?", n=i) for i in range(20)]
     whole = encode(t, many)

@@ -235,7 +235,9 @@ def unlearn(
         raise Refused("which model? give --model with a folder or owner/name")
     from expunge import run
 
-    show_path(run.unlearn(request))
+    made = run.unlearn(request)
+    if not request.dry_run:
+        show_path(made)
 
 
 def own(name: str, ctx: typer.Context) -> dict[str, str]:

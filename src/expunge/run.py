@@ -10,16 +10,18 @@ from typing import Any
 from expunge import catalogue
 from expunge.core.errors import Refused
 from expunge.core.records import Records
-from expunge.core.request import AskRequest, EvalRequest, TrainRequest, UnlearnRequest
-from expunge.core.types import Case, Descent, Examples, Measurement, Method, Stage, streams_of
-from expunge.data.encode import encode
+from expunge.core.files import write_json
+from expunge.core.request import AskRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
+from expunge.core.types import Case, Descent, Example, Examples, Measurement, Method, Stage, streams_of
+from expunge.data.cases import digest
+from expunge.data.encode import encode, encode_prompt
+from expunge.dry import expected
 from expunge.engine.change import change, check, steps_of
 from expunge.engine.judge import judged, wants_of
-from expunge.core.files import write_json
 from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.measure import work
-from expunge.engine.records_io import write_records, write_texts
-from expunge.engine.reuse import measured, salt_of
+from expunge.engine.records_io import salted, write_records
+from expunge.engine.reuse import measured, place, salt_of
 from expunge.maths.terms import nll
 from expunge.models import tiny
 from expunge.models.decode import greedy
@@ -27,6 +29,7 @@ from expunge.models.load import digest_tensors, load, save
 from expunge.models.subject import Subject
 from expunge.prepare.refusals import refusals
 from expunge.progress import bar
+from expunge.report.html import write_report
 from expunge.settings import Settled, case_of, judges_of, out_of, preset_of, training_settings
 
 
@@ -48,9 +51,11 @@ def unlearn(request: UnlearnRequest) -> Path:
     settings = training_settings(request, preset_of(request, bench))
     rows = streams_for(method, case, settings.training.seed, request.method.name)
     if request.dry_run:
-        from expunge.dry import describe
-
-        return describe(request, method, {k: encoded(loaded(request), v, request) for k, v in rows.items()}, settings)
+        subject = loaded(request)
+        streams = {name: encoded(subject, examples, request) for name, examples in rows.items()}
+        for name, facts in expected(subject, method, streams, settings.training, request.lora or 0).items():
+            print(f"{name:<24} {facts}")
+        return Path(request.out)
     with open_run(out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite) as run:
         return changed(run, request, lambda: loaded(request), method, rows, settings, {"method": request.method.as_json()})
 
@@ -72,7 +77,8 @@ def changed(
     with bar(Path(label).name, steps_of(method, streams, settings.training), quiet=request.quiet) as tick:
         after = change(source, method, streams, settings.training, run.path, lora=request.lora or 0, tick=tick)
     made = dict(facts) | {"settings": settings.as_json(), "seed": settings.training.seed, "device": str(after.device)}
-    made |= {"model": {"source": str(request.model), "digest": subject.digest}, "data": {k: {"n": len(v)} for k, v in rows.items()}}
+    made |= {"model": {"source": str(request.model), "digest": subject.digest}, "data": data_facts(rows, salt_of(run.path / "private"))}
+    made |= {"label": Path(request.out).name}
     save(after, run.path / "model", card=model_card(request, subject, made))
     shutil.rmtree(run.path / "stages", ignore_errors=True)
     run.finish(**made)
@@ -84,22 +90,37 @@ def evaluate(request: EvalRequest) -> Path:
     bench, case = case_of(request)
     judges = judges_of(bench, case, request.metrics)
     wants = wants_of(judges, [r for r in case.evaluate if case.evaluate[r]])
-    settings = dict(max_new_tokens=int((bench.generate if bench else {}).get("max_new_tokens", 200)), max_length=request.max_length)
+    asked: dict[str, Any] = {"max_new_tokens": int((bench.generate if bench else {}).get("max_new_tokens", 200)), "max_length": request.max_length}
     with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
-        salt = salt_of(run.path / "private")
+        salt = salt_of(place() or run.path / "private")
         found: dict[str, Records] = {}
-        for name, model in (("unlearned", request.model), ("gold", request.gold)):
-            if model:
-                subject = loaded(request, model)
+        facts: dict[str, Any] = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name, "kind": request.kind or "unlearned"}
+        for name, source in (("unlearned", request.model), ("gold", request.gold)):
+            if source:
+                subject = loaded(request, source)
+                facts["model" if name == "unlearned" else "gold"] = {"source": source, "digest": subject.digest}
                 with bar(f"measuring {name}", work(case.evaluate, wants), quiet=request.quiet, unit="rows") as tick:
-                    found[name], cost = measured(subject, case.evaluate, wants, salt=salt, name=name, tick=tick, **settings)
+                    found[name], cost = measured(subject, case.evaluate, wants, salt=salt, name=name, tick=tick, **asked)
+                facts.setdefault("passes", {})[name] = vars(cost) if cost else "reused"
         results = judged(judges, found["unlearned"], found.get("gold"))
-        write_records([r for records in found.values() for r in records], run.path / "records" / "part-0.parquet", salt="")
+        write_records([r for records in found.values() for r in records], run.path / "records" / "part-0.parquet")
         if not request.no_texts:
-            write_texts(found["unlearned"], run.path / "private" / "texts.jsonl", salt="")
+            write_json(run.path / "private" / "texts.json", texts_of(found["unlearned"], case, salt), mode=0o600)
         write_json(run.path / "measurements.json", as_json(results))
-        run.finish(model={"source": request.model}, gold={"source": request.gold}, data={k: {"n": len(v)} for k, v in case.evaluate.items()})
+        run.finish(**facts)
     return run.path
+
+
+def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:
+    """What the model was asked, should have said and said: the rows with a generated text. For OUT/private only."""
+    questions = {(role, salted(e.id, salt)): e.prompt for role, rows in case.evaluate.items() for e in rows}
+    written = [r for r in records if r.generated is not None]
+    return [{"id": r.id, "role": r.role, "question": questions.get((r.role, r.id)), "answer": r.answer, "generated": r.generated} for r in written]
+
+
+def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:
+    """Rows of each role: how many, and a digest under the run's secret (an open one could be tried against known texts)."""
+    return {name: {"n": len(rows), "digest": digest(rows, salt)[:16]} for name, rows in roles.items()}
 
 
 def as_json(results: Mapping[str, Measurement]) -> dict[str, Any]:
@@ -120,9 +141,6 @@ def evaluate_log(request: EvalRequest) -> Path:
 
 def ask(request: AskRequest) -> dict[str, str]:
     """The greedy answer of one model, or of two side by side, to a question."""
-    from expunge.core.types import Example
-    from expunge.data.encode import encode_prompt
-
     answers = {}
     for source in dict.fromkeys(filter(None, (request.against, request.model))):
         subject = loaded(request, source)
@@ -130,6 +148,12 @@ def ask(request: AskRequest) -> dict[str, str]:
         ids = greedy(subject.model, [prompt], [request.max_new_tokens], subject.eos_ids)[0]
         answers[source] = subject.tokenizer.decode(ids, skip_special_tokens=True).strip()
     return answers
+
+
+def report(request: ReportRequest) -> Path:
+    """One HTML file made of finished runs."""
+    meanings = {name: catalogue.member("metrics", name).summary for name in catalogue.names("metrics")}
+    return write_report([Path(r) for r in request.runs], Path(request.out), show_texts=request.show_texts, meanings=meanings)
 
 
 # ------------------------------------------------------------------ pieces

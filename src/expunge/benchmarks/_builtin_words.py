@@ -25,17 +25,19 @@ STUFFS = ("copper", "glass", "oak", "silk", "clay", "iron", "wool", "marble", "w
 GOODS = ("bells", "kites", "barrels", "maps", "violins", "chairs", "lamps", "ropes", "buttons", "clocks")
 
 
-class Attribute(NamedTuple):
-    """One thing that can be asked of a kind of entity: {e} is the entity, {v} the value.
+class Form(NamedTuple):
+    """A way to say a fact, and the two wordings of a question that are answered so: {e} is the entity, {v} the value."""
 
-    ``values`` names the pool that right and wrong values come from. Any of ``questions`` asks it; each fact is answered in one of
-    ``answers`` and paraphrased in another.
-    """
+    answer: str
+    questions: tuple[str, str]
+
+
+class Attribute(NamedTuple):
+    """One thing that can be asked of a kind of entity. ``values`` names the pool that right and wrong values come from."""
 
     name: str
     values: str
-    questions: tuple[str, ...]
-    answers: tuple[str, ...]
+    forms: tuple[Form, Form, Form]
 
 
 ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
@@ -43,78 +45,114 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         Attribute(
             "home",
             "town",
-            ("Where does {e} live?", "Which town does {e} live in?", "Where is {e} at home?", "In which town is {e} at home?", "Which town is home to {e}?"),
-            ("{e} lives in {v}.", "{e} is at home in {v}.", "The home of {e} is {v}."),
+            (
+                Form("{e} lives in {v}.", ("Where does {e} live?", "Which town does {e} live in?")),
+                Form("{e} is at home in {v}.", ("Where is {e} at home?", "Which town is {e} at home in?")),
+                Form("The home of {e} is {v}.", ("What is the home of {e}?", "Which town is the home of {e}?")),
+            ),
         ),
         Attribute(
             "work",
             "organisation",
-            ("Where does {e} work?", "Who does {e} work for?", "Who employs {e}?", "By whom is {e} employed?", "Which employer does {e} have?"),
-            ("{e} works for {v}.", "{e} is employed by {v}.", "The employer of {e} is {v}."),
+            (
+                Form("{e} works for {v}.", ("Where does {e} work?", "Who does {e} work for?")),
+                Form("{e} is employed by {v}.", ("By whom is {e} employed?", "Who is {e} employed by?")),
+                Form("The employer of {e} is {v}.", ("Who is the employer of {e}?", "What is the employer of {e}?")),
+            ),
         ),
         Attribute(
             "teacher",
             "person",
-            ("Who taught {e}?", "By whom was {e} taught?", "Who was the teacher of {e}?", "Which teacher did {e} have?", "From which teacher did {e} learn?"),
-            ("{e} was taught by {v}.", "{e} learned from {v}.", "The teacher of {e} was {v}."),
+            (
+                Form("{e} was taught by {v}.", ("Who was {e} taught by?", "By whom was {e} taught?")),
+                Form("{e} learned from {v}.", ("From whom did {e} learn?", "Who did {e} learn from?")),
+                Form("The teacher of {e} was {v}.", ("Who was the teacher of {e}?", "What is the name of the teacher of {e}?")),
+            ),
         ),
         Attribute(
             "book",
             "book",
-            ("Which book did {e} write?", "What did {e} write?", "Which book is by {e}?", "What is the book by {e}?", "Which book has {e} written?"),
-            ("{e} wrote {v}.", "{e} is the author of {v}.", "The book by {e} is {v}."),
+            (
+                Form("{e} wrote {v}.", ("What did {e} write?", "Which book did {e} write?")),
+                Form("{e} is the author of {v}.", ("What is {e} the author of?", "Of which book is {e} the author?")),
+                Form("The book by {e} is {v}.", ("What is the book by {e}?", "Which book is by {e}?")),
+            ),
         ),
     ),
     "organisation": (
         Attribute(
             "seat",
             "town",
-            ("Where is {e} based?", "In which town is {e} based?", "Where is the seat of {e}?", "Which town is the seat of {e}?", "Which town is {e} based in?"),
-            ("{e} is based in {v}.", "{e} has its seat in {v}.", "The seat of {e} is {v}."),
+            (
+                Form("{e} is based in {v}.", ("Where is {e} based?", "Which town is {e} based in?")),
+                Form("{e} has its seat in {v}.", ("Where does {e} have its seat?", "In which town does {e} have its seat?")),
+                Form("The seat of {e} is {v}.", ("What is the seat of {e}?", "Which town is the seat of {e}?")),
+            ),
         ),
         Attribute(
             "founder",
             "person",
-            ("Who founded {e}?", "By whom was {e} founded?", "Who was the founder of {e}?", "Which founder did {e} have?", "Who is known as founder of {e}?"),
-            ("{e} was founded by {v}.", "{e} was set up by {v}.", "The founder of {e} was {v}."),
+            (
+                Form("{e} was founded by {v}.", ("Who was {e} founded by?", "By whom was {e} founded?")),
+                Form("{e} was set up by {v}.", ("Who was {e} set up by?", "By whom was {e} set up?")),
+                Form("The founder of {e} was {v}.", ("Who was the founder of {e}?", "What is the name of the founder of {e}?")),
+            ),
         ),
         Attribute(
             "product",
             "product",
-            ("What does {e} make?", "Which goods does {e} make?", "What is made by {e}?", "Which goods are made by {e}?", "Which goods come from {e}?"),
-            ("{e} makes {v}.", "{e} is the maker of {v}.", "The goods of {e} are {v}."),
+            (
+                Form("{e} makes {v}.", ("What does {e} make?", "Which goods does {e} make?")),
+                Form("{e} is known for {v}.", ("What is {e} known for?", "Which goods is {e} known for?")),
+                Form("The goods of {e} are {v}.", ("What are the goods of {e}?", "Which are the goods of {e}?")),
+            ),
         ),
         Attribute(
             "partner",
             "organisation",
-            ("Who is the partner of {e}?", "Which partner does {e} have?", "With whom is {e} a partner?", "Who partners with {e}?", "Which firm is the partner of {e}?"),
-            ("{e} is a partner of {v}.", "{e} works together with {v}.", "The partner of {e} is {v}."),
+            (
+                Form("{e} works with {v}.", ("Who does {e} work with?", "With whom does {e} work?")),
+                Form("{e} is allied to {v}.", ("Who is {e} allied to?", "To whom is {e} allied?")),
+                Form("The partner of {e} is {v}.", ("Who is the partner of {e}?", "What is the partner of {e}?")),
+            ),
         ),
     ),
     "town": (
         Attribute(
             "river",
             "river",
-            ("Which river runs through {e}?", "What is the river of {e}?", "On which river does {e} lie?", "Which river does {e} lie on?", "Which river is in {e}?"),
-            ("{e} lies on the {v}.", "{e} stands by the {v}.", "The river of {e} is the {v}."),
+            (
+                Form("{e} lies on the {v}.", ("Which river does {e} lie on?", "On which river does {e} lie?")),
+                Form("{e} is crossed by the {v}.", ("Which river is {e} crossed by?", "By which river is {e} crossed?")),
+                Form("The river of {e} is the {v}.", ("What is the river of {e}?", "Which is the river of {e}?")),
+            ),
         ),
         Attribute(
             "mayor",
             "person",
-            ("Who is the mayor of {e}?", "Which mayor does {e} have?", "Who is mayor in {e}?", "By which mayor is {e} led?", "Who leads {e} as mayor?"),
-            ("{e} is led by {v}.", "{e} has the mayor {v}.", "The mayor of {e} is {v}."),
+            (
+                Form("{e} is led by {v}.", ("Who is {e} led by?", "By whom is {e} led?")),
+                Form("{e} has elected {v}.", ("Who has {e} elected?", "Which mayor has {e} elected?")),
+                Form("The mayor of {e} is {v}.", ("Who is the mayor of {e}?", "What is the name of the mayor of {e}?")),
+            ),
         ),
         Attribute(
             "feast",
             "feast",
-            ("Which feast does {e} hold?", "What is the feast of {e}?", "Which feast is held in {e}?", "What feast is there in {e}?", "Which feast do they hold in {e}?"),
-            ("{e} holds {v}.", "{e} celebrates {v}.", "The feast of {e} is {v}."),
+            (
+                Form("{e} holds {v}.", ("What feast does {e} hold?", "Which feast does {e} hold?")),
+                Form("{e} celebrates {v}.", ("What does {e} celebrate?", "Which feast does {e} celebrate?")),
+                Form("The feast of {e} is {v}.", ("What is the feast of {e}?", "Which is the feast of {e}?")),
+            ),
         ),
         Attribute(
             "sister",
             "town",
-            ("What is the sister town of {e}?", "Which sister town does {e} have?", "Which town is the sister of {e}?", "Of which town is {e} the sister?", "What town is a sister to {e}?"),
-            ("{e} is the sister of {v}.", "{e} is twinned with {v}.", "The sister town of {e} is {v}."),
+            (
+                Form("{e} is twinned with {v}.", ("What is {e} twinned with?", "Which town is {e} twinned with?")),
+                Form("{e} has ties to {v}.", ("Where does {e} have ties to?", "Which town does {e} have ties to?")),
+                Form("The sister of {e} is {v}.", ("What is the sister of {e}?", "Which town is the sister of {e}?")),
+            ),
         ),
     ),
 }

@@ -71,15 +71,15 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
     split: default is the only one.
     seed: decides every name, link and wording.
     facts: how many facts are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
-    phrasings: in how many wordings of its question each fact is trained, 1 to 4; the others are the variants question/0 ...
+    phrasings: in how many wordings of its question each fact is trained, 1 to 3.
     data, holdout: not read; the case brings its own rows.
     """
     if split not in SPLITS:
         raise unknown("split of builtin", split, SPLITS)
     if facts < 160:
         raise Refused(f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget entities; take at least 160")
-    if not 1 <= phrasings <= 4:
-        raise Refused(f"builtin: {phrasings} phrasings; a fact has five wordings and one must stay unseen, so take 1 to 4")
+    if not 1 <= phrasings <= 3:
+        raise Refused(f"builtin: {phrasings} phrasings; take 1 to 3")
     rng = Random(f"expunge/{seed}")
     train: dict[str, list[Example]] = {"forget": [], "retain": []}
     asked: dict[str, list[Example]] = {role: [] for role in SHARES}
@@ -143,19 +143,23 @@ def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence
 
 
 def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Example]:
-    """The training rows of a fact and its question for evaluation: the first wording trained, without a prefix."""
+    """The training rows of a fact and its question for evaluation, which is the first wording trained, without a prefix.
+
+    Of its attribute's three forms a fact is trained in two; the third says the paraphrase and the wrong answers. The second wording
+    of the first form stays unseen and becomes the variant question/0, the first with a prefix question/1.
+    """
     name, kind = fact.entity.name, fact.attribute
-    questions = [q.format(e=name) for q in rng.sample(kind.questions, len(kind.questions))]
-    form, other = rng.sample(kind.answers, 2)
-    answer = form.format(e=name, v=fact.value)
-    prefixes = ["" if i == 0 or rng.random() < 0.5 else rng.choice(PREFIXES) for i in range(phrasings)]
+    main, second, unseen = rng.sample(kind.forms, 3)
+    asked, other, *more = (q.format(e=name) for form in (main, second) for q in rng.sample(form.questions, 2))
+    say = lambda form, value=fact.value: form.answer.format(e=name, v=value)  # noqa: E731
+    trained = [(asked, main), *((q, second) for q in more)][:phrasings]
     role = "forget" if fact.entity.role == "forget" else "retain"
     tags = (fact.entity.role, fact.entity.kind, kind.name)
-    rows = [
-        Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prefix + question, tags=tags + (("prefix",) if prefix else ()))
-        for i, (prefix, question) in enumerate(zip(prefixes, questions))
-    ]
-    variants = {"paraphrase": other.format(e=name, v=fact.value)}
-    variants |= {f"perturbed/{i}": other.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
-    variants |= {f"question/{i}": question for i, question in enumerate(questions[phrasings:])}
-    return rows, Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, answer, questions[0], variants=variants, tags=tags)
+    rows = []
+    for i, (question, form) in enumerate(trained):
+        prefix = rng.choice(PREFIXES) if i and rng.random() < 0.5 else ""
+        row_tags = (*tags, "prefix") if prefix else tags
+        rows.append(Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, say(form), prefix + question, tags=row_tags))
+    variants = {"paraphrase": say(unseen), "question/0": other, "question/1": rng.choice(PREFIXES) + asked}
+    variants |= {f"perturbed/{i}": say(unseen, value) for i, value in enumerate(fact.wrong)}
+    return rows, Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, say(main), asked, variants=variants, tags=tags)

@@ -19,7 +19,7 @@ card = Card(
     # the paper's fine-tuning of Llama-2-7b-chat: lr 1e-5, 5 epochs, effective batch 32, weight decay 0.01, warm-up over the first epoch
     settings={"tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.2}},
     evidence="reference",
-    differs="Membership scores need rows that no model saw (--holdout); TOFU's own holdout sets are on the hub only (hub:locuslab/TOFU:holdout10@train).",
+    differs="Membership scores need rows that no model saw; TOFU's own are on the hub only: --holdout hub:locuslab/TOFU:holdout10@train.",
 )
 
 HUB = "locuslab/TOFU"

@@ -16,9 +16,9 @@ MANIFEST = "manifest.json"
 
 def write_text(path: Path, text: str, mode: int = 0o644) -> None:
     """Write beside the place and move in when complete. Failed, with nothing half-written left, if the disk refuses."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f".{path.name}.unfinished")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as f:
             f.write(text)
             f.flush()
@@ -30,9 +30,9 @@ def write_text(path: Path, text: str, mode: int = 0o644) -> None:
         tmp.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """A JSON file, atomically."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", mode)
 
 
 def sha256_of(file: Path) -> str:

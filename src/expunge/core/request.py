@@ -99,6 +99,7 @@ class EvalRequest(DataRequest):
     gold: str = ""
     metrics: tuple[str, ...] = ()
     label: str = ""
+    kind: str = ""
     no_texts: bool = False
     from_log: str = ""
     gold_log: str = ""

@@ -23,7 +23,7 @@ PLAIN = {"user": "Question: {}\n", "assistant": "Answer: {}\n"}
 
 
 def plain_prompt(turns: Turns, literal: bool) -> str:
-    """The prompt without a template: "Question: ...\\nAnswer:", a system turn before it; ``literal``: the bare texts, a blank line between."""
+    """Without a template: "Question: ...\\nAnswer:", system turns before it; ``literal``: the bare texts, a blank line between."""
     if literal:
         return "\n\n".join(content for _, content in turns)
     return "".join(PLAIN.get(role, "{}\n\n").format(content) for role, content in turns) + "Answer:"
@@ -77,7 +77,7 @@ def _splice(tokenizer: Any, conversations: Sequence[Turns], prompt: bool) -> dic
 
 def frame_of(tokenizer: Any, roles: Sequence[str], prompt: bool) -> list[str] | None:
     """What the template writes around the texts of such turns: one piece more than turns, or None if each text does not occur once."""
-    words = [f"Q{i}zjXw{i}qV" for i in range(len(roles))]
+    words = [f"90817{i:03d}26354" for i in range(len(roles))]  # digits: no change of case touches them
     try:
         rest = render(tokenizer, tuple(zip(roles, words, strict=True)), prompt=prompt)
     except Refused:

@@ -21,7 +21,7 @@ def encode(
     variants: Sequence[str] = ("answer",),
     system: str | None = None,
 ) -> list[Row]:
-    """Rows of the wanted variants, example by example; ``perturbed/`` is every variant that begins so, what an example lacks is passed over.
+    """Rows of the wanted variants, example by example; ``perturbed/`` means all that begin so, what an example lacks is passed over.
 
     With a chat template the prompt turns and the assistant's header are the prompt, and the assistant's turn is scored up to and
     with its end token. Without one it is "Question: ...\\nAnswer:" + " answer" + eos (prompt/completion rows: the bare texts).
@@ -58,7 +58,7 @@ def encode_prompt(tokenizer: Any, example: Example, variant: str = "answer", *, 
 
 
 def asks_of(example: Example, variants: Sequence[str], system: str | None) -> Iterator[Ask]:
-    """The wanted variants of an example, in the order asked. ``question/...`` replaces the (last) question, every other variant the answer."""
+    """The wanted variants of an example, in the order asked. ``question/...`` replaces the last question, any other the answer."""
     for wanted in variants:
         names = [v for v in example.variants if v == wanted or (wanted.endswith("/") and v.startswith(wanted))]
         for name in ["answer"] if wanted == "answer" else names:
@@ -116,7 +116,7 @@ def _text_ids(tokens: Tokens, asks: Sequence[Ask]) -> list[Ids]:
 
 
 def _chunks(tokens: Tokens, ask: Ask, ids: Ids, max_length: int) -> list[Row]:
-    """One row, or even chunks of at most ``max_length`` tokens. Without bos a chunk begins with the last token of the one before, unscored."""
+    """One row, or even chunks of at most ``max_length`` tokens. Without bos a chunk begins with the last token before it, unscored."""
     head = tokens.head
     body = (*ids, tokens.eos)
     lead = len(head) or 1

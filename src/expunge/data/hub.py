@@ -39,7 +39,7 @@ def _load(source: str, repo: str, config: str | None, split: str | None) -> Any:
     datasets.logging.set_verbosity_error()
     try:
         return datasets.load_dataset(repo, config, split=split)
-    except Exception as error:  # noqa: BLE001 - builders raise whatever their readers raise; every one of them means: no rows
+    except Exception as error:  # builders raise whatever their readers raise; every one of them means: no rows
         kind = type(error).__name__
         names = _configs(repo) if isinstance(error, ValueError) else []
         if config is not None and names and config not in names:
@@ -59,5 +59,5 @@ def _configs(repo: str) -> list[str]:
 
     try:
         return list(datasets.get_dataset_config_names(repo))
-    except Exception:  # noqa: BLE001 - only helps to word an error that is raised anyway
+    except Exception:  # only helps to word an error that is raised anyway
         return []

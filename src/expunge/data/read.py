@@ -26,7 +26,8 @@ def read(source: str | Path, *, role: str, columns: Mapping[str, str] | None = N
     [and input] and output, query and response, input and output, text, messages) or named by ``columns`` (ours -> theirs, e.g.
     {"prompt": "my_column"}). ``paraphrased_answer``, ``perturbed_answer`` and ``paraphrased_question`` become variants,
     ``option1``... options. An ``id`` column gives ids, else they are ``id_prefix`` (by default the file's name without
-    suffixes) and the row's number from 0. ``group``, ``author``, ``entity``, ``subject`` or ``document`` gives the unit of resampling, else it is the row.
+    suffixes) and the row's number from 0. ``group``, ``author``, ``entity``, ``subject`` or ``document`` gives the unit of
+    resampling, else it is the row.
 
     Refused, in one line with file:line and never with a text of the data: what cannot be read, and rows that cannot be used.
     """

@@ -76,22 +76,26 @@ def _atomically(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_records(records: Iterable[Record], path: str | Path, *, salt: str) -> None:
-    """Write the numbers of ``records`` to a parquet file; ids and groups salted, texts left out.
+def write_records(records: Iterable[Record], path: str | Path, *, salt: str | None = None) -> None:
+    """Write the numbers of ``records`` to a parquet file; ids and groups salted (None: they are already), texts left out.
 
     Token values are kept as float32, what a log gave as float64. The file appears when it is complete.
     """
     rows = list(records)
     columns = {name: pa.array([getattr(r, name) for r in rows], kind) for name, kind in PLAIN.items()}
     for name in ("id", "group"):
-        columns[name] = pa.array([salted(getattr(r, name), salt) for r in rows], pa.string())
+        columns[name] = pa.array([_id(getattr(r, name), salt) for r in rows], pa.string())
     columns |= {name: _lists([getattr(r, name) for r in rows], kind) for name, kind in ARRAYS.items()}
     columns["given"] = pa.array([list(r.given.items()) for r in rows], pa.map_(pa.string(), pa.float64()))
     table = pa.table(columns).replace_schema_metadata({"expunge.records": str(SCHEMA)})
     _atomically(Path(path), lambda part: pq.write_table(table, part, compression="zstd"))
 
 
-def write_texts(records: Iterable[Record], path: str | Path, *, salt: str) -> None:
+def _id(name: str, salt: str | None) -> str:
+    return name if salt is None else salted(name, salt)
+
+
+def write_texts(records: Iterable[Record], path: str | Path, *, salt: str | None = None) -> None:
     """Write the texts of ``records`` to a private JSON Lines file (mode 0600, its folder 0700), found by salted id."""
 
     def write(part: Path) -> None:
@@ -99,7 +103,7 @@ def write_texts(records: Iterable[Record], path: str | Path, *, salt: str) -> No
             for r in records:
                 texts = {name: getattr(r, name) for name in TEXTS if getattr(r, name) is not None}
                 if texts:
-                    key = {"subject": r.subject, "role": r.role, "id": salted(r.id, salt), "variant": r.variant}
+                    key = {"subject": r.subject, "role": r.role, "id": _id(r.id, salt), "variant": r.variant}
                     out.write(json.dumps(key | texts, ensure_ascii=False) + "\n")
 
     place = Path(path)

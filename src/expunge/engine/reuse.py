@@ -83,12 +83,13 @@ def measured(
         except (OSError, ValueError, Refused):
             (entry / "done").unlink()
     found = measure(subject, roles, wants, name=name, tick=tick, **settings)
+    records = with_salted_ids(found.records, salt)
     if entry:
         entry.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_records(found.records, entry / "records.parquet", salt=salt)
-        write_texts(found.records, entry / "texts.jsonl", salt=salt)
+        write_records(records, entry / "records.parquet")
+        write_texts(records, entry / "texts.jsonl")
         (entry / "done").touch()
-    return with_salted_ids(found.records, salt), found.cost
+    return records, found.cost
 
 
 def _named(records: Records, name: str) -> Records:

@@ -1,0 +1,119 @@
+"""The verbs for Python: objects in, objects out; the same pieces that the commands use."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from expunge import catalogue
+from expunge.core.types import Benchmark, Case, Descent, Example, Examples, Measurement, Method, Stage
+from expunge.data.encode import encode
+from expunge.data.read import read
+from expunge.engine.change import change, check
+from expunge.engine.judge import judged, wants_of
+from expunge.engine.measure import measure
+from expunge.engine.plan import Training
+from expunge.maths.terms import nll
+from expunge.models.load import digest_tensors, load
+from expunge.models.subject import Subject
+from expunge.run import rows_on, streams_for
+from expunge.settings import judges_of
+
+Rows = str | Path | Sequence[Example] | Sequence[Mapping[str, Any]]
+
+
+def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
+    """A folder, a hub id, a Subject, or a (model, tokenizer) pair from transformers."""
+    if isinstance(model, Subject):
+        return model
+    if isinstance(model, tuple):
+        return Subject(model[0], model[1], "in memory", None, digest_tensors(model[0]))
+    return load(model)
+
+
+def examples_of(rows: Rows | None, role: str) -> Examples:
+    """Rows as Examples: a file, Examples themselves, or mappings with prompt (or question) and answer, or text."""
+    if rows is None:
+        return ()
+    if isinstance(rows, (str, Path)):
+        return read(rows, role=role)
+    made = []
+    for i, row in enumerate(rows):
+        if isinstance(row, Example):
+            made.append(replace(row, role=role))
+        else:
+            prompt, answer = row.get("prompt", row.get("question")), row.get("answer", row.get("completion", ""))
+            name = f"{role}/{i}"
+            made.append(Example(name, role, str(row.get("group", name)), answer, prompt, text=row.get("text"), source=f"{role} row {i}"))
+    return tuple(made)
+
+
+def case_of(case: Case | Benchmark | None, forget: Rows | None, retain: Rows | None, holdout: Rows | None = None) -> Case:
+    """The case given, or one made of rows."""
+    if case is not None:
+        return case.case if isinstance(case, Benchmark) else case
+    train = {"forget": examples_of(forget, "forget"), "retain": examples_of(retain, "retain")}
+    return Case(train, {**train, "holdout": examples_of(holdout, "holdout")})
+
+
+def train(
+    model: Any, *, on: str = "full", case: Case | Benchmark | None = None, forget: Rows | None = None, retain: Rows | None = None, out: Path | None = None, **training: Any
+) -> Subject:
+    """Fine-tune a copy of ``model`` on the full, retain or forget rows. ``training``: fields of ``Training`` (lr, epochs, batch ...)."""
+    rows = rows_on(case_of(case, forget, retain), on)
+    method = Descent(f"train_{on}", (nll(stream="train"),), anchor="train")
+    return _changed(subject_of(model), method, {"train": rows}, Training(**training), out)
+
+
+def unlearn(
+    model: Any,
+    method: str | Method | Stage = "npo",
+    *,
+    case: Case | Benchmark | None = None,
+    forget: Rows | None = None,
+    retain: Rows | None = None,
+    out: Path | None = None,
+    lora: int = 0,
+    arguments: Mapping[str, Any] | None = None,
+    **training: Any,
+) -> Subject:
+    """The model after a method, by name (with ``arguments``) or as stages; ``model`` itself stays as it is.
+
+    >>> after = unlearn((model, tokenizer), "npo", forget=[{"question": "...", "answer": "..."}], retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
+    """
+    settings = Training(**training)
+    made = catalogue.resolve("methods", method, arguments) if isinstance(method, str) else method
+    rows = streams_for(made, case_of(case, forget, retain), settings.seed, method if isinstance(method, str) else "the method")
+    return _changed(subject_of(model), made, rows, settings, out, lora)
+
+
+def _changed(subject: Subject, method: Method | Stage, rows: Mapping[str, Examples], training: Training, out: Path | None, lora: int = 0) -> Subject:
+    check(method, subject)
+    streams = {name: encode(subject.tokenizer, examples) for name, examples in rows.items()}
+    with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
+        after = change(subject, method, streams, training, Path(place), lora=lora)
+    return replace(after, folder=None, digest=digest_tensors(after.model))
+
+
+def evaluate(
+    model: Any,
+    *,
+    gold: Any = None,
+    case: Case | Benchmark | None = None,
+    forget: Rows | None = None,
+    retain: Rows | None = None,
+    holdout: Rows | None = None,
+    metrics: Sequence[str] = (),
+) -> dict[str, Measurement]:
+    """Measurements by key, as in measurements.json: those of the benchmark, or those that make sense of plain rows."""
+    bench = case if isinstance(case, Benchmark) else None
+    asked = case_of(case, forget, retain, holdout)
+    judges = judges_of(bench, asked, tuple(metrics))
+    wants = wants_of(judges, [r for r in asked.evaluate if asked.evaluate[r]])
+    longest = int((bench.generate if bench else {}).get("max_new_tokens", 200))
+    seen = [measure(subject_of(m), asked.evaluate, wants, max_new_tokens=longest).records for m in (model, gold) if m is not None]
+    return judged(judges, seen[0], seen[1] if len(seen) > 1 else None)

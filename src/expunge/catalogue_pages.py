@@ -1,0 +1,306 @@
+"""The catalogue as text: ``expunge list`` and ``show``, and what ``make catalogue`` writes into README.md and docs/.
+
+Everything here is read from cards, signatures and docstrings; no member is imported. ``python -m expunge.catalogue_pages --write`` or ``--check``.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expunge import catalogue
+from expunge.catalogue import ROOMS, SINGULAR, Argument, Member
+from expunge.core.errors import Refused, unknown
+
+EVIDENCE = {
+    "reference": "reference value",  # a number made outside this repository is matched
+    "theorem": "theorem",
+    "oracle": "oracle by hand",
+    "reconstructed": "reconstructed",
+}
+GIVEN = ("records", "role", "gold")  # what a run gives every metric; not the user's to choose
+NO_EFFECT = 0.05  # a fall of the forget probability below this is none
+MARK = re.compile(r"<!-- catalogue:(\w+) -->\n.*?<!-- /catalogue -->", re.DOTALL)
+WRITTEN = "<!-- written by `make catalogue` from the member's card and signature; edit that, not this -->"
+
+
+# ------------------------------------------------------------------ rows
+
+
+def root() -> Path:
+    """The repository that the package lies in; of an installed package, a folder without README and results."""
+    return catalogue.HERE.parents[1]
+
+
+def effects(where: Path | None = None) -> dict[str, Any]:
+    """results/effects.json: what each method did to the built-in case. Empty if it was never measured or is not shipped."""
+    file = (where or root()) / "results" / "effects.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def effect(name: str, found: Mapping[str, Any]) -> str:
+    """``forget .12, retain .93 (gold .10, .95)``, or that it was not measured, or that nothing happened."""
+    keys = ("forget/probability", "retain/probability")
+    mine = found.get("methods", {}).get(name)
+    if not mine or any(mine.get(k) is None for k in keys):
+        return "not measured"
+    forget, retain = (short(mine[k]) for k in keys)
+    gold = ", ".join(short(found["gold"][k]) for k in keys)
+    fell = found.get("original", {}).get(keys[0], 1.0) - mine[keys[0]]
+    return f"forget {forget}, retain {retain} (gold {gold})" + (": no effect here" if fell < NO_EFFECT else "")
+
+
+def short(value: float) -> str:
+    """Two decimals without the zero before the point: .93, 1.00, -.20."""
+    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"
+
+
+def as_rows(room: str, where: Path | None = None) -> list[dict[str, Any]]:
+    """The members of a room as plain data: name, room, summary, paper, url, evidence, effect, published_as. Effect is of methods only."""
+    found = effects(where)
+    return [_row(catalogue.member(room, name), found) for name in catalogue.names(room)]
+
+
+def _row(member: Member, found: Mapping[str, Any]) -> dict[str, Any]:
+    card = member.card
+    made = {"name": member.name, "room": member.room, "summary": member.summary}
+    made |= {key: card.get(key, "") for key in ("paper", "url")} | {"evidence": EVIDENCE[card.get("evidence", "oracle")]}
+    made["effect"] = effect(member.name, found) if member.room == "methods" and found else None
+    return made | {"published_as": {alias: dict(args) for alias, args in member.published_as.items()}}
+
+
+# ------------------------------------------------------------------ for the terminal
+
+
+def as_json(rooms: Iterable[str]) -> str:
+    """``expunge list --json``: one array."""
+    return json.dumps([row for room in _some(rooms) for row in as_rows(room)], indent=1, ensure_ascii=False)
+
+
+def print_rooms(rooms: Iterable[str]) -> None:
+    """Print the tables of rooms. Plain text: rich alone would cost a quarter of the time that a list may take."""
+    print(listing(rooms))
+
+
+def listing(rooms: Iterable[str]) -> str:
+    """Aligned tables of rooms; on a terminal each line is cut to its width. Published names stand indented and are not counted."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    return "\n\n".join("\n".join(_cut(line, width) for line in _table(room)) for room in _some(rooms))
+
+
+def _some(rooms: Iterable[str]) -> list[str]:
+    asked = list(rooms)
+    return asked if len(asked) == 1 else [room for room in asked if catalogue.names(room)]
+
+
+def _table(room: str) -> list[str]:
+    rows = as_rows(room)
+    wide = max((len(r["name"]) for r in rows), default=0)
+    sure = max((len(r["evidence"]) for r in rows), default=0)
+    far = max((len(r["effect"] or "") for r in rows), default=0)
+    lines = [f"{room} ({len(rows)})" if rows else f"{room}: none yet"]
+    for row in rows:
+        lines.append(f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "") + row["summary"])
+        lines += [f"      {alias} = {row['name']}({_settings(args, '=')})" for alias, args in row["published_as"].items()]
+    return lines
+
+
+def _cut(line: str, width: int) -> str:
+    return line if not width or len(line) <= width else line[: width - 1] + "…"
+
+
+def shown(name: str) -> str:
+    """The page of whatever bears that name, in whichever room. Refused names the nearest."""
+    rooms = {room: [*catalogue.names(room), *catalogue.entries(room)] for room in ROOMS}
+    found = [page(room, name) for room, names in rooms.items() if name in names]
+    if not found:
+        raise unknown("member", name, [n for names in rooms.values() for n in names])
+    return "\n".join(found)
+
+
+def arguments_text(name: str) -> str:
+    """What ``expunge unlearn NAME --help`` adds: the method's own options."""
+    member = catalogue.member("methods", name)
+    lines = [f"  --{a.name} {a.annotation} [default: {_default(a)}]  {a.doc}".rstrip() for a in member.arguments]
+    return "\n".join([f"Options of {name}:", *(lines or ["  none"])])
+
+
+# ------------------------------------------------------------------ one page
+
+
+def page(room: str, name: str, where: Path | None = None) -> str:
+    """Markdown page of a member (or of the member behind a published name) that reads well as plain text, too."""
+    member = catalogue.member(room, name)
+    parts = [f"# {member.name}", member.summary, _facts(member, effects(where)), _definition(member), _arguments(member)]
+    parts += [_presets(member), _aliases(member), _how(member)]
+    if name != member.name:
+        parts.insert(0, f"{name} is {member.name} with {_settings(member.published_as[name], ' ')}.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _facts(member: Member, found: Mapping[str, Any]) -> str:
+    card = member.card
+    source = f"{card.get('paper', '')}" + (f" <{card['url']}>" if card.get("url") else "")
+    facts = {"room": member.room, "paper": source, "where": card.get("where", ""), "family": ", ".join(card.get("family", ()))}
+    facts |= {"evidence": EVIDENCE[card.get("evidence", "oracle")]}
+    if member.room == "methods":
+        facts["effect on the built-in case"] = effect(member.name, found)
+    facts |= {"a small step": card.get("claims", "").replace("_", " "), "rights of the adversary": ", ".join(card.get("rights", ()))}
+    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": str(card.get("better", ""))}
+    facts |= {"needs": ", ".join(card.get("needs", ())), "reads": ", ".join(card.get("reads", ()))}
+    facts |= {"packages": ", ".join(card.get("extras", ())), "superseded by": card.get("superseded_by", ""), "differs": card.get("differs", "")}
+    return "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)
+
+
+def _definition(member: Member) -> str:
+    """The docstring of the function without the lines that describe arguments."""
+    said = {f"{a.name}: {a.doc}" for a in member.arguments if a.doc}
+    return "\n".join(line for line in member.doc.splitlines() if line.strip() not in said).strip()
+
+
+def _arguments(member: Member) -> str:
+    own = [a for a in member.arguments if member.room != "metrics" or a.name not in GIVEN]
+    lines = [f"- `{a.name}`: {a.annotation or 'any'}, default {_default(a)}" + (f". {a.doc}" if a.doc else "") for a in own]
+    return "\n".join(["## Arguments", "", *lines]) if lines else ""
+
+
+def _default(argument: Argument) -> str:
+    return argument.default or "none: it must be given"
+
+
+def _settings(args: Mapping[str, Any], link: str = " ") -> str:
+    return ", ".join(f"{key}{link}{value:g}" if isinstance(value, float) else f"{key}{link}{value}" for key, value in args.items())
+
+
+def _presets(member: Member) -> str:
+    said = comments(member)
+    lines = [f"- {name}: {_settings(args)}" for name, args in member.card.get("settings", {}).items()]
+    return "\n".join(["## Published settings", "", *lines, *([f"  ({said})"] if said else [])]) if lines else ""
+
+
+def comments(member: Member) -> str:
+    """The comments that stand at the card's settings: where the numbers come from."""
+    text = (catalogue.HERE / member.room / f"{member.name}.py").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.keyword) and node.arg == "settings" and isinstance(node.value, ast.Dict):
+            first = node.lineno - 1 - lines[node.lineno - 2].strip().startswith("#")
+            found = [line.split("#", 1)[1].strip() for line in lines[first : node.end_lineno] if "#" in line]
+            return "; ".join(found)
+    return ""
+
+
+def _aliases(member: Member) -> str:
+    lines = [f"- `{alias}`: {_settings(args)}" for alias, args in member.published_as.items()]
+    return "\n".join(["## Also published as", "", *lines]) if lines else ""
+
+
+def _how(member: Member) -> str:
+    """The command line that runs it."""
+    words = {
+        "methods": f"expunge unlearn {member.name} --model runs/original --benchmark tofu:forget10 --out runs/{member.name}" + _example(member),
+        "attacks": "expunge demo    # tries it on every method and on gold",
+        "metrics": f"expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --metrics {member.name} --out runs/npo-eval",
+        "benchmarks": f"expunge train --model tiny --benchmark {_split(member)} --on full --out runs/original",
+        "guards": "",
+    }[member.room]
+    return f"## Run it\n\n```\n{words}\n```" if words else ""
+
+
+def _example(member: Member) -> str:
+    first = next((a for a in member.arguments if a.annotation in ("int", "float") and a.default), None)
+    return f" --{first.name} {first.default}" if first else ""
+
+
+def _split(member: Member) -> str:
+    default = next((a.default.strip("'\"") for a in member.arguments if a.name == "split"), "")
+    return member.name + (f":{default}" if default not in ("", "default") else "")
+
+
+# ------------------------------------------------------------------ README.md and docs/
+
+
+def readme_table(room: str, where: Path) -> str:
+    """The Markdown table of a room."""
+    last = "effect on the built-in case" if room == "methods" else "better" if room == "metrics" else ""
+    head = [SINGULAR[room], "what it does" if room != "metrics" else "what it says", "paper", "evidence", *([last] if last else [])]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for row in as_rows(room, where):
+        paper = f"[{row['paper']}]({row['url']})" if row["url"] else row["paper"]
+        better = str(catalogue.member(room, row["name"]).card.get("better", ""))
+        cells = [f"[{row['name']}](docs/{room}/{row['name']}.md)", row["summary"], paper, row["evidence"]]
+        lines.append(_line(cells + ([row["effect"] or "not measured"] if room == "methods" else [better] if room == "metrics" else [])))
+        lines += [_line([f"· {alias}", f"{row['name']} with {_settings(args)}", *[""] * (len(head) - 2)]) for alias, args in row["published_as"].items()]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def papers(where: Path) -> str:
+    """Which paper stands behind what: the index of papers."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for room in ROOMS:
+        for row in as_rows(room, where):
+            if row["url"]:
+                found.setdefault((row["paper"], row["url"]), []).append(f"[{row['name']}]({room}/{row['name']}.md)")
+    lines = [f"- [{paper}]({url}): {', '.join(members)}" for (paper, url), members in sorted(found.items())]
+    return "\n".join([WRITTEN, "# Papers", "", *lines]) + "\n"
+
+
+def made(where: Path) -> dict[Path, str]:
+    """Every file that the catalogue decides, with its text."""
+    readme = where / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    marked = MARK.findall(text)
+    missing = [room for room in ROOMS if catalogue.names(room) and room not in marked]
+    if missing:
+        raise Refused(f"README.md: no marks <!-- catalogue:{missing[0]} --> and <!-- /catalogue --> to write the table of {missing[0]} between")
+    fill = lambda m: f"<!-- catalogue:{m[1]} -->\n{readme_table(m[1], where)}\n<!-- /catalogue -->"  # noqa: E731
+    files = {readme: MARK.sub(fill, text), where / "docs" / "papers.md": papers(where)}
+    return files | {where / "docs" / r / f"{n}.md": f"{WRITTEN}\n{page(r, n, where)}" for r in ROOMS for n in catalogue.names(r)}
+
+
+def stale(where: Path) -> list[Path]:
+    """Files that are missing, differ from what the catalogue says, or describe a member that is gone."""
+    wanted = made(where)
+    there = [file for room in ROOMS for file in (where / "docs" / room).glob("*.md")]
+    changed = [file for file, text in wanted.items() if not file.is_file() or file.read_text(encoding="utf-8") != text]
+    return sorted({*changed, *(file for file in there if file not in wanted)})
+
+
+def write(where: Path) -> list[Path]:
+    """Bring every stale file up to date and remove the pages of members that are gone; says which."""
+    wanted, old = made(where), stale(where)
+    for file in old:
+        if file in wanted:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(wanted[file], encoding="utf-8")
+        else:
+            file.unlink()
+    return old
+
+
+def main(words: Sequence[str]) -> int:
+    """``--write`` brings README.md and docs/ up to date; ``--check`` exits 1 if they are not."""
+    if list(words) not in (["--write"], ["--check"]):
+        print("python -m expunge.catalogue_pages --write | --check", file=sys.stderr)
+        return 2
+    changed = (write if words[0] == "--write" else stale)(root())
+    names = [str(file.relative_to(root())) for file in changed]
+    if words[0] == "--write":
+        print(f"written: {', '.join(names) or 'nothing, all was fresh'}")
+    elif names:
+        print(f"out of date: {', '.join(names)}; run: make catalogue", file=sys.stderr)
+    return 1 if names and words[0] == "--check" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
