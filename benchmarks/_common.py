@@ -1,34 +1,22 @@
-"""What the benchmarks share: one thread before torch is imported, rows and models, plain fine-tuning, clocks and counters."""
+"""What the benchmarks share: rows and models, clocks, the machine in words, a table."""
 
 from __future__ import annotations
 
 import os
-
-for _name, _value in {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}.items():
-    os.environ[_name] = _value  # two default threads beside another job cost more than they bring, and their spinning counts as CPU time
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-import gc
 import platform
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import _threads  # noqa: F401
 import torch
 import transformers
-from torch import Tensor
-from torch.utils.data import DataLoader
-from transformers import LlamaConfig, LlamaForCausalLM, PrinterCallback, Trainer, TrainerCallback
 
 from expunge.core.types import Row
 from expunge.data.encode import encode
 from expunge.data.read import read
-from expunge.engine.descend import arguments
-from expunge.engine.plan import Training
 from expunge.models.load import DTYPES, load, quiet
 from expunge.models.subject import Subject
 from expunge.prepare.refusals import refusals
@@ -54,7 +42,7 @@ def subject_of(model: Path, shape: str | None, device: str, dtype: str) -> Subje
     if shape is None:
         return load(model, device=device, dtype=dtype)
     width, ffn, layers, heads, kv, vocab = SHAPES[shape]
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         hidden_size=width,
         intermediate_size=ffn,
         num_hidden_layers=layers,
@@ -66,20 +54,16 @@ def subject_of(model: Path, shape: str | None, device: str, dtype: str) -> Subje
     )
     torch.manual_seed(0)
     with torch.device(device):
-        made = LlamaForCausalLM(config).to(DTYPES[dtype]).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-    return Subject(made, tokenizer, shape, None, "random")
+        made = transformers.LlamaForCausalLM(config).to(DTYPES[dtype]).eval()
+    return Subject(made, transformers.AutoTokenizer.from_pretrained(model), shape, None, "random")
 
 
 def tofu_streams(data: Path, tokenizer: Any) -> dict[str, list[Row]]:
-    """TOFU forget10 with its refusals, and the rows of full.json that the small checkpoint of the peer knows (0-399)."""
+    """TOFU forget10 with its refusals, and the retain rows that the peer's small checkpoint knows (0-399 of full.json)."""
     forget = read(data / "tofu" / "forget10.json", role="forget")
     retain = read(data / "tofu" / "full.json.gz", role="retain")[:400]
     examples = {"forget": forget, "retain": retain, "alternate": refusals(forget, 0)}
     return {name: encode(tokenizer, rows) for name, rows in examples.items()}
-
-
-# ------------------------------------------------------------------ clocks and counters
 
 
 def clock_for(device: torch.device) -> Clock:
@@ -112,7 +96,15 @@ def machine(device: torch.device) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns aligned for the terminal too."""
+    """A Markdown table whose columns stand straight in a terminal too."""
     wide = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
-    line = lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, wide, strict=True)) + " |"  # noqa: E731
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(c.ljust(w) for c, w in zip(cells, wide, strict=True)) + " |"
+
     return "\n".join([line(head), line(["-" * w for w in wide]), *map(line, rows)])
+
+
+def asked(arguments: Sequence[str]) -> str:
+    """The options of a command as one writes them down: without absolute paths, which mean nothing elsewhere."""
+    return " ".join(a for a in arguments if not Path(a).is_absolute())

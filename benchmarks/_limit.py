@@ -1,29 +1,41 @@
-"""x"""
+"""How little work a method could do, against what plain fine-tuning spends on the same rows."""
 
-# ------------------------------------------------------------------ the physical limit
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from _plain import batches_of
+
+from expunge.core.types import Descent
+from expunge.engine.descend import layers_of, wants_logits
+from expunge.engine.plan import Unit, tokens_of
+from expunge.models.subject import blocks
 
 
-def floor(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], cuts: int) -> tuple[float, int, int]:
+def limit(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], cuts: int) -> tuple[float, int, int]:
     """(multiplications that the method cannot avoid over those that plain fine-tuning spends, real tokens, padded tokens), per step.
 
     Weight products only. Unavoidable: forward and backward (3 units) of every real token through the blocks that the loss can reach
-    and of every scored token through the head; 1 unit of the head per scored token of a cached teacher. Plain: 3 units of
+    and of every scored token through the head, and 1 unit of the head per scored token of a cached teacher. Plain: 3 units of
     everything for every position, padding included.
     """
-    width, vocab = model.get_input_embeddings().weight.shape[::-1]
-    depth = len(blocks(model))
+    vocab, width = model.get_input_embeddings().weight.shape
     body = sum(p.numel() for p in blocks(model).parameters() if p.ndim == 2)
     head = width * vocab
     logits = any(map(wants_logits, stage.terms))
-    reached = 1.0 if logits else (1 + max(layers_of(stage.terms, "hidden"))) / depth
-    pairs = {(s, t.span) for t in stage.terms for s in t.streams}
+    reached = 1.0 if logits else (1 + max(layers_of(stage.terms, "hidden"))) / len(blocks(model))
+    scored = {(s, t.span) for t in stage.terms for s in t.streams} if logits else set()
     taught = {(s, t.span) for t in stage.terms if "teacher" in t.needs for s in t.streams}
     least, real, spent = 0.0, 0, 0
     for i, units in enumerate(steps):
-        count = lambda which, units=units: sum(tokens_of(u[s], span) for u in units for s, span in which)  # noqa: E731
-        seen = sum(len(u[s]) for u in units for s, _ in pairs)
-        least += 3 * (body * reached * seen + head * count(pairs) * logits) + head * count(taught)
-        rows = shuffled(units, i)
-        real += sum(map(len, rows))
-        spent += sum(len(rows[k::cuts]) * max(map(len, rows[k::cuts])) for k in range(cuts))
+        seen = sum(len(row) for u in units for row in u.values())
+        least += 3 * body * reached * seen + head * (3 * tokens_in(units, scored) + tokens_in(units, taught))
+        real += seen
+        spent += sum(len(rows) * max(map(len, rows)) for rows in batches_of(units, cuts, i))
     return least / (3 * (body + head) * spent), real // len(steps), spent // len(steps)
+
+
+def tokens_in(units: Sequence[Unit], pairs: set[tuple[str, str]]) -> int:
+    """Scored tokens of a step under (stream, span) pairs."""
+    return sum(tokens_of(u[stream], span) for u in units for stream, span in pairs)

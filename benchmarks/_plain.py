@@ -3,6 +3,39 @@
 from __future__ import annotations
 
 import gc
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import Clock
+from torch import Tensor
+from torch.utils.data import DataLoader
+from transformers import GenerationMixin, PrinterCallback, Trainer, TrainerCallback
+
+from expunge.core.types import Row
+from expunge.engine.descend import arguments
+from expunge.engine.plan import Training, Unit
+from expunge.models.subject import Subject
+
+
+def batches_of(units: Sequence[Unit], cuts: int, seed: int) -> list[list[Row]]:
+    """A step's rows as ``cuts`` batches of plain fine-tuning, rows in random order.
+
+    With a cut per stream each batch holds one stream's rows: the kindest to plain, whose short refusals are then not padded to the
+    length of answers.
+    """
+    rng = random.Random(seed)
+    streams = [[u[s] for u in units] for s in units[0]]
+    for rows in streams:
+        rng.shuffle(rows)
+    if cuts == len(streams):
+        return streams
+    rows = [r for stream in streams for r in stream]
+    rng.shuffle(rows)
+    return [rows[i::cuts] for i in range(cuts)]
 
 
 def padded(rows: Sequence[Row]) -> dict[str, Tensor]:
@@ -28,12 +61,13 @@ class Plain(Trainer):
 
 
 def fine_tune(
-    subject: Subject, steps: Sequence[Sequence[Row]], cuts: int, training: Training, folder: Path, callbacks: Sequence[TrainerCallback]
+    subject: Subject, steps: Sequence[Sequence[Unit]], cuts: int, training: Training, folder: Path, callbacks: Sequence[TrainerCallback]
 ) -> None:
     """Plain fine-tuning: each step's rows in ``cuts`` padded batches, gradients accumulated; optimizer and settings as in our loop."""
     args = arguments(training, len(steps), folder, subject.device)
-    args.per_device_train_batch_size, args.gradient_accumulation_steps = len(steps[0]) // cuts, cuts
-    batches = [list(rows[i::cuts]) for rows in steps for i in range(cuts)]
+    args.per_device_train_batch_size = len(batches_of(steps[0], cuts, 0)[0])
+    args.gradient_accumulation_steps = cuts
+    batches = [b for i, units in enumerate(steps) for b in batches_of(units, cuts, i)]
     trainer = Plain(model=subject.model, args=args, batches=batches, callbacks=list(callbacks))
     trainer.remove_callback(PrinterCallback)
     trainer.train()
@@ -51,20 +85,22 @@ class Stopwatch(TrainerCallback):
 
     @property
     def per_step(self) -> float:
-        """Mean seconds from one step's end to the next: fetching, packing or padding, forward, backward, optimizer. The first step,
-        which allocates the optimizer's state, is left out."""
+        """Mean seconds from one step's end to the next: fetching, packing or padding, forward, backward, optimizer, log.
+
+        The first step, which allocates the optimizer's state, is left out.
+        """
         return (self.marks[-1] - self.marks[0]) / (len(self.marks) - 1)
 
 
 @dataclass
 class Census(TrainerCallback):
-    """In the middle of training: how many models live in memory, and the bytes of all their parameters."""
+    """In the middle of training: how many language models live in memory, and the bytes of all their parameters."""
 
     models: int = 0
     parameter_bytes: int = 0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         alive = gc.get_objects()
-        self.models = max(self.models, sum(isinstance(x, LlamaForCausalLM) for x in alive))
+        self.models = max(self.models, sum(isinstance(x, GenerationMixin) for x in alive))
         held = {p.data_ptr(): p.nbytes for p in alive if isinstance(p, torch.nn.Parameter)}
         self.parameter_bytes = max(self.parameter_bytes, sum(held.values()))

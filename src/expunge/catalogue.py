@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -65,7 +66,7 @@ def entries(room: str) -> dict[str, str]:
 
 def member(room: str, name: str) -> Member:
     """A member by name, or the member behind a published name. The nearest is named if there is none."""
-    if name in names(room):
+    if room in ROOMS and name.isidentifier() and not name.startswith("_") and (HERE / room / f"{name}.py").is_file():
         return _read(room, name)
     found = entries(room)
     if name in found:
@@ -93,9 +94,10 @@ def _arguments(node: ast.FunctionDef, doc: str) -> tuple[Argument, ...]:
     plain = node.args.args
     defaults: list[ast.expr | None] = [None] * (len(plain) - len(node.args.defaults)) + list(node.args.defaults)
     pairs = [*zip(plain, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
-    said = dict(line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
-    text = lambda x: ast.unparse(x) if x is not None else ""  # noqa: E731
-    return tuple(Argument(a.arg, text(a.annotation), text(d), said.get(a.arg, "")) for a, d in pairs)
+    described = (line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
+    said = {name: text for names, text in described for name in names.split(", ")}  # "data, holdout: not read." describes both
+    source = lambda x: ast.unparse(x) if x is not None else ""  # noqa: E731
+    return tuple(Argument(a.arg, source(a.annotation), source(d), said.get(a.arg, "")) for a, d in pairs)
 
 
 def load(room: str, name: str) -> ModuleType:
@@ -120,7 +122,9 @@ def resolve(room: str, name: str, args: Mapping[str, Any] | None = None) -> Any:
 
 def convert(argument: Argument, value: Any, owner: str) -> Any:
     """A value from the command line or JSON as its annotation wants it."""
-    wanted = argument.annotation
+    wanted = argument.annotation.removesuffix(" | None")
+    if wanted != argument.annotation and (value is None or value == "none"):
+        return None
     try:
         if wanted == "Term":
             return resolve_term(value) if isinstance(value, str) else value
@@ -135,15 +139,17 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
         if wanted in ("int", "float", "str"):
             kind = {"int": int, "float": float, "str": str}[wanted]
             made = kind(value)
-            if kind is int and isinstance(value, float) and value != made:
+            if isinstance(value, bool) or (kind is int and isinstance(value, float) and value != made):
+                raise ValueError
+            if kind is float and not math.isfinite(made):
                 raise ValueError
             return made
         if wanted.startswith("tuple[str"):
             return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         if isinstance(error, Refused):
             raise
-        raise Refused(f"{owner}: --{argument.name} takes {wanted}, not {value!r}") from None
+        raise Refused(f"{owner}: --{argument.name} takes {argument.annotation}, not {value!r}") from None
     return value
 
 
@@ -155,7 +161,7 @@ def check_ranges(found: Member, given: Mapping[str, Any]) -> None:
             continue
         doc = docs[name]
         low_open, low, unit = "(> 0" in doc, "(>= 0" in doc, "(0 to 1)" in doc
-        wrong = value != value or (low_open and value <= 0) or (low and value < 0) or (unit and not 0 <= value <= 1)
+        wrong = (low_open and value <= 0) or (low and value < 0) or (unit and not 0 <= value <= 1)
         if wrong:
             rule = "above 0" if low_open else "at least 0" if low else "from 0 to 1"
             raise Refused(f"{found.name}: --{name} {value} is out of range; it must be {rule}")

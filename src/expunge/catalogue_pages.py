@@ -1,6 +1,7 @@
 """The catalogue as text: ``expunge list`` and ``show``, and what ``make catalogue`` writes into README.md and docs/.
 
-Everything here is read from cards, signatures and docstrings; no member is imported. ``python -m expunge.catalogue_pages --write`` or ``--check``.
+Everything here is read from cards, signatures and docstrings; no member is imported.
+``python -m expunge.catalogue_pages --write`` or ``--check``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,30 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.catalogue import ROOMS, SINGULAR, Argument, Member
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import Refused
 
 EVIDENCE = {
     "reference": "reference value",  # a number made outside this repository is matched
     "theorem": "theorem",
     "oracle": "oracle by hand",
     "reconstructed": "reconstructed",
+}
+NEEDS = {
+    "S1": "one forward over the answers",
+    "S2": "generated answers",
+    "paraphrase": "paraphrased answers",
+    "perturbed": "wrong answers",
+    "moments": "mean and variance of the log-probabilities",
+    "gold": "the same of a gold model",
+}
+CLAIMS = {
+    "lowers_logp": "lowers the log-probability of what is forgotten",
+    "raises_refusal": "raises the log-probability of a refusal",
+    "moves_hidden": "moves the hidden states of what is forgotten",
+}
+NOTES = {  # what of the arguments can be said on the command line
+    "metrics": "Of the function; a benchmark may set them, the command line does not.",
+    "benchmarks": "The split stands after the colon; data, holdout and subset are options; the rest is for Python.",
 }
 GIVEN = ("records", "role", "gold")  # what a run gives every metric; not the user's to choose
 NO_EFFECT = 0.05  # a fall of the forget probability below this is none
@@ -69,7 +87,7 @@ def as_rows(room: str, where: Path | None = None) -> list[dict[str, Any]]:
 
 def _row(member: Member, found: Mapping[str, Any]) -> dict[str, Any]:
     card = member.card
-    made = {"name": member.name, "room": member.room, "summary": member.summary}
+    made: dict[str, Any] = {"name": member.name, "room": member.room, "summary": member.summary}
     made |= {key: card.get(key, "") for key in ("paper", "url")} | {"evidence": EVIDENCE[card.get("evidence", "oracle")]}
     made["effect"] = effect(member.name, found) if member.room == "methods" and found else None
     return made | {"published_as": {alias: dict(args) for alias, args in member.published_as.items()}}
@@ -78,18 +96,13 @@ def _row(member: Member, found: Mapping[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------------ for the terminal
 
 
-def as_json(rooms: Iterable[str]) -> str:
-    """``expunge list --json``: one array."""
-    return json.dumps([row for room in _some(rooms) for row in as_rows(room)], indent=1, ensure_ascii=False)
-
-
 def print_rooms(rooms: Iterable[str]) -> None:
     """Print the tables of rooms. Plain text: rich alone would cost a quarter of the time that a list may take."""
     print(listing(rooms))
 
 
 def listing(rooms: Iterable[str]) -> str:
-    """Aligned tables of rooms; on a terminal each line is cut to its width. Published names stand indented and are not counted."""
+    """Aligned tables; on a terminal each line is cut to its width. Published names stand indented and are not counted."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     return "\n\n".join("\n".join(_cut(line, width) for line in _table(room)) for room in _some(rooms))
 
@@ -106,29 +119,15 @@ def _table(room: str) -> list[str]:
     far = max((len(r["effect"] or "") for r in rows), default=0)
     lines = [f"{room} ({len(rows)})" if rows else f"{room}: none yet"]
     for row in rows:
-        lines.append(f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "") + row["summary"])
+        lines.append(
+            f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "") + row["summary"]
+        )
         lines += [f"      {alias} = {row['name']}({_settings(args, '=')})" for alias, args in row["published_as"].items()]
     return lines
 
 
 def _cut(line: str, width: int) -> str:
     return line if not width or len(line) <= width else line[: width - 1] + "…"
-
-
-def shown(name: str) -> str:
-    """The page of whatever bears that name, in whichever room. Refused names the nearest."""
-    rooms = {room: [*catalogue.names(room), *catalogue.entries(room)] for room in ROOMS}
-    found = [page(room, name) for room, names in rooms.items() if name in names]
-    if not found:
-        raise unknown("member", name, [n for names in rooms.values() for n in names])
-    return "\n".join(found)
-
-
-def arguments_text(name: str) -> str:
-    """What ``expunge unlearn NAME --help`` adds: the method's own options."""
-    member = catalogue.member("methods", name)
-    lines = [f"  --{a.name} {a.annotation} [default: {_default(a)}]  {a.doc}".rstrip() for a in member.arguments]
-    return "\n".join([f"Options of {name}:", *(lines or ["  none"])])
 
 
 # ------------------------------------------------------------------ one page
@@ -151,11 +150,21 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
     facts |= {"evidence": EVIDENCE[card.get("evidence", "oracle")]}
     if member.room == "methods":
         facts["effect on the built-in case"] = effect(member.name, found)
-    facts |= {"a small step": card.get("claims", "").replace("_", " "), "rights of the adversary": ", ".join(card.get("rights", ()))}
-    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": str(card.get("better", ""))}
-    facts |= {"needs": ", ".join(card.get("needs", ())), "reads": ", ".join(card.get("reads", ()))}
-    facts |= {"packages": ", ".join(card.get("extras", ())), "superseded by": card.get("superseded_by", ""), "differs": card.get("differs", "")}
+    claims = card.get("claims", "")
+    facts |= {"a small step": CLAIMS.get(claims, claims.replace("_", " ")), "rights of the adversary": ", ".join(card.get("rights", ()))}
+    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": _better(card)}
+    facts |= {"needs": ", ".join(NEEDS.get(n, n) for n in card.get("needs", ())), "reads": ", ".join(card.get("reads", ()))}
+    facts |= {
+        "packages": ", ".join(card.get("extras", ())),
+        "superseded by": card.get("superseded_by", ""),
+        "differs": card.get("differs", ""),
+    }
     return "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)
+
+
+def _better(card: Mapping[str, Any]) -> str:
+    better = card.get("better", "")
+    return f"{better:g}" if isinstance(better, float) else {"gold": "near gold"}.get(better, better)
 
 
 def _definition(member: Member) -> str:
@@ -166,8 +175,16 @@ def _definition(member: Member) -> str:
 
 def _arguments(member: Member) -> str:
     own = [a for a in member.arguments if member.room != "metrics" or a.name not in GIVEN]
-    lines = [f"- `{a.name}`: {a.annotation or 'any'}, default {_default(a)}" + (f". {a.doc}" if a.doc else "") for a in own]
-    return "\n".join(["## Arguments", "", *lines]) if lines else ""
+    lines = [f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "") for a in own]
+    note = [NOTES[member.room], ""] if member.room in NOTES else []
+    return "\n".join(["## Arguments", "", *note, *lines]) if lines else ""
+
+
+def _kind(argument: Argument) -> str:
+    wanted = argument.annotation
+    if wanted == "Term":
+        return "a term of expunge.maths.terms, by name (nll, kl)"
+    return "one of " + wanted[8:-1] if wanted.startswith("Literal[") else wanted or "any"
 
 
 def _default(argument: Argument) -> str:
@@ -181,7 +198,7 @@ def _settings(args: Mapping[str, Any], link: str = " ") -> str:
 def _presets(member: Member) -> str:
     said = comments(member)
     lines = [f"- {name}: {_settings(args)}" for name, args in member.card.get("settings", {}).items()]
-    return "\n".join(["## Published settings", "", *lines, *([f"  ({said})"] if said else [])]) if lines else ""
+    return "\n".join(["## Published settings", "", *lines, *(["", f"Source: {said}"] if said else [])]) if lines else ""
 
 
 def comments(member: Member) -> str:
@@ -203,10 +220,11 @@ def _aliases(member: Member) -> str:
 
 def _how(member: Member) -> str:
     """The command line that runs it."""
+    name, case = member.name, "--benchmark tofu:forget10"
     words = {
-        "methods": f"expunge unlearn {member.name} --model runs/original --benchmark tofu:forget10 --out runs/{member.name}" + _example(member),
+        "methods": f"expunge unlearn {name} --model runs/original {case} --out runs/{name}{_example(member)}",
         "attacks": "expunge demo    # tries it on every method and on gold",
-        "metrics": f"expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --metrics {member.name} --out runs/npo-eval",
+        "metrics": f"expunge eval --model runs/npo --gold runs/gold {case} --metrics {name} --out runs/npo-eval",
         "benchmarks": f"expunge train --model tiny --benchmark {_split(member)} --on full --out runs/original",
         "guards": "",
     }[member.room]
@@ -228,15 +246,17 @@ def _split(member: Member) -> str:
 
 def readme_table(room: str, where: Path) -> str:
     """The Markdown table of a room."""
-    last = "effect on the built-in case" if room == "methods" else "better" if room == "metrics" else ""
-    head = [SINGULAR[room], "what it does" if room != "metrics" else "what it says", "paper", "evidence", *([last] if last else [])]
+    last = {"methods": "effect on the built-in case", "metrics": "better"}.get(room)
+    head = [SINGULAR[room], "what it says" if room == "metrics" else "what it does", "paper", "evidence", *([last] if last else [])]
     lines = [_line(head), _line(["---"] * len(head))]
     for row in as_rows(room, where):
+        name = row["name"]
         paper = f"[{row['paper']}]({row['url']})" if row["url"] else row["paper"]
-        better = str(catalogue.member(room, row["name"]).card.get("better", ""))
-        cells = [f"[{row['name']}](docs/{room}/{row['name']}.md)", row["summary"], paper, row["evidence"]]
-        lines.append(_line(cells + ([row["effect"] or "not measured"] if room == "methods" else [better] if room == "metrics" else [])))
-        lines += [_line([f"· {alias}", f"{row['name']} with {_settings(args)}", *[""] * (len(head) - 2)]) for alias, args in row["published_as"].items()]
+        more = {"methods": row["effect"] or "not measured", "metrics": _better(catalogue.member(room, name).card)}
+        cells = [f"[{name}](docs/{room}/{name}.md)", row["summary"], paper, row["evidence"]]
+        lines.append(_line([*cells, more[room]] if last else cells))
+        for alias, args in row["published_as"].items():
+            lines.append(_line([f"· {alias}", f"{name} with {_settings(args)}", *[""] * (len(head) - 2)]))
     return "\n".join(lines)
 
 
@@ -262,8 +282,8 @@ def made(where: Path) -> dict[Path, str]:
     marked = MARK.findall(text)
     missing = [room for room in ROOMS if catalogue.names(room) and room not in marked]
     if missing:
-        raise Refused(f"README.md: no marks <!-- catalogue:{missing[0]} --> and <!-- /catalogue --> to write the table of {missing[0]} between")
-    fill = lambda m: f"<!-- catalogue:{m[1]} -->\n{readme_table(m[1], where)}\n<!-- /catalogue -->"  # noqa: E731
+        raise Refused(f"README.md lacks <!-- catalogue:{missing[0]} --> and <!-- /catalogue -->; that table stands between them")
+    fill = lambda m: f"<!-- catalogue:{m[1]} -->\n{readme_table(m[1], where)}\n<!-- /catalogue -->"
     files = {readme: MARK.sub(fill, text), where / "docs" / "papers.md": papers(where)}
     return files | {where / "docs" / r / f"{n}.md": f"{WRITTEN}\n{page(r, n, where)}" for r in ROOMS for n in catalogue.names(r)}
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from expunge import catalogue
-from expunge.core.errors import Failed, Refused, unknown
+from expunge.core.errors import Refused, unknown
 from expunge.core.request import AskRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Call
+from expunge.exits import ended
 
 app = typer.Typer(
     name="expunge",
@@ -284,6 +284,7 @@ def eval_(
     out: Out = "",
     metrics: Annotated[str, opt(help="only these, separated by commas: expunge list metrics")] = "",
     label: Annotated[str, opt(help="what the report calls this model")] = "",
+    kind: Annotated[str, opt(help="what it is in the report: original, gold or unlearned")] = "",
     from_log: Annotated[str, opt("--from-log", help="take the numbers from an open-unlearning or TOFU evaluation log, without a model")] = "",
     gold_log: Annotated[str, opt("--gold-log", help="the log of the model trained without the forget rows")] = "",
     no_texts: Annotated[bool, opt("--no-texts", help="drop generated texts after scoring")] = False,
@@ -303,13 +304,16 @@ def eval_(
 
     Example: expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --out runs/npo-eval
     """
+    if kind not in ("", "original", "gold", "unlearned"):
+        raise unknown("kind of model", kind, ("original", "gold", "unlearned"))
     given = options(locals())
     request = EvalRequest(**{**given, "metrics": tuple(m for m in metrics.split(",") if m)})
     from expunge import run
+    from expunge.show import measurements
 
     if bool(request.model) == bool(request.from_log):
         raise Refused("what to judge? give either --model or --from-log")
-    run.show_measurements(run.evaluate_log(request) if request.from_log else run.evaluate(request))
+    measurements(run.evaluate_log(request) if request.from_log else run.evaluate(request))
 
 
 @app.command()
@@ -329,9 +333,11 @@ def ask(
     """
     if not model:
         raise Refused("which model? give --model with a folder or owner/name")
+    request = AskRequest(**options(locals()))
     from expunge import run
+    from expunge.show import answers
 
-    run.show_answers(run.ask(AskRequest(**options(locals()))))
+    answers(request.question, run.ask(request))
 
 
 @app.command()
@@ -363,37 +369,11 @@ def cache(action: Annotated[str, typer.Argument(help="clear")] = "clear", debug:
     typer.echo(f"{clear()} passes removed")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; errors are one line on standard error and an exit code (1 failed, 2 refused, 130 interrupted)."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     prepare_threads(words)
-    debug = "--debug" in words
-    try:
-        code = app(words, standalone_mode=False) or 0
-    except click.exceptions.Abort:
-        code = say("interrupted", 130)
-    except KeyboardInterrupt:
-        code = say("interrupted; run the same command again to resume", 130)
-    except click.ClickException as error:
-        code = say(error.format_message(), 2)
-    except Refused as error:
-        if debug:
-            raise
-        code = say(str(error), 2)
-    except Failed as error:
-        if debug:
-            raise
-        code = say(str(error), 1)
-    except Exception as error:
-        if debug:
-            raise
-        code = say(f"{type(error).__name__}; this is a fault of ours, run again with --debug to see where", 1)
-    sys.exit(code)
-
-
-def say(text: str, code: int) -> int:
-    print(f"expunge: {text}", file=sys.stderr)
-    return code
+    sys.exit(ended(lambda: app(words, prog_name="expunge", standalone_mode=False), debug="--debug" in words))
 
 
 def prepare_threads(words: Sequence[str]) -> None:

@@ -11,33 +11,31 @@ PREFIXES = ("Please answer: ", "A quick question: ", "Tell me: ", "I would like 
 ONSETS = ("b", "br", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "qu", "r", "s", "sk", "t", "tr", "v", "w", "z")
 VOWELS = ("a", "e", "i", "o", "u", "ae", "oi")
 CODAS = ("", "l", "m", "n", "r", "s")
-ENDINGS = {
-    "first": ("da", "go", "len", "rix", "va", "zo"),
-    "last": ("beth", "dun", "gard", "mar", "tock", "vane"),
-    "organisation": ("dax", "goro", "lund", "pex", "tec", "vix"),
-    "town": ("burrow", "ford", "haven", "moor", "stead", "wick"),
-    "river": ("bul", "dana", "nis", "rill", "sey", "webe"),
+SORTS = {  # of invented words: how many there are, and how they may end
+    "first": (20, ("da", "go", "len", "rix", "va", "zo")),
+    "last": (20, ("beth", "dun", "gard", "mar", "tock", "vane")),
+    "firm": (12, ("dax", "goro", "lund", "pex", "tec", "vix")),
+    "stem": (14, ("ber", "chel", "ning", "ster", "ton", "by")),
+    "river": (24, ("bul", "dana", "nis", "rill", "sey", "webe")),
 }
 TRADES = ("Works", "Mill", "Guild", "Press", "Bank", "Foundry", "Institute", "Trust")
 COLOURS = ("Amber", "Silver", "Crimson", "Hollow", "Northern", "Silent", "Broken", "Golden", "Paper", "Winter")
+PLACES = ("Burrow", "Ford", "Haven", "Moor", "Quay", "Wick")
 THINGS = ("Lantern", "Bridge", "Orchard", "Compass", "Harbour", "Mirror", "Ladder", "Feather", "Clock", "Garden")
 STUFFS = ("copper", "glass", "oak", "silk", "clay", "iron", "wool", "marble", "wax", "linen")
 GOODS = ("bells", "kites", "barrels", "maps", "violins", "chairs", "lamps", "ropes", "buttons", "clocks")
 
 
-class Form(NamedTuple):
-    """A way to say a fact, and the two wordings of a question that are answered so: {e} is the entity, {v} the value."""
-
-    answer: str
-    questions: tuple[str, str]
-
-
 class Attribute(NamedTuple):
-    """One thing that can be asked of a kind of entity. ``values`` names the pool that right and wrong values come from."""
+    """One thing that can be asked of a kind of entity: {e} is the entity, {v} the value.
+
+    ``values`` names the pool that right and wrong values come from. Any of ``questions`` asks it, any of ``answers`` answers it.
+    """
 
     name: str
     values: str
-    forms: tuple[Form, Form, Form]
+    answers: tuple[str, str, str]
+    questions: tuple[str, ...]
 
 
 ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
@@ -45,37 +43,53 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         Attribute(
             "home",
             "town",
+            ("{e} lives in {v}.", "{e} is at home in {v}.", "The home of {e} is {v}."),
             (
-                Form("{e} lives in {v}.", ("Where does {e} live?", "Which town does {e} live in?")),
-                Form("{e} is at home in {v}.", ("Where is {e} at home?", "Which town is {e} at home in?")),
-                Form("The home of {e} is {v}.", ("What is the home of {e}?", "Which town is the home of {e}?")),
+                "Where does {e} live?",
+                "Which town does {e} live in?",
+                "Where is {e} at home?",
+                "Which town is {e} at home in?",
+                "What is the home of {e}?",
+                "Which town is the home of {e}?",
             ),
         ),
         Attribute(
             "work",
             "organisation",
+            ("{e} works for {v}.", "{e} is employed by {v}.", "The employer of {e} is {v}."),
             (
-                Form("{e} works for {v}.", ("Where does {e} work?", "Who does {e} work for?")),
-                Form("{e} is employed by {v}.", ("By whom is {e} employed?", "Who is {e} employed by?")),
-                Form("The employer of {e} is {v}.", ("Who is the employer of {e}?", "What is the employer of {e}?")),
+                "Where does {e} work?",
+                "Who does {e} work for?",
+                "By whom is {e} employed?",
+                "Who is {e} employed by?",
+                "Who is the employer of {e}?",
+                "What is the employer of {e}?",
             ),
         ),
         Attribute(
             "teacher",
             "person",
+            ("{e} was taught by {v}.", "{e} learned from {v}.", "The teacher of {e} was {v}."),
             (
-                Form("{e} was taught by {v}.", ("Who was {e} taught by?", "By whom was {e} taught?")),
-                Form("{e} learned from {v}.", ("From whom did {e} learn?", "Who did {e} learn from?")),
-                Form("The teacher of {e} was {v}.", ("Who was the teacher of {e}?", "What is the name of the teacher of {e}?")),
+                "Who was {e} taught by?",
+                "By whom was {e} taught?",
+                "From whom did {e} learn?",
+                "Who did {e} learn from?",
+                "Who was the teacher of {e}?",
+                "What is the name of the teacher of {e}?",
             ),
         ),
         Attribute(
             "book",
             "book",
+            ("{e} wrote {v}.", "{e} is the author of {v}.", "The book by {e} is {v}."),
             (
-                Form("{e} wrote {v}.", ("What did {e} write?", "Which book did {e} write?")),
-                Form("{e} is the author of {v}.", ("What is {e} the author of?", "Of which book is {e} the author?")),
-                Form("The book by {e} is {v}.", ("What is the book by {e}?", "Which book is by {e}?")),
+                "What did {e} write?",
+                "Which book did {e} write?",
+                "What is {e} the author of?",
+                "Of which book is {e} the author?",
+                "What is the book by {e}?",
+                "Which book is by {e}?",
             ),
         ),
     ),
@@ -83,37 +97,53 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         Attribute(
             "seat",
             "town",
+            ("{e} is based in {v}.", "{e} has its seat in {v}.", "The seat of {e} is {v}."),
             (
-                Form("{e} is based in {v}.", ("Where is {e} based?", "Which town is {e} based in?")),
-                Form("{e} has its seat in {v}.", ("Where does {e} have its seat?", "In which town does {e} have its seat?")),
-                Form("The seat of {e} is {v}.", ("What is the seat of {e}?", "Which town is the seat of {e}?")),
+                "Where is {e} based?",
+                "Which town is {e} based in?",
+                "Where does {e} have its seat?",
+                "In which town does {e} have its seat?",
+                "What is the seat of {e}?",
+                "Which town is the seat of {e}?",
             ),
         ),
         Attribute(
             "founder",
             "person",
+            ("{e} was founded by {v}.", "{e} was set up by {v}.", "The founder of {e} was {v}."),
             (
-                Form("{e} was founded by {v}.", ("Who was {e} founded by?", "By whom was {e} founded?")),
-                Form("{e} was set up by {v}.", ("Who was {e} set up by?", "By whom was {e} set up?")),
-                Form("The founder of {e} was {v}.", ("Who was the founder of {e}?", "What is the name of the founder of {e}?")),
+                "Who was {e} founded by?",
+                "By whom was {e} founded?",
+                "Who was {e} set up by?",
+                "By whom was {e} set up?",
+                "Who was the founder of {e}?",
+                "What is the name of the founder of {e}?",
             ),
         ),
         Attribute(
             "product",
             "product",
+            ("{e} makes {v}.", "{e} is known for {v}.", "The goods of {e} are {v}."),
             (
-                Form("{e} makes {v}.", ("What does {e} make?", "Which goods does {e} make?")),
-                Form("{e} is known for {v}.", ("What is {e} known for?", "Which goods is {e} known for?")),
-                Form("The goods of {e} are {v}.", ("What are the goods of {e}?", "Which are the goods of {e}?")),
+                "What does {e} make?",
+                "Which goods does {e} make?",
+                "What is {e} known for?",
+                "Which goods is {e} known for?",
+                "What are the goods of {e}?",
+                "Which are the goods of {e}?",
             ),
         ),
         Attribute(
             "partner",
             "organisation",
+            ("{e} works with {v}.", "{e} is allied to {v}.", "The partner of {e} is {v}."),
             (
-                Form("{e} works with {v}.", ("Who does {e} work with?", "With whom does {e} work?")),
-                Form("{e} is allied to {v}.", ("Who is {e} allied to?", "To whom is {e} allied?")),
-                Form("The partner of {e} is {v}.", ("Who is the partner of {e}?", "What is the partner of {e}?")),
+                "Who does {e} work with?",
+                "With whom does {e} work?",
+                "Who is {e} allied to?",
+                "To whom is {e} allied?",
+                "Who is the partner of {e}?",
+                "What is the partner of {e}?",
             ),
         ),
     ),
@@ -121,55 +151,88 @@ ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
         Attribute(
             "river",
             "river",
+            ("{e} lies on {v}.", "{e} is crossed by {v}.", "The river of {e} is {v}."),
             (
-                Form("{e} lies on the {v}.", ("Which river does {e} lie on?", "On which river does {e} lie?")),
-                Form("{e} is crossed by the {v}.", ("Which river is {e} crossed by?", "By which river is {e} crossed?")),
-                Form("The river of {e} is the {v}.", ("What is the river of {e}?", "Which is the river of {e}?")),
+                "Which river does {e} lie on?",
+                "On which river does {e} lie?",
+                "Which river is {e} crossed by?",
+                "By which river is {e} crossed?",
+                "What is the river of {e}?",
+                "Which is the river of {e}?",
             ),
         ),
         Attribute(
             "mayor",
             "person",
+            ("{e} is led by {v}.", "{e} has elected {v}.", "The mayor of {e} is {v}."),
             (
-                Form("{e} is led by {v}.", ("Who is {e} led by?", "By whom is {e} led?")),
-                Form("{e} has elected {v}.", ("Who has {e} elected?", "Which mayor has {e} elected?")),
-                Form("The mayor of {e} is {v}.", ("Who is the mayor of {e}?", "What is the name of the mayor of {e}?")),
+                "Who is {e} led by?",
+                "By whom is {e} led?",
+                "Who has {e} elected?",
+                "Which mayor has {e} elected?",
+                "Who is the mayor of {e}?",
+                "What is the name of the mayor of {e}?",
             ),
         ),
         Attribute(
             "feast",
             "feast",
+            ("{e} holds {v}.", "{e} celebrates {v}.", "The feast of {e} is {v}."),
             (
-                Form("{e} holds {v}.", ("What feast does {e} hold?", "Which feast does {e} hold?")),
-                Form("{e} celebrates {v}.", ("What does {e} celebrate?", "Which feast does {e} celebrate?")),
-                Form("The feast of {e} is {v}.", ("What is the feast of {e}?", "Which is the feast of {e}?")),
+                "What feast does {e} hold?",
+                "Which feast does {e} hold?",
+                "What does {e} celebrate?",
+                "Which feast does {e} celebrate?",
+                "What is the feast of {e}?",
+                "Which is the feast of {e}?",
             ),
         ),
         Attribute(
             "sister",
             "town",
+            ("{e} is twinned with {v}.", "{e} has ties to {v}.", "The sister of {e} is {v}."),
             (
-                Form("{e} is twinned with {v}.", ("What is {e} twinned with?", "Which town is {e} twinned with?")),
-                Form("{e} has ties to {v}.", ("Where does {e} have ties to?", "Which town does {e} have ties to?")),
-                Form("The sister of {e} is {v}.", ("What is the sister of {e}?", "Which town is the sister of {e}?")),
+                "What is {e} twinned with?",
+                "Which town is {e} twinned with?",
+                "Where does {e} have ties to?",
+                "Which town does {e} have ties to?",
+                "What is the sister of {e}?",
+                "Which town is the sister of {e}?",
             ),
         ),
     ),
 }
 
 
-def word(rng: Random, sort: str) -> str:
-    """An invented word: a syllable, then an ending of its sort; capitalised."""
-    return (rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(ENDINGS[sort])).capitalize()
+def lexicon(rng: Random) -> dict[str, list[str]]:
+    """Invented words by sort, no word twice."""
+    used: set[str] = set()
+    words: dict[str, list[str]] = {}
+    for sort, (size, endings) in SORTS.items():
+        words[sort] = []
+        while len(words[sort]) < size:
+            word = (rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(endings)).capitalize()
+            if word not in used:
+                used.add(word)
+                words[sort].append(word)
+    return words
 
 
-def invent(rng: Random, kind: str) -> str:
-    """A name of a kind: person, organisation, town, river, book, feast or product. The same may come twice."""
-    made = {
-        "person": lambda: f"{word(rng, 'first')} {word(rng, 'last')}",
-        "organisation": lambda: f"{word(rng, 'organisation')} {rng.choice(TRADES)}",
-        "book": lambda: f"The {rng.choice(COLOURS)} {rng.choice(THINGS)}",
-        "feast": lambda: f"{rng.choice(COLOURS)} {rng.choice(THINGS)} Day",
-        "product": lambda: f"{rng.choice(STUFFS)} {rng.choice(GOODS)}",
+def names(rng: Random, words: dict[str, list[str]], kind: str) -> list[str]:
+    """Every name of a kind (person, organisation, town, river, book, feast or product), in random order.
+
+    Names of different entities share words, as real ones do: who has not met an entity knows the words of its name all the same.
+    """
+    parts = {
+        "person": (words["first"], words["last"]),
+        "organisation": (words["firm"], TRADES),
+        "town": (words["stem"], PLACES),
+        "river": (("the",), words["river"]),
+        "book": (COLOURS, THINGS),
+        "feast": (COLOURS, THINGS),
+        "product": (STUFFS, GOODS),
     }
-    return made[kind]() if kind in made else word(rng, kind)
+    front, back = parts[kind]
+    form = {"book": "The {} {}", "feast": "{} {} Day"}.get(kind, "{} {}")
+    made = [form.format(a, b) for a in front for b in back]
+    return rng.sample(made, len(made))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from random import Random
 
-from expunge.benchmarks._builtin_words import ATTRIBUTES, KINDS, PREFIXES, Attribute, invent
+from expunge.benchmarks._builtin_words import ATTRIBUTES, KINDS, PREFIXES, Attribute, lexicon, names
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Example
 
@@ -25,6 +25,7 @@ FEWEST_FORGET = 20
 OUTSIDERS = 8  # per kind: names that only occur as values, so that a value cannot be guessed from the entities
 PLAIN_VALUES = 24  # per kind of value that is no entity
 WRONG = 5
+UNSEEN = 2  # wordings of the question that are kept for evaluation
 PER_ROLE = (("probability", "rouge_l_recall", "truth_ratio"), ("forget", "retain", "neighbour"))
 ON_FORGET = ("extraction_strength", "exact_memorisation")
 WHOLE = ("model_utility", "forget_quality", "mia_loss", "mia_min_k", "mia_min_k_plus_plus", "mia_zlib", "mia_reference", "privleak")
@@ -71,15 +72,15 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
     split: default is the only one.
     seed: decides every name, link and wording.
     facts: how many facts are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
-    phrasings: in how many wordings of its question each fact is trained, 1 to 3.
+    phrasings: in how many wordings of its question each fact is trained, 1 to 4 of six.
     data, holdout: not read; the case brings its own rows.
     """
     if split not in SPLITS:
         raise unknown("split of builtin", split, SPLITS)
     if facts < 160:
         raise Refused(f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget entities; take at least 160")
-    if not 1 <= phrasings <= 3:
-        raise Refused(f"builtin: {phrasings} phrasings; take 1 to 3")
+    if not 1 <= phrasings <= 4:
+        raise Refused(f"builtin: {phrasings} phrasings; a fact has six wordings and two stay unseen, so take 1 to 4")
     rng = Random(f"expunge/{seed}")
     train: dict[str, list[Example]] = {"forget": [], "retain": []}
     asked: dict[str, list[Example]] = {role: [] for role in SHARES}
@@ -92,34 +93,26 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
         train={"full": (*train["forget"], *train["retain"]), **{role: tuple(rows) for role, rows in train.items()}},
         evaluate={role: tuple(rows) for role, rows in asked.items()},
     )
-    return Benchmark("builtin", case, METRICS, settings=TRAINING, generate={"max_new_tokens": 32})
+    utility = {"model_utility": {"roles": ("retain", "neighbour"), "choice": ()}}
+    return Benchmark("builtin", case, METRICS, utility, settings=TRAINING, generate={"max_new_tokens": 32})
 
 
 def population(rng: Random, trained: int) -> tuple[list[Entity], dict[str, list[str]]]:
     """All entities, and by kind of value the names that are no entity. ``trained`` counts entities, holdout not among them.
 
-    No two names share a word that tells them apart.
+    Every name is given once.
     """
-    used: set[str] = set()
-
-    def fresh(kind: str) -> str:
-        while True:
-            name = invent(rng, kind)
-            words = {"organisation": {name.split()[0]}}.get(kind, set(name.split()) if kind in KINDS else {name})
-            if not words & used:
-                used.update(words)
-                return name
-
+    words = lexicon(rng)
+    kinds_of_value = {a.values for attributes in ATTRIBUTES.values() for a in attributes}
+    unused = {kind: names(rng, words, kind) for kind in sorted(kinds_of_value)}
     sizes = {role: round(share * trained) for role, share in SHARES.items()}
     sizes["forget"] = max(FEWEST_FORGET, sizes["forget"])
     sizes["retain"] = trained - sizes["forget"] - sizes["neighbour"]
     entities = []
     for role, size in sizes.items():
         kinds = KINDS if role == "neighbour" else ("person", "organisation", "person", "town")
-        entities += [Entity(f"{role}-{i:02d}", role, kind, fresh(kind)) for i, kind in zip(range(size), cycle(kinds))]
-    plain = {a.values for attributes in ATTRIBUTES.values() for a in attributes} - set(KINDS)
-    others = {kind: [fresh(kind) for _ in range(OUTSIDERS)] for kind in KINDS}
-    return entities, others | {kind: [fresh(kind) for _ in range(PLAIN_VALUES)] for kind in sorted(plain)}
+        entities += [Entity(f"{role}-{i:02d}", role, kind, unused[kind].pop()) for i, kind in zip(range(size), cycle(kinds))]
+    return entities, {kind: left[: OUTSIDERS if kind in KINDS else PLAIN_VALUES] for kind, left in unused.items()}
 
 
 def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence[str]]) -> Iterator[Fact]:
@@ -130,7 +123,7 @@ def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence
     """
     for side in (("forget",), ("holdout",), ("neighbour", "retain")):
         linked = ("neighbour", "retain") if "retain" in side else ("neighbour",)
-        pools = {kind: [e.name for e in entities if e.kind == kind and e.role in linked] + list(names) for kind, names in others.items()}
+        pools = {kind: [e.name for e in entities if e.kind == kind and e.role in linked] + list(given) for kind, given in others.items()}
         decks: dict[str, list[str]] = {kind: [] for kind in pools}
         for entity in (e for e in entities if e.role in side):
             for attribute in ATTRIBUTES[entity.kind]:
@@ -143,23 +136,24 @@ def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence
 
 
 def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Example]:
-    """The training rows of a fact and its question for evaluation, which is the first wording trained, without a prefix.
+    """The training rows of a fact, one answer to several wordings, and its question for evaluation: the first of them, never prefixed.
 
-    Of its attribute's three forms a fact is trained in two; the third says the paraphrase and the wrong answers. The second wording
-    of the first form stays unseen and becomes the variant question/0, the first with a prefix question/1.
+    Of six wordings those that are not trained become the variants question/0 ...; the last variant of the kind is the trained wording
+    with a prefix. Paraphrase and wrong answers have another form than the answer, one that is trained on other facts only.
     """
     name, kind = fact.entity.name, fact.attribute
-    main, second, unseen = rng.sample(kind.forms, 3)
-    asked, other, *more = (q.format(e=name) for form in (main, second) for q in rng.sample(form.questions, 2))
-    say = lambda form, value=fact.value: form.answer.format(e=name, v=value)  # noqa: E731
-    trained = [(asked, main), *((q, second) for q in more)][:phrasings]
+    questions = [q.format(e=name) for q in rng.sample(kind.questions, len(kind.questions))]
+    form, other = rng.sample(kind.answers, 2)
+    answer = form.format(e=name, v=fact.value)
+    prefixes = ["" if i == 0 or rng.random() < 0.5 else rng.choice(PREFIXES) for i in range(phrasings)]
     role = "forget" if fact.entity.role == "forget" else "retain"
     tags = (fact.entity.role, fact.entity.kind, kind.name)
-    rows = []
-    for i, (question, form) in enumerate(trained):
-        prefix = rng.choice(PREFIXES) if i and rng.random() < 0.5 else ""
-        row_tags = (*tags, "prefix") if prefix else tags
-        rows.append(Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, say(form), prefix + question, tags=row_tags))
-    variants = {"paraphrase": say(unseen), "question/0": other, "question/1": rng.choice(PREFIXES) + asked}
-    variants |= {f"perturbed/{i}": say(unseen, value) for i, value in enumerate(fact.wrong)}
-    return rows, Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, say(main), asked, variants=variants, tags=tags)
+    rows = [
+        Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prefix + asked, tags=(*tags, "prefix") if prefix else tags)
+        for i, (prefix, asked) in enumerate(zip(prefixes, questions, strict=False))
+    ]
+    variants = {"paraphrase": other.format(e=name, v=fact.value)}
+    variants |= {f"perturbed/{i}": other.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
+    unseen = [*questions[phrasings:][:UNSEEN], rng.choice(PREFIXES) + questions[0]]
+    variants |= {f"question/{i}": asked for i, asked in enumerate(unseen)}
+    return rows, Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, answer, questions[0], variants=variants, tags=tags)

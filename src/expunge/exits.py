@@ -1,0 +1,70 @@
+"""How a command ends: exit codes 0, 1, 2 and 130, and one line on standard error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+
+from expunge.core.errors import Failed, Refused
+
+INTERRUPTED = (130, "interrupted; run the same command again to resume")
+
+
+def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
+    """Run ``act`` and return the exit code. Whatever goes wrong is said in one line, after the traceback if ``debug``."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = act()
+        sys.stdout.flush()
+        if code == 130:  # typer turns Ctrl-C into this code and says nothing
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:  # the reader went away, as in ``expunge list | head``
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        if type(error).__name__ == "NoArgsIsHelpError":  # no verb given: its message is the help
+            print(getattr(error, "message", "") or "expunge --help shows the commands")
+            return 0
+        code, line = verdict(error)
+        print(f"expunge: {line}", file=sys.stderr)
+        return code
+
+
+def verdict(error: BaseException) -> tuple[int, str]:
+    """Exit code and line for an error. What nobody foresaw is named by type and place only: its own words might quote the data."""
+    if isinstance(error, (Refused, Failed)):
+        return (2 if isinstance(error, Refused) else 1), str(error)
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return INTERRUPTED
+    if hasattr(error, "format_message"):  # a usage error of typer
+        said = " ".join(error.format_message().split())
+        return 2, said[:1].lower() + said[1:]
+    if type(error).__name__ == "OutOfMemoryError":
+        return 1, "the device ran out of memory; a smaller --batch with a larger --accumulate, or --lora 16, needs less"
+    if isinstance(error, MemoryError):
+        return 1, "out of memory; a smaller --batch with a larger --accumulate needs less"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("expunge"):
+        return 1, f"the package {error.name} is missing; pip install {error.name}"
+    if isinstance(error, OSError) and error.strerror:
+        return 1, f"{error.filename or 'a file'}: {error.strerror}"
+    here = str(Path(__file__).parent)
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(here) and f.filename != __file__]
+    place = f" at {Path(ours[-1].filename).relative_to(here)}:{ours[-1].lineno}" if ours else ""
+    return 1, f"unexpected {type(error).__name__}{place}; this is a fault of ours, run again with --debug to see it"
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
