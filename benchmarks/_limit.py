@@ -25,8 +25,8 @@ def limit(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], cuts: int
     head = width * vocab
     logits = any(map(wants_logits, stage.terms))
     reached = 1.0 if logits else (1 + max(layers_of(stage.terms, "hidden"))) / len(blocks(model))
-    scored = {(s, t.span) for t in stage.terms for s in t.streams} if logits else set()
-    taught = {(s, t.span) for t in stage.terms if "teacher" in t.needs for s in t.streams}
+    scored: set[tuple[str, str]] = {(s, t.span) for t in stage.terms for s in t.streams} if logits else set()
+    taught: set[tuple[str, str]] = {(s, t.span) for t in stage.terms if "teacher" in t.needs for s in t.streams}
     least, real, spent = 0.0, 0, 0
     for i, units in enumerate(steps):
         seen = sum(len(row) for u in units for row in u.values())

@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -48,14 +49,23 @@ def blame(words: list[str], most: int = 15) -> str:
     """The imports that cost most in themselves, in milliseconds (python -X importtime), of one run of a command."""
     words = words if words[0] == sys.executable else [sys.executable, *words]
     done = subprocess.run([words[0], "-X", "importtime", *words[1:]], capture_output=True, text=True)
-    lines = [
-        x.removeprefix("import time:").split("|") for x in done.stderr.splitlines() if x.startswith("import time:") and "self" not in x
-    ]
-    found = sorted(((int(own), int(all_), name.strip()) for own, all_, name in lines), reverse=True)
-    head = f"{len(found)} modules, {sum(f[0] for f in found) / 1e3:.0f} ms\n"
-    return head + "\n".join(
-        f"{own / 1e3:8.1f} ms itself {all_ / 1e3:8.1f} ms with what it imports  {name}" for own, all_, name in found[:most]
-    )
+    told = [x.removeprefix("import time:").split("|") for x in done.stderr.splitlines() if x.startswith("import time:")]
+    found = sorted(((int(own), int(whole), name.strip()) for own, whole, name in told if own.strip().isdigit()), reverse=True)
+    head = f"{len(found)} modules, {sum(own for own, *_ in found) / 1e3:.0f} ms; alone, and with what they import:\n"
+    return head + "\n".join(f"{own / 1e3:8.1f} ms {whole / 1e3:8.1f} ms  {name}" for own, whole, name in found[:most])
+
+
+def grown(folder: Path, members: int) -> int:
+    """Copy the package into ``folder`` and clone a method under new names until it has ``members``; returns how many were there."""
+    from expunge import catalogue
+
+    source = catalogue.HERE
+    shutil.copytree(source, folder / "expunge", ignore=shutil.ignore_patterns("__pycache__"))
+    n = sum(len(catalogue.names(room)) for room in catalogue.ROOMS)
+    text = (source / "methods" / "npo.py").read_text()
+    for i in range(n, members):
+        (folder / "expunge" / "methods" / f"npo_{i:03}.py").write_text(text.replace("def npo(", f"def npo_{i:03}("))
+    return n
 
 
 def rounds(number: int, members: int) -> dict[str, list[tuple[float, float]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def case_of(benchmark: str) -> Case:
 def measure(subject: Subject, roles: Mapping[str, Examples]) -> dict[str, Measurement]:
     """The watched probabilities: one teacher-forced pass over the answers, no generation."""
     judges: list[Judge] = [judge(Call(name), role) for name, role in WATCHED if roles.get(role or "")]
-    subject.digest = subject.digest if subject.folder else digest_tensors(subject.model)
+    subject = replace(subject, digest=subject.digest or digest_tensors(subject.model))
     records, _ = measured(subject, roles, wants_of(judges, list(roles)), salt="watched")
     return judged(judges, records, None)
 

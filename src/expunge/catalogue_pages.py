@@ -169,8 +169,8 @@ def _better(card: Mapping[str, Any]) -> str:
 
 def _definition(member: Member) -> str:
     """The docstring of the function without the lines that describe arguments."""
-    said = {f"{a.name}: {a.doc}" for a in member.arguments if a.doc}
-    return "\n".join(line for line in member.doc.splitlines() if line.strip() not in said).strip()
+    own = {a.name for a in member.arguments if a.doc}
+    return "\n".join(line for line in member.doc.splitlines() if not own.issuperset(line.strip().split(": ")[0].split(", "))).strip()
 
 
 def _arguments(member: Member) -> str:
@@ -278,6 +278,8 @@ def papers(where: Path) -> str:
 def made(where: Path) -> dict[Path, str]:
     """Every file that the catalogue decides, with its text."""
     readme = where / "README.md"
+    if not readme.is_file():
+        raise Refused(f"{readme}: there is no such file; pages are written in the repository, not in an installed package")
     text = readme.read_text(encoding="utf-8")
     marked = MARK.findall(text)
     missing = [room for room in ROOMS if catalogue.names(room) and room not in marked]
@@ -313,7 +315,11 @@ def main(words: Sequence[str]) -> int:
     if list(words) not in (["--write"], ["--check"]):
         print("python -m expunge.catalogue_pages --write | --check", file=sys.stderr)
         return 2
-    changed = (write if words[0] == "--write" else stale)(root())
+    try:
+        changed = (write if words[0] == "--write" else stale)(root())
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 1
     names = [str(file.relative_to(root())) for file in changed]
     if words[0] == "--write":
         print(f"written: {', '.join(names) or 'nothing, all was fresh'}")

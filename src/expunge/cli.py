@@ -94,9 +94,10 @@ def demo(
 
     Example: expunge demo --out expunge-demo
     """
+    request = DemoRequest(**options(locals()))
     from expunge.demo import demo as tell
 
-    tell(DemoRequest(**options(locals())))
+    tell(request)
 
 
 @app.command("list")

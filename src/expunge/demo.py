@@ -121,8 +121,7 @@ def judge(out: Path, name: str, seed: int) -> None:
 
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
-    gold = str(out / "gold") if name != "gold" else ""
-    asked = EvalRequest(model=str(out / name), gold=gold, benchmark=BENCHMARK, out=str(place), label=name, kind=kind, quiet=True)
+    asked = EvalRequest(model=str(out / name), gold=str(out / "gold"), benchmark=BENCHMARK, out=str(place), label=name, kind=kind, quiet=True)
     once(place, lambda: run.evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
     once(relearn, lambda: attacking.relearned(str(out / name), name, BENCHMARK, relearn, seed=seed, **RELEARN))

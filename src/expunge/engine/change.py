@@ -22,10 +22,13 @@ Source = Subject | Callable[[], Subject]
 
 
 def fresh(source: Source) -> Subject:
-    """A Subject that may be changed: loaded anew, or a deep copy of the one given."""
+    """A Subject that may be changed: loaded anew, or a deep copy of the one given.
+
+    It has no folder and no digest any more: what is about to change must not be taken for what stands on disk.
+    """
     if callable(source):
-        return source()
-    return replace(source, model=copy.deepcopy(source.model))
+        return replace(source(), folder=None, digest="")
+    return replace(source, model=copy.deepcopy(source.model), folder=None, digest="")
 
 
 def training_of(stage: Descent, training: Training) -> Training:

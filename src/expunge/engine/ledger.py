@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from expunge.core.errors import Refused
 from expunge.core.files import write_text
+from expunge.engine.setaside import ASIDE, bring_back, clear, contents, forget_aside, recover, set_aside
 
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
 SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
@@ -59,7 +61,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def read_run(folder: Path) -> dict[str, Any]:
+def read_run(folder: str | Path) -> dict[str, Any]:
     """The run.yaml of a folder. Refused if there is none or it is not a mapping of plain values."""
     file = Path(folder) / "run.yaml" if Path(folder).is_dir() else Path(folder)
     try:
@@ -71,8 +73,13 @@ def read_run(folder: Path) -> dict[str, Any]:
         found = yaml.safe_load(text)
     except FileNotFoundError:
         raise Refused(f"{file}: there is no such file; a finished run keeps one") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"{file}: not a YAML file ({str(error).splitlines()[0]})") from None
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, Refused):
+            raise
+        mark = getattr(error, "problem_mark", None)  # where it is; the error's own words may quote the file
+        raise Refused(f"{file}{f':{mark.line + 1}' if mark else ''}: not a YAML file of plain values; this is no run.yaml of ours") from None
     if not isinstance(found, dict):
         raise Refused(f"{file}: not a mapping; this is no run.yaml of ours")
     return found
@@ -90,31 +97,67 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
     """Work in a run folder: locked while we do, resumed if it was left unfinished by the same request.
 
     Refused: a finished folder without ``overwrite``; a folder in use; an unfinished one of another request; a folder that is not ours.
+    What ``overwrite`` replaces is kept aside until the new run is complete, and comes back if the new one is refused.
     The lock is the kernel's: it is gone when the process is, however it ended.
     """
     out = checked(Path(out))
-    if out.exists() and not out.is_dir():
-        raise Refused(f"--out {out}: is a file; give a folder")
-    made = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / LOCK)
+    made = _made(out)
+    lock = _locked(out)
+    fresh = False
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Refused(f"{out} is in use by another run ({_holder(out)}); wait for it or take another --out") from None
-    try:
+        recover(out)
+        fresh = not contents(out)
         facts = _begin(out, verb, dict(_plain(request)), overwrite)
         write_text(out / HOLDER, f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         run = RunFolder(out, facts)
         run.note()
         yield run
-    except Refused:
-        if made and not (out / "stages").exists():  # refused before any work: as if it had never been asked
-            shutil.rmtree(out, ignore_errors=True)
+        forget_aside(out)
+    except Refused:  # as if it had never been asked
+        if (out / ASIDE).exists():
+            bring_back(out)
+        elif fresh and not any((out / "stages").glob("*/checkpoint-*")) and not any((out / "stages").glob("*/model")):
+            clear(contents(out))
         raise
     finally:
         (out / HOLDER).unlink(missing_ok=True)
         lock.release()  # the file stays: removing it would let two runs lock two files of one name
+        if not contents(out) and not (out / ASIDE).exists():
+            _unmade(out, made)
+
+
+def _made(out: Path) -> list[Path]:
+    """Make the folder; what had to be made for it, innermost first. Refused: a place where it cannot be, a folder that is not ours."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise Refused(f"--out {out}: is a file; give a folder")
+        made = [p for p in (out, *out.parents) if not p.exists()]
+        out.mkdir(parents=True, exist_ok=True)
+        names = {p.name for p in out.iterdir()}
+    except OSError as error:
+        raise Refused(f"--out {out}: this folder cannot be made ({error.strerror}); take another --out") from None
+    if contents(out) and not names & {"run.yaml", LOCK}:
+        raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
+    return made
+
+
+def _locked(out: Path) -> FileLock:
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Refused(f"{out} is in use by another run ({_holder(out)}); wait for it or take another --out") from None
+    except OSError as error:
+        raise Refused(f"--out {out}: nothing can be written there ({error.strerror}); take another --out") from None
+    return lock
+
+
+def _unmade(out: Path, made: Sequence[Path]) -> None:
+    """Remove the lock of a folder in which nothing came to be, and the folders that were made for it."""
+    (out / LOCK).unlink(missing_ok=True)
+    with suppress(OSError):  # somebody else has put something there
+        for p in made:
+            p.rmdir()
 
 
 def _holder(out: Path) -> str:
@@ -126,17 +169,17 @@ def _holder(out: Path) -> str:
 
 def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     asked = {k: v for k, v in request.items() if k not in ("overwrite", "quiet", "threads")}
-    inside = [p for p in out.iterdir() if p.name not in (LOCK, HOLDER)]
+    inside = contents(out)
     if inside and not (out / "run.yaml").exists():
         raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
     if inside:
         old = read_run(out)
-        if overwrite:
-            for p in inside:
-                shutil.rmtree(p) if p.is_dir() else p.unlink()
+        same = (old.get("verb"), old.get("request")) == (verb, asked)
+        if overwrite and (old.get("status") == "finished" or not same):  # the same unfinished one is resumed, as without it
+            set_aside(out) if old.get("status") == "finished" else clear(inside)
         elif old.get("status") == "finished":
             raise Refused(f"{out} is finished; pass --overwrite or take another --out")
-        elif (old.get("verb"), old.get("request")) != (verb, asked):
+        elif not same:
             before = dict(old.get("request") or {}, verb=old.get("verb"))
             differing = sorted(k for k in before.keys() | asked.keys() | {"verb"} if before.get(k) != dict(asked, verb=verb).get(k))
             raise Refused(f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass --overwrite or take another --out")
@@ -145,7 +188,7 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> di
         "verb": verb,
         "status": "running",
         "request": asked,
-        "command": " ".join(["expunge", *sys.argv[1:]]) if sys.argv and "expunge" in sys.argv[0] else None,
+        "command": shlex.join(["expunge", *sys.argv[1:]]) if sys.argv and "expunge" in sys.argv[0] else None,
         "versions": {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()},
         "git": _revision(),
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -160,7 +203,10 @@ def _version(name: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """The git revision of our own source, if it is a checkout."""
-    here = Path(__file__).resolve().parent
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False) if shutil.which("git") else None
-    return done.stdout.strip() or None if done else None
+    """The git revision of our source if it is a checkout (-dirty: changed since); never that of a repository around an installation."""
+    if not shutil.which("git"):
+        return None
+    git = lambda *words: subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    if git("ls-files", "--error-unmatch", Path(__file__).name).returncode:
+        return None
+    return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").stdout.strip() or None

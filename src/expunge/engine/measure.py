@@ -193,7 +193,7 @@ def measure(
     reads = score(subject, rows, moments=wide, tick=tick, cost=cost)
     asked = [r for r in rows if r.variant == "answer" and wants[r.role].write]
     texts = dict(zip(((r.role, r.id) for r in asked), write(subject, asked, [reads[_key(r)] for r in asked], max_new_tokens, tick, cost), strict=True))
-    decoded = dict(zip(texts, subject.tokenizer.batch_decode([_bare(subject, t) for t in texts.values()], skip_special_tokens=True), strict=True))
+    decoded = {key: subject.tokenizer.decode(_bare(subject, ids), skip_special_tokens=True) for key, ids in texts.items()}
     records = [_record(name, r, reads[_key(r)], decoded.get((r.role, r.id)) if r.variant == "answer" else None) for r in rows]
     ids = {k: {"generated": v} for k, v in texts.items()}
     return Measured(Records(records), ids, cost)

@@ -1,0 +1,357 @@
+"""Members found by name, made from arguments, and told in pages that are never stale."""
+
+import ast
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from expunge import catalogue, catalogue_pages
+from expunge.core.errors import Refused
+from expunge.core.types import Card, Term, call
+
+ROOT = Path(__file__).resolve().parents[1]
+MEMBERS = [(room, name) for room in catalogue.ROOMS for name in catalogue.names(room)]
+MADE = [(room, name) for room, name in MEMBERS if room in ("methods", "attacks")]
+MEMBER = '''"""{summary}"""
+
+from expunge.core.types import Card, Descent
+
+card = Card(
+    paper="Somebody 2025",
+    url="https://example.org/{name}",
+    settings={{"tofu": {{"lr": 1e-5}}}},  # the paper: lr 1e-5
+    published_as={{"{name}_mild": {{"beta": 0.25}}}},
+)
+
+
+def {name}(beta: float = 1.0, kind: str = "plain") -> Descent:
+    """A made-up method.
+
+    beta: how hard (> 0).
+    kind: any word.
+    """
+    return Descent(f"{name} {{beta}} {{kind}}")
+'''
+
+
+@pytest.fixture
+def rooms(tmp_path, monkeypatch):
+    """A catalogue of one's own: ``rooms("a", "b")`` makes these methods and nothing else."""
+
+    def make(*names):
+        folder = tmp_path / "src" / "expunge"
+        (folder / "methods").mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / "methods" / f"{name}.py").write_text(MEMBER.format(name=name, summary=f"What {name} does."))
+        monkeypatch.setattr(catalogue, "HERE", folder)
+        return tmp_path
+
+    catalogue._read.cache_clear()
+    yield make
+    catalogue._read.cache_clear()
+
+
+# ------------------------------------------------------------------ found by name
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS, ids=lambda v: v)
+def test_a_member_is_what_its_module_says(room, name):
+    """What is read without an import is what the import gives."""
+    member, module = catalogue.member(room, name), catalogue.load(room, name)
+    assert callable(getattr(module, name)) and member.summary == module.__doc__.splitlines()[0]
+    assert isinstance(module.card, Card)
+    assert {f.name: member.card.get(f.name, getattr(module.card, f.name)) for f in fields(Card)} == {
+        f.name: getattr(module.card, f.name) for f in fields(Card)
+    }
+    code = getattr(module, name).__code__
+    assert [a.name for a in member.arguments] == list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def test_every_argument_of_a_method_is_described():
+    for room, name in MADE:
+        undescribed = [a.name for a in catalogue.member(room, name).arguments if not a.doc]
+        assert not undescribed, f"{room}/{name}: {undescribed}"
+
+
+@pytest.mark.parametrize(
+    ("room", "asked", "hint"),
+    [
+        ("methods", "npoo", "no method 'npoo'; did you mean npo?"),
+        ("methods", "graddiff", "no method 'graddiff'; did you mean grad_diff?"),
+        ("attacks", "quantize", "no attack 'quantize'; did you mean quantise?"),
+        ("metrics", "probabilty", "no metric 'probabilty'; did you mean probability?"),
+        ("benchmarks", "tofuu", "no benchmark 'tofuu'; did you mean tofu?"),
+        ("benchmarks", "zzz", "no benchmark 'zzz'; there are: builtin, tofu"),
+        ("methods", "../cli", "no method"),
+    ],
+)
+def test_a_near_miss_names_the_nearest(room, asked, hint):
+    with pytest.raises(Refused, match="^" + hint.replace("?", r"\?").replace("(", r"\(")):
+        catalogue.member(room, asked)
+
+
+def test_a_room_that_does_not_exist():
+    with pytest.raises(Refused, match=r"no room 'method'; did you mean methods\?"):
+        catalogue.names("method")
+
+
+# ------------------------------------------------------------------ made from arguments
+
+
+def refusal(name, args):
+    with pytest.raises(Refused) as caught:
+        catalogue.resolve("methods", name, args)
+    return str(caught.value)
+
+
+def test_an_unknown_argument_names_the_nearest():
+    assert refusal("npo", {"betta": 1}) == "no argument of npo 'betta'; did you mean beta?"
+    assert "there are: beta, retain_term, retain_weight" in refusal("npo", {"zzz": 1})
+
+
+@pytest.mark.parametrize("value", ["much", "", None, [1.0], {}, math.nan, "nan", "inf"])
+def test_an_argument_of_the_wrong_type(value):
+    assert refusal("npo", {"beta": value}).startswith("npo: --beta takes float, not")
+
+
+def test_whole_numbers_stay_whole():
+    assert refusal("rmu", {"layer": 1.5}) == "rmu: --layer takes int, not 1.5"
+    assert refusal("rmu", {"layer": "1.5"}) == "rmu: --layer takes int, not '1.5'"
+    assert same(catalogue.resolve("methods", "rmu", {"layer": 2.0}), catalogue.resolve("methods", "rmu", {"layer": "2"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "rule"),
+    [
+        ("npo", {"beta": 0}, "must be above 0"),
+        ("npo", {"beta": -1}, "must be above 0"),
+        ("npo", {"retain_weight": -0.5}, "must be at least 0"),
+        ("whp", {"reinforce_epochs": 0}, "must be above 0"),
+    ],
+)
+def test_a_number_out_of_range(name, args, rule):
+    assert rule in refusal(name, args)
+
+
+def test_a_share_is_between_0_and_1():
+    with pytest.raises(Refused, match="from 0 to 1"):
+        catalogue.resolve("attacks", "relearn", {"share": 1.5})
+
+
+def test_a_word_that_is_none_of_the_choices():
+    assert refusal("rmu", {"trained": "al"}) == "no trained of rmu 'al'; did you mean all?"
+    with pytest.raises(Refused, match="there are: 2, 3, 4, 8"):
+        catalogue.resolve("attacks", "quantise", {"bits": 16})
+    assert catalogue.resolve("attacks", "quantise", {"bits": "8"}).name == "quantise_8"
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("no", False), ("1", True), (False, False)])
+def test_yes_and_no(said, meant):
+    assert same(catalogue.resolve("methods", "idk", {"keep": said}), catalogue.resolve("methods", "idk", {"keep": meant}))
+
+
+def test_a_term_by_name():
+    made = catalogue.resolve("methods", "npo", {"retain_term": "kl"})
+    assert same(made.terms[1], catalogue.resolve_term("kl"))
+    assert refusal("npo", {"retain_term": "kll"}) == "no term 'kll'; did you mean kl?"
+
+
+def plain(value):
+    """A stage or a term as something that compares: functions by name and bound arguments."""
+    if isinstance(value, partial):
+        return (plain(value.func), value.args, value.keywords)
+    if isinstance(value, (tuple, list)):
+        return tuple(map(plain, value))
+    if hasattr(value, "__dataclass_fields__"):
+        return (type(value).__name__, *(plain(getattr(value, f.name)) for f in fields(value)))
+    return getattr(value, "__qualname__", value)
+
+
+def same(a, b):
+    return plain(a) == plain(b)
+
+
+@pytest.mark.parametrize(("room", "name"), MADE, ids=lambda v: v)
+def test_arguments_survive_json(room, name):
+    """Numbers at their defaults and halved, choices at each: the stage from JSON is the stage from Python."""
+    known = catalogue.member(room, name).arguments
+    numbers = {a.name: ast.literal_eval(a.default) for a in known if a.annotation in ("int", "float")}
+    words = {a.name: ast.literal_eval(a.annotation[8:-1]) for a in known if a.annotation.startswith("Literal[")}
+    changed = {k: v // 2 if isinstance(v, int) else v / 2 for k, v in numbers.items()} | {k: v[-1] for k, v in words.items()}
+    for args in (numbers, changed):
+        back = json.loads(json.dumps(call(name, **args).as_json()))
+        assert same(catalogue.resolve(room, back["name"], back["args"]), catalogue.resolve(room, name, args))
+    default = catalogue.resolve(room, name)
+    assert same(catalogue.resolve(room, name, numbers), default)
+    assert same(catalogue.resolve(room, name, changed), default) == (changed == numbers)
+
+
+def test_a_default_term_is_the_one_that_the_command_line_names():
+    assert same(catalogue.resolve("methods", "npo", {"retain_term": "nll"}), catalogue.resolve("methods", "npo"))
+    assert isinstance(catalogue.resolve_term("nll"), Term)
+
+
+# ------------------------------------------------------------------ published names
+
+
+def test_a_published_name_is_the_member_with_arguments(rooms, monkeypatch):
+    rooms("soften")
+    made = {}
+    monkeypatch.setattr(
+        catalogue, "load", lambda room, name: type("Module", (), {"soften": staticmethod(lambda **given: made.update(given) or "stage")})
+    )
+    assert catalogue.entries("methods") == {"soften_mild": "soften"}
+    assert catalogue.member("methods", "soften_mild").name == "soften"
+    assert catalogue.resolve("methods", "soften_mild") == "stage" and made == {"beta": 0.25}
+    catalogue.resolve("methods", "soften_mild", {"beta": 0.5, "kind": "other"})
+    assert made == {"beta": 0.5, "kind": "other"}
+    with pytest.raises(Refused, match=r"did you mean soften_mild\?"):
+        catalogue.member("methods", "soften_mld")
+
+
+def test_a_published_name_is_shown_indented_and_not_counted(rooms):
+    rooms("soften", "harden")
+    listed = catalogue_pages.listing(["methods"]).splitlines()
+    assert listed[0] == "methods (2)"
+    assert [line.split()[0] for line in listed[1:]] == ["harden", "harden_mild", "soften", "soften_mild"]
+    assert listed[2].startswith("      harden_mild = harden(beta=0.25)")
+    page = catalogue_pages.page("methods", "soften_mild")
+    assert page.startswith("soften_mild is soften with beta 0.25.") and "## Also published as" in page
+
+
+# ------------------------------------------------------------------ told
+
+
+def test_a_pipe_gets_whole_lines():
+    done = subprocess.run(
+        [sys.executable, "-m", "expunge", "list"], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "40"}
+    )
+    assert all(catalogue.member(room, name).summary in done.stdout for room, name in MEMBERS)
+
+
+def test_list_as_json():
+    done = subprocess.run([sys.executable, "-m", "expunge", "list", "--json"], capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)
+    assert [(r["room"], r["name"]) for r in rows] == MEMBERS
+    keys = {"name", "room", "summary", "paper", "url", "evidence", "effect", "published_as"}
+    assert all(set(r) == keys for r in rows)
+
+
+def test_250_members_are_listed(rooms):
+    names = [f"m{i:03d}" for i in range(250)]
+    rooms(*names)
+    listed = catalogue_pages.listing(catalogue.ROOMS).splitlines()
+    assert listed[0] == "methods (250)" and len(listed) == 1 + 2 * 250
+    assert [r["name"] for r in catalogue_pages.as_rows("methods")] == names
+
+
+def test_an_empty_room_says_so(rooms):
+    rooms("soften")
+    assert catalogue_pages.listing(["guards"]) == "guards: none yet"
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS, ids=lambda v: v)
+def test_a_page_tells_everything(room, name):
+    page, member = catalogue_pages.page(room, name), catalogue.member(room, name)
+    told = [member.summary, member.card["paper"], member.card.get("url", ""), member.card.get("differs", ""), "## Run it"]
+    told += [f"`{a.name}`" for a in member.arguments if room != "metrics" or a.name not in catalogue_pages.GIVEN]
+    assert not [t for t in told if t not in page]
+
+
+@pytest.mark.parametrize(("room", "name"), MEMBERS, ids=lambda v: v)
+def test_published_settings_say_where_they_are_from(room, name):
+    member = catalogue.member(room, name)
+    assert bool(member.card.get("settings")) == bool(catalogue_pages.comments(member)), f"{room}/{name}: settings without their source"
+
+
+EFFECTS = {
+    "gold": {"forget/probability": 0.1, "retain/probability": 0.951},
+    "original": {"forget/probability": 0.98, "retain/probability": 0.97},
+    "methods": {
+        "npo": {"forget/probability": 0.12, "retain/probability": 0.93},
+        "idk": {"forget/probability": 0.97, "retain/probability": 0.998},
+        "rmu": {"forget/probability": None, "retain/probability": 0.9},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("npo", "forget .12, retain .93 (gold .10, .95)"),
+        ("idk", "forget .97, retain 1.00 (gold .10, .95): no effect here"),
+        ("rmu", "not measured"),
+        ("whp", "not measured"),
+    ],
+)
+def test_effect_in_words(name, told):
+    assert catalogue_pages.effect(name, EFFECTS) == told
+
+
+# ------------------------------------------------------------------ written
+
+
+def test_readme_and_docs_are_fresh():
+    done = subprocess.run([sys.executable, "-m", "expunge.catalogue_pages", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+README = "before\n<!-- catalogue:methods -->\n<!-- /catalogue -->\nafter\n"
+
+
+def test_what_is_stale_is_named_written_and_removed(rooms, capsys):
+    where = rooms("soften", "harden")
+    (where / "README.md").write_text(README)
+    assert catalogue_pages.main(["--check"]) == 1
+    assert capsys.readouterr().err.strip().endswith("run: make catalogue")
+    assert catalogue_pages.main(["--write"]) == 0 and catalogue_pages.main(["--check"]) == 0
+    text = (where / "README.md").read_text()
+    assert (
+        text.startswith("before\n")
+        and text.endswith("\nafter\n")
+        and "[soften](docs/methods/soften.md)" in text
+        and "· soften_mild" in text
+    )
+    assert "(methods/soften.md)" in (where / "docs" / "papers.md").read_text()
+    assert "Source: the paper: lr 1e-5" in (where / "docs" / "methods" / "soften.md").read_text()
+    (where / "docs" / "methods" / "soften.md").write_text("by hand")
+    assert [p.name for p in catalogue_pages.stale(where)] == ["soften.md"]
+    catalogue_pages.write(where)
+    (where / "src" / "expunge" / "methods" / "harden.py").unlink()
+    assert [p.name for p in catalogue_pages.stale(where)] == ["README.md", "harden.md", "papers.md"]
+    catalogue_pages.write(where)
+    assert not (where / "docs" / "methods" / "harden.md").exists() and "harden" not in (where / "README.md").read_text()
+    assert catalogue_pages.stale(where) == []
+
+
+def test_a_readme_without_marks_is_refused(rooms):
+    where = rooms("soften")
+    (where / "README.md").write_text("nothing\n")
+    with pytest.raises(Refused, match="catalogue:methods"):
+        catalogue_pages.stale(where)
+
+
+def test_without_a_readme_one_line_says_so(rooms, capsys):
+    rooms("soften")
+    assert catalogue_pages.main(["--check"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_words_that_mean_nothing_here(capsys):
+    assert catalogue_pages.main(["--help"]) == 2
+    assert "--write | --check" in capsys.readouterr().err
+
+
+def test_links_of_readme_lead_somewhere():
+    """Files that README.md names by link exist (pictures are made by the demo)."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert links and not [link for link in links if not (ROOT / link).exists() and not link.endswith(".png")]
