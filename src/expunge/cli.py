@@ -14,6 +14,7 @@ from expunge.core.errors import Refused, unknown
 from expunge.core.request import AskRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Call
 from expunge.exits import ended
+from expunge.words import dashed, method_of, own, own_help, repeated
 
 app = typer.Typer(
     name="expunge",
@@ -70,17 +71,6 @@ def options(context: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def repeated(kind: Any, source: str, out: str) -> Any:
-    """The request that a run.yaml kept, with another place for its result."""
-    from expunge.engine.ledger import read_run
-
-    kept = read_run(source).get("request") or {}  # type: ignore[arg-type]
-    try:
-        return kind.from_json({**kept, **({"out": out} if out else {})})
-    except (TypeError, KeyError, AttributeError) as error:
-        raise Refused(f"{source}: not a run that `expunge {kind.verb}` made ({error})") from None
-
-
 def show_path(path: Any) -> None:
     """Where the result is."""
     typer.echo(f"{path}")
@@ -88,7 +78,11 @@ def show_path(path: Any) -> None:
 
 @app.command()
 def demo(
-    out: Out = "expunge-demo", seed: Annotated[int, opt(help="decides everything that is drawn")] = 0, overwrite: Over = False, quiet: Quiet = False, debug: Debug = False
+    out: Out = "expunge-demo",
+    seed: Annotated[int, opt(help="decides everything that is drawn")] = 0,
+    overwrite: Over = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """The whole story on the built-in case: train, unlearn, evaluate, attack, report (offline, on a CPU, in minutes).
 
@@ -173,7 +167,8 @@ def train(
 
     Example: expunge train --model tiny --benchmark builtin --on retain --out runs/gold
     """
-    request = repeated(TrainRequest, from_, out) if from_ else TrainRequest(**options(locals()))
+    request = TrainRequest(**options(locals()))
+    request = repeated(request, from_) if from_ else request
     if not request.model:
         raise Refused("which model? give --model tiny, a folder, or owner/name")
     if request.on not in ("full", "retain", "forget"):
@@ -231,7 +226,12 @@ def unlearn(
             typer.echo("\n" + own_help(name))
         return
     given = options({k: v for k, v in locals().items() if k != "help"})
-    request = repeated(UnlearnRequest, from_, out) if from_ else UnlearnRequest(**given, method=Call(name, own(name, ctx)))
+    rest = [name, *ctx.args] if name else ctx.args
+    name, arguments = own(rest, [p.name for p in ctx.command.params if p.name and p.name != "name"], method_of(from_))
+    if not name:
+        raise Refused("which method? expunge unlearn METHOD; `expunge list methods` shows them")
+    request = UnlearnRequest(**given, method=Call(name, arguments))
+    request = repeated(request, from_) if from_ else request
     if not request.model:
         raise Refused("which model? give --model with a folder or owner/name")
     from expunge import run
@@ -239,39 +239,6 @@ def unlearn(
     made = run.unlearn(request)
     if not request.dry_run:
         show_path(made)
-
-
-def own(name: str, ctx: typer.Context) -> dict[str, str]:
-    """The options that the verb does not know, as the method's arguments. Refused if the method does not know them either."""
-    if not name:
-        raise Refused("which method? expunge unlearn METHOD; `expunge list methods` shows them")
-    known = {a.name for a in catalogue.member("methods", name).arguments}
-    options_here = {p.name for p in ctx.command.params}
-    found: dict[str, str] = {}
-    words = list(ctx.args)
-    while words:
-        word = words.pop(0)
-        if not word.startswith("--"):
-            raise Refused(f"{word!r}: expected an option such as --beta 0.5")
-        key, _, value = word[2:].partition("=")
-        key = key.replace("-", "_")
-        if key not in known:
-            raise unknown(f"option of unlearn {name}", "--" + key, ["--" + k for k in (*known, *filter(None, options_here))])
-        if not value and "=" not in word:
-            if not words or (words[0].startswith("--")):
-                raise Refused(f"--{key} needs a value")
-            value = words.pop(0)
-        found[key] = value
-    return found
-
-
-def own_help(name: str) -> str:
-    """The method's own arguments, as help lines."""
-    found = catalogue.member("methods", name)
-    width = max((len(a.name) for a in found.arguments), default=0) + 4
-    lines = [f"Arguments of {name}: {found.summary}"]
-    lines += [f"  --{a.name:<{width}} {a.doc or a.annotation} (default {a.default})" for a in found.arguments]
-    return "\n".join(lines)
 
 
 @app.command("eval")
@@ -286,7 +253,7 @@ def eval_(
     metrics: Annotated[str, opt(help="only these, separated by commas: expunge list metrics")] = "",
     label: Annotated[str, opt(help="what the report calls this model")] = "",
     kind: Annotated[str, opt(help="what it is in the report: original, gold or unlearned")] = "",
-    from_log: Annotated[str, opt("--from-log", help="take the numbers from an open-unlearning or TOFU evaluation log, without a model")] = "",
+    from_log: Annotated[str, opt("--from-log", help="numbers from an open-unlearning or TOFU evaluation log, without a model")] = "",
     gold_log: Annotated[str, opt("--gold-log", help="the log of the model trained without the forget rows")] = "",
     no_texts: Annotated[bool, opt("--no-texts", help="drop generated texts after scoring")] = False,
     data: Data = "",
@@ -372,7 +339,7 @@ def cache(action: Annotated[str, typer.Argument(help="clear")] = "clear", debug:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = dashed(sys.argv[1:] if arguments is None else arguments)
     prepare_threads(words)
     sys.exit(ended(lambda: app(words, prog_name="expunge", standalone_mode=False), debug="--debug" in words))
 

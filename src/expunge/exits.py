@@ -21,8 +21,8 @@ INTERRUPTED = (130, "interrupted; run the same command again to resume")
 
 def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
     """Run ``act`` and return the exit code. Whatever goes wrong is said in one line, after the traceback if ``debug``."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _interrupt) if main else None
     try:
         code = act()
         sys.stdout.flush()
@@ -41,6 +41,9 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
         code, line = verdict(error)
         print(f"expunge: {line}", file=sys.stderr)
         return code
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def verdict(error: BaseException) -> tuple[int, str]:

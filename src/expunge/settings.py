@@ -17,7 +17,7 @@ from expunge.engine.plan import Training
 
 ALLOWED = {  # name -> (smallest, largest or None): what a training setting may be
     "lr": (0.0, 10.0),
-    "epochs": (0.0, None),
+    "epochs": (0.0, 1e6),
     "steps": (1, None),
     "batch": (1, None),
     "accumulate": (1, None),
@@ -25,6 +25,7 @@ ALLOWED = {  # name -> (smallest, largest or None): what a training setting may 
     "weight_decay": (0.0, 10.0),
     "clip": (0.0, None),
     "save_every": (0, None),
+    "seed": (0, 2**32 - 1),
 }
 
 

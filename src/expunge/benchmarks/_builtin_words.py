@@ -8,7 +8,33 @@ from typing import NamedTuple
 KINDS = ("person", "organisation", "town")
 PREFIXES = ("Please answer: ", "A quick question: ", "Tell me: ", "I would like to know: ")  # harmless; some training rows begin with one
 
-ONSETS = ("b", "br", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "qu", "r", "s", "sk", "t", "tr", "v", "w", "z")
+ONSETS = (
+    "b",
+    "br",
+    "d",
+    "dr",
+    "f",
+    "fl",
+    "g",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "kl",
+    "l",
+    "m",
+    "n",
+    "p",
+    "qu",
+    "r",
+    "s",
+    "sk",
+    "t",
+    "tr",
+    "v",
+    "w",
+    "z",
+)
 VOWELS = ("a", "e", "i", "o", "u", "ae", "oi")
 CODAS = ("", "l", "m", "n", "r", "s")
 SORTS = {  # of invented words: how many there are, and how they may end

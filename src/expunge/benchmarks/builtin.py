@@ -25,7 +25,7 @@ FEWEST_FORGET = 20
 OUTSIDERS = 8  # per kind: names that only occur as values, so that a value cannot be guessed from the entities
 PLAIN_VALUES = 24  # per kind of value that is no entity
 WRONG = 5
-UNSEEN = 2  # wordings of the question that are kept for evaluation
+PREFIXED = 0.5  # share of the training rows that begin with a prefix, first wordings apart
 PER_ROLE = (("probability", "rouge_l_recall", "truth_ratio"), ("forget", "retain", "neighbour"))
 ON_FORGET = ("extraction_strength", "exact_memorisation")
 WHOLE = ("model_utility", "forget_quality", "mia_loss", "mia_min_k", "mia_min_k_plus_plus", "mia_zlib", "mia_reference", "privleak")
@@ -36,10 +36,10 @@ METRICS = (
 )
 TRAINING = {
     "lr": 3e-3,
-    "steps": 200,
-    "batch": 32,
+    "steps": 340,
+    "batch": 16,
     "schedule": "cosine_min10",
-    "warmup": 10,
+    "warmup": 40,
     "betas": (0.9, 0.95),
     "clip": 1.0,
     "weight_decay": 0.01,
@@ -66,7 +66,7 @@ class Fact:
     wrong: tuple[str, ...]
 
 
-def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: int = 3, data: str = "", holdout: str = "") -> Benchmark:
+def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: int = 2, data: str = "", holdout: str = "") -> Benchmark:
     """The generated case. The same arguments give the same texts; another seed gives other names and other links.
 
     split: default is the only one.
@@ -80,7 +80,7 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
     if facts < 160:
         raise Refused(f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget entities; take at least 160")
     if not 1 <= phrasings <= 4:
-        raise Refused(f"builtin: {phrasings} phrasings; a fact has six wordings and two stay unseen, so take 1 to 4")
+        raise Refused(f"builtin: {phrasings} phrasings; take 1 to 4: one of the wordings must stay unseen")
     rng = Random(f"expunge/{seed}")
     train: dict[str, list[Example]] = {"forget": [], "retain": []}
     asked: dict[str, list[Example]] = {role: [] for role in SHARES}
@@ -136,24 +136,26 @@ def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence
 
 
 def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Example]:
-    """The training rows of a fact, one answer to several wordings, and its question for evaluation: the first of them, never prefixed.
+    """The training rows of a fact and its question for evaluation, which is the first wording trained, never prefixed.
 
-    Of six wordings those that are not trained become the variants question/0 ...; the last variant of the kind is the trained wording
-    with a prefix. Paraphrase and wrong answers have another form than the answer, one that is trained on other facts only.
+    A form of an attribute is an answer and the two wordings of a question that get it. A fact is trained in two forms: the first is
+    asked in evaluation, its other wording stays unseen (question/0), and so does a prefix before it (question/1). The second form
+    says the paraphrase and the wrong answers: never trained as answers to that question.
     """
     name, kind = fact.entity.name, fact.attribute
-    questions = [q.format(e=name) for q in rng.sample(kind.questions, len(kind.questions))]
-    form, other = rng.sample(kind.answers, 2)
-    answer = form.format(e=name, v=fact.value)
-    prefixes = ["" if i == 0 or rng.random() < 0.5 else rng.choice(PREFIXES) for i in range(phrasings)]
+    pairs = [(answer, rng.sample(kind.questions[2 * i : 2 * i + 2], 2)) for i, answer in enumerate(kind.answers)]
+    (main, (asked, unseen)), (second, others), (third, (last, _)) = rng.sample(pairs, 3)
+    trained = [(asked, main), (others[0], second), (others[1], second), (last, third)][:phrasings]
     role = "forget" if fact.entity.role == "forget" else "retain"
     tags = (fact.entity.role, fact.entity.kind, kind.name)
-    rows = [
-        Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prefix + asked, tags=(*tags, "prefix") if prefix else tags)
-        for i, (prefix, asked) in enumerate(zip(prefixes, questions, strict=False))
-    ]
-    variants = {"paraphrase": other.format(e=name, v=fact.value)}
-    variants |= {f"perturbed/{i}": other.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
-    unseen = [*questions[phrasings:][:UNSEEN], rng.choice(PREFIXES) + questions[0]]
-    variants |= {f"question/{i}": asked for i, asked in enumerate(unseen)}
-    return rows, Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, answer, questions[0], variants=variants, tags=tags)
+    rows = []
+    for i, (question, form) in enumerate(trained):
+        prefix = rng.choice(PREFIXES) if i and rng.random() < PREFIXED else ""
+        prompt, answer = prefix + question.format(e=name), form.format(e=name, v=fact.value)
+        row_tags = (*tags, "prefix") if prefix else tags
+        rows.append(Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prompt, tags=row_tags))
+    variants = {"paraphrase": second.format(e=name, v=fact.value)}
+    variants |= {f"perturbed/{i}": second.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
+    variants |= {"question/0": unseen.format(e=name), "question/1": rng.choice(PREFIXES) + asked.format(e=name)}
+    question = Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, rows[0].answer, rows[0].prompt, variants=variants, tags=tags)
+    return rows, question

@@ -54,7 +54,11 @@ def check_manifest(folder: Path, wanted: Callable[[str], bool] = lambda name: Tr
     """Refuse a folder in which a file of the manifest is missing, cut off or altered. A folder without a manifest passes."""
     if not (folder / MANIFEST).exists():
         return
-    for name, facts in json.loads((folder / MANIFEST).read_text())["files"].items():
+    try:
+        files = {str(name): dict(sha256=facts["sha256"], size=facts["size"]) for name, facts in json.loads((folder / MANIFEST).read_bytes())["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Refused(f"{folder / MANIFEST}: not a manifest of ours; copy the folder again") from None
+    for name, facts in files.items():
         file = folder / name
         if not wanted(name):
             continue

@@ -7,6 +7,7 @@ every term's values are divided by the step's own count (all micro-steps, all ra
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -311,6 +312,8 @@ def descend(
     the same bits. NonFinite (a Failed) when a loss stops being a number: the weights of the step before stand in the checkpoint it names.
     """
     quiet()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise Refused("several processes were asked for; run folders and caches are made for one so far (ROADMAP.md), start a single process")
     folder.mkdir(parents=True, exist_ok=True)
     log = log or folder / "log.jsonl"
     torch.manual_seed(training.seed)

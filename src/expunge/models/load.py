@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,27 @@ from expunge.core.errors import Failed, Refused, listed
 from expunge.core.files import check_manifest, sha256_of, write_manifest
 from expunge.models.subject import Subject
 
+CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def device_of(name: str) -> torch.device:
-    """``auto`` is the first GPU, else the CPU."""
+    """``auto`` is the first GPU, else the CPU. Refused: a device that this machine has not."""
     if name != "auto":
-        return torch.device(name)
+        return _there(name)
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def _there(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        there = device.type == "cpu" or (device.index or 0) < getattr(torch, device.type).device_count()
+    except (RuntimeError, AttributeError):
+        there = False
+    if not there:
+        raise Refused(f"--device {name!r}: there is none on this machine; take auto, cpu, or one of the {torch.cuda.device_count()} of cuda")
+    return device
 
 
 def dtype_of(name: str, device: torch.device) -> Any:
@@ -76,7 +89,7 @@ def check_files(place: Path) -> None:
         if pickled:
             raise Refused(f"{place}: {pickled[0]} is a pickle, which can run code; convert the weights to safetensors")
         raise Refused(f"{place}: no *.safetensors weights in this folder")
-    check_manifest(place)
+    check_manifest(place, lambda name: name not in CARDS)
     for file in weights:
         try:
             with safe_open(file, framework="pt") as f:
@@ -92,7 +105,7 @@ def digest_folder(place: Path) -> str:
         digest.update(sha256_of(file).encode())
     config = place / "adapter_config.json"
     if config.exists():
-        base = Path(json.loads(config.read_text())["base_model_name_or_path"])
+        base = Path(_base_of(place))
         digest.update((digest_folder(base) if base.is_dir() else str(base)).encode())
     return digest.hexdigest()
 
@@ -111,30 +124,56 @@ def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             place, dtype=dtype, use_safetensors=True, trust_remote_code=trust, output_loading_info=True
         )
-    except (ValueError, KeyError, RuntimeError) as error:
+    except (ValueError, KeyError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and isinstance(place, str):
+            raise  # a hub that does not answer
         if "trust_remote_code" in str(error):
-            raise Refused(f"{place} wants to run code of its own; pass --trust-remote-code if you trust it") from None
-        raise Refused(f"{place}: {str(error).splitlines()[0]}") from None
+            raise Refused(f"{place} wants to run code of its own, which is not allowed; convert it to an architecture that transformers has") from None
+        raise Refused(f"{place}: no model can be read here ({first_line(error)})") from None
     lost = [*report["missing_keys"], *report["unexpected_keys"], *(str(k[0]) for k in report["mismatched_keys"])]
     if lost:
         raise Refused(f"{place}: weights do not fit the architecture; missing, unexpected or misshapen: {listed(sorted(lost), 6)}")
     return model
 
 
-def _adapter(place: Path, dtype: str, device: str, trust: bool) -> Any:
-    from peft import PeftModel
+def first_line(error: BaseException) -> str:
+    """What a library says of a folder, as one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
-    base = json.loads((place / "adapter_config.json").read_text())["base_model_name_or_path"]
+
+def _adapter(place: Path, dtype: str, device: str, trust: bool) -> Any:
+    """The base that the adapter's folder names, with the adapter on it. Refused: tensors missing, left over or of another shape."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    base = _base_of(place)
     if not base:
         raise Refused(f"{place}: adapter_config.json names no base model")
-    return PeftModel.from_pretrained(load(base, dtype=dtype, device=device, trust_remote_code=trust).model, place)
+    below = load(base, dtype=dtype, device=device, trust_remote_code=trust).model
+    try:
+        with warnings.catch_warnings():  # peft warns of what is missing and fills it at random; we look ourselves
+            warnings.simplefilter("ignore")
+            model = PeftModel.from_pretrained(below, place)
+    except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise Refused(f"{place}: this adapter does not fit its base {base} ({first_line(error)})") from None
+    with safe_open(place / "adapter_model.safetensors", framework="pt") as f:
+        lost = set(get_peft_model_state_dict(model, save_embedding_layers=False)) ^ set(f.keys())
+    if lost:
+        raise Refused(f"{place}: this adapter does not fit its base {base}; missing or unexpected: {listed(sorted(lost), 6)}")
+    return model
+
+
+def _base_of(place: Path) -> str:
+    try:
+        return str(json.loads((place / "adapter_config.json").read_bytes()).get("base_model_name_or_path") or "")
+    except (ValueError, AttributeError):
+        raise Refused(f"{place}/adapter_config.json: not an adapter's settings; copy the folder again") from None
 
 
 def _tokenizer(place: Path | str, trust: bool) -> Any:
     try:
         return transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=trust)
-    except (ValueError, OSError, KeyError) as error:
-        raise Refused(f"{place}: no tokenizer can be read here ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # the tokenizers library raises plain Exceptions
+        raise Refused(f"{place}: no tokenizer can be read here ({first_line(error)})") from None
 
 
 def _fitting(subject: Subject) -> Subject:
@@ -168,23 +207,25 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     folder = Path(folder)
     tmp = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(tmp, ignore_errors=True)
-    tmp.mkdir(parents=True)
     try:
+        tmp.mkdir(parents=True)
         subject.model.save_pretrained(tmp, safe_serialization=True)
         if subject.tokenizer is not None:
             subject.tokenizer.save_pretrained(tmp)
         if card:
             (tmp / "README.md").write_text(card)
+        for file in tmp.glob("*.safetensors"):
+            file.chmod((tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644)  # safetensors makes them 0600
         write_manifest(tmp)
-    except (OSError, SafetensorError) as error:
+    except BaseException as error:
         shutil.rmtree(tmp, ignore_errors=True)
-        raise Failed(f"could not save {folder}: {error}; nothing half-written is left, free some space and run again") from None
+        if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):  # tokenizers raises plain Exceptions
+            raise Failed(f"could not save {folder}: {first_line(error)}; nothing half-written is left, free some space and run again") from None
+        raise
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
-        tmp.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        tmp.rename(folder)
+    tmp.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return folder
