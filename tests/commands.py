@@ -57,13 +57,13 @@ class Desk:
 
 
 def once(factory, name, make):
-    """What ``make(folder)`` leaves in a folder, made once for all test files that ask for it."""
+    """A folder with what ``make(folder)`` leaves in it, made once for all test files that ask for it."""
     place = factory.getbasetemp() / name
-    if not place.exists():
-        unfinished = place.with_name(f"{name}.unfinished")
-        unfinished.mkdir()
-        make(unfinished)
-        unfinished.rename(place)
+    if not place.with_suffix(".done").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        make(place)
+        place.with_suffix(".done").touch()
     return place
 
 

@@ -50,7 +50,7 @@ def test_columns_missing_or_ambiguous(desk, refused):
     says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl", "frage, antwort", "--columns prompt=")
     jsonl(desk.forget, [{"question": q, "answer": a, "text": a} for q, a in facts("Zorblat", 2)])
     says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl", "2 ways", "--columns")
-    says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "prompt=fragen")), "fragen" if False else "not there", "--columns")
+    says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "prompt=fragen")), "not there", "--columns")
     says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "promt=question")), "promt", "did you mean prompt?")
     says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "question")), "--columns", "prompt=")
     assert not (desk.place / "out").exists()
@@ -77,12 +77,9 @@ def test_answers_that_the_longest_row_would_cut(desk, refused):
 
 
 def test_an_answer_of_no_token(desk, refused):
-    jsonl(desk.forget, [*facts("Zorblat", 2), ("Where does Zorblat9 dwell?", "\u200b \u00a0")])
-    line = refused(*desk.unlearn("npo", desk.place / "out")) if "\u200b \u00a0".strip() == "" else ""
-    if line:
-        says(line, "forget.jsonl:3")
-    jsonl(desk.forget, [*facts("Zorblat", 2), ("Where does Zorblat9 dwell?", "   ")])
-    says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl:3", "empty")
+    for nothing in ("", "   ", "\u00a0\u2003\n"):
+        jsonl(desk.forget, [*facts("Zorblat", 2), ("Where does Zorblat9 dwell?", nothing)])
+        says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl:3", "empty")
     assert not (desk.place / "out").exists()
 
 
@@ -131,7 +128,7 @@ def run_of(out):
         (["unlearn", "npo", "--betta", "1"], ["--betta", "did you mean --beta?"]),
         (["unlearn", "npo", "--stepz", "1"], ["--stepz", "did you mean --steps?"]),
         (["unlearn", "npo", "--beta"], ["--beta needs a value"]),
-        (["unlearn", "npo", "word"], ["'word'", "--beta 0.5"]),
+        (["unlearn", "npo", "word"], ["'word'", "--beta"]),
         (["unlearn"], ["which method?", "expunge list methods"]),
         (["unlearn", "npo"], ["which model?", "--model"]),
         (["unlearn", "npo", "--model", "M"], ["which data?", "--benchmark", "--forget"]),
@@ -172,7 +169,7 @@ def test_unknown_or_missing_names(desk, refused, words, parts):
     [
         ("npo", "--beta", "strong", ["--beta takes float", "strong"]),
         ("npo", "--beta", "-0.1", ["--beta", "above 0"]),
-        ("npo", "--beta", "nan", ["--beta", "above 0"]),
+        ("npo", "--beta", "nan", ["--beta", "nan"]),
         ("npo", "--beta", "inf", ["--beta", "inf"]),
         ("npo", "--retain_weight", "-1", ["--retain_weight", "at least 0"]),
         ("npo", "--retain_term", "kll", ["kll", "did you mean kl?"]),

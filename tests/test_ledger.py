@@ -15,7 +15,14 @@ from expunge.engine.ledger import open_run, read_run
 from expunge.engine.setaside import MOVING, set_aside
 
 ASKED = {"model": "tiny", "lr": 0.1}
-HOLD = "import sys, time; from pathlib import Path; from expunge.engine.ledger import open_run\nwith open_run(Path(sys.argv[1]), verb='train', request={'model': 'tiny', 'lr': 0.1}):\n    print('in', flush=True); time.sleep(60)"
+HOLD = """
+import sys, time
+from pathlib import Path
+from expunge.engine.ledger import open_run
+with open_run(Path(sys.argv[1]), verb="train", request={"model": "tiny", "lr": 0.1}):
+    print("in", flush=True)
+    time.sleep(60)
+"""
 
 
 def run(out, request=ASKED, verb="train", overwrite=False, finish=True, leave="result", text="new"):
@@ -88,7 +95,10 @@ def test_a_refused_request_leaves_everything_as_it_was(tmp_path, before):
         (out / "model" / "w").write_text("weights")
     elif before:
         out.mkdir()
-    with pytest.raises(Refused, match="wrong"), open_run(out, verb="eval", request={"model": "x"}, overwrite=before == "finished") as folder:
+    with (
+        pytest.raises(Refused, match="wrong"),
+        open_run(out, verb="eval", request={"model": "x"}, overwrite=before == "finished") as folder,
+    ):
         write_text(folder.path / "records", "half")
         raise Refused("wrong")
     if before is None:

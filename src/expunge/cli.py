@@ -25,7 +25,9 @@ app = typer.Typer(
     help="Make a language model forget what it must forget, keep what it should keep, and measure which of the two happened.",
 )
 
-Text, Number, Whole, Flag = str | None, float | None, int | None, bool
+Text = str | None
+Number = float | None
+Whole = int | None
 opt = typer.Option
 Model = Annotated[str, opt(help="a model folder, a run's folder, or owner/name on the hub")]
 Bench = Annotated[str, opt(help="a benchmark and its split, e.g. tofu:forget10 or builtin")]

@@ -73,12 +73,13 @@ def changed(
     subject = source()
     check(method, subject)
     streams = {name: encoded(subject, examples, request) for name, examples in rows.items()}
+    start = {"model": {"source": str(request.model), "digest": subject.digest}, "data": data_facts(rows, salt_of(run.path / "private"))}
+    run.agree(**start)
     label = request.out if request.verb == "train" else request.method.name
     with bar(Path(label).name, steps_of(method, streams, settings.training), quiet=request.quiet) as tick:
         after = change(source, method, streams, settings.training, run.path, lora=request.lora or 0, tick=tick)
     made = dict(facts) | {"settings": settings.as_json(), "seed": settings.training.seed, "device": str(after.device)}
-    made |= {"model": {"source": str(request.model), "digest": subject.digest}, "data": data_facts(rows, salt_of(run.path / "private"))}
-    made |= {"label": Path(request.out).name}
+    made |= start | {"label": Path(request.out).name}
     save(after, run.path / "model", card=model_card(request, subject, made))
     shutil.rmtree(run.path / "stages", ignore_errors=True)
     run.finish(**made)

@@ -76,6 +76,8 @@ def kept(source: str, verb: str) -> dict[str, Any]:
     run = read_run(Path(source))
     if run.get("verb") != verb or not isinstance(run.get("request"), dict):
         raise Refused(f"{source}: made by expunge {run.get('verb')}, not by expunge {verb}")
+    if not isinstance(run["request"].get("method", {}), dict):
+        raise Refused(f"{source}: its method is no name with arguments; this is no run.yaml of ours")
     return dict(run["request"])
 
 

@@ -30,11 +30,36 @@ class Request:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Any:
-        """The Request that ``as_json`` wrote; an unknown key is an error."""
-        made: dict[str, Any] = dict(plain)
-        if "method" in made:
-            made["method"] = Call(made["method"]["name"], made["method"].get("args", {}))
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in made.items()})
+        """The Request that ``as_json`` wrote. TypeError names a key that is unknown or holds another kind of value."""
+        kinds = {f.name: str(f.type) for f in fields(cls)}
+        unknown = [k for k in plain if k not in kinds]
+        if unknown:
+            raise TypeError(f"there is no {unknown[0]}")
+        return cls(**{k: _typed(k, v, kinds[k]) for k, v in plain.items()})
+
+
+def _typed(name: str, value: Any, kind: str) -> Any:
+    """A value of a YAML or JSON file as the field wants it. ``1e-5`` without a dot is a text in YAML 1.1, and meant as a number."""
+    if kind.startswith("float") and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if kind == "Call" and isinstance(value, Mapping) and isinstance(value.get("name"), str) and isinstance(value.get("args", {}), Mapping):
+        return Call(value["name"], dict(value.get("args", {})))
+    if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    fits = {
+        "str": isinstance(value, str),
+        "bool": isinstance(value, bool),
+        "int": whole,
+        "float": whole or isinstance(value, float),
+        "Mapping": isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values()),
+    }
+    if not fits.get(kind.split(" ")[0].split("[")[0], False):
+        raise TypeError(f"{name} is no {kind.removesuffix(' | None')}")
+    return value
 
 
 @dataclass(frozen=True)

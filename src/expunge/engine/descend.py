@@ -200,11 +200,15 @@ class Descending(Trainer):
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)
         if norm is not None and not abs(float(norm)) < float("inf"):
-            raise NonFinite(f"the gradient became {float(norm)} at step {self.state.global_step + 1}")
+            most = max(self.by_term, key=lambda name: abs(self.by_term[name]))
+            raise NonFinite(f"the gradient became {float(norm)} at step {self.state.global_step + 1} (largest term {most!r}: {self.by_term[most]:.3g})")
         return norm
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        try:
+            super()._save_checkpoint(model, trial)
+        except RuntimeError as error:  # what torch.save makes of a disk that refuses
+            raise OSError(str(error).splitlines()[0]) from None
         if self.is_world_process_zero():
             write_manifest(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 

@@ -43,6 +43,13 @@ class RunFolder:
         self.facts.update(facts)
         write_yaml(self.path / "run.yaml", self.facts)
 
+    def agree(self, **facts: Any) -> None:
+        """Note what the work starts from. Refused if the attempt that is resumed here started from something else."""
+        other = sorted(k for k, v in facts.items() if k in self.facts and self.facts[k] != _plain(v))
+        if other:
+            raise Refused(f"{self.path}: the {' and the '.join(other)} changed since this run was begun; remove the folder or take another --out")
+        self.note(**facts)
+
     def finish(self, **facts: Any) -> None:
         """The run is complete: its folder will be refused to another run."""
         self.note(**facts, status="finished", seconds=round(time.monotonic() - self.since, 1))
@@ -169,7 +176,7 @@ def _holder(out: Path) -> str:
 
 def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     asked = {k: v for k, v in request.items() if k not in ("overwrite", "quiet", "threads")}
-    inside = contents(out)
+    inside, resumed = contents(out), {}
     if inside and not (out / "run.yaml").exists():
         raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
     if inside:
@@ -183,6 +190,8 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> di
             before = dict(old.get("request") or {}, verb=old.get("verb"))
             differing = sorted(k for k in before.keys() | asked.keys() | {"verb"} if before.get(k) != dict(asked, verb=verb).get(k))
             raise Refused(f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass --overwrite or take another --out")
+        else:
+            resumed = {k: old[k] for k in ("model", "data") if k in old}
     return {
         "schema": 1,
         "verb": verb,
@@ -192,6 +201,7 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> di
         "versions": {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()},
         "git": _revision(),
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        **resumed,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -26,7 +27,8 @@ def attach(subject: Subject, rank: int, *, alpha: float | None = None, targets: 
         target_modules=list(targets) or "all-linear",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a property under its old name
         torch.manual_seed(seed)
         subject.model = get_peft_model(subject.model, config)
     return subject

@@ -1,0 +1,241 @@
+"""Words into a request, ways out with one line and the right code, nothing heavy before it is needed. The work itself is left out here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+from typer.main import get_command
+
+from expunge import catalogue, words
+from expunge.cli import app
+from expunge.core.errors import Failed, Refused
+from expunge.core.request import AskRequest, EvalRequest, ReportRequest, Request, TrainRequest, UnlearnRequest
+from expunge.core.types import Call, call
+from expunge.engine.ledger import open_run
+from expunge.exits import ended, verdict
+
+DATA = ("--model", "m", "--forget", "f.jsonl", "--retain", "r.csv", "--out", "o")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Run a command whose work is left out; the request that it would have carried out."""
+    from expunge import run, show
+
+    got = []
+    for verb in ("train", "unlearn", "evaluate", "evaluate_log", "ask", "report"):
+        monkeypatch.setattr(run, verb, lambda request: got.append(request) or {})
+    for shows in ("measurements", "answers"):
+        monkeypatch.setattr(show, shows, lambda *a: None)
+
+    def request(*said):
+        from expunge.cli import main
+
+        with pytest.raises(SystemExit) as end:
+            main(list(said))
+        assert end.value.code == 0
+        return got.pop()
+
+    return request
+
+
+@pytest.fixture
+def line(capsys):
+    """Run a command that must end badly: (exit code, its one line)."""
+
+    def end_of(*said):
+        from expunge.cli import main
+
+        with pytest.raises(SystemExit) as end:
+            main(list(said))
+        err = capsys.readouterr().err
+        assert err.startswith("expunge: ") and len(err.splitlines()) == 1, err
+        return end.value.code, err.removeprefix("expunge: ").strip()
+
+    return end_of
+
+
+# ------------------------------------------------------------------ words into a request
+
+
+def test_what_is_given_and_nothing_else(asked):
+    assert asked("train", "--model", "tiny", "--benchmark", "builtin", "--on", "retain", "--out", "o") == TrainRequest(
+        model="tiny", benchmark="builtin", on="retain", out="o"
+    )
+    assert asked("unlearn", "npo", *DATA, "--beta", "0.5", "--lr", "1e-5", "--columns", "prompt=q,answer=a") == UnlearnRequest(
+        method=call("npo", beta=0.5), model="m", forget="f.jsonl", retain="r.csv", out="o", lr=1e-5, columns={"prompt": "q", "answer": "a"}
+    )
+    assert asked("eval", "--model", "m", "--benchmark", "tofu:forget10", "--metrics", "probability,privleak", "--out", "o") == EvalRequest(
+        model="m", benchmark="tofu:forget10", metrics=("probability", "privleak"), out="o"
+    )
+    assert asked("ask", "--model", "m", "--against", "n", "Who?") == AskRequest(model="m", against="n", question="Who?")
+    assert asked("report", "a", "b", "--out", "r.html") == ReportRequest(runs=("a", "b"), out="r.html")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("unlearn", "npo", *DATA, "--retain_weight", "2", "--retain_term", "kl", "--max_length", "64"),
+        ("unlearn", "npo", *DATA, "--retain-weight=2", "--retain-term=kl", "--max-length=64"),
+        ("unlearn", *DATA, "--retain-weight", "2", "npo", "--retain-term", "kl", "--max-length", "64"),
+    ],
+)
+def test_both_spellings_in_any_order(asked, said):
+    assert asked(*said).method == Call("npo", {"retain_weight": 2.0, "retain_term": "kl"})
+
+
+def test_a_request_survives_json(asked):
+    for request in (
+        asked("unlearn", "rmu", *DATA, "--layer", "3", "--columns", "prompt=q"),
+        asked("eval", "--model", "m", "--metrics", "a,b", "--out", "o"),
+    ):
+        assert type(request).from_json(json.loads(json.dumps(request.as_json()))) == request
+
+
+def test_a_saved_run_is_done_again_with_what_is_given_on_top(asked, tmp_path, line):
+    first = asked("unlearn", "npo", *DATA, "--beta", "0.5", "--retain-term", "kl", "--lr", "1e-5")
+    with open_run(tmp_path / "run", verb="unlearn", request=first.as_json()) as run:
+        run.finish()
+    file = str(tmp_path / "run" / "run.yaml")
+    assert asked("unlearn", "--from", file) == first
+    second = asked("unlearn", "--from", file, "--out", "p", "--beta", "0.9", "--lr", "2e-5")
+    assert (second.out, second.lr, second.method.args) == ("p", 2e-5, {"beta": 0.9, "retain_term": "kl"})
+    assert asked("unlearn", "simnpo", "--from", file).method == Call("simnpo", {})
+    assert line("train", "--from", file) == (2, f"{file}: made by expunge unlearn, not by expunge train")
+
+
+def test_the_question_stays_as_it_is(asked):
+    assert asked("ask", "--model", "m", "--", "--what_is_it?").question == "--what_is_it?"
+    assert words.dashed(["a_b", "--c_d=e_f", "--", "--g_h"]) == ["a_b", "--c-d=e_f", "--", "--g_h"]
+
+
+def test_options_of_every_command_are_known_to_the_catalogue():
+    """A member's argument could otherwise bear the name of one of them."""
+    commands = get_command(app).commands
+    options = {p.name.strip("_") for c in commands.values() for p in c.params if p.param_type_name == "option"}
+    assert options - {"as_json", "show_texts", "max_new_tokens", "kind"} <= set(catalogue.GLOBAL_OPTIONS)
+    for verb, kind in (("train", TrainRequest), ("unlearn", UnlearnRequest), ("eval", EvalRequest)):
+        assert {f.name for f in fields(kind)} - {"method"} <= {p.name for p in commands[verb].params}, verb
+
+
+# ------------------------------------------------------------------ near misses
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (("unlearn", "npoo", *DATA), "no method 'npoo'; did you mean npo?"),
+        (("unlearn", "npo", *DATA, "--betta", "1"), "no option of unlearn npo '--betta'; did you mean --beta?"),
+        (("unlearn", "npo", *DATA, "--acumulate", "2"), "no option of unlearn npo '--acumulate'; did you mean --accumulate?"),
+        (("unlearn", "npo", *DATA, "--beta"), "--beta needs a value"),
+        (("unlearn", "npo", *DATA, "--beta", "much"), "npo: --beta takes float, not 'much'"),
+        (("unlearn", "npo", *DATA, "--beta=-1"), "npo: --beta -1.0 is out of range; it must be above 0"),
+        (("unlearn", "npo", "extra", *DATA), "'extra': expected an option such as --beta VALUE"),
+        (("unlearn", *DATA), "which method? expunge unlearn METHOD; `expunge list methods` shows them"),
+        (("unlearn", "npo"), "which model? give --model with a folder or owner/name"),
+        (("train", "--model", "tiny", "--on", "ful"), "no choice of --on 'ful'; did you mean full?"),
+        (("train", "--modle", "tiny"), "no such option: --modle"),
+        (("train", "--lr", "fast"), "invalid value for '--lr'"),
+        (("train", "--threads", "0"), "invalid value for '--threads'"),
+        (("eval", "--out", "o"), "what to judge? give either --model or --from-log"),
+        (("show", "npoo"), "no member 'npoo'; did you mean npo?"),
+        (("list", "method"), "no room 'method'; did you mean methods?"),
+        (("unlern", "npo"), "no such command 'unlern'. Did you mean 'unlearn'?"),
+        (("cache", "clean"), "no action on the cache 'clean'; did you mean clear?"),
+        (("ask",), "missing argument"),
+    ],
+    ids=lambda v: " ".join(v)[:40] if isinstance(v, tuple) else None,
+)
+def test_a_wrong_request_is_one_line_and_code_2(line, said, told):
+    code, text = line(*said)
+    assert code == 2 and text.startswith(told), text
+
+
+# ------------------------------------------------------------------ the ways out
+
+
+def raising(error):
+    def act():
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (Refused("wrong"), 2, "wrong"),
+        (Failed("broke"), 1, "broke"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to resume"),
+        (OSError(28, "No space left on device", "x/y"), 1, "x/y: No space left on device"),
+        (ModuleNotFoundError("no", name="peft"), 1, "the package peft is missing; pip install peft"),
+        (MemoryError(), 1, "out of memory"),
+        (ValueError("Zorblat lives in the tower"), 1, "unexpected ValueError"),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, BaseException) else None,
+)
+def test_exit_codes(capsys, error, code, told):
+    assert ended(raising(error)) == code
+    err = capsys.readouterr().err
+    assert err.startswith(f"expunge: {told}") and "Zorblat" not in err and len(err.splitlines()) == 1
+
+
+def test_only_debug_shows_a_traceback(capsys):
+    assert ended(raising(Refused("wrong")), debug=True) == 2
+    assert "Traceback" in (err := capsys.readouterr().err) and err.endswith("expunge: wrong\n")
+
+
+def test_an_unforeseen_error_is_named_by_its_place_in_our_code():
+    try:
+        catalogue.convert(None, 1, "npo")
+    except AttributeError as error:
+        assert verdict(error)[1].startswith("unexpected AttributeError at catalogue.py:")
+
+
+def test_sigterm_is_an_interruption():
+    code = "import os, signal, sys, time\nfrom expunge.exits import ended\n"
+    code += "sys.exit(ended(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(5))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "expunge: interrupted; run the same command again to resume\n")
+    before = signal.getsignal(signal.SIGTERM)
+    assert ended(lambda: None) == 0 and signal.getsignal(signal.SIGTERM) is before
+
+
+# ------------------------------------------------------------------ as a process
+
+
+def test_python_m_expunge():
+    done = subprocess.run([sys.executable, "-m", "expunge"], capture_output=True, text=True)
+    assert done.returncode == 0 and all(
+        verb in done.stdout for verb in ("demo", "train", "unlearn", "eval", "ask", "report", "list", "show")
+    )
+    done = subprocess.run([sys.executable, "-m", "expunge", "unlearn", "npo", "--beta", "0"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("expunge: npo: --beta 0.0 is out of range")
+
+
+def test_help_of_a_method_has_its_own_options(capsys):
+    from expunge.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["unlearn", "npo", "--help"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0 and "--weight-decay" in said and "--beta" in said and "inverse temperature" in said and "Example:" in said
+
+
+@pytest.mark.parametrize(("said", "expected"), [((), "1"), (("--threads", "3"), "3"), (("--threads=2",), "2")])
+def test_threads_are_settled_before_torch_is_there(said, expected):
+    code = "import os, sys\nfrom expunge.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+    code += "print(os.environ['OMP_NUM_THREADS'], os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
+    done = subprocess.run([sys.executable, "-c", code, "train", *said], capture_output=True, text=True, env=env)
+    assert done.stdout.split() == [expected, "PASSIVE", "False"], done.stderr
+
+
+def test_every_verb_has_an_example_and_every_request_a_verb():
+    commands = get_command(app).commands
+    assert all("Example: expunge " in (c.help or "") for c in commands.values())
+    assert {r.verb for r in (*Request.__subclasses__(), TrainRequest, UnlearnRequest, EvalRequest) if r.verb} <= set(commands)
