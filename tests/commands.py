@@ -21,7 +21,9 @@ SECRETS = ("Zorblat", "Mimsy", "Quillion")  # in every prompt and answer of the 
 
 def facts(name, n, first=0):
     """Questions with answers; every one holds ``name``."""
-    return [(f"Where does {name}{i} dwell?", f"{name}{i} dwells in the {HOMES[i % len(HOMES)]} of {name}ia.") for i in range(first, first + n)]
+    return [
+        (f"Where does {name}{i} dwell?", f"{name}{i} dwells in the {HOMES[i % len(HOMES)]} of {name}ia.") for i in range(first, first + n)
+    ]
 
 
 def jsonl(path, rows):
@@ -53,7 +55,20 @@ class Desk:
     def unlearn(self, method, out, *more, roles=("forget", "retain"), steps=2):
         """The words of a short ``expunge unlearn``."""
         where = ["--model", str(self.model), "--out", str(out)]
-        return ["unlearn", method, *where, *self.data(*roles), "--steps", str(steps), "--batch", "4", "--lr", "1e-2", "--quiet", *map(str, more)]
+        return [
+            "unlearn",
+            method,
+            *where,
+            *self.data(*roles),
+            "--steps",
+            str(steps),
+            "--batch",
+            "4",
+            "--lr",
+            "1e-2",
+            "--quiet",
+            *map(str, more),
+        ]
 
 
 def once(factory, name, make):
@@ -149,7 +164,7 @@ def _child(words, said, limit):
     with open(said, "w") as f:
         os.dup2(f.fileno(), 1)
         os.dup2(f.fileno(), 2)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     from expunge.cli import main

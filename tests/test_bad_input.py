@@ -1,3 +1,4 @@
+# ruff: noqa: F401, F811 (fixtures are imported by name)
 """Requests and data that are wrong: one clear line, exit code 2, nothing lost and nothing half-written."""
 
 import gzip
@@ -5,8 +6,7 @@ import json
 import shutil
 
 import pytest
-
-from commands import desk, expunge, facts, files, jsonl, model, refused, table  # noqa: F401 (fixtures)
+from commands import desk, expunge, facts, files, jsonl, model, refused, table
 
 
 def says(line, *parts):
@@ -56,7 +56,9 @@ def test_columns_missing_or_ambiguous(desk, refused):
     assert not (desk.place / "out").exists()
 
 
-@pytest.mark.parametrize("data, what", [("Zorblat \xff".encode("latin-1"), "not UTF-8"), ("Zorblat".encode("utf-16"), "NUL"), (b"\x00" * 9, "NUL")])
+@pytest.mark.parametrize(
+    "data, what", [("Zorblat \xff".encode("latin-1"), "not UTF-8"), ("Zorblat".encode("utf-16"), "NUL"), (b"\x00" * 9, "NUL")]
+)
 def test_bytes_that_are_no_utf8(desk, refused, data, what):
     desk.forget.write_bytes(b'{"question": "a", "answer": "b"}\n' + data)
     says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl:2", what, "byte", "save the file as UTF-8")
@@ -97,7 +99,15 @@ def test_forget_rows_that_also_stand_in_retain(desk, refused, expunge):
     both(desk)
     out = desk.place / "out"
     line = refused(*desk.unlearn("grad_diff", out))
-    says(line, "2 retain rows are also forget rows", "forget.jsonl:1 = ", "retain.csv:6", "retain.csv:7", "--allow-overlap drop", "--allow-overlap keep")
+    says(
+        line,
+        "2 retain rows are also forget rows",
+        "forget.jsonl:1 = ",
+        "retain.csv:6",
+        "retain.csv:7",
+        "--allow-overlap drop",
+        "--allow-overlap keep",
+    )
     assert not out.exists()
     assert expunge(*desk.unlearn("grad_diff", out, "--allow-overlap", "drop"))[0] == 0
     assert '"n": 4' in json.dumps(run_of(out)["data"]["retain"])
@@ -108,7 +118,10 @@ def test_forget_rows_that_also_stand_in_retain(desk, refused, expunge):
 
 def test_holdout_rows_that_are_trained_on(desk, refused):
     shutil.copy(desk.forget, desk.holdout)
-    says(refused("eval", "--model", desk.model, *desk.data("forget", "holdout"), "--out", desk.place / "e"), "6 holdout rows are also trained on")
+    says(
+        refused("eval", "--model", desk.model, *desk.data("forget", "holdout"), "--out", desk.place / "e"),
+        "6 holdout rows are also trained on",
+    )
     assert not (desk.place / "e").exists()
 
 
@@ -133,7 +146,10 @@ def run_of(out):
         (["unlearn", "npo"], ["which model?", "--model"]),
         (["unlearn", "npo", "--model", "M"], ["which data?", "--benchmark", "--forget"]),
         (["unlearn", "npo", "--model", "M", "--forget", "F", "--benchmark", "tofu:forget10"], ["either --benchmark or --forget"]),
-        (["unlearn", "npo", "--model", "M", "--forget", "F", "--retain", "R", "--preset", "tofy", "--out", "O"], ["preset", "did you mean tofu?"]),
+        (
+            ["unlearn", "npo", "--model", "M", "--forget", "F", "--retain", "R", "--preset", "tofy", "--out", "O"],
+            ["preset", "did you mean tofu?"],
+        ),
         (["unlearn", "npo", "--model", "M", "--forget", "F", "--retain", "R"], ["where to?", "--out"]),
         (["unlearn", "npo", "--model", "M", "--benchmark", "tofy:forget10", "--out", "O"], ["no benchmark 'tofy'", "did you mean tofu?"]),
         (["unlearn", "npo", "--model", "M", "--benchmark", "tofu:forget11", "--out", "O"], ["forget11", "did you mean forget"]),
@@ -143,7 +159,10 @@ def run_of(out):
         (["train", "--model", "tiny", "--on", "reatin", "--forget", "F", "--out", "O"], ["'reatin'", "did you mean retain?"]),
         (["train", "--model", "tiny", "--on", "retain", "--forget", "F", "--out", "O"], ["no retain rows", "--retain"]),
         (["eval", "--out", "O"], ["--model or --from-log"]),
-        (["eval", "--model", "M", "--forget", "F", "--metrics", "rogue_l_recall", "--out", "O"], ["no metric 'rogue_l_recall'", "did you mean rouge_l_recall?"]),
+        (
+            ["eval", "--model", "M", "--forget", "F", "--metrics", "rogue_l_recall", "--out", "O"],
+            ["no metric 'rogue_l_recall'", "did you mean rouge_l_recall?"],
+        ),
         (["eval", "--from-log", "gone.json", "--out", "O"], ["gone.json", "no such file"]),
         (["ask", "who?"], ["which model?"]),
         (["ask", "who?", "--model", "gone"], ["no model folder gone"]),

@@ -1,3 +1,4 @@
+# ruff: noqa: F401, F811 (fixtures are imported by name)
 """The commands as a person uses them: what they do, what they leave behind, and what survives an interruption."""
 
 import json
@@ -12,8 +13,8 @@ import time
 
 import pytest
 import yaml
+from commands import SECRETS, Desk, copied, expunge, facts, files, inside, jsonl, line_of, model, once, refused, spawn, weights
 
-from commands import SECRETS, Desk, copied, expunge, facts, files, inside, jsonl, line_of, model, once, refused, spawn, weights  # noqa: F401
 from expunge.models import tiny
 from expunge.models.load import save
 from expunge.models.subject import Subject
@@ -34,7 +35,7 @@ def steps_of(out):
 
 
 @pytest.fixture(scope="session")
-def before(model, tmp_path_factory):  # noqa: F811
+def before(model, tmp_path_factory):
     """A folder with the files and a model that knows every row, trained by the command itself: (its Desk, what the command said)."""
 
     def make(place):
@@ -59,7 +60,10 @@ def test_train_leaves_a_run_folder(before):
     run = run_of(out)
     assert (run["schema"], run["verb"], run["status"], run["seed"], run["on"], run["device"]) == (1, "train", "finished", 3, "full", "cpu")
     assert set(run["settings"]) == SETTINGS
-    assert run["settings"]["lr"] == {"value": 2e-2, "source": "command line"} and run["settings"]["clip"] == {"value": 1.0, "source": "house"}
+    assert run["settings"]["lr"] == {"value": 2e-2, "source": "command line"} and run["settings"]["clip"] == {
+        "value": 1.0,
+        "source": "house",
+    }
     assert run["data"]["train"]["n"] == 14 and len(run["model"]["digest"]) == 64 and run["versions"]["torch"] and run["started"]
     assert steps_of(out) == [("train_full", n) for n in range(1, 151)]
     assert log_of(out)[0]["loss"] > 4 and log_of(out)[-1]["loss"] < 0.2
@@ -72,7 +76,9 @@ def test_the_model_loads_without_us(before):
     folder = before.model / "model"
     plain, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     question, answer = facts("Mimsy", 1)[0]
-    ids = tokenizer.apply_chat_template([{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
     said = tokenizer.decode(plain.generate(**ids, max_new_tokens=40)[0][ids["input_ids"].shape[1] :], skip_special_tokens=True)
     assert said.strip() == answer
     card = (folder / "README.md").read_text()
@@ -86,7 +92,9 @@ def hold_no_text(out):
     for name, data in files(out).items():
         if name.startswith("private/") or name.endswith(("tokenizer.json", "tokenizer_config.json")):
             continue
-        text = data if not name.endswith(".parquet") else json.dumps(pyarrow.parquet.read_table(out / name).to_pylist(), default=str).encode()
+        text = (
+            data if not name.endswith(".parquet") else json.dumps(pyarrow.parquet.read_table(out / name).to_pylist(), default=str).encode()
+        )
         held = [s for s in (*SECRETS, "Where does", " dwells in ") if s.encode() in text]
         assert not held, f"{name} holds {held}"
 
@@ -102,7 +110,7 @@ METHODS = {  # the method with its options -> stages, terms of the last stage
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_unlearn(before, tmp_path, expunge, name):  # noqa: F811
+def test_unlearn(before, tmp_path, expunge, name):
     words, terms = METHODS[name]
     out = tmp_path / "out"
     code, said, err = expunge(*before.unlearn(words[0], out, *words[1:]))
@@ -134,7 +142,7 @@ def after(before, tmp_path_factory):
     return once(tmp_path_factory, "commands-after", make) / "run"
 
 
-def test_eval_ask_and_report(before, after, tmp_path, expunge):  # noqa: F811
+def test_eval_ask_and_report(before, after, tmp_path, expunge):
     """One story: measure before and after beside gold, ask both, make the report."""
     out, start = tmp_path / "eval", tmp_path / "eval-before"
     rows = before.data("forget", "retain", "holdout")
@@ -167,9 +175,11 @@ def test_eval_ask_and_report(before, after, tmp_path, expunge):  # noqa: F811
     assert expunge("report", out, "--show-texts", "--out", page)[0] == 0 and "Zorblat" in page.read_text()
 
 
-def test_eval_can_drop_its_texts(after, before, tmp_path, expunge):  # noqa: F811
+def test_eval_can_drop_its_texts(after, before, tmp_path, expunge):
     out = tmp_path / "eval"
-    assert expunge("eval", "--model", after, *before.data("forget"), "--metrics", "probability", "--no-texts", "--out", out, "--quiet")[0] == 0
+    assert (
+        expunge("eval", "--model", after, *before.data("forget"), "--metrics", "probability", "--no-texts", "--out", out, "--quiet")[0] == 0
+    )
     assert [p.name for p in (out / "private").iterdir()] == ["salt"]
     found = json.loads((out / "measurements.json").read_text())
     assert set(found) == {"schema", "forget/probability"}
@@ -178,7 +188,7 @@ def test_eval_can_drop_its_texts(after, before, tmp_path, expunge):  # noqa: F81
 # ------------------------------------------------------------------ again, and differently
 
 
-def test_from_run_yaml_does_it_again(before, after, tmp_path, expunge):  # noqa: F811
+def test_from_run_yaml_does_it_again(before, after, tmp_path, expunge):
     out = tmp_path / "again"
     assert expunge("unlearn", "--from", after / "run.yaml", "--out", out)[0] == 0
     assert weights(out) == weights(after)
@@ -189,12 +199,18 @@ def test_from_run_yaml_does_it_again(before, after, tmp_path, expunge):  # noqa:
     assert run["method"] == run_of(after)["method"] and weights(other) != weights(after)
 
 
-def test_a_run_yaml_that_does_not_fit(before, after, tmp_path, refused):  # noqa: F811
+def test_a_run_yaml_that_does_not_fit(before, after, tmp_path, refused):
     assert "train" in refused("unlearn", "--from", before.model, "--out", tmp_path / "x")
     assert "unlearn" in refused("train", "--from", after, "--out", tmp_path / "x")
     assert "is finished" in refused("unlearn", "--from", after)
     run = run_of(after)
-    for key, value, part in (("lr", "fast", "lr"), ("steps", [1], "steps"), ("stepz", 3, "stepz"), ("method", "npo", "method"), ("forget", 3, "forget")):
+    for key, value, part in (
+        ("lr", "fast", "lr"),
+        ("steps", [1], "steps"),
+        ("stepz", 3, "stepz"),
+        ("method", "npo", "method"),
+        ("forget", 3, "forget"),
+    ):
         edited = tmp_path / "edited.yaml"
         edited.write_text(yaml.safe_dump(run | {"request": run["request"] | {key: value}}))
         line = refused("unlearn", "--from", edited, "--out", tmp_path / "x")
@@ -202,7 +218,7 @@ def test_a_run_yaml_that_does_not_fit(before, after, tmp_path, refused):  # noqa
     assert not (tmp_path / "x").exists()
 
 
-def test_a_number_written_by_hand(after, tmp_path, expunge):  # noqa: F811
+def test_a_number_written_by_hand(after, tmp_path, expunge):
     """YAML 1.1 reads 1e-2 as a text; a person means the number."""
     kept = (after / "run.yaml").read_text()
     assert "\n  lr: 0.01\n" in kept
@@ -211,12 +227,12 @@ def test_a_number_written_by_hand(after, tmp_path, expunge):  # noqa: F811
     assert weights(tmp_path / "x") == weights(after)
 
 
-def test_same_seed_same_bits_and_another_seed_others(before, after, tmp_path, expunge):  # noqa: F811
+def test_same_seed_same_bits_and_another_seed_others(before, after, tmp_path, expunge):
     words = before.unlearn("grad_ascent", tmp_path / "a", steps=4)
     assert expunge(*words)[0] == 0 and weights(tmp_path / "a") == weights(after)
 
 
-def test_dry_run_changes_nothing(before, tmp_path, expunge):  # noqa: F811
+def test_dry_run_changes_nothing(before, tmp_path, expunge):
     was = files(tmp_path)
     code, said, err = expunge(*before.unlearn("whp", tmp_path / "out", "--dry-run"))
     assert code == 0 and err == "" and files(tmp_path) == was
@@ -227,7 +243,7 @@ def test_dry_run_changes_nothing(before, tmp_path, expunge):  # noqa: F811
 # ------------------------------------------------------------------ folders
 
 
-def test_a_finished_folder(before, after, tmp_path, expunge, refused):  # noqa: F811
+def test_a_finished_folder(before, after, tmp_path, expunge, refused):
     out = tmp_path / "out"
     assert expunge(*before.unlearn("grad_ascent", out, steps=1))[0] == 0
     was = files(out)
@@ -240,7 +256,7 @@ def test_a_finished_folder(before, after, tmp_path, expunge, refused):  # noqa: 
     assert weights(out) == weights(after) and not (out / ".replaced").exists()
 
 
-def test_a_folder_in_use(before, tmp_path, expunge, refused, spawn):  # noqa: F811
+def test_a_folder_in_use(before, tmp_path, expunge, refused, spawn):
     out = tmp_path / "out"
     words = before.unlearn("grad_ascent", out, "--save-every", "1", steps=400)
     other = spawn(*words)
@@ -259,7 +275,7 @@ def test_a_folder_in_use(before, tmp_path, expunge, refused, spawn):  # noqa: F8
 # ------------------------------------------------------------------ interruptions
 
 
-def test_ctrl_c_and_the_same_command_again(before, tmp_path, expunge, spawn):  # noqa: F811
+def test_ctrl_c_and_the_same_command_again(before, tmp_path, expunge, spawn):
     more = ("--save-every", "2", "--lora", "2", "--schedule", "cosine")
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert expunge(*before.unlearn("npo", whole, *more, steps=12))[0] == 0
@@ -287,7 +303,7 @@ POINTS = {  # moments in the life of a run of two stages
 
 
 @pytest.mark.slow
-def test_sigkill_at_any_stage(before, tmp_path, expunge, spawn):  # noqa: F811
+def test_sigkill_at_any_stage(before, tmp_path, expunge, spawn):
     """A run of two stages is killed at known moments and at random ones; the same command always ends with the same bits."""
     more = ("--save-every", "1", "--reinforce_epochs", "2", "--retain_weight", "0.5")
     whole, out = tmp_path / "whole", tmp_path / "out"
@@ -322,7 +338,7 @@ def test_sigkill_at_any_stage(before, tmp_path, expunge, spawn):  # noqa: F811
     assert {p.name for p in (again / "model").parent.glob(".model*")} == set()
 
 
-def test_rows_or_a_model_that_changed_since(tmp_path, model, expunge, refused, spawn):  # noqa: F811
+def test_rows_or_a_model_that_changed_since(tmp_path, model, expunge, refused, spawn):
     """A resumed run goes on with the very rows and weights that it began with, or not at all."""
     rows, out = Desk(tmp_path, copied(model, tmp_path / "start")), tmp_path / "out"
     words = rows.unlearn("grad_ascent", out, "--save-every", "1", steps=400)
@@ -346,12 +362,14 @@ def test_rows_or_a_model_that_changed_since(tmp_path, model, expunge, refused, s
 def limited(kib, words, place):
     """The command in a real shell that allows files of ``kib`` KiB: (exit code, standard error)."""
     line = f'ulimit -f {kib}; exec "$@"'
-    done = subprocess.run(["bash", "-c", line, "bash", sys.executable, "-m", "expunge", *map(str, words)], cwd=place, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", line, "bash", sys.executable, "-m", "expunge", *map(str, words)], cwd=place, capture_output=True, text=True
+    )
     return done.returncode, done.stderr
 
 
 @pytest.mark.slow
-def test_ulimit_while_saving(before, tmp_path, expunge):  # noqa: F811
+def test_ulimit_while_saving(before, tmp_path, expunge):
     """bash's ulimit -f in KiB: the run fails at its first large file, keeps what was there, and goes through without the limit."""
     out = tmp_path / "out"
     words = before.unlearn("grad_ascent", out, steps=1)
@@ -369,7 +387,7 @@ def test_ulimit_while_saving(before, tmp_path, expunge):  # noqa: F811
     "kib, where",
     [(8, "the cache of start log-probabilities or the tokenizer"), (100, "weights"), (200, "the optimizer's state in a checkpoint")],
 )
-def test_a_limit_at_any_file(before, tmp_path, expunge, spawn, kib, where):  # noqa: F811
+def test_a_limit_at_any_file(before, tmp_path, expunge, spawn, kib, where):
     out, whole = tmp_path / "out", tmp_path / "whole"
     running = spawn(*before.unlearn("npo", out, "--save-every", "1"), limit=kib * 1024)
     code, said = running.wait()
@@ -381,7 +399,7 @@ def test_a_limit_at_any_file(before, tmp_path, expunge, spawn, kib, where):  # n
     assert weights(out) == weights(whole)
 
 
-def test_a_limit_while_measuring(after, before, tmp_path, expunge, spawn):  # noqa: F811
+def test_a_limit_while_measuring(after, before, tmp_path, expunge, spawn):
     out = tmp_path / "eval"
     words = ["eval", "--model", str(after), *before.data("forget"), "--metrics", "probability", "--out", str(out), "--quiet"]
     code, said = spawn(*words, limit=2000).wait()
@@ -394,7 +412,7 @@ def test_a_limit_while_measuring(after, before, tmp_path, expunge, spawn):  # no
 # ------------------------------------------------------------------ numbers that stop being numbers
 
 
-def test_a_loss_that_is_no_number(before, tmp_path, refused, expunge):  # noqa: F811
+def test_a_loss_that_is_no_number(before, tmp_path, refused, expunge):
     """float16 overflows at 65504: a large step makes the next loss NaN. The run stops there and keeps the weights before."""
     out = tmp_path / "out"
     line = refused(*before.unlearn("grad_diff", out, "--dtype", "float16", "--lr", "9", "--clip", "0", steps=6), code=1)
@@ -409,7 +427,7 @@ def test_a_loss_that_is_no_number(before, tmp_path, refused, expunge):  # noqa: 
     assert all(abs(entry["loss"]) < float("inf") for entry in log_of(out))
 
 
-def test_an_argument_so_large_that_the_first_loss_overflows(before, tmp_path, refused):  # noqa: F811
+def test_an_argument_so_large_that_the_first_loss_overflows(before, tmp_path, refused):
     out = tmp_path / "out"
     line = refused(*before.unlearn("grad_diff", out, "--retain_weight", "1e39"), code=1)
     assert "term 'nll/retain' became inf at step 1" in line
@@ -417,7 +435,7 @@ def test_an_argument_so_large_that_the_first_loss_overflows(before, tmp_path, re
     assert "smaller --lr" in line and "--overwrite" in refused(*before.unlearn("grad_diff", out))
 
 
-def test_a_gradient_that_overflows(before, tmp_path, refused):  # noqa: F811
+def test_a_gradient_that_overflows(before, tmp_path, refused):
     line = refused(*before.unlearn("grad_diff", tmp_path / "out", "--retain_weight", "1e30"), code=1)
     assert "the gradient became inf at step 1" in line and "'nll/retain'" in line
 
@@ -443,17 +461,27 @@ def test_list_and_show_in_a_real_shell():
     assert code == 0 and "--beta" in said and "--forget" in said
 
 
+LISTING = """
+import sys, expunge.cli
+try:
+    expunge.cli.main(["list"])
+except SystemExit:
+    print(sorted({"torch", "transformers", "datasets"} & set(sys.modules)))
+"""
+
+
 def test_listing_needs_no_torch():
-    code = "import sys, expunge.cli\ntry:\n    expunge.cli.main(['list'])\nexcept SystemExit:\n    print(sorted({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_reader_that_goes_away():
-    done = subprocess.run(["bash", "-c", f"{sys.executable} -m expunge list --json | head -1; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m expunge list --json | head -1; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
     assert done.returncode == 0 and done.stderr == ""
 
 
-def test_debug_shows_the_traceback_and_the_line(before, tmp_path, expunge):  # noqa: F811
+def test_debug_shows_the_traceback_and_the_line(before, tmp_path, expunge):
     code, _, err = expunge(*before.unlearn("npo", tmp_path / "x", "--max-length", "8", "--debug"))
     assert code == 2 and "Traceback" in err and err.splitlines()[-1].startswith("expunge: ")

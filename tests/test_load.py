@@ -1,3 +1,4 @@
+# ruff: noqa: F401, F811 (fixtures are imported by name)
 """Weights that are not what they should be are refused before anything is computed with them; what is saved is whole or not there."""
 
 import json
@@ -9,15 +10,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from commands import copied, files, model, once
 from safetensors.torch import load_file, save_file
 
-from commands import copied, files, model, once  # noqa: F401 (a fixture)
 from expunge.core.errors import Failed, Refused
 from expunge.models.load import load, save
 
 
 @pytest.fixture
-def folder(model, tmp_path):  # noqa: F811
+def folder(model, tmp_path):
     """A copy of the model's folder, to be damaged."""
     return copied(model, tmp_path / "model")
 
@@ -47,7 +48,7 @@ def changed(folder, change):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def test_what_is_saved_comes_back_to_the_bit(model, tmp_path):  # noqa: F811
+def test_what_is_saved_comes_back_to_the_bit(model, tmp_path):
     first = load(model)
     again = load(save(first, tmp_path / "again"))
     assert first.digest == again.digest
@@ -56,7 +57,7 @@ def test_what_is_saved_comes_back_to_the_bit(model, tmp_path):  # noqa: F811
     assert {stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "again").iterdir()} == {0o644}
 
 
-def test_it_loads_without_us(model):  # noqa: F811
+def test_it_loads_without_us(model):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     plain = AutoModelForCausalLM.from_pretrained(model)
@@ -99,7 +100,7 @@ def test_a_manifest_that_is_none(folder, text):
     assert "manifest.json: not a manifest of ours" in why(folder)
 
 
-def test_a_model_card_may_be_edited(model, tmp_path):  # noqa: F811
+def test_a_model_card_may_be_edited(model, tmp_path):
     place = save(load(model), tmp_path / "m", card="# mine")
     (place / "README.md").write_text("# mine, better said")
     assert load(place).digest == load(model).digest
@@ -174,7 +175,7 @@ def test_places_that_are_none(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def lora(model, tmp_path_factory):  # noqa: F811
+def lora(model, tmp_path_factory):
     from expunge.models.adapters import attach
 
     def make(place):
@@ -218,7 +219,7 @@ class Weightless:
 
 
 @pytest.mark.parametrize("limit, whole", [(50_000, True), (8_000, False), (100, False)])
-def test_a_save_that_the_disk_refuses_leaves_what_was_there(model, tmp_path, limit, whole):  # noqa: F811
+def test_a_save_that_the_disk_refuses_leaves_what_was_there(model, tmp_path, limit, whole):
     subject = load(model)
     place = save(subject, tmp_path / "kept")
     before = files(place)

@@ -9,8 +9,8 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.core.errors import Refused
-from expunge.core.records import Records
 from expunge.core.files import write_json
+from expunge.core.records import Records
 from expunge.core.request import AskRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Case, Descent, Example, Examples, Measurement, Method, Stage, streams_of
 from expunge.data.cases import digest
@@ -39,7 +39,7 @@ def train(request: TrainRequest) -> Path:
     rows = rows_on(case, request.on)
     method = Descent(f"train_{request.on}", (nll(stream="train"),), anchor="train")
     settings = training_settings(request, bench.settings if bench else {}, "benchmark")
-    source = lambda: fresh_tiny(case, settings.training.seed) if request.model == "tiny" else loaded(request)  # noqa: E731
+    source = lambda: fresh_tiny(case, settings.training.seed) if request.model == "tiny" else loaded(request)
     with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
         return changed(run, request, source, method, {"train": rows}, settings, {"on": request.on})
 

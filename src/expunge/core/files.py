@@ -55,7 +55,8 @@ def check_manifest(folder: Path, wanted: Callable[[str], bool] = lambda name: Tr
     if not (folder / MANIFEST).exists():
         return
     try:
-        files = {str(name): dict(sha256=facts["sha256"], size=facts["size"]) for name, facts in json.loads((folder / MANIFEST).read_bytes())["files"].items()}
+        known = json.loads((folder / MANIFEST).read_bytes())["files"]
+        files = {str(name): {"sha256": facts["sha256"], "size": facts["size"]} for name, facts in known.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Refused(f"{folder / MANIFEST}: not a manifest of ours; copy the folder again") from None
     for name, facts in files.items():

@@ -47,7 +47,9 @@ class RunFolder:
         """Note what the work starts from. Refused if the attempt that is resumed here started from something else."""
         other = sorted(k for k, v in facts.items() if k in self.facts and self.facts[k] != _plain(v))
         if other:
-            raise Refused(f"{self.path}: the {' and the '.join(other)} changed since this run was begun; remove the folder or take another --out")
+            raise Refused(
+                f"{self.path}: the {' and the '.join(other)} changed since this run was begun; remove the folder or take another --out"
+            )
         self.note(**facts)
 
     def finish(self, **facts: Any) -> None:
@@ -86,7 +88,9 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         if isinstance(error, Refused):
             raise
         mark = getattr(error, "problem_mark", None)  # where it is; the error's own words may quote the file
-        raise Refused(f"{file}{f':{mark.line + 1}' if mark else ''}: not a YAML file of plain values; this is no run.yaml of ours") from None
+        raise Refused(
+            f"{file}{f':{mark.line + 1}' if mark else ''}: not a YAML file of plain values; this is no run.yaml of ours"
+        ) from None
     if not isinstance(found, dict):
         raise Refused(f"{file}: not a mapping; this is no run.yaml of ours")
     return found
@@ -176,7 +180,8 @@ def _holder(out: Path) -> str:
 
 def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     asked = {k: v for k, v in request.items() if k not in ("overwrite", "quiet", "threads")}
-    inside, resumed = contents(out), {}
+    inside = contents(out)
+    resumed: dict[str, Any] = {}
     if inside and not (out / "run.yaml").exists():
         raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
     if inside:

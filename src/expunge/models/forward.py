@@ -40,7 +40,7 @@ class Packed:
         return self.own[0], self.own[1] - 1
 
     def to(self, device: torch.device) -> Packed:
-        move = lambda pair: (pair[0].to(device), pair[1].to(device))  # noqa: E731
+        move = lambda pair: (pair[0].to(device), pair[1].to(device))
         return Packed(
             self.rows, self.input_ids.to(device), self.position_ids.to(device), move(self.at), move(self.own), self.labels.to(device)
         )
@@ -110,7 +110,7 @@ def pack(rows: Sequence[Row], capacity: int | None = None, spans: Sequence[str] 
             bin_at.append(b)
             pos_at.append(offset + position)
             labels.append(row.ids[position])
-    index = lambda x: torch.tensor(x, dtype=torch.long)  # noqa: E731
+    index = lambda x: torch.tensor(x, dtype=torch.long)
     return Packed(tuple(rows), ids, positions, (index(row_at), index(slot_at)), (index(bin_at), index(pos_at)), index(labels))
 
 
@@ -127,7 +127,7 @@ def capacity_for(model: Any) -> int | None:
 
 
 def _rows_stay_apart(model: Any, capacity: int) -> bool:
-    row = lambda first, n: Row("", "", "", "", tuple((first + i) % 97 for i in range(n)), (False,) + (True,) * (n - 1), 1, False)  # noqa: E731
+    row = lambda first, n: Row("", "", "", "", tuple((first + i) % 97 for i in range(n)), (False,) + (True,) * (n - 1), 1, False)
     rows = [row(3, 7), row(11, 5), row(29, 6), row(41, 6)]
     device = next(model.parameters()).device
     with evaluating(model):

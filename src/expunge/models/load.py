@@ -37,7 +37,9 @@ def _there(name: str) -> torch.device:
     except (RuntimeError, AttributeError):
         there = False
     if not there:
-        raise Refused(f"--device {name!r}: there is none on this machine; take auto, cpu, or one of the {torch.cuda.device_count()} of cuda")
+        raise Refused(
+            f"--device {name!r}: there is none on this machine; take auto, cpu, or one of the {torch.cuda.device_count()} of cuda"
+        )
     return device
 
 
@@ -128,7 +130,9 @@ def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
         if isinstance(error, OSError) and isinstance(place, str):
             raise  # a hub that does not answer
         if "trust_remote_code" in str(error):
-            raise Refused(f"{place} wants to run code of its own, which is not allowed; convert it to an architecture that transformers has") from None
+            raise Refused(
+                f"{place} wants to run code of its own, which is not allowed; convert it to an architecture that transformers has"
+            ) from None
         raise Refused(f"{place}: no model can be read here ({first_line(error)})") from None
     lost = [*report["missing_keys"], *report["unexpected_keys"], *(str(k[0]) for k in report["mismatched_keys"])]
     if lost:
@@ -220,7 +224,9 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     except BaseException as error:
         shutil.rmtree(tmp, ignore_errors=True)
         if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):  # tokenizers raises plain Exceptions
-            raise Failed(f"could not save {folder}: {first_line(error)}; nothing half-written is left, free some space and run again") from None
+            raise Failed(
+                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free some space and run again"
+            ) from None
         raise
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
