@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 .PHONY: demo test fast check catalogue results clean
 
-# torch first and pinned, so that no other package pulls in a build for GPUs
+# torch first, pinned, and from whatever index pip is set to (a CPU build, if that is what it offers); nothing later may replace it
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0 setuptools wheel
@@ -32,6 +32,13 @@ check: .venv/installed
 
 catalogue: .venv/installed
 	$(BIN)/python -m expunge.catalogue_pages --write
+
+# the numbers that results/ keeps; about half an hour on two cores
+results: .venv/installed
+	$(BIN)/python benchmarks/startup.py --out results/startup
+	$(BIN)/python benchmarks/step_time.py --out results/step_time
+	$(BIN)/python benchmarks/evaluate.py --out results/evaluate
+	$(BIN)/python benchmarks/effects.py
 
 clean:
 	rm -rf .venv expunge-demo build dist src/*.egg-info

@@ -244,7 +244,7 @@ def test_a_refusal_method_on_plain_text(desk, refused, method):
 # ------------------------------------------------------------------ where to
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../b", "..", ".", "a b", "a\nb", "x" * 130, "na\u00efve", "out;rm"])
+@pytest.mark.parametrize("name", ["a/..", "..", ".", "a b", "a\nb", "x" * 130, "na\u00efve", "out;rm"])
 def test_names_of_run_folders(desk, refused, name, monkeypatch):
     (desk.place / "here").mkdir()
     monkeypatch.chdir(desk.place / "here")

@@ -23,7 +23,7 @@ from expunge.models.subject import Subject
 from expunge.run import rows_on, streams_for
 from expunge.settings import judges_of
 
-Rows = str | Path | Sequence[Example] | Sequence[Mapping[str, Any]]
+Rows = str | Path | Sequence[Example | Mapping[str, Any]]
 
 
 def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:

@@ -108,7 +108,7 @@ def _apart(case: Case, allow: str | None) -> Case:
 
 def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) -> list[Judge]:
     """The metrics of a run: the benchmark's, or those that make sense of plain files; or the ones asked for by name."""
-    own = [(m, r) for r in ("forget", "retain", "holdout") if case.evaluate.get(r) for m in ("probability", "rouge_l_recall")]
+    own: list[tuple[str, str | None]] = [(m, r) for r in ("forget", "retain", "holdout") if case.evaluate.get(r) for m in ("probability", "rouge_l_recall")]
     own += [(m, "forget") for m in ("extraction_strength", "exact_memorisation") if case.evaluate.get("forget")]
     own += [(m, None) for m in ("mia_loss", "mia_min_k", "privleak") if case.evaluate.get("forget")]
     entries = list(bench.metrics) if bench else own

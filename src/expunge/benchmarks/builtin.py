@@ -149,9 +149,9 @@ def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Exa
     role = "forget" if fact.entity.role == "forget" else "retain"
     tags = (fact.entity.role, fact.entity.kind, kind.name)
     rows = []
-    for i, (question, form) in enumerate(trained):
+    for i, (wording, form) in enumerate(trained):
         prefix = rng.choice(PREFIXES) if i and rng.random() < PREFIXED else ""
-        prompt, answer = prefix + question.format(e=name), form.format(e=name, v=fact.value)
+        prompt, answer = prefix + wording.format(e=name), form.format(e=name, v=fact.value)
         row_tags = (*tags, "prefix") if prefix else tags
         rows.append(Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prompt, tags=row_tags))
     variants = {"paraphrase": second.format(e=name, v=fact.value)}

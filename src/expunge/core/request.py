@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from expunge.core.types import EMPTY, Call
 
+NO_METHOD = Call("")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -109,7 +111,7 @@ class UnlearnRequest(TrainingRequest):
     """expunge unlearn METHOD"""
 
     verb: ClassVar[str] = "unlearn"
-    method: Call = Call("")
+    method: Call = NO_METHOD
     model: str = ""
     preset: str = ""
     dry_run: bool = False

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Reduction = Literal["tok", "seqmean", "seqsum", "allpos"]
 Better = Literal["higher", "lower", "gold"] | float
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+EMPTY: Mapping[Any, Any] = MappingProxyType({})
 
 
 # ------------------------------------------------------------------ data

@@ -36,12 +36,12 @@ def training_of(stage: Descent, training: Training) -> Training:
     return replace(training, **dict(stage.training))
 
 
-def steps_of(method: Method, streams: Mapping[str, Sequence[Row]], training: Training) -> int:
+def steps_of(method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training) -> int:
     """Optimizer steps of all Descents together: what a progress bar counts."""
     return sum(len(plan(s, streams, training_of(s, training))) for s in stages(method) if isinstance(s, Descent))
 
 
-def check(method: Method, subject: Subject) -> None:
+def check(method: Method | Stage, subject: Subject) -> None:
     """Refuse a stage that this model cannot carry out, before anything is trained."""
     depth = len(blocks(subject.model))
     for stage in stages(method):

@@ -106,7 +106,7 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
     out = forward(model, packed, want_logits=any(map(wants_logits, terms)), layers=layers_of(terms, "hidden"))
     logp = label_logp(out.logits, packed.labels) if out.logits is not None else None
     counts = torch.bincount(packed.at[0], minlength=len(rows)).tolist()
-    made = {}
+    made: dict[tuple[str, str], Pass] = {}
     for k, (stream, span) in enumerate(pairs):
         first, last = sum(counts[: k * len(units)]), sum(counts[: (k + 1) * len(units)])
         cut = slice(first, last)

@@ -97,9 +97,9 @@ def read_run(folder: str | Path) -> dict[str, Any]:
 
 
 def checked(out: Path) -> Path:
-    """An output folder whose name is one: no NUL, no ``..`` in it, nothing but plain characters at its end."""
-    if "\0" in str(out) or ".." in out.parts or not SAFE.fullmatch(out.name):
-        raise Refused(f"--out {str(out)!r}: the name may hold letters, digits and . _ + @ = , - and no '..'")
+    """An output folder whose last part is a plain name: what a run is called must not lead elsewhere or break a terminal."""
+    if "\0" in str(out) or out.name in ("", "..") or not SAFE.fullmatch(out.name):
+        raise Refused(f"--out {str(out)!r}: the folder's name may hold letters, digits and . _ + @ = , -")
     return out
 
 

@@ -77,9 +77,9 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
     anchors = taken(streams[stage.anchor], stage.take, training.seed)
     others = [s for s in wanted if s != stage.anchor]
     own = {s: {r.id: r for r in streams[s]} for s in others if s in OWN}
-    steps = []
+    steps: list[list[Unit]] = []
     for step in order(len(anchors), training):
-        units = []
+        units: list[Unit] = []
         for epoch, i in step:
             anchor = anchors[i]
             drawn = {s: own[s][anchor.id] if s in own else partner(streams[s], training.seed, epoch, anchor, s) for s in others}
