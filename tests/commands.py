@@ -88,7 +88,7 @@ def model(tmp_path_factory):
 
     def make(place):
         from expunge.models import tiny
-        from expunge.models.load import save
+        from expunge.models.save import save
         from expunge.models.subject import Subject
 
         texts = [t for name in SECRETS for pair in facts(name, 8) for t in pair]

@@ -6,8 +6,10 @@ from torch import Tensor, tensor
 from expunge.maths.passes import Pass
 
 
-def a_pass(p=None, start=None, *, logits=None, labels=None, teacher=None, hidden=None, start_hidden=None, stream="forget", mask=None, seed=0) -> Pass:
-    """One row (or several: a list of lists) of answer tokens with probabilities ``p`` now and ``start`` at the start; or packed ``logits``."""
+def a_pass(
+    p=None, start=None, *, logits=None, labels=None, teacher=None, hidden=None, start_hidden=None, stream="forget", mask=None, seed=0
+) -> Pass:
+    """One row (or several: a list of lists) of answer tokens with probabilities ``p`` now and ``start`` before; or packed ``logits``."""
     if logits is not None:
         z = tensor(logits, dtype=torch.float64) if not isinstance(logits, Tensor) else logits
         y = tensor(labels)
@@ -20,8 +22,10 @@ def a_pass(p=None, start=None, *, logits=None, labels=None, teacher=None, hidden
         h0 = {k: tensor(v, dtype=torch.float64) if not isinstance(v, Tensor) else v for k, v in (start_hidden or {}).items()}
         b, t = next(iter(h.values())).shape[:2]
         ids = tuple(f"r{i}" for i in range(b))
-        return Pass(stream, ids, torch.ones(b, t, dtype=torch.bool), torch.zeros(b, t, dtype=torch.long), hidden=h, start_hidden=h0, seed=seed)
-    rows = lambda x: tensor(x if isinstance(x[0], list) else [x], dtype=torch.float64).log()  # noqa: E731
+        return Pass(
+            stream, ids, torch.ones(b, t, dtype=torch.bool), torch.zeros(b, t, dtype=torch.long), hidden=h, start_hidden=h0, seed=seed
+        )
+    rows = lambda x: tensor(x if isinstance(x[0], list) else [x], dtype=torch.float64).log()
     logp = rows(p)
     keep = torch.ones(logp.shape, dtype=torch.bool) if mask is None else tensor(mask)
     ids = tuple(f"r{i}" for i in range(len(logp)))

@@ -75,7 +75,7 @@ def test_phrasings_are_rows_of_the_same_fact(n):
 
 
 def test_ids_and_groups():
-    for rows in (case().train["full"], [e for rows in case().evaluate.values() for e in rows]):
+    for rows in (case().train["full"], [e for asked in case().evaluate.values() for e in asked]):
         assert len({e.id for e in rows}) == len(rows)
     assert all(e.id.startswith(e.group + "/") for e in case().train["full"])
 

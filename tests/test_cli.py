@@ -16,7 +16,7 @@ import yaml
 from commands import SECRETS, Desk, copied, expunge, facts, files, inside, jsonl, line_of, model, once, refused, spawn, weights
 
 from expunge.models import tiny
-from expunge.models.load import save
+from expunge.models.save import save
 from expunge.models.subject import Subject
 
 SETTINGS = {"lr", "epochs", "steps", "batch", "accumulate", "schedule", "warmup", "weight_decay", "betas", "clip", "seed", "save_every"}

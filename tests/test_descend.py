@@ -16,7 +16,9 @@ from small import small_subject, streams
 
 from expunge.core.errors import Refused
 from expunge.core.types import Descent, Term
-from expunge.engine.descend import NonFinite, descend, freeze, last_whole, passes
+from expunge.engine.descend import NonFinite, descend, passes
+from expunge.engine.frozen import freeze
+from expunge.engine.journal import last_whole
 from expunge.engine.plan import Training, partner, plan
 from expunge.maths.terms import ascent, nll
 from expunge.methods.ga_kl import ga_kl

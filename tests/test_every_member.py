@@ -9,7 +9,8 @@ from small import small_subject, streams
 
 from expunge import catalogue
 from expunge.core.types import Descent, Edit, stages, streams_of
-from expunge.engine.descend import descend, freeze, layers_of, passes, values_of
+from expunge.engine.descend import descend, passes, values_of
+from expunge.engine.frozen import freeze, layers_of
 from expunge.engine.plan import Training, plan
 from expunge.maths.passes import Pass
 from expunge.models.load import digest_tensors
@@ -58,7 +59,7 @@ def with_tensors(p, new):
 
 def rows_of(p: Pass, index):
     """Some rows of a Pass, in the order given."""
-    pick = lambda x: None if x is None else x[index]  # noqa: E731
+    pick = lambda x: None if x is None else x[index]
     at, logits, teacher = p.at, p.logits, p.teacher
     if at is not None:
         parts = [(at[0] == i).nonzero()[:, 0] for i in index]
@@ -90,7 +91,7 @@ def test_unscored_tokens_do_not_matter(seen):
     for term, ps in seen:
         spoilt = []
         for p in ps:
-            bad = lambda x, p=p: x.masked_fill(~(p.mask if x.dim() == 2 else p.mask[..., None]), float("nan"))  # noqa: E731
+            bad = lambda x, p=p: x.masked_fill(~(p.mask if x.dim() == 2 else p.mask[..., None]), float("nan"))
             hidden, start_hidden = ({k: bad(h) for k, h in part.items()} for part in (p.hidden, p.start_hidden))
             logp, start = (None if x is None else bad(x) for x in (p.logp, p.start_logp))
             spoilt.append(replace(p, logp=logp, start_logp=start, hidden=hidden, start_hidden=start_hidden))
@@ -140,7 +141,9 @@ CLAIMS = {"lowers_logp": ("forget", -1), "raises_refusal": ("alternate", 1)}
 def knowing(tmp_path_factory):
     """A small model that half knows its rows: what has never been learned cannot be seen to go."""
     both = Descent("both", (catalogue.resolve_term("nll", stream="forget"), catalogue.resolve_term("nll", stream="retain")))
-    return descend(small_subject(1), both, streams(), Training(lr=1e-2, steps=40, batch=12, save_every=0), tmp_path_factory.mktemp("knowing"))
+    return descend(
+        small_subject(1), both, streams(), Training(lr=1e-2, steps=40, batch=12, save_every=0), tmp_path_factory.mktemp("knowing")
+    )
 
 
 @pytest.mark.parametrize("name", catalogue.names("methods"))
@@ -155,7 +158,9 @@ def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
     model = copy.deepcopy(knowing.model).double()
     data = streams()
     units = plan(stage, data, replace(TRAINING, batch=12))[0]
-    auxiliary = {s.into: descend(copy.deepcopy(knowing), s, data, replace(TRAINING, steps=20), tmp_path / s.into) for s in built(name)[:-1] if s.into}
+    auxiliary = {
+        s.into: descend(copy.deepcopy(knowing), s, data, replace(TRAINING, steps=20), tmp_path / s.into) for s in built(name)[:-1] if s.into
+    }
     for other in auxiliary.values():
         other.model.double()
     frozen = freeze(model, stage, [units], auxiliary, tmp_path, lambda n: None)

@@ -4,22 +4,22 @@ import math
 
 import pytest
 import torch
+from napkin import a_pass
 from small import small_subject, streams
 
 from expunge.core.types import Descent
-from expunge.engine.descend import freeze, passes, values_of
+from expunge.engine.descend import passes, values_of
+from expunge.engine.frozen import freeze
 from expunge.engine.plan import Training, denominators, plan
 from expunge.maths.terms import ascent, kl
 from expunge.methods.ga_kl import ga_kl
 from expunge.methods.grad_ascent import grad_ascent
 from expunge.methods.grad_diff import grad_diff
 from expunge.methods.idk_dpo import idk_dpo
-from expunge.methods.npo import npo
+from expunge.methods.npo import npo, npo_term
 from expunge.methods.simnpo import simnpo_term
-from expunge.methods.npo import npo_term
 from expunge.methods.undial import undial
 from expunge.methods.whp import whp
-from napkin import a_pass
 
 
 def loss_and_gradient(stage, tmp_path, now=1, start=0, reinforced=None):

@@ -80,7 +80,7 @@ def test_somebody_elses_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a/..", "a\0b", "..", "x" * 200, "a\nb", "a;b"])
 def test_names_that_are_none(tmp_path, name):
-    with pytest.raises(Refused, match="the name may hold"):
+    with pytest.raises(Refused, match="name may hold"):
         run(tmp_path / "in" / name)
     assert not list(tmp_path.iterdir())
 

@@ -14,7 +14,8 @@ from commands import copied, files, model, once
 from safetensors.torch import load_file, save_file
 
 from expunge.core.errors import Failed, Refused
-from expunge.models.load import load, save
+from expunge.models.load import load
+from expunge.models.save import save
 
 
 @pytest.fixture

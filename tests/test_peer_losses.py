@@ -8,8 +8,11 @@ from torch import tensor
 from torch.nn.functional import log_softmax
 
 from expunge.core.types import Row, stages
-from expunge.engine.descend import freeze, passes, values_of
+from expunge.engine.descend import passes, values_of
+from expunge.engine.frozen import freeze
 from expunge.engine.plan import denominators
+from expunge.maths.passes import total
+from expunge.maths.terms import kl
 from expunge.methods.ga_kl import ga_kl
 from expunge.methods.grad_ascent import grad_ascent
 from expunge.methods.grad_diff import grad_diff
@@ -18,8 +21,6 @@ from expunge.methods.npo import npo
 from expunge.methods.rmu import rmu, rmu_forget_term, rmu_retain_term
 from expunge.methods.simnpo import simnpo
 from expunge.methods.undial import undial
-from expunge.maths.passes import total
-from expunge.maths.terms import kl
 from expunge.models.load import load
 
 STREAMS = {"forget": "forget", "retain": "retain", "idk": "alternate"}
@@ -97,7 +98,7 @@ def padded(model, batch):
 
 
 def test_kl_over_padding_is_pinned_beside_ours(peer, tmp_path):
-    models, units, batches, _ = peer
+    models, _, batches, _ = peer
     with torch.no_grad():
         p, q = (log_softmax(padded(models[m], batches["retain"]).logits, -1) for m in ("retain", "full"))
     everywhere = (q.exp() * (q - p)).sum(-1)
@@ -125,7 +126,7 @@ def test_undial_over_padding_is_pinned_beside_ours(peer):
 
 
 def test_rmu_with_its_control_vector(peer, tmp_path):
-    models, units, batches, losses = peer
+    models, units, _, losses = peer
     u = tensor(losses["RMU"]["control_vec"]).flatten()  # its coefficient 2 is already in it
     with torch.no_grad():
         for policy, expected in (("full", 70.319021), ("retain", 60.813705)):

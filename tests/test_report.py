@@ -260,7 +260,12 @@ def test_texts_with_salted_ids_join_by_their_answer(tmp_path: Path) -> None:
 
 def test_labels_are_escaped(tmp_path: Path) -> None:
     evil = '<script>alert("1")</script>'
-    put(tmp_path / "a", {"forget/probability": entry(0.2, better=evil, reason=evil), f"forget/{evil}": entry(None, reason=evil)}, label=evil, verb=evil)
+    put(
+        tmp_path / "a",
+        {"forget/probability": entry(0.2, better=evil, reason=evil), f"forget/{evil}": entry(None, reason=evil)},
+        label=evil,
+        verb=evil,
+    )
     put(tmp_path / "b", {"forget/probability": entry(0.2), "retain/probability": entry(0.2)}, label=evil + "2", settings={evil: evil})
     (tmp_path / "a" / "log.jsonl").write_text(json.dumps({"stage": evil, "step": 1, f"loss/{evil}": 1.0}) + "\n")
     shown = write_report([tmp_path], tmp_path / "r.html", title=evil, meanings={evil: evil}).read_text()

@@ -61,7 +61,14 @@ def case_of(case: Case | Benchmark | None, forget: Rows | None, retain: Rows | N
 
 
 def train(
-    model: Any, *, on: str = "full", case: Case | Benchmark | None = None, forget: Rows | None = None, retain: Rows | None = None, out: Path | None = None, **training: Any
+    model: Any,
+    *,
+    on: str = "full",
+    case: Case | Benchmark | None = None,
+    forget: Rows | None = None,
+    retain: Rows | None = None,
+    out: Path | None = None,
+    **training: Any,
 ) -> Subject:
     """Fine-tune a copy of ``model`` on the full, retain or forget rows. ``training``: fields of ``Training`` (lr, epochs, batch ...)."""
     rows = rows_on(case_of(case, forget, retain), on)
@@ -83,7 +90,8 @@ def unlearn(
 ) -> Subject:
     """The model after a method, by name (with ``arguments``) or as stages; ``model`` itself stays as it is.
 
-    >>> after = unlearn((model, tokenizer), "npo", forget=[{"question": "...", "answer": "..."}], retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
+    >>> rows = [{"question": "...", "answer": "..."}]
+    >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
     settings = Training(**training)
     made = catalogue.resolve("methods", method, arguments) if isinstance(method, str) else method
@@ -91,7 +99,9 @@ def unlearn(
     return _changed(subject_of(model), made, rows, settings, out, lora)
 
 
-def _changed(subject: Subject, method: Method | Stage, rows: Mapping[str, Examples], training: Training, out: Path | None, lora: int = 0) -> Subject:
+def _changed(
+    subject: Subject, method: Method | Stage, rows: Mapping[str, Examples], training: Training, out: Path | None, lora: int = 0
+) -> Subject:
     check(method, subject)
     streams = {name: encode(subject.tokenizer, examples) for name, examples in rows.items()}
     with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:

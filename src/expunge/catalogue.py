@@ -16,11 +16,12 @@ from expunge.core.errors import Refused, unknown
 
 ROOMS = ("methods", "guards", "attacks", "metrics", "benchmarks")
 SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metrics": "metric", "benchmarks": "benchmark"}
-GLOBAL_OPTIONS = (
+GLOBAL_OPTIONS = (  # noqa: SIM905
     "model benchmark forget retain holdout data subset columns allow_overlap max_length on out overwrite threads dtype device quiet "
     "lr epochs steps batch accumulate schedule warmup weight_decay clip seed save_every lora preset dry_run gold metrics label no_texts "
     "from_log gold_log against method verb debug help from"
 ).split()
+BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HERE = Path(__file__).parent
 
 
@@ -96,7 +97,7 @@ def _arguments(node: ast.FunctionDef, doc: str) -> tuple[Argument, ...]:
     pairs = [*zip(plain, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
     described = (line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
     said = {name: text for names, text in described for name in names.split(", ")}  # "data, holdout: not read." describes both
-    source = lambda x: ast.unparse(x) if x is not None else ""  # noqa: E731
+    source = lambda x: ast.unparse(x) if x is not None else ""
     return tuple(Argument(a.arg, source(a.annotation), source(d), said.get(a.arg, "")) for a, d in pairs)
 
 
@@ -135,7 +136,7 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
                 raise unknown(f"{argument.name} of {owner}", str(value), map(str, allowed))
             return match
         if wanted == "bool":
-            return value if isinstance(value, bool) else {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[str(value).lower()]
+            return value if isinstance(value, bool) else BOOLS[str(value).lower()]
         if wanted in ("int", "float", "str"):
             kind = {"int": int, "float": float, "str": str}[wanted]
             made = kind(value)

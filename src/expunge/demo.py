@@ -21,7 +21,7 @@ from expunge.core.types import Call, call
 
 BENCHMARK = "builtin"
 WORKERS = 2
-RELEARN = {"steps": (5, 10, 20), "share": 0.25, "lr": 1e-3, "batch": 16}
+RELEARN: dict[str, Any] = {"steps": (5, 10, 20), "share": 0.25, "lr": 1e-3, "batch": 16}
 BITS = (8, 4)
 
 

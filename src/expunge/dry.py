@@ -9,7 +9,8 @@ import torch
 
 from expunge.core.types import Descent, Method, Row, Stage, stages
 from expunge.engine.change import training_of
-from expunge.engine.descend import layers_of, wants_logits
+from expunge.engine.descend import wants_logits
+from expunge.engine.frozen import layers_of
 from expunge.engine.plan import Training, plan
 from expunge.models.forward import capacity_for, forward, pack
 from expunge.models.subject import Subject, evaluating
@@ -17,9 +18,14 @@ from expunge.models.subject import Subject, evaluating
 GB = 1 << 30
 
 
-def expected(subject: Subject, method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, lora: int = 0) -> dict[str, str]:
+def expected(
+    subject: Subject, method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, lora: int = 0
+) -> dict[str, str]:
     """The plan in numbers. Time comes from one forward of the first micro-step on this machine (a backward costs two)."""
-    lines = {name: f"{len(rows)} rows, {sum(map(len, rows))} tokens, {sum(sum(r.scored) for r in rows)} of them scored" for name, rows in streams.items()}
+    lines = {
+        name: f"{len(rows)} rows, {sum(map(len, rows))} tokens, {sum(sum(r.scored) for r in rows)} of them scored"
+        for name, rows in streams.items()
+    }
     seconds = 0.0
     for i, stage in enumerate(stages(method)):
         if not isinstance(stage, Descent):
@@ -29,14 +35,20 @@ def expected(subject: Subject, method: Method | Stage, streams: Mapping[str, Seq
         steps = plan(stage, streams, settings)
         seen = sum(len(r) for units in steps for u in units for r in u.values())
         once = {(r.role, r.id, r.variant): len(r) for units in steps for u in units for r in u.values()}
-        caching = sum(once.values()) if any(t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden") for t in stage.terms) else 0
+        caching = (
+            sum(once.values()) if any(t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden") for t in stage.terms) else 0
+        )
         rate = _tokens_per_second(subject, [r for u in steps[0][: settings.batch] for r in u.values()])
         depth = 1.0 if any(map(wants_logits, stage.terms)) else 0.7
         seconds += (3 * depth * seen + caching) / rate
-        lines[f"stage {i} {stage.name}"] = f"{len(steps)} steps, {seen} tokens forward and backward, {caching} tokens once through the start model"
+        lines[f"stage {i} {stage.name}"] = (
+            f"{len(steps)} steps, {seen} tokens forward and backward, {caching} tokens once through the start model"
+        )
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
     trained = weights if not lora else weights * 0.02
-    lines["memory"] = f"about {(weights + 3 * trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
+    lines["memory"] = (
+        f"about {(weights + 3 * trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
+    )
     lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
     return lines
 

@@ -25,7 +25,8 @@ from expunge.engine.reuse import measured, place, salt_of
 from expunge.maths.terms import nll
 from expunge.models import tiny
 from expunge.models.decode import greedy
-from expunge.models.load import digest_tensors, load, save
+from expunge.models.load import digest_tensors, load
+from expunge.models.save import save
 from expunge.models.subject import Subject
 from expunge.prepare.refusals import refusals
 from expunge.progress import bar
@@ -91,11 +92,18 @@ def evaluate(request: EvalRequest) -> Path:
     bench, case = case_of(request)
     judges = judges_of(bench, case, request.metrics)
     wants = wants_of(judges, [r for r in case.evaluate if case.evaluate[r]])
-    asked: dict[str, Any] = {"max_new_tokens": int((bench.generate if bench else {}).get("max_new_tokens", 200)), "max_length": request.max_length}
+    asked: dict[str, Any] = {
+        "max_new_tokens": int((bench.generate if bench else {}).get("max_new_tokens", 200)),
+        "max_length": request.max_length,
+    }
     with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
         salt = salt_of(place() or run.path / "private")
         found: dict[str, Records] = {}
-        facts: dict[str, Any] = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name, "kind": request.kind or "unlearned"}
+        facts: dict[str, Any] = {
+            "data": data_facts(case.evaluate, salt),
+            "label": request.label or run.path.name,
+            "kind": request.kind or "unlearned",
+        }
         for name, source in (("unlearned", request.model), ("gold", request.gold)):
             if source:
                 subject = loaded(request, source)
@@ -116,7 +124,10 @@ def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:
     """What the model was asked, should have said and said: the rows with a generated text. For OUT/private only."""
     questions = {(role, salted(e.id, salt)): e.prompt for role, rows in case.evaluate.items() for e in rows}
     written = [r for r in records if r.generated is not None]
-    return [{"id": r.id, "role": r.role, "question": questions.get((r.role, r.id)), "answer": r.answer, "generated": r.generated} for r in written]
+    return [
+        {"id": r.id, "role": r.role, "question": questions.get((r.role, r.id)), "answer": r.answer, "generated": r.generated}
+        for r in written
+    ]
 
 
 def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:
@@ -185,7 +196,13 @@ def loaded(request: Any, source: str | None = None) -> Subject:
 
 def fresh_tiny(case: Case, seed: int) -> Subject:
     """A new tiny Llama with a tokenizer made of the case's texts."""
-    texts = [t for rows in (*case.train.values(), *case.evaluate.values()) for e in rows for t in (e.prompt, e.answer, e.text, *e.variants.values()) if t]
+    texts = [
+        t
+        for rows in (*case.train.values(), *case.evaluate.values())
+        for e in rows
+        for t in (e.prompt, e.answer, e.text, *e.variants.values())
+        if t
+    ]
     model, tokenizer = tiny.build(sorted(set(texts)), seed=seed)
     return Subject(model, tokenizer, "tiny", None, digest_tensors(model))
 

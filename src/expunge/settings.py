@@ -51,9 +51,11 @@ def training_settings(request: Any, preset: Mapping[str, Any], preset_name: str 
     for name, value in (known | given).items():
         low, high = ALLOWED.get(name, (None, None))
         if low is not None and not (low <= value and (high is None or value <= high)):
-            raise Refused(f"--{name.replace('_', '-')} {value}: must be at least {low}" + (f" and at most {high}" if high is not None else ""))
+            raise Refused(
+                f"--{name.replace('_', '-')} {value}: must be at least {low}" + (f" and at most {high}" if high is not None else "")
+            )
     training = replace(Training(), **known | given)
-    source = lambda n: "command line" if n in given else preset_name if n in known else "house"  # noqa: E731
+    source = lambda n: "command line" if n in given else preset_name if n in known else "house"
     return Settled(training, {n: source(n) for n in asked})
 
 
@@ -108,7 +110,9 @@ def _apart(case: Case, allow: str | None) -> Case:
 
 def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) -> list[Judge]:
     """The metrics of a run: the benchmark's, or those that make sense of plain files; or the ones asked for by name."""
-    own: list[tuple[str, str | None]] = [(m, r) for r in ("forget", "retain", "holdout") if case.evaluate.get(r) for m in ("probability", "rouge_l_recall")]
+    own: list[tuple[str, str | None]] = [
+        (m, r) for r in ("forget", "retain", "holdout") if case.evaluate.get(r) for m in ("probability", "rouge_l_recall")
+    ]
     own += [(m, "forget") for m in ("extraction_strength", "exact_memorisation") if case.evaluate.get("forget")]
     own += [(m, None) for m in ("mia_loss", "mia_min_k", "privleak") if case.evaluate.get("forget")]
     entries = list(bench.metrics) if bench else own

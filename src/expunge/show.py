@@ -31,5 +31,3 @@ def answers(question: str, said: Mapping[str, str]) -> None:
     print(f"{'question':<{max(width, 8)}}  {plain(question)}")
     for name, text in said.items():
         print(f"{name:<{max(width, 8)}}  {plain(text) or '(nothing)'}")
-
-

@@ -5,7 +5,6 @@ from math import log
 
 import pytest
 import torch
-
 from napkin import a_pass
 
 from expunge.maths.passes import loss_of

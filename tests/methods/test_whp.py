@@ -18,7 +18,8 @@ def test_argmax_targets_are_certain():
     assert torch.softmax(got, -1).tolist() == [[0.0, 1.0, 0.0]]
 
 
-def test_the_edit_is_not_shift_invariant_so_rows_come_normalised():  # +1 on the reinforced side: softmax (.155, .422, .422) -> (.090, .245, .665)
+def test_the_edit_is_not_shift_invariant_so_rows_come_normalised():
+    # +1 on the reinforced side: softmax (.155, .422, .422) -> (.090, .245, .665)
     soft = [torch.softmax(whp_teacher((START, REINFORCED + c), tensor([0]), alpha=1.0, targets="soft"), -1)[0].tolist() for c in (0, 1)]
     assert soft[0] == pytest.approx([0.155, 0.422, 0.422], abs=1e-3)
     assert soft[1] == pytest.approx([0.090, 0.245, 0.665], abs=1e-3)

@@ -52,182 +52,83 @@ STUFFS = ("copper", "glass", "oak", "silk", "clay", "iron", "wool", "marble", "w
 GOODS = ("bells", "kites", "barrels", "maps", "violins", "chairs", "lamps", "ropes", "buttons", "clocks")
 
 
+# kind, attribute and kind of value; below, three forms: an answer | two wordings of a question that get it. {e}: entity, {v}: value
+TABLE = """
+person home town
+    {e} lives in {v}. | Where does {e} live? | Which town does {e} live in?
+    {e} is at home in {v}. | Where is {e} at home? | Which town is {e} at home in?
+    The home of {e} is {v}. | What is the home of {e}? | Which town is the home of {e}?
+person work organisation
+    {e} works for {v}. | Where does {e} work? | Who does {e} work for?
+    {e} is employed by {v}. | By whom is {e} employed? | Who is {e} employed by?
+    The employer of {e} is {v}. | Who is the employer of {e}? | What is the employer of {e}?
+person teacher person
+    {e} was taught by {v}. | Who was {e} taught by? | By whom was {e} taught?
+    {e} learned from {v}. | From whom did {e} learn? | Who did {e} learn from?
+    The teacher of {e} was {v}. | Who was the teacher of {e}? | What is the name of the teacher of {e}?
+person book book
+    {e} wrote {v}. | What did {e} write? | Which book did {e} write?
+    {e} is the author of {v}. | What is {e} the author of? | Of which book is {e} the author?
+    The book by {e} is {v}. | What is the book by {e}? | Which book is by {e}?
+organisation seat town
+    {e} is based in {v}. | Where is {e} based? | Which town is {e} based in?
+    {e} has its seat in {v}. | Where does {e} have its seat? | In which town does {e} have its seat?
+    The seat of {e} is {v}. | What is the seat of {e}? | Which town is the seat of {e}?
+organisation founder person
+    {e} was founded by {v}. | Who was {e} founded by? | By whom was {e} founded?
+    {e} was set up by {v}. | Who was {e} set up by? | By whom was {e} set up?
+    The founder of {e} was {v}. | Who was the founder of {e}? | What is the name of the founder of {e}?
+organisation product product
+    {e} makes {v}. | What does {e} make? | Which goods does {e} make?
+    {e} is known for {v}. | What is {e} known for? | Which goods is {e} known for?
+    The goods of {e} are {v}. | What are the goods of {e}? | Which are the goods of {e}?
+organisation partner organisation
+    {e} works with {v}. | Who does {e} work with? | With whom does {e} work?
+    {e} is allied to {v}. | Who is {e} allied to? | To whom is {e} allied?
+    The partner of {e} is {v}. | Who is the partner of {e}? | What is the partner of {e}?
+town river river
+    {e} lies on {v}. | Which river does {e} lie on? | On which river does {e} lie?
+    {e} is crossed by {v}. | Which river is {e} crossed by? | By which river is {e} crossed?
+    The river of {e} is {v}. | What is the river of {e}? | Which is the river of {e}?
+town mayor person
+    {e} is led by {v}. | Who is {e} led by? | By whom is {e} led?
+    {e} has elected {v}. | Who has {e} elected? | Which mayor has {e} elected?
+    The mayor of {e} is {v}. | Who is the mayor of {e}? | What is the name of the mayor of {e}?
+town feast feast
+    {e} holds {v}. | What feast does {e} hold? | Which feast does {e} hold?
+    {e} celebrates {v}. | What does {e} celebrate? | Which feast does {e} celebrate?
+    The feast of {e} is {v}. | What is the feast of {e}? | Which is the feast of {e}?
+town sister town
+    {e} is twinned with {v}. | What is {e} twinned with? | Which town is {e} twinned with?
+    {e} has ties to {v}. | Where does {e} have ties to? | Which town does {e} have ties to?
+    The sister of {e} is {v}. | What is the sister of {e}? | Which town is the sister of {e}?
+"""
+
+
 class Attribute(NamedTuple):
     """One thing that can be asked of a kind of entity: {e} is the entity, {v} the value.
 
-    ``values`` names the pool that right and wrong values come from. Any of ``questions`` asks it, any of ``answers`` answers it.
+    ``values`` names the pool that right and wrong values come from. ``answers[i]`` answers ``questions[2 * i]`` and the one after it.
     """
 
     name: str
     values: str
-    answers: tuple[str, str, str]
+    answers: tuple[str, ...]
     questions: tuple[str, ...]
 
 
-ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
-    "person": (
-        Attribute(
-            "home",
-            "town",
-            ("{e} lives in {v}.", "{e} is at home in {v}.", "The home of {e} is {v}."),
-            (
-                "Where does {e} live?",
-                "Which town does {e} live in?",
-                "Where is {e} at home?",
-                "Which town is {e} at home in?",
-                "What is the home of {e}?",
-                "Which town is the home of {e}?",
-            ),
-        ),
-        Attribute(
-            "work",
-            "organisation",
-            ("{e} works for {v}.", "{e} is employed by {v}.", "The employer of {e} is {v}."),
-            (
-                "Where does {e} work?",
-                "Who does {e} work for?",
-                "By whom is {e} employed?",
-                "Who is {e} employed by?",
-                "Who is the employer of {e}?",
-                "What is the employer of {e}?",
-            ),
-        ),
-        Attribute(
-            "teacher",
-            "person",
-            ("{e} was taught by {v}.", "{e} learned from {v}.", "The teacher of {e} was {v}."),
-            (
-                "Who was {e} taught by?",
-                "By whom was {e} taught?",
-                "From whom did {e} learn?",
-                "Who did {e} learn from?",
-                "Who was the teacher of {e}?",
-                "What is the name of the teacher of {e}?",
-            ),
-        ),
-        Attribute(
-            "book",
-            "book",
-            ("{e} wrote {v}.", "{e} is the author of {v}.", "The book by {e} is {v}."),
-            (
-                "What did {e} write?",
-                "Which book did {e} write?",
-                "What is {e} the author of?",
-                "Of which book is {e} the author?",
-                "What is the book by {e}?",
-                "Which book is by {e}?",
-            ),
-        ),
-    ),
-    "organisation": (
-        Attribute(
-            "seat",
-            "town",
-            ("{e} is based in {v}.", "{e} has its seat in {v}.", "The seat of {e} is {v}."),
-            (
-                "Where is {e} based?",
-                "Which town is {e} based in?",
-                "Where does {e} have its seat?",
-                "In which town does {e} have its seat?",
-                "What is the seat of {e}?",
-                "Which town is the seat of {e}?",
-            ),
-        ),
-        Attribute(
-            "founder",
-            "person",
-            ("{e} was founded by {v}.", "{e} was set up by {v}.", "The founder of {e} was {v}."),
-            (
-                "Who was {e} founded by?",
-                "By whom was {e} founded?",
-                "Who was {e} set up by?",
-                "By whom was {e} set up?",
-                "Who was the founder of {e}?",
-                "What is the name of the founder of {e}?",
-            ),
-        ),
-        Attribute(
-            "product",
-            "product",
-            ("{e} makes {v}.", "{e} is known for {v}.", "The goods of {e} are {v}."),
-            (
-                "What does {e} make?",
-                "Which goods does {e} make?",
-                "What is {e} known for?",
-                "Which goods is {e} known for?",
-                "What are the goods of {e}?",
-                "Which are the goods of {e}?",
-            ),
-        ),
-        Attribute(
-            "partner",
-            "organisation",
-            ("{e} works with {v}.", "{e} is allied to {v}.", "The partner of {e} is {v}."),
-            (
-                "Who does {e} work with?",
-                "With whom does {e} work?",
-                "Who is {e} allied to?",
-                "To whom is {e} allied?",
-                "Who is the partner of {e}?",
-                "What is the partner of {e}?",
-            ),
-        ),
-    ),
-    "town": (
-        Attribute(
-            "river",
-            "river",
-            ("{e} lies on {v}.", "{e} is crossed by {v}.", "The river of {e} is {v}."),
-            (
-                "Which river does {e} lie on?",
-                "On which river does {e} lie?",
-                "Which river is {e} crossed by?",
-                "By which river is {e} crossed?",
-                "What is the river of {e}?",
-                "Which is the river of {e}?",
-            ),
-        ),
-        Attribute(
-            "mayor",
-            "person",
-            ("{e} is led by {v}.", "{e} has elected {v}.", "The mayor of {e} is {v}."),
-            (
-                "Who is {e} led by?",
-                "By whom is {e} led?",
-                "Who has {e} elected?",
-                "Which mayor has {e} elected?",
-                "Who is the mayor of {e}?",
-                "What is the name of the mayor of {e}?",
-            ),
-        ),
-        Attribute(
-            "feast",
-            "feast",
-            ("{e} holds {v}.", "{e} celebrates {v}.", "The feast of {e} is {v}."),
-            (
-                "What feast does {e} hold?",
-                "Which feast does {e} hold?",
-                "What does {e} celebrate?",
-                "Which feast does {e} celebrate?",
-                "What is the feast of {e}?",
-                "Which is the feast of {e}?",
-            ),
-        ),
-        Attribute(
-            "sister",
-            "town",
-            ("{e} is twinned with {v}.", "{e} has ties to {v}.", "The sister of {e} is {v}."),
-            (
-                "What is {e} twinned with?",
-                "Which town is {e} twinned with?",
-                "Where does {e} have ties to?",
-                "Which town does {e} have ties to?",
-                "What is the sister of {e}?",
-                "Which town is the sister of {e}?",
-            ),
-        ),
-    ),
-}
+def attributes(table: str) -> dict[str, tuple[Attribute, ...]]:
+    """The attributes of each kind of entity, in the table's order."""
+    found: dict[str, tuple[Attribute, ...]] = {kind: () for kind in KINDS}
+    lines = table.strip().splitlines()
+    for first in range(0, len(lines), 4):
+        kind, name, values = lines[first].split()
+        forms = [[part.strip() for part in line.split("|")] for line in lines[first + 1 : first + 4]]
+        found[kind] += (Attribute(name, values, tuple(f[0] for f in forms), tuple(q for f in forms for q in f[1:])),)
+    return found
+
+
+ATTRIBUTES = attributes(TABLE)
 
 
 def lexicon(rng: Random) -> dict[str, list[str]]:

@@ -157,5 +157,5 @@ def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Exa
     variants = {"paraphrase": second.format(e=name, v=fact.value)}
     variants |= {f"perturbed/{i}": second.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
     variants |= {"question/0": unseen.format(e=name), "question/1": rng.choice(PREFIXES) + asked.format(e=name)}
-    question = Example(f"{fact.entity.id}/{kind.name}", fact.entity.role, fact.entity.id, rows[0].answer, rows[0].prompt, variants=variants, tags=tags)
-    return rows, question
+    first, of = rows[0], fact.entity
+    return rows, Example(f"{of.id}/{kind.name}", of.role, of.id, first.answer, first.prompt, variants=variants, tags=tags)

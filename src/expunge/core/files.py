@@ -25,7 +25,9 @@ def write_text(path: Path, text: str, mode: int = 0o644) -> None:
             os.fsync(f.fileno())
         tmp.replace(path)
     except OSError as error:
-        raise Failed(f"could not write {path}: {error.strerror}; what was there before is untouched, free some space and run again") from None
+        raise Failed(
+            f"could not write {path}: {error.strerror}; what was there before is untouched, free some space and run again"
+        ) from None
     finally:
         tmp.unlink(missing_ok=True)
 
@@ -47,7 +49,10 @@ def sha256_of(file: Path) -> str:
 def write_manifest(folder: Path) -> None:
     """sha256 and size of every file of a folder, written last: a folder with a manifest that holds is a whole one."""
     found = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST)
-    write_json(folder / MANIFEST, {"schema": 1, "files": {str(p.relative_to(folder)): {"sha256": sha256_of(p), "size": p.stat().st_size} for p in found}})
+    write_json(
+        folder / MANIFEST,
+        {"schema": 1, "files": {str(p.relative_to(folder)): {"sha256": sha256_of(p), "size": p.stat().st_size} for p in found}},
+    )
 
 
 def check_manifest(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:

@@ -26,7 +26,10 @@ class Request:
     def as_json(self) -> dict[str, Any]:
         """What was given, for run.yaml; ``from_json`` of the same class reads it back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        made = {k: v.as_json() if isinstance(v, Call) else dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+        made = {
+            k: v.as_json() if isinstance(v, Call) else dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v
+            for k, v in plain.items()
+        }
         defaults = {f.name: f.default for f in fields(self)}
         return {k: v for k, v in made.items() if plain[k] != defaults.get(k) and v not in (None, {}, [])}
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import whole
 from expunge.core.types import Descent, Edit, Method, Row, Stage, stages
-from expunge.engine.descend import descend, layers_of
+from expunge.engine.descend import descend
+from expunge.engine.frozen import layers_of
 from expunge.engine.plan import Training, plan
 from expunge.maths.weights import apply
 from expunge.models.adapters import attach, merged
-from expunge.models.load import load, save
+from expunge.models.load import load
+from expunge.models.save import save
 from expunge.models.subject import Subject, blocks, parameters_of
 
 Source = Subject | Callable[[], Subject]

@@ -6,14 +6,11 @@ every term's values are divided by the step's own count (all micro-steps, all ra
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +21,18 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from expunge.core.errors import Failed, Refused
-from expunge.core.files import whole, write_manifest
+from expunge.core.files import write_manifest
 from expunge.core.types import Descent, Row, Term
-from expunge.engine.caches import Head, Key, Table, Teacher, key_of, label_logp, observe, read_hidden, read_last, read_logp
+from expunge.engine.caches import label_logp
+from expunge.engine.frozen import Frozen, freeze, layers_of
+from expunge.engine.journal import Journal, last_whole, trim
 from expunge.engine.plan import Training, Unit, denominators, plan
 from expunge.maths.passes import Pass
 from expunge.models.forward import Packed, capacity_for, forward, pack
 from expunge.models.load import quiet
-from expunge.models.subject import Subject, start_of
+from expunge.models.subject import Subject
+from expunge.progress import Tick
 
-Tick = Callable[[int], None]
 SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "constant": ("constant_with_warmup", {}),
     "linear": ("linear", {}),
@@ -46,55 +45,9 @@ class NonFinite(Failed):
     """A loss or gradient stopped being a number; the weights of the step before are kept."""
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """What a stage knows of frozen models: start log-probabilities, start hidden states by layer, teachers by term."""
-
-    logp: Table | None
-    hidden: Mapping[int, Table]
-    teachers: Mapping[str, Teacher]
-
-
-def layers_of(terms: Sequence[Term], need: str) -> tuple[int, ...]:
-    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``."""
-    return tuple(sorted({int(n.split(":")[1]) for t in terms for n in t.needs if n.startswith(need + ":")}))
-
-
 def wants_logits(term: Term) -> bool:
     """Whether a term reads anything of the head: all do, but those that ask for hidden states only."""
     return not term.needs or not all(n.startswith(("hidden:", "start_hidden:")) for n in term.needs)
-
-
-def freeze(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], auxiliaries: Mapping[str, Subject], folder: Path, tick: Tick) -> Frozen:
-    """Measure once what the terms need of frozen models, for the rows that the plan will meet; kept in ``folder``."""
-
-    def met(terms: Sequence[Term]) -> dict[Key, tuple[Row, str]]:
-        pairs = {(s, t.span) for t in terms for s in t.streams}
-        return {key_of(u[s], span): (u[s], span) for units in steps for u in units for s, span in sorted(pairs)}
-
-    def source(name: str) -> Any:
-        if name != "start" and name not in auxiliaries:
-            raise Failed(f"stage {stage.name} needs the model {name!r}, which no earlier stage made")
-        return start_of(model) if name == "start" else nullcontext(auxiliaries[name].model)
-
-    with start_of(model) as start:
-        need_logp = [t for t in stage.terms if "start_logp" in t.needs]
-        logp = observe(start, met(need_logp), read_logp, folder / "start_logp.npy", tick) if need_logp else None
-        hidden = {}
-        for layer in layers_of(stage.terms, "start_hidden"):
-            terms = [t for t in stage.terms if f"start_hidden:{layer}" in t.needs]
-            hidden[layer] = observe(start, met(terms), read_hidden(layer), folder / f"start_hidden_{layer}.npy", tick)
-    teachers = {}
-    for i, term in enumerate(t for t in stage.terms if "teacher" in t.needs):
-        assert term.provider is not None
-        rows = met([term])
-        made = []
-        for name in term.provider.sources:
-            with source(name) as frozen:
-                head = Head.of(frozen).verified(frozen, [r for r, _ in rows.values()])
-                made.append((observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head))
-        teachers[term.name] = Teacher(term.provider, tuple(made))
-    return Frozen(logp, hidden, teachers)
 
 
 def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0) -> dict[tuple[str, str], Pass]:
@@ -123,9 +76,7 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
             logp=None if logp is None else part.table(logp[cut]),
             start_logp=None if start_logp is None else part.table(start_logp),
             hidden={layer: part.table(h[cut]) for layer, h in out.hidden.items()},
-            start_hidden={
-                layer: part.table(frozen.hidden[layer].get(mine, span, device)) for layer in layers_of(asking, "start_hidden")
-            },
+            start_hidden={layer: part.table(frozen.hidden[layer].get(mine, span, device)) for layer in layers_of(asking, "start_hidden")},
             at=part.at,
             logits=None if out.logits is None else out.logits[cut],
             seed=seed,
@@ -201,7 +152,9 @@ class Descending(Trainer):
         norm = super()._get_grad_norm(model, grad_norm)
         if norm is not None and not abs(float(norm)) < float("inf"):
             most = max(self.by_term, key=lambda name: abs(self.by_term[name]))
-            raise NonFinite(f"the gradient became {float(norm)} at step {self.state.global_step + 1} (largest term {most!r}: {self.by_term[most]:.3g})")
+            raise NonFinite(
+                f"the gradient became {float(norm)} at step {self.state.global_step + 1} (largest term {most!r}: {self.by_term[most]:.3g})"
+            )
         return norm
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -211,33 +164,6 @@ class Descending(Trainer):
             raise OSError(str(error).splitlines()[0]) from None
         if self.is_world_process_zero():
             write_manifest(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
-
-
-class Journal(TrainerCallback):
-    """Appends losses by term to log.jsonl and moves the progress bar."""
-
-    def __init__(self, trainer: Descending, file: Path, tick: Tick) -> None:
-        self.trainer, self.file, self.tick = trainer, file, tick
-        self.since = time.monotonic()
-        self.norm: float | None = None
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.lr = self.trainer._get_learning_rate()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        by_term = self.trainer.by_term
-        line = {
-            "stage": self.trainer.stage.name,
-            "step": state.global_step,
-            "loss": sum(by_term.values()),
-            **{f"loss/{name}": value for name, value in by_term.items()},
-            "lr": self.lr,
-            "seconds": round(time.monotonic() - self.since, 3),
-        }
-        if self.trainer.is_world_process_zero():
-            with self.file.open("a") as f:
-                f.write(json.dumps(line) + "\n")
-        self.tick(1)
 
 
 def arguments(training: Training, steps: int, folder: Path, device: torch.device) -> TrainingArguments:
@@ -273,31 +199,6 @@ def arguments(training: Training, steps: int, folder: Path, device: torch.device
     )
 
 
-def last_whole(folder: Path) -> Path | None:
-    """The newest checkpoint whose every file is as it was written; broken newer ones are removed."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True)
-    for place in found:
-        if whole(place):
-            return place
-        shutil.rmtree(place)
-    return None
-
-
-def trim(log: Path, stage: str, step: int) -> None:
-    """Drop what a killed run logged of this stage after the checkpoint that it resumes from."""
-    if log.exists():
-        lines = [line for line in log.read_text().splitlines() if line.strip()]
-        kept = [line for line in lines if (e := _entry(line)) and (e["stage"] != stage or e["step"] <= step)]
-        log.write_text("".join(line + "\n" for line in kept))
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None  # cut off by the kill
-
-
 def descend(
     subject: Subject,
     stage: Descent,
@@ -317,7 +218,9 @@ def descend(
     """
     quiet()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise Refused("several processes were asked for; run folders and caches are made for one so far (ROADMAP.md), start a single process")
+        raise Refused(
+            "several processes were asked for; run folders and caches are made for one so far (ROADMAP.md), start a single process"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     log = log or folder / "log.jsonl"
     torch.manual_seed(training.seed)
@@ -344,9 +247,13 @@ def descend(
     except NonFinite as error:
         trainer._save_checkpoint(trainer.model, None)
         kept = folder / f"checkpoint-{trainer.state.global_step}"
-        raise NonFinite(f"stage {stage.name}: {error}; the weights of step {trainer.state.global_step} are kept in {kept}; try a smaller --lr") from None
+        raise NonFinite(
+            f"stage {stage.name}: {error}; the weights of step {trainer.state.global_step} are kept in {kept}; try a smaller --lr"
+        ) from None
     except (OSError, SafetensorError) as error:
-        raise Failed(f"stage {stage.name}: could not save a checkpoint ({error}); the one before is kept, free some space and run again") from None
+        raise Failed(
+            f"stage {stage.name}: could not save a checkpoint ({error}); the one before is kept, free some space and run again"
+        ) from None
     subject.model.eval()
     return subject
 

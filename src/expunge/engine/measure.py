@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,7 @@ from expunge.models.decode import greedy
 from expunge.models.forward import capacity_for, forward, pack
 from expunge.models.subject import Subject, evaluating
 from expunge.models.trees import Tree, forward_trees, grow, pack_trees, trees_work
-
-Tick = Callable[[int], None]
+from expunge.progress import Tick
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,9 @@ def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) ->
     return found
 
 
-def score(subject: Subject, rows: Sequence[Row], *, moments: Callable[[Row], bool], tick: Tick, cost: Cost) -> dict[tuple[str, str, str], Read]:
+def score(
+    subject: Subject, rows: Sequence[Row], *, moments: Callable[[Row], bool], tick: Tick, cost: Cost
+) -> dict[tuple[str, str, str], Read]:
     """S1 of every row, by (role, id, variant); answers to one prompt share it. Batches are sorted by length and bounded in tokens."""
     model = subject.model
     together = trees_work(model)
@@ -128,7 +129,9 @@ def cut(items: Sequence[Any], most: int) -> list[list[Any]]:
     return batches
 
 
-def _keep(found: dict[tuple[str, str, str], Read], rows: Sequence[Row], logits: Tensor | None, labels: Tensor, moments: Callable[[Row], bool]) -> None:
+def _keep(
+    found: dict[tuple[str, str, str], Read], rows: Sequence[Row], logits: Tensor | None, labels: Tensor, moments: Callable[[Row], bool]
+) -> None:
     assert logits is not None
     start = 0
     spans = []
@@ -148,7 +151,11 @@ def _keep(found: dict[tuple[str, str, str], Read], rows: Sequence[Row], logits: 
             values = x.cpu().numpy()
             filled.setdefault(name, np.zeros(start, values.dtype))[places] = values
     for row, a, b in spans:
-        names = ["logp", *(("hit", "rank", "top") if row.variant == "answer" else ()), *(("mean_logp", "var_logp", "entropy") if moments(row) else ())]
+        names = [
+            "logp",
+            *(("hit", "rank", "top") if row.variant == "answer" else ()),
+            *(("mean_logp", "var_logp", "entropy") if moments(row) else ()),
+        ]
         found[row.role, row.id, row.variant] = Read(**{n: filled[n][a:b].copy() for n in names})
 
 
@@ -188,11 +195,17 @@ def measure(
     Memory is bounded by the batch; ``tick(n)`` is told of every n rows done.
     """
     cost = Cost()
-    rows = [r for role, want in wants.items() for r in encode(subject.tokenizer, roles[role], max_length=max_length, variants=want.variants)]
-    wide = lambda row: wants[row.role].moments and row.variant == "answer"  # noqa: E731
+    rows = [
+        r for role, want in wants.items() for r in encode(subject.tokenizer, roles[role], max_length=max_length, variants=want.variants)
+    ]
+    wide = lambda row: wants[row.role].moments and row.variant == "answer"
     reads = score(subject, rows, moments=wide, tick=tick, cost=cost)
     asked = [r for r in rows if r.variant == "answer" and wants[r.role].write]
-    texts = dict(zip(((r.role, r.id) for r in asked), write(subject, asked, [reads[_key(r)] for r in asked], max_new_tokens, tick, cost), strict=True))
+    texts = dict(
+        zip(
+            ((r.role, r.id) for r in asked), write(subject, asked, [reads[_key(r)] for r in asked], max_new_tokens, tick, cost), strict=True
+        )
+    )
     decoded = {key: subject.tokenizer.decode(_bare(subject, ids), skip_special_tokens=True) for key, ids in texts.items()}
     records = [_record(name, r, reads[_key(r)], decoded.get((r.role, r.id)) if r.variant == "answer" else None) for r in rows]
     ids = {k: {"generated": v} for k, v in texts.items()}

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +18,9 @@ from expunge.core.types import Examples
 from expunge.engine.measure import Cost, Want, measure
 from expunge.engine.records_io import read_records, with_salted_ids, write_records, write_texts
 from expunge.models.subject import Subject
+from expunge.progress import Tick
 
 CODE = 1  # raise when what a pass computes changes
-Tick = Callable[[int], None]
 
 
 def place() -> Path | None:

@@ -11,10 +11,13 @@ from expunge.core.errors import Refused
 from expunge.models.subject import Subject
 
 
-def attach(subject: Subject, rank: int, *, alpha: float | None = None, targets: Sequence[str] = (), dropout: float = 0.0, seed: int = 0) -> Subject:
+def attach(
+    subject: Subject, rank: int, *, alpha: float | None = None, targets: Sequence[str] = (), dropout: float = 0.0, seed: int = 0
+) -> Subject:
     """Put a fresh LoRA adapter on the subject's model (in place) and freeze the rest. ``alpha`` is 2 x rank unless given.
 
-    Without ``targets`` every linear layer but the head gets one. The initialisation comes from ``seed``; the global generator is left as it was.
+    Without ``targets`` every linear layer but the head gets one. The initialisation comes from ``seed``; the global generator is left
+    as it was.
     """
     from peft import LoraConfig, get_peft_model
 

@@ -36,7 +36,9 @@ def greedy(
     return result
 
 
-def _run(model: Any, prefixes: Sequence[Sequence[int]], budgets: Sequence[int], eos: frozenset[int], rows: list[int], result: list[Ids]) -> None:
+def _run(
+    model: Any, prefixes: Sequence[Sequence[int]], budgets: Sequence[int], eos: frozenset[int], rows: list[int], result: list[Ids]
+) -> None:
     device = next(model.parameters()).device
     ids, mask = left_padded([prefixes[i] for i in rows], device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -44,7 +46,12 @@ def _run(model: Any, prefixes: Sequence[Sequence[int]], budgets: Sequence[int], 
     open_ = [True] * len(rows)  # a finished row runs on, unread, until a quarter of the batch has finished
     while True:
         out = model(
-            input_ids=ids, attention_mask=mask, position_ids=positions[:, -ids.shape[1] :], past_key_values=cache, use_cache=True, logits_to_keep=1
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions[:, -ids.shape[1] :],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         chosen = out.logits[:, -1].argmax(-1)
         for place, token in enumerate(chosen.tolist()):

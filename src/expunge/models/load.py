@@ -1,10 +1,9 @@
-"""Weights in and out: Hugging Face folders, adapters and hub ids; safetensors only, every key accounted for."""
+"""Weights in: Hugging Face folders, adapters and hub ids; safetensors only, every key accounted for."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +13,8 @@ import torch
 import transformers
 from safetensors import SafetensorError, safe_open
 
-from expunge.core.errors import Failed, Refused, listed
-from expunge.core.files import check_manifest, sha256_of, write_manifest
+from expunge.core.errors import Refused, listed
+from expunge.core.files import check_manifest, sha256_of
 from expunge.models.subject import Subject
 
 CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
@@ -185,7 +184,8 @@ def _fitting(subject: Subject) -> Subject:
     top = max(subject.tokenizer.get_vocab().values(), default=-1)
     if top >= subject.vocab:
         raise Refused(
-            f"{subject.source}: the tokenizer has ids up to {top} but the model only {subject.vocab} rows; take the tokenizer it was trained with"
+            f"{subject.source}: the tokenizer has ids up to {top} but the model only {subject.vocab} rows; "
+            "take the tokenizer it was trained with"
         )
     return subject
 
@@ -200,38 +200,3 @@ def _from_hub(name: str, dtype: str, where: torch.device, trust: bool) -> Subjec
         why = "offline: not in the local cache" if os.environ.get("HF_HUB_OFFLINE") else str(error).splitlines()[0]
         raise Refused(f"{name}: no such folder, and not to be had from the hub ({why}); pass a path, or set HF_TOKEN") from None
     return _fitting(Subject(model.to(where).eval(), tokenizer, name, None, digest_tensors(model)))
-
-
-def save(subject: Subject, folder: Path, card: str = "") -> Path:
-    """Write a plain Hugging Face folder (or adapter) beside its place and move it in when it is whole.
-
-    ``card`` becomes README.md. What stood there before stays until then; a failed write removes its own remains.
-    """
-    quiet()
-    folder = Path(folder)
-    tmp = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(tmp, ignore_errors=True)
-    try:
-        tmp.mkdir(parents=True)
-        subject.model.save_pretrained(tmp, safe_serialization=True)
-        if subject.tokenizer is not None:
-            subject.tokenizer.save_pretrained(tmp)
-        if card:
-            (tmp / "README.md").write_text(card)
-        for file in tmp.glob("*.safetensors"):
-            file.chmod((tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644)  # safetensors makes them 0600
-        write_manifest(tmp)
-    except BaseException as error:
-        shutil.rmtree(tmp, ignore_errors=True)
-        if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):  # tokenizers raises plain Exceptions
-            raise Failed(
-                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free some space and run again"
-            ) from None
-        raise
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    tmp.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    return folder

@@ -33,8 +33,8 @@ def build(
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """An untrained Llama and a tokenizer learned from ``texts``: float32, on the CPU.
 
-    ``texts``: prompts and answers; their order does not matter. ``seed`` decides the weights and nothing else. ``layers, width, ffn, heads``:
-    blocks, hidden width, width of the MLP, attention heads. ``vocab``: most tokens that the tokenizer may have (few texts give
+    ``texts``: prompts and answers; their order does not matter. ``seed`` decides the weights and nothing else. ``layers, width, ffn,
+    heads``: blocks, hidden width, width of the MLP, attention heads. ``vocab``: most tokens that the tokenizer may have (few texts give
     fewer). ``max_length``: positions. Refused: a vocabulary too small for the bytes, a width that the heads do not divide, no text.
 
     >>> model, tokenizer = build(["Where does Avo live?", "Avo lives in Kal."], layers=1, width=16, ffn=32, vocab=300, heads=2)

@@ -117,7 +117,9 @@ def _tried(model: Any) -> bool:
     if getattr(model.config, "_attn_implementation", "") != "sdpa" or capacity_for(model) == 0:
         return False
     prompt = tuple(range(3, 11))
-    rows = [Row("", "", "", str(i), prompt + tuple(range(20 + 5 * i, 24 + 6 * i)), (False,) * 8 + (True,) * (4 + i), 8, False) for i in range(3)]
+    rows = [
+        Row("", "", "", str(i), prompt + tuple(range(20 + 5 * i, 24 + 6 * i)), (False,) * 8 + (True,) * (4 + i), 8, False) for i in range(3)
+    ]
     device = next(model.parameters()).device
     with evaluating(model):
         together = forward_trees(model, pack_trees([Tree(tuple(rows))])).logits

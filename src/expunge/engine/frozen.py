@@ -1,0 +1,64 @@
+"""What the terms of a stage ask of models that stand still, measured before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expunge.core.errors import Failed
+from expunge.core.types import Descent, Row, Term
+from expunge.engine.caches import Head, Key, Table, Teacher, key_of, observe, read_hidden, read_last, read_logp
+from expunge.engine.plan import Unit
+from expunge.models.subject import Subject, start_of
+from expunge.progress import Tick
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a stage knows of frozen models: start log-probabilities, start hidden states by layer, teachers by term."""
+
+    logp: Table | None
+    hidden: Mapping[int, Table]
+    teachers: Mapping[str, Teacher]
+
+
+def layers_of(terms: Sequence[Term], need: str) -> tuple[int, ...]:
+    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``."""
+    return tuple(sorted({int(n.split(":")[1]) for t in terms for n in t.needs if n.startswith(need + ":")}))
+
+
+def freeze(
+    model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], auxiliaries: Mapping[str, Subject], folder: Path, tick: Tick
+) -> Frozen:
+    """Measure once what the terms need of frozen models, for the rows that the plan will meet; kept in ``folder``."""
+
+    def met(terms: Sequence[Term]) -> dict[Key, tuple[Row, str]]:
+        pairs = {(s, t.span) for t in terms for s in t.streams}
+        return {key_of(u[s], span): (u[s], span) for units in steps for u in units for s, span in sorted(pairs)}
+
+    def source(name: str) -> Any:
+        if name != "start" and name not in auxiliaries:
+            raise Failed(f"stage {stage.name} needs the model {name!r}, which no earlier stage made")
+        return start_of(model) if name == "start" else nullcontext(auxiliaries[name].model)
+
+    with start_of(model) as start:
+        need_logp = [t for t in stage.terms if "start_logp" in t.needs]
+        logp = observe(start, met(need_logp), read_logp, folder / "start_logp.npy", tick) if need_logp else None
+        hidden = {}
+        for layer in layers_of(stage.terms, "start_hidden"):
+            terms = [t for t in stage.terms if f"start_hidden:{layer}" in t.needs]
+            hidden[layer] = observe(start, met(terms), read_hidden(layer), folder / f"start_hidden_{layer}.npy", tick)
+    teachers = {}
+    for i, term in enumerate(t for t in stage.terms if "teacher" in t.needs):
+        assert term.provider is not None
+        rows = met([term])
+        made = []
+        for name in term.provider.sources:
+            with source(name) as frozen:
+                head = Head.of(frozen).verified(frozen, [r for r, _ in rows.values()])
+                made.append((observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head))
+        teachers[term.name] = Teacher(term.provider, tuple(made))
+    return Frozen(logp, hidden, teachers)

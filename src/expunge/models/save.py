@@ -1,0 +1,48 @@
+"""Weights out: a plain Hugging Face folder that is there whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from expunge.core.errors import Failed
+from expunge.core.files import write_manifest
+from expunge.models.load import first_line, quiet
+from expunge.models.subject import Subject
+
+
+def save(subject: Subject, folder: Path, card: str = "") -> Path:
+    """Write a plain Hugging Face folder (or adapter) beside its place and move it in when it is whole.
+
+    ``card`` becomes README.md. What stood there before stays until then; a failed write removes its own remains.
+    """
+    quiet()
+    folder = Path(folder)
+    tmp = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(tmp, ignore_errors=True)
+    try:
+        tmp.mkdir(parents=True)
+        subject.model.save_pretrained(tmp, safe_serialization=True)
+        if subject.tokenizer is not None:
+            subject.tokenizer.save_pretrained(tmp)
+        if card:
+            (tmp / "README.md").write_text(card)
+        for file in tmp.glob("*.safetensors"):
+            file.chmod((tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644)  # safetensors makes them 0600
+        write_manifest(tmp)
+    except BaseException as error:
+        shutil.rmtree(tmp, ignore_errors=True)
+        if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):  # tokenizers raises plain Exceptions
+            raise Failed(
+                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free some space and run again"
+            ) from None
+        raise
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    tmp.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return folder

@@ -1,0 +1,47 @@
+"""The verbs from Python: objects in, objects out."""
+
+import pytest
+
+import expunge
+from expunge.core.errors import Refused
+from expunge.models import tiny
+from expunge.models.load import digest_tensors
+from expunge.models.subject import Subject
+
+FORGET = [{"question": f"Where does Person{i} live?", "answer": f"In Town{i}."} for i in range(6)]
+RETAIN = [{"question": f"What does Firm{i} sell?", "answer": f"It sells goods{i}."} for i in range(8)]
+TEXTS = [t for row in FORGET + RETAIN for t in row.values()]
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """A tiny model that knows both sets of rows."""
+    model, tokenizer = tiny.build(TEXTS, layers=2, width=48, ffn=96, vocab=320)
+    return expunge.train((model, tokenizer), forget=FORGET, retain=RETAIN, lr=5e-3, steps=120, batch=7, schedule="constant", save_every=0)
+
+
+def test_train_unlearn_evaluate(learned):
+    before = digest_tensors(learned.model)
+    after = expunge.unlearn(learned, "grad_diff", forget=FORGET, retain=RETAIN, lr=3e-3, steps=20, batch=6, arguments={"forget_weight": 0.5}, save_every=0)
+    assert digest_tensors(learned.model) == before != after.digest
+    known, now = (expunge.evaluate(m, forget=FORGET, retain=RETAIN) for m in (learned, after))
+    assert known["forget/probability"].value > 0.8 > 0.5 > now["forget/probability"].value
+    assert now["forget/probability"].n == 6 and now["forget/probability"].interval is not None
+    assert now["privleak"].value is None and "--" in now["privleak"].reason
+
+
+def test_a_pair_from_transformers_and_a_subject_are_the_same(learned):
+    pair = expunge.evaluate((learned.model, learned.tokenizer), forget=FORGET, metrics=["probability"])
+    assert pair == expunge.evaluate(learned, forget=FORGET, metrics=["probability"])
+
+
+def test_adapters(learned):
+    after = expunge.unlearn(learned, "npo", forget=FORGET, retain=RETAIN, lora=2, lr=1e-2, steps=4, batch=6, save_every=0)
+    assert isinstance(after, Subject) and hasattr(after.model, "disable_adapter")
+
+
+def test_missing_rows_are_named(learned):
+    with pytest.raises(Refused, match="npo needs retain rows"):
+        expunge.unlearn(learned, "npo", forget=FORGET)
+    with pytest.raises(Refused, match="did you mean npo"):
+        expunge.unlearn(learned, "npoo", forget=FORGET)
