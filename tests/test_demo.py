@@ -14,7 +14,9 @@ from expunge.demo import METHODS
 def told(tmp_path_factory):
     """The finished demo: its folder and what it printed."""
     out = tmp_path_factory.mktemp("demo") / "expunge-demo"
-    done = subprocess.run([sys.executable, "-m", "expunge", "demo", "--out", str(out)], capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"})
+    done = subprocess.run(
+        [sys.executable, "-m", "expunge", "demo", "--out", str(out)], capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"}
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return out, done.stdout
 

@@ -44,6 +44,7 @@ Over = Annotated[bool, opt("--overwrite", help="replace a finished or different 
 Threads = Annotated[Whole, opt(help="threads of this process (default 1)", min=1)]
 Dtype = Annotated[str, opt(help="auto, float32, bfloat16 or float16")]
 Device = Annotated[str, opt(help="auto, cpu, cuda, cuda:1 ...")]
+Trust = Annotated[bool, opt("--trust-remote-code", help="run code that comes with the model; only if you trust its author")]
 Quiet = Annotated[bool, opt("--quiet", help="no progress")]
 Debug = Annotated[bool, opt("--debug", help="show tracebacks")]
 Lr = Annotated[Number, opt(help="learning rate")]
@@ -161,6 +162,7 @@ def train(
     threads: Threads = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
+    trust_remote_code: Trust = False,
     quiet: Quiet = False,
     debug: Debug = False,
     from_: Annotated[str, opt("--from", help="repeat the run of this run.yaml")] = "",
@@ -213,6 +215,7 @@ def unlearn(
     threads: Threads = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
+    trust_remote_code: Trust = False,
     quiet: Quiet = False,
     debug: Debug = False,
     from_: Annotated[str, opt("--from", help="repeat the run of this run.yaml")] = "",
@@ -267,6 +270,7 @@ def eval_(
     threads: Threads = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
+    trust_remote_code: Trust = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -295,6 +299,7 @@ def ask(
     threads: Threads = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
+    trust_remote_code: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Ask a model, or two side by side: before and after.

@@ -52,15 +52,21 @@ def demo(request: DemoRequest) -> Path:
         _clear(out)
     _check(out, request.seed)
     os.environ["EXPUNGE_CACHE"] = str((out / "cache").resolve())
-    console.print(f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and {len(METHODS)} ways to make it forget some.\n")
+    console.print(
+        f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and {len(METHODS)} ways to make it forget some.\n"
+    )
     with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), initializer=_prepare) as pool:
         together(pool, "training", [(train, out, name, request.seed) for name in ("original", "gold")], request.quiet)
         together(pool, "unlearning", [(forget, out, name, request.seed) for name in METHODS], request.quiet)
-        together(pool, "judging and attacking", [(judge, out, name, request.seed) for name in ("original", "gold", *METHODS)], request.quiet)
+        together(
+            pool, "judging and attacking", [(judge, out, name, request.seed) for name in ("original", "gold", *METHODS)], request.quiet
+        )
     _tell(console, out)
     made = _report(out, request.show_texts)
     console.print(f"\nreport: {made}   ({time.monotonic() - since:.0f} s)")
-    console.print(f"ask it yourself: expunge ask --model {out}/npo --against {out}/original \"{_question(out)}\"", highlight=False, markup=False)
+    console.print(
+        f'ask it yourself: expunge ask --model {out}/npo --against {out}/original "{_question(out)}"', highlight=False, markup=False
+    )
     return out
 
 
@@ -109,7 +115,10 @@ def train(out: Path, name: str, seed: int) -> None:
     from expunge import run
 
     on = "retain" if name == "gold" else "full"
-    once(out / name, lambda: run.train(TrainRequest(model="tiny", benchmark=BENCHMARK, on=on, out=str(out / name), seed=seed, quiet=True, save_every=0)))
+    once(
+        out / name,
+        lambda: run.train(TrainRequest(model="tiny", benchmark=BENCHMARK, on=on, out=str(out / name), seed=seed, quiet=True, save_every=0)),
+    )
 
 
 def forget(out: Path, name: str, seed: int) -> None:
@@ -118,7 +127,14 @@ def forget(out: Path, name: str, seed: int) -> None:
 
     choice = METHODS[name]
     made = UnlearnRequest(
-        method=choice.method, model=str(out / "original"), benchmark=BENCHMARK, out=str(out / name), seed=seed, quiet=True, save_every=0, **choice.training
+        method=choice.method,
+        model=str(out / "original"),
+        benchmark=BENCHMARK,
+        out=str(out / name),
+        seed=seed,
+        quiet=True,
+        save_every=0,
+        **choice.training,
     )
     once(out / name, lambda: run.unlearn(made))
 
@@ -129,7 +145,9 @@ def judge(out: Path, name: str, seed: int) -> None:
 
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
-    asked = EvalRequest(model=str(out / name), gold=str(out / "gold"), benchmark=BENCHMARK, out=str(place), label=name, kind=kind, quiet=True)
+    asked = EvalRequest(
+        model=str(out / name), gold=str(out / "gold"), benchmark=BENCHMARK, out=str(place), label=name, kind=kind, quiet=True
+    )
     once(place, lambda: run.evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
     once(relearn, lambda: attacking.relearned(str(out / name), name, BENCHMARK, relearn, seed=seed, **RELEARN))

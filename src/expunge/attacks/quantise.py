@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Literal
@@ -23,6 +24,8 @@ card = Card(
     differs="plain symmetric round-to-nearest per output channel; embeddings and head keep their precision, as in bitsandbytes",
 )
 
+NUMBERED = re.compile(r"\.\d+\.")  # only what lies in a block has a block's number in its name; embeddings and heads have none
+
 
 def rounded(weight: Tensor, bits: int) -> Tensor:
     """Symmetric round-to-nearest of a matrix, one scale per output channel (row): [out, in] -> [out, in].
@@ -30,13 +33,13 @@ def rounded(weight: Tensor, bits: int) -> Tensor:
     The scale is max|w| / (2^(bits-1) - 1); each entry moves by at most half a step; rounding twice changes nothing.
     """
     levels = 2 ** (bits - 1) - 1
-    step = weight.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / levels
+    step = (weight.abs().amax(dim=1, keepdim=True) / levels).clamp(min=torch.finfo(weight.dtype).tiny)  # a row of zeros stays one
     return (weight / step).round().clamp(-levels, levels) * step
 
 
 def quantised_change(start: Mapping[str, Tensor], *, bits: int) -> Delta:
     """rounded(W) - W for every matrix of the blocks."""
-    inside = {n: w for n, w in start.items() if w.dim() == 2 and "embed" not in n and "lm_head" not in n}
+    inside = {n: w for n, w in start.items() if w.dim() == 2 and NUMBERED.search(n)}
     return {n: rounded(w.float(), bits) - w.float() for n, w in inside.items()}
 
 

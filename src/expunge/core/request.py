@@ -21,6 +21,7 @@ class Request:
     threads: int | None = None
     dtype: str = "auto"
     device: str = "auto"
+    trust_remote_code: bool = False
     quiet: bool = False
 
     def as_json(self) -> dict[str, Any]:

@@ -76,14 +76,12 @@ def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) ->
     ``bits``: hit, rank and arg-max too. ``moments``: mean and variance of log p(v) under p, and the entropy.
     """
     z = logits.float()
-    norm = torch.logsumexp(z, -1, keepdim=True)
-    own = z.gather(-1, labels[:, None])
-    found = {"logp": (own - norm)[:, 0]}
+    logp = z.log_softmax(-1)
+    found = {"logp": logp.gather(-1, labels[:, None])[:, 0]}
     if bits:
         top = z.argmax(-1)
-        found |= {"hit": top == labels, "rank": (z > own).sum(-1), "top": top}
+        found |= {"hit": top == labels, "rank": (z > z.gather(-1, labels[:, None])).sum(-1), "top": top}
     if moments:
-        logp = z - norm
         p = logp.exp()
         mean = (p * logp).sum(-1)
         found |= {"mean_logp": mean, "var_logp": (p * (logp - mean[:, None]).square()).sum(-1), "entropy": -mean}
@@ -99,7 +97,8 @@ def score(
     trees = grow(rows) if together else [Tree((r,)) for r in rows]
     branching = sorted((t for t in trees if len(t.rows) > 1), key=len)
     single = sorted((t.rows[0] for t in trees if len(t.rows) == 1), key=len)
-    most = max(512, min(4096, (1 << 28) // subject.vocab))
+    widest = 1024 if subject.device.type == "cpu" else 4096  # a CPU gains nothing from more, and short batches pad less
+    most = max(512, min(widest, (1 << 28) // subject.vocab))
     found: dict[tuple[str, str, str], Read] = {}
     with evaluating(model):
         for batch in cut(branching, most):
@@ -139,17 +138,21 @@ def _keep(
         n = sum(row.scored)
         spans.append((row, start, start + n))
         start += n
-    kinds: dict[tuple[bool, bool], list[int]] = {}
+    kinds: dict[tuple[bool, bool], list[int]] = {(False, False): []}  # log-probabilities of all at once, the rest where it is asked for
     for row, a, b in spans:
-        kinds.setdefault((row.variant == "answer", moments(row)), []).extend(range(a, b))
+        asked = (row.variant == "answer", moments(row))
+        if any(asked):
+            kinds.setdefault(asked, []).extend(range(a, b))
+    if len(kinds) == 2 and max(map(len, kinds.values())) == start:
+        del kinds[False, False]
     filled: dict[str, np.ndarray] = {}
     for (bits, wide), places in kinds.items():
         index = torch.tensor(places, device=labels.device)
-        whole = len(places) == start
+        whole = len(places) in (0, start)
         part = read_tokens(logits if whole else logits[index], labels if whole else labels[index], bits=bits, moments=wide)
         for name, x in part.items():
             values = x.cpu().numpy()
-            filled.setdefault(name, np.zeros(start, values.dtype))[places] = values
+            filled.setdefault(name, np.zeros(start, values.dtype))[slice(None) if whole else places] = values
     for row, a, b in spans:
         names = [
             "logp",

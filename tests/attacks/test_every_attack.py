@@ -1,0 +1,69 @@
+"""What every attack owes: it brings back what was hidden in the way that its card names, and finds nothing where nothing was."""
+
+import pytest
+from zoo import CHANCE, FORGET, GONE, HIDINGS, KNOWN, RETAIN, changed, hidden, known, trained
+
+from expunge import catalogue
+from expunge.core.types import Descent, stages
+from expunge.engine.plan import taken
+from expunge.models.load import digest_tensors
+
+ARGUMENTS = {"relearn": {"relearn_lr": 2e-3, "relearn_steps": 20, "share": 0.25}, "quantise": {"bits": 4}}  # that fit the zoo's models
+ATTACKS = catalogue.names("attacks")
+
+
+def built(name):
+    return catalogue.resolve("attacks", name, ARGUMENTS.get(name, {}))
+
+
+def untaught(name):
+    """The forget rows of groups that the attack itself is not given: only what comes back of those was there."""
+    shares = [s.take for s in stages(built(name)) if isinstance(s, Descent)]
+    held = {r.group for r in taken(FORGET, min(shares), 0)} if shares else set()
+    return [r for r in FORGET if r.group not in held]
+
+
+def defeated(name):
+    return catalogue.member("attacks", name).card["defeats"]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_its_card_names_a_hiding_of_the_zoo(name):
+    assert defeated(name) in HIDINGS
+
+
+@pytest.mark.parametrize("hiding", sorted(HIDINGS))
+def test_a_hiding_hides_what_was_there(hiding):
+    before, after = hidden(hiding)
+    assert known(before, FORGET) > KNOWN > GONE > known(after, FORGET)
+    assert known(trained("original"), RETAIN) > KNOWN
+
+
+def test_gold_never_knew():
+    assert known(trained("gold"), RETAIN) > KNOWN
+    assert known(trained("gold"), FORGET) < CHANCE
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_it_undoes_the_hiding_that_its_card_names(name):
+    rows, after = untaught(name), hidden(defeated(name))[1]
+    assert known(after, rows) < GONE
+    back, on_gold = (known(changed(s, built(name)), rows) for s in (after, trained("gold")))
+    assert back > known(after, rows) + 0.2
+    assert back > on_gold + 0.2
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_where_nothing_was_it_finds_no_more_than_in_gold(name):
+    rows, twin = untaught(name), hidden(defeated(name), "gold")[1]
+    on_twin, on_gold = (known(changed(s, built(name)), rows) for s in (twin, trained("gold")))
+    assert on_twin < on_gold + CHANCE
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_model_attacked_stays_as_it_was_and_the_same_seed_gives_the_same_bits(name):
+    subject = trained("original")
+    before = digest_tensors(subject.model)
+    one, two = (digest_tensors(changed(subject, built(name), seed=1).model) for _ in range(2))
+    assert digest_tensors(subject.model) == before
+    assert one == two != before

@@ -1,0 +1,45 @@
+"""Relearning sees the rows of the groups that the adversary holds, and no other."""
+
+import pytest
+from zoo import FORGET, RETAIN, STREAMS, changed, trained
+
+from expunge.attacks.relearn import relearn
+from expunge.core.types import streams_of
+from expunge.engine.change import training_of
+from expunge.engine.plan import Training, plan
+from expunge.models.load import digest_tensors
+
+GROUPS = {r.group for r in FORGET}
+
+
+def seen(share, seed=0, steps=50):
+    """The rows that the attack meets in its steps."""
+    stage = relearn(share=share, relearn_steps=steps)
+    return [u["forget"] for units in plan(stage, STREAMS, training_of(stage, Training(seed=seed))) for u in units]
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.0, 1), (0.25, 2), (0.5, 4), (0.9, 7), (1.0, 8)])
+def test_whole_groups_of_its_share_and_at_least_one(share, held):
+    rows = seen(share)
+    groups = {r.group for r in rows}
+    assert len(GROUPS) == 8 and len(groups) == held
+    assert {r.id for r in rows} == {r.id for r in FORGET if r.group in groups}
+
+
+def test_the_seed_decides_which():
+    assert [r.id for r in seen(0.25)] == [r.id for r in seen(0.25)]
+    assert len({frozenset(r.group for r in seen(0.25, seed)) for seed in range(5)}) > 1
+    few = [digest_tensors(changed(trained("gold"), relearn(relearn_steps=1), seed=seed).model) for seed in (0, 1)]
+    assert few[0] != few[1]
+
+
+def test_it_reads_no_retain_rows():
+    assert streams_of(relearn()) == {"forget"}
+    assert not {r.id for r in seen(1.0)} & {r.id for r in RETAIN}
+
+
+def test_its_own_settings_outrank_the_runs():
+    stage = relearn(relearn_steps=7, relearn_lr=2e-3, relearn_batch=5)
+    found = training_of(stage, Training(lr=1.0, steps=3, batch=2, accumulate=4, schedule="linear", warmup=9, seed=6))
+    assert (found.lr, found.steps, found.step_rows, found.schedule, found.warmup, found.weight_decay) == (2e-3, 7, 5, "constant", 0.0, 0.0)
+    assert found.seed == 6
