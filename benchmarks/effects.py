@@ -36,28 +36,30 @@ from expunge.settings import judge
 ROLES = ("forget", "retain", "neighbour")
 FORGET, RETAIN = "forget/probability", "retain/probability"
 SAID = "forget/rouge_l_recall"
+FAR = 0.2  # between probabilities: too much to be called about the same
 KEYS = (FORGET, RETAIN, "neighbour/probability", SAID, "model_utility")
-# The best of at most five tries each (30 to 60 steps, lr 3e-4 to 3e-3) for those that the demo does not show; its own are tuned there
+# The best of at most four tries each (30 to 60 steps, lr 3e-4 to 3e-3) for those that the demo does not show; its own are tuned there
 OTHERS = {
     "grad_ascent": Choice(call("grad_ascent"), {"lr": 3e-4, "steps": 30, "batch": 16}),
     "ga_kl": Choice(call("ga_kl", retain_weight=10.0), {"lr": 2e-3, "steps": 60, "batch": 16}),
     "idk": Choice(call("idk"), {"lr": 3e-3, "steps": 60, "batch": 16}),
+    "idk_dpo": Choice(call("idk_dpo", beta=0.1, retain_weight=10.0), {"lr": 2e-3, "steps": 60, "batch": 16}),
     "undial": Choice(call("undial", retain_weight=3.0), {"lr": 1.5e-3, "steps": 60, "batch": 16}),
     "whp": Choice(call("whp", alpha=100.0, retain_weight=1.0), {"lr": 1.5e-3, "steps": 60, "batch": 16}),
     "task_arithmetic": Choice(call("task_arithmetic", scale=1.0, tune_epochs=3.0), {"lr": 2e-3, "batch": 16}),
 }
 CHOICES = METHODS | OTHERS
 NOTES = """
-- **forget, retain, neighbour**: mean probability of the right answer; **said**: ROUGE-L recall of the greedy answer on the forget questions;
-  **utility**: model utility over retain and neighbour. Gold never saw the forget rows: the nearer to its line, the better.
-- What is said of a row is read off its numbers: *no effect here* where the forget probability fell by less than {no_effect},
-  *took the rest along* where a kept probability lost more than 0.2, *only part of the way* where more than 0.2 above gold is left, *deeper than
-  gold* where less than half of gold's is left: that too tells of the forgetting.
+- **forget, retain, neighbour**: mean probability of the right answer; **said**: ROUGE-L recall of the greedy answer on the forget
+  questions; **utility**: model utility over retain and neighbour. Gold never saw the forget rows: the nearer to its line, the better.
+- **what happened** is read off the numbers: *no effect here* where the forget probability fell by less than {no_effect}, *only part of
+  the way* where more than {far} above gold is left, *deeper than gold* where less than half of gold's is left (that too tells of the
+  forgetting), *took the rest along* where a kept probability lost more than {far}.
 - A refusal changes what is said more than how probable the old answer is: for idk and idk_dpo read **said** beside forget.
-- One seed and one small search each: differences of a few hundredths say nothing, and another budget may turn the order round.
-  The 95 % interval of forget is over {groups} entities, not over seeds.
-- A model may hide what it no longer says. Relearning and rounding are tried on five of these in `expunge demo`.
-- seconds: CPU time of the change alone, one thread.
+- One seed, and a small search on this very case: differences of a few hundredths say nothing, and another budget may turn the order
+  round. The 95 % interval of forget is over {groups} entities, not over seeds.
+- A model may only hide what it no longer says: `expunge demo` tries relearning and rounding on {shown}.
+- **seconds**: CPU time of the change alone, one thread.
 """
 
 
@@ -91,9 +93,8 @@ def values(found: Mapping[str, Measurement]) -> dict[str, Any]:
 def settings(name: str) -> str:
     """A method's arguments and training settings as one writes them on the command line."""
     given = {**CHOICES[name].method.args, **CHOICES[name].training}
-    return " ".join(
-        f"--{key.replace('_', '-')} {value:g}" if isinstance(value, float) else f"--{key} {value}" for key, value in given.items()
-    )
+    told = {key.replace("_", "-"): f"{value:g}" if isinstance(value, float) else value for key, value in given.items()}
+    return " ".join(f"--{key} {value}" for key, value in told.items())
 
 
 def happened(mine: Mapping[str, Any], original: Mapping[str, Any], gold: Mapping[str, Any]) -> str:
@@ -101,11 +102,11 @@ def happened(mine: Mapping[str, Any], original: Mapping[str, Any], gold: Mapping
     if original[FORGET] - mine[FORGET] < NO_EFFECT:
         return "no effect here"
     told = []
-    if mine[FORGET] > gold[FORGET] + 0.2:
+    if mine[FORGET] > gold[FORGET] + FAR:
         told.append("only part of the way")
     if mine[FORGET] < gold[FORGET] / 2:
         told.append("deeper than gold")
-    if any(mine[k] < original[k] - 0.2 for k in KEYS[1:3]):
+    if any(mine[k] < original[k] - FAR for k in KEYS[1:3]):
         told.append("took the rest along")
     return ", ".join(told) or "about as gold"
 
@@ -118,13 +119,14 @@ def line(name: str, mine: Mapping[str, Any], words: str) -> list[str]:
 
 
 def page(found: Mapping[str, Any], groups: int) -> str:
-    """results/effects.md: models by forget probability between original and gold."""
+    """results/effects.md: original, gold, then the methods by name."""
     original, gold = found["original"], found["gold"]
     rows = [line("original", original, ""), line("gold", gold, "")]
     rows += [line(n, m, happened(m, original, gold)) for n, m in sorted(found["methods"].items())]
     head = ["", "forget (95 %)", "retain", "neighbour", "said", "utility", "seconds", "what happened", "settings"]
-    top = f"# Effects\n\n`{found['command']}`\n\nThe built-in case, seed {found['seed']}. {found['machine']}; {found['cpu_seconds']:.0f} CPU s in all.\n"
-    return "\n".join([top, table(head, rows), NOTES.format(no_effect=NO_EFFECT, groups=groups)])
+    made = f"The built-in case, seed {found['seed']}. {found['machine']}; {found['cpu_seconds']} CPU s in all."
+    notes = NOTES.format(no_effect=NO_EFFECT, far=FAR, groups=groups, shown=", ".join(METHODS))
+    return "\n".join(["# Effects", "", f"`{found['command']}`", "", made, "", table(head, rows), notes])
 
 
 def main() -> None:
@@ -145,12 +147,8 @@ def main() -> None:
         original, gold = (load(place / name) for name in ("original", "gold"))
         words = ["--models DIR"] * bool(asked.models) + [f"--seed {asked.seed}"] * bool(asked.seed)
         found: dict[str, Any] = {"case": BENCHMARK, "command": " ".join(["python benchmarks/effects.py", *words]), "seed": asked.seed}
-        found |= {
-            "machine": machine(original.device),
-            "gold": values(verdict(gold, bench)),
-            "original": values(verdict(original, bench)),
-            "methods": {},
-        }
+        found |= {"machine": machine(original.device), "gold": values(verdict(gold, bench))}
+        found |= {"original": values(verdict(original, bench)), "methods": {}}
         for name in names:
             after, seconds = unlearned(original, bench, name, asked.seed)
             found["methods"][name] = {"settings": settings(name), "seconds": round(seconds, 1), **values(verdict(after, bench))}

@@ -1,6 +1,6 @@
 """What a full TOFU forget10 evaluation costs, against the leading peer's loop, with equal values.
 
-    python benchmarks/evaluate.py --share 0.48 --rounds 3 --out results/evaluate
+    python benchmarks/evaluate.py --out results/evaluate
     python benchmarks/evaluate.py --random-llama 1b --device cuda --dtype bfloat16 --out results/evaluate_gpu
 
 Ours is the real evaluation (``engine.measure`` and every metric of tofu with its interval), theirs ``_peer_loop``. Rounds take

@@ -21,7 +21,7 @@ from expunge.core.types import Call, call
 
 BENCHMARK = "builtin"
 WORKERS = 2
-RELEARN: dict[str, Any] = {"steps": (5, 10, 20), "share": 0.25, "lr": 1e-3, "batch": 16}
+RELEARN: dict[str, Any] = {"steps": (5, 10, 20), "share": 0.25, "lr": 5e-4, "batch": 16}
 BITS = (8, 4)
 
 
@@ -38,7 +38,6 @@ METHODS = {
     "npo": Choice(call("npo", beta=0.2, retain_weight=10.0), {"lr": 1e-3, "steps": 60, "batch": 16}),
     "simnpo": Choice(call("simnpo", beta=1.0, forget_weight=0.5), {"lr": 1.5e-3, "steps": 60, "batch": 16}),
     "rmu": Choice(call("rmu", layer=2, steering=50.0, retain_weight=20.0, trained="all"), {"lr": 2e-3, "steps": 60, "batch": 16}),
-    "idk_dpo": Choice(call("idk_dpo", beta=0.1, retain_weight=10.0), {"lr": 5e-4, "steps": 40, "batch": 16}),
 }
 COLUMNS = ("forget/probability", "retain/probability", "neighbour/probability", "forget/rouge_l_recall", "model_utility", "privleak")
 
