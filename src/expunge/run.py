@@ -191,7 +191,9 @@ def streams_for(method: Method | Stage, case: Case, seed: int, name: str) -> dic
 
 def loaded(request: Any, source: str | None = None) -> Subject:
     """The model of a request."""
-    return load(source or request.model, dtype=request.dtype or "auto", device=request.device or "auto", trust_remote_code=request.trust_remote_code)
+    return load(
+        source or request.model, dtype=request.dtype or "auto", device=request.device or "auto", trust_remote_code=request.trust_remote_code
+    )
 
 
 def fresh_tiny(case: Case, seed: int) -> Subject:
