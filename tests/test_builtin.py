@@ -162,3 +162,7 @@ def test_metrics_exist_and_settings_are_the_recipe():
 def test_what_makes_no_case_is_refused(change, words):
     with pytest.raises(Refused, match=words):
         builtin(**change)
+
+
+def test_a_number_as_split_is_the_case_of_that_seed():
+    assert builtin("3").case == builtin(seed=3).case != builtin().case

@@ -82,7 +82,7 @@ def show_path(path: Any) -> None:
 @app.command()
 def demo(
     out: Out = "expunge-demo",
-    seed: Annotated[int, opt(help="decides everything that is drawn")] = 0,
+    seed: Annotated[int, opt(help="another number gives another case", min=0)] = 0,
     overwrite: Over = False,
     quiet: Quiet = False,
     debug: Debug = False,

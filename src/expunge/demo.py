@@ -64,9 +64,16 @@ def demo(request: DemoRequest) -> Path:
     made = _report(out, request.show_texts)
     console.print(f"\nreport: {made}   ({time.monotonic() - since:.0f} s)")
     console.print(
-        f'ask it yourself: expunge ask --model {out}/npo --against {out}/original "{_question(out)}"', highlight=False, markup=False
+        f'ask it yourself: expunge ask --model {out}/npo --against {out}/original "{_question(request.seed)}"',
+        highlight=False,
+        markup=False,
     )
     return out
+
+
+def case_of(seed: int) -> str:
+    """The built-in case of a seed, as --benchmark names it."""
+    return f"{BENCHMARK}:{seed}" if seed else BENCHMARK
 
 
 def _prepare() -> None:
@@ -116,7 +123,9 @@ def train(out: Path, name: str, seed: int) -> None:
     on = "retain" if name == "gold" else "full"
     once(
         out / name,
-        lambda: run.train(TrainRequest(model="tiny", benchmark=BENCHMARK, on=on, out=str(out / name), seed=seed, quiet=True, save_every=0)),
+        lambda: run.train(
+            TrainRequest(model="tiny", benchmark=case_of(seed), on=on, out=str(out / name), seed=seed, quiet=True, save_every=0)
+        ),
     )
 
 
@@ -128,7 +137,7 @@ def forget(out: Path, name: str, seed: int) -> None:
     made = UnlearnRequest(
         method=choice.method,
         model=str(out / "original"),
-        benchmark=BENCHMARK,
+        benchmark=case_of(seed),
         out=str(out / name),
         seed=seed,
         quiet=True,
@@ -145,13 +154,13 @@ def judge(out: Path, name: str, seed: int) -> None:
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
     asked = EvalRequest(
-        model=str(out / name), gold=str(out / "gold"), benchmark=BENCHMARK, out=str(place), label=name, kind=kind, quiet=True
+        model=str(out / name), gold=str(out / "gold"), benchmark=case_of(seed), out=str(place), label=name, kind=kind, quiet=True
     )
     once(place, lambda: run.evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
-    once(relearn, lambda: attacking.relearned(str(out / name), name, BENCHMARK, relearn, seed=seed, **RELEARN))
+    once(relearn, lambda: attacking.relearned(str(out / name), name, case_of(seed), relearn, seed=seed, **RELEARN))
     rounded = out / "attacked" / f"{name}-quantise"
-    once(rounded, lambda: attacking.quantised(str(out / name), name, BENCHMARK, rounded, bits=BITS))
+    once(rounded, lambda: attacking.quantised(str(out / name), name, case_of(seed), rounded, bits=BITS))
 
 
 def _tell(console: Any, out: Path) -> None:
@@ -174,11 +183,11 @@ def _report(out: Path, show_texts: bool) -> Path:
     return run.report(ReportRequest(runs=(str(out),), out=str(out / "report.html"), show_texts=show_texts))
 
 
-def _question(out: Path) -> str:
+def _question(seed: int) -> str:
     """A forget question of the case, for trying by hand."""
-    from expunge import catalogue
+    from expunge.attacking import case_of as read
 
-    return str(catalogue.resolve("benchmarks", BENCHMARK, {}).case.evaluate["forget"][0].prompt)
+    return str(read(case_of(seed)).evaluate["forget"][0].prompt)
 
 
 def _check(out: Path, seed: int) -> None:

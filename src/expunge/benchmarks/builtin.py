@@ -69,14 +69,16 @@ class Fact:
 def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: int = 2, data: str = "", holdout: str = "") -> Benchmark:
     """The generated case. The same arguments give the same texts; another seed gives other names and other links.
 
-    split: default is the only one.
+    split: default, or a number: the case of that seed (builtin:3).
     seed: decides every name, link and wording.
     facts: how many facts are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
     phrasings: in how many wordings of its question each fact is trained, 1 to 4 of six.
     data, holdout: not read; the case brings its own rows.
     """
-    if split not in SPLITS:
-        raise unknown("split of builtin", split, SPLITS)
+    if split.isdigit():
+        seed = int(split)
+    elif split not in SPLITS:
+        raise unknown("split of builtin", split, [*SPLITS, "a number"])
     if facts < 160:
         raise Refused(f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget entities; take at least 160")
     if not 1 <= phrasings <= 4:
