@@ -16,6 +16,7 @@ from small import small_subject, streams
 
 from expunge.core.errors import Refused
 from expunge.core.types import Descent, Term
+from expunge.engine.change import change
 from expunge.engine.descend import NonFinite, descend, passes
 from expunge.engine.frozen import freeze
 from expunge.engine.journal import last_whole
@@ -220,3 +221,15 @@ def test_hidden_terms_stop_the_forward_at_their_layer(tmp_path):
         block.register_forward_hook(lambda *a, i=i: ran.append(i))
     passes(subject.model, stage.terms, units, frozen)
     assert ran == [0]
+
+
+def test_an_adapter_sits_on_what_the_method_selects(tmp_path):
+    """rmu trains three down_proj matrices; with --lora the adapter is on those and nowhere else."""
+    after = change(small_subject(), rmu(layer=1), streams(), TRAINING, tmp_path, lora=2)
+    names = {n.split(".lora_")[0].split("model.layers.")[1] for n, _ in after.model.named_parameters() if "lora_" in n}
+    assert names == {"0.mlp.down_proj", "1.mlp.down_proj"}
+
+
+def test_two_terms_of_one_name_are_refused(tmp_path):
+    with pytest.raises(Refused, match="two terms of one name"):
+        run(Descent("twice", (nll(), nll())), tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -94,6 +95,11 @@ def change(
     return current
 
 
+def _adapted(subject: Subject, select: str) -> list[str]:
+    """The modules whose matrices a stage selects, for an adapter to sit on; none named = every linear layer."""
+    return [n.removesuffix(".weight") for n, _ in subject.model.named_parameters() if select and re.search(select, n)]
+
+
 def fresh_device(source: Source) -> str:
     return str(source.device) if isinstance(source, Subject) else "auto"
 
@@ -111,7 +117,8 @@ def _carry_out(
 ) -> Subject:
     if isinstance(stage, Descent):
         if lora:
-            attach(subject, lora, seed=training.seed)
+            attach(subject, lora, targets=_adapted(subject, stage.select), seed=training.seed)
+            stage = replace(stage, select="")  # the adapter sits on the selected matrices; all of it is trained
         descend(subject, stage, streams, training_of(stage, training), place, auxiliaries=auxiliaries, log=log, tick=tick)
         return merged(subject) if stage.into else subject
     if isinstance(stage, Edit) and stage.fn is not None:

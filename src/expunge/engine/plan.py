@@ -70,6 +70,8 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
 
     A stream of other answers to the anchor's prompt gives the row of the same id; any other stream gives a drawn partner.
     """
+    if len({term.name for term in stage.terms}) < len(stage.terms):
+        raise Refused(f"stage {stage.name or 'descent'} has two terms of one name; losses are kept by name, so rename one")
     wanted = tuple(dict.fromkeys(s for term in stage.terms for s in term.streams))
     for stream in (stage.anchor, *wanted):
         if not streams.get(stream):
