@@ -357,7 +357,7 @@ def prepare_threads(words: Sequence[str]) -> None:
     number = asked if isinstance(asked, str) else (asked[0] if asked else None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if number and number.isdigit():
+    if number and number.isdecimal() and int(number) > 0:
         os.environ["OMP_NUM_THREADS"] = number
     else:
         os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from expunge import catalogue
 from expunge.core.types import Measurement
 from expunge.engine.peer_log import read_log
-
-BY_ROLE = ("probability", "choice_probability", "rouge_l_recall", "truth_ratio", "exact_memorisation", "extraction_strength")
-WHOLE = (
-    "model_utility",
-    "forget_quality",
-    "mia_loss",
-    "mia_zlib",
-    "mia_min_k",
-    "mia_min_k_plus_plus",
-    "mia_reference",
-    "privleak",
-)
 
 
 def metric(name: str) -> Any:
     """The metric of that name: a function of Records."""
-    return getattr(import_module(f"expunge.metrics.{name}"), name)
+    return getattr(catalogue.load("metrics", name), name)
 
 
 def evaluate_log(path: str | Path, gold_path: str | Path | None = None) -> dict[str, Measurement]:
@@ -35,6 +23,8 @@ def evaluate_log(path: str | Path, gold_path: str | Path | None = None) -> dict[
     """
     records = read_log(path)
     gold = read_log(gold_path, "gold") if gold_path is not None else None
-    by_role = {f"{role}/{name}": metric(name)(records, role) for role in records.roles() for name in BY_ROLE}
+    whole = [name for name in catalogue.names("metrics") if catalogue.member("metrics", name).card.get("whole")]
+    single = [name for name in catalogue.names("metrics") if name not in whole]
+    by_role = {f"{role}/{name}": metric(name)(records, role) for role in records.roles() for name in single}
     found = {key: m for key, m in by_role.items() if m.value is not None}
-    return found | {name: metric(name)(records, gold) for name in WHOLE}
+    return found | {name: metric(name)(records, gold) for name in whole}

@@ -26,19 +26,12 @@ from expunge.core.types import Descent, Row, Term
 from expunge.engine.caches import label_logp
 from expunge.engine.frozen import Frozen, freeze, layers_of
 from expunge.engine.journal import Journal, last_whole, trim
-from expunge.engine.plan import Training, Unit, denominators, plan
+from expunge.engine.plan import SCHEDULES, Training, Unit, denominators, plan
 from expunge.maths.passes import Pass
 from expunge.models.forward import Packed, capacity_for, forward, pack
 from expunge.models.load import quiet
 from expunge.models.subject import Subject
 from expunge.progress import Tick
-
-SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
-    "constant": ("constant_with_warmup", {}),
-    "linear": ("linear", {}),
-    "cosine": ("cosine", {}),
-    "cosine_min10": ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
-}
 
 
 class NonFinite(Failed):
@@ -168,8 +161,6 @@ class Descending(Trainer):
 
 def arguments(training: Training, steps: int, folder: Path, device: torch.device) -> TrainingArguments:
     """Our settings in Hugging Face's words. Trainer's own logging, division and NaN filter are off."""
-    if training.schedule not in SCHEDULES:
-        raise Refused(f"--schedule {training.schedule!r}; one of {', '.join(SCHEDULES)}")
     name, extra = SCHEDULES[training.schedule]
     warmup = round(training.warmup * steps) if training.warmup < 1 else int(training.warmup)
     return TrainingArguments(

@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from expunge.core.errors import Refused
+from expunge.core.errors import Refused, unknown
 from expunge.core.types import Descent, Row, Term
 
 Unit = Mapping[str, Row]  # stream -> the row that goes with one anchor row
 OWN = frozenset({"alternate"})  # streams that answer the anchor's own prompt: joined by row id, not drawn
+
+# our name -> Hugging Face's, and its settings
+SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "constant": ("constant_with_warmup", {}),
+    "linear": ("linear", {}),
+    "cosine": ("cosine", {}),
+    "cosine_min10": ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,10 @@ class Training:
     clip: float = 1.0
     seed: int = 0
     save_every: int = 100
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise unknown("choice of --schedule", self.schedule, SCHEDULES)
 
     @property
     def step_rows(self) -> int:

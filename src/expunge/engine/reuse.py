@@ -15,6 +15,7 @@ from pathlib import Path
 from expunge.core.errors import Refused
 from expunge.core.records import Records
 from expunge.core.types import Examples
+from expunge.data.cases import digest
 from expunge.engine.measure import Cost, Want, measure
 from expunge.engine.records_io import read_records, with_salted_ids, write_records, write_texts
 from expunge.models.subject import Subject
@@ -46,16 +47,13 @@ def salt_of(folder: Path) -> str:
 
 
 def key_of(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, Want], settings: Mapping[str, int]) -> str:
-    """What decides the records of a pass, as one sha256."""
-    digest = hashlib.sha256()
-    template = getattr(subject.tokenizer, "chat_template", None)
-    facts = [CODE, subject.digest, template, str(next(subject.model.parameters()).dtype), version("torch"), version("transformers")]
-    digest.update(json.dumps([*facts, sorted(settings.items()), subject.tokenizer.__class__.__name__], default=str).encode())
-    for role, want in sorted(wants.items()):
-        digest.update(f"{role} {want}".encode())
-        for e in roles[role]:
-            digest.update(repr((e.id, e.group, e.prompt, e.messages, e.text, e.answer, sorted(e.variants.items()))).encode())
-    return digest.hexdigest()
+    """What decides the records of a pass, as one sha256: weights, tokenizer and template, dtype, rows, what was asked, libraries."""
+    tokenizer = subject.tokenizer
+    words = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()
+    facts = [CODE, subject.digest, words, getattr(tokenizer, "chat_template", None), type(tokenizer).__name__, subject.eos_ids]
+    facts += [str(next(subject.model.parameters()).dtype), version("torch"), version("transformers"), sorted(settings.items())]
+    facts += [(role, str(want), digest(roles[role])) for role, want in sorted(wants.items())]
+    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 
 def measured(
