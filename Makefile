@@ -49,7 +49,7 @@ bench: .venv/installed
 
 # how far each metric can be believed: models that know, that never knew, that hide; goes on where it was, too
 meta: .venv/installed
-	$(BIN)/expunge bench --meta --out expunge-meta
+	$(BIN)/expunge bench --meta --seeds 0,1,2 --out expunge-meta
 	cp expunge-meta/meta.json expunge-meta/meta.md expunge-meta/meta.svg results/
 
 clean:

@@ -44,9 +44,9 @@ def case_at(seed: int) -> Benchmark:
 
 
 def judges_for(metrics: tuple[str, ...], bench: Benchmark) -> list[Judge]:
-    """Every metric (or those named) that reads the forget rows, and the probabilities that say what was kept."""
+    """Those of the metrics that read the forget rows."""
     found = []
-    for name in metrics or catalogue.names("metrics"):
+    for name in metrics:
         card = catalogue.member("metrics", name).card
         made = judge(Call(name, dict(bench.arguments.get(name, {}))), None if card.get("whole") else "forget")
         if "forget" in made.roles:

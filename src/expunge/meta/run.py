@@ -66,6 +66,7 @@ def plan_of(request: BenchRequest) -> dict[str, Any]:
             if catalogue.member(room, name).name != name:
                 raise unknown(room.removesuffix("s"), name, catalogue.names(room))
     seeds = numbers(request.seeds or "0")
+    metrics = metrics or tuple(catalogue.names("metrics"))  # by name: cells made when there were other metrics are made again
     return {"seeds": seeds, "metrics": list(metrics), "methods": list(methods or UNLEARNED), "steps": request.budget or 0}
 
 
