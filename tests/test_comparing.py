@@ -61,6 +61,20 @@ def test_which_side_is_bad_depends_on_the_role(rng, shift, spread, forget, retai
         assert found[f"{role}/probability"].verdict == verdict
 
 
+@pytest.mark.parametrize(("role", "sign"), [("forget", 1), ("retain", -1)])
+def test_the_bound_is_that_of_the_one_sided_test_towards_the_bad_side(rng, role, sign):
+    """Non-inferiority and two one-sided tests by hand, at differences on either side of what the margin lets pass."""
+    gold, noise = np.full(20, 0.5), rng.normal(0, 0.02, 20)
+    for shift in (-0.2, -0.06, -0.045, -0.02, 0.0, 0.02, 0.045, 0.06, 0.2):
+        mine = gold + shift + noise - noise.mean()
+        b = beside(rows(mine, role=role), rows(gold, "gold", role), metrics=[("probability", role)])[f"{role}/probability"]
+        low, high = ttest_rel(mine, gold).confidence_interval(0.9)
+        assert b.bound == pytest.approx(high if sign > 0 else -low)
+        worse = ttest_rel(sign * mine, sign * gold + 0.05, alternative="less").pvalue
+        other = ttest_rel(sign * mine, sign * gold - 0.05, alternative="greater").pvalue
+        assert b.not_worse is bool(worse < 0.05) and b.equal is bool(max(worse, other) < 0.05)
+
+
 def test_a_model_beside_itself_is_equal():
     x = [0.2, 0.4, 0.6]
     b = beside(rows(x), rows(x, "gold"))["forget/probability"]
@@ -124,9 +138,10 @@ def test_what_a_user_reads(rng):
 
     mine = rows(rng.uniform(0.6, 0.9, 20)) + rows([0.5] * 20, role="retain")
     gold = rows(rng.uniform(0.1, 0.3, 20), "gold") + rows([0.5] * 20, "gold", "retain")
-    found = as_json(beside(mine, gold, metrics=[("probability", "forget"), ("probability", "retain")]), 1)
+    made = beside(mine, gold, metrics=[("probability", "forget"), ("probability", "retain")])
+    found = as_json(made, 1)
     assert found["golds"] == 1 and found["rows"]["forget/probability"]["verdict"] == "above"
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(beside_gold(found["rows"], found["golds"]))
+    console.print(beside_gold(made))
     text = console.export_text()
     assert "above" in text and "equal" in text and "give --gold A,B,C" in text and max(map(len, text.splitlines())) <= 80

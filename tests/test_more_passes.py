@@ -12,17 +12,17 @@ from expunge.core.errors import Refused
 from expunge.core.types import Example
 from expunge.data.encode import encode
 from expunge.data.spans import Tokens
-from expunge.engine import prefixed
 from expunge.engine.continuing import cuts_of, overlaps, samples
 from expunge.engine.gradnorm import gradient_norms, without_end
 from expunge.engine.measure import Want, measure, work
 from expunge.engine.more import ChoiceStates, Extraction, Gradients, More, Sampling, Shots, States
-from expunge.engine.prefixed import behind, lowered, prefix_of, scores, shots_of
+from expunge.engine.prefixed import behind, lowered, prefix_of, prefixed, shots_of
 from expunge.maths.overlap import overlap
-from expunge.models import tiny
+from expunge.models import beginnings, tiny
 from expunge.models.decode import nucleus
 from expunge.models.load import digest_tensors
 from expunge.models.subject import Subject
+from expunge.models.trees import goes_on
 
 N = 6
 
@@ -111,18 +111,21 @@ def test_what_begins_a_text_stands_once(subject):
     assert made.ids == (7, 1, 2, *row.ids) and sum(made.scored) == sum(row.scored) and made.n_prompt == row.n_prompt + 3
 
 
-def test_a_prefix_goes_through_the_model_once(subject):
+def test_a_prefix_goes_through_the_model_once(subject, monkeypatch):
+    monkeypatch.setattr(beginnings, "LEAST", 16)
+    monkeypatch.setattr(beginnings, "SPARED", 16)
+    assert goes_on(subject.model)  # tried once
     counted = []
     handle = subject.model.model.layers[0].register_forward_hook(
         lambda m, a, out: counted.append((out[0] if isinstance(out, tuple) else out).shape)
     )
     prefix = prefix_of(subject, shots_of(ROLES["holdout"], 3), 512)
-    rows = [behind(prefix, r, Tokens(subject.tokenizer).head) for r in encode(subject.tokenizer, ROLES["forget"])]
     try:
-        scores(subject, prefix, rows)
+        found = prefixed(subject, encode(subject.tokenizer, ROLES["forget"]), ROLES["holdout"], 3, 512, lambda n: None)
     finally:
         handle.remove()
-    assert counted[0][:2] == (1, len(prefix) - 1)
+    rows = [r for r, _ in found.values()]
+    assert len(rows) == N and counted[0][0] == 1 and counted[0][1] >= len(prefix) - 1
     assert sum(s[0] * s[1] for s in counted[1:]) <= len(rows) * (max(map(len, rows)) - len(prefix) + 1)
 
 
@@ -312,9 +315,8 @@ def held():
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_memory_of_every_pass_is_bounded_by_the_batch(subject, name, monkeypatch):
+def test_memory_of_every_pass_is_bounded_by_the_batch(subject, name):
     """Four times the rows: more forwards, none with more tokens at once, and no tensors held but what the records say."""
-    monkeypatch.setattr(prefixed, "WIDEST", 1 << 10)
     both = replace(subject, original=subject, gold=subject)
     more = {"variants": {"perturbed/0": "No."}, "options": ("Yes", "No"), "right": 0}
 
@@ -334,7 +336,12 @@ def test_memory_of_every_pass_is_bounded_by_the_batch(subject, name, monkeypatch
         finally:
             gc.unfreeze()
             handle.remove()
-        return max(sizes), len(sizes), max(tensors), sum(x.size for r in found for x in vars(r).values() if isinstance(x, np.ndarray))
+        return (
+            max(sizes),
+            len(sizes),
+            max(tensors),
+            sum(x.size for r in found for f in fields(r) if isinstance(x := getattr(r, f.name), np.ndarray)),
+        )
 
     (few, made, held_few, _), (many, more_made, held_many, told) = map(widest, (4, 16) if name == "gradients" else (32, 128))
     assert many <= max(few, 1 << 10) and more_made > made

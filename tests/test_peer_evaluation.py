@@ -114,7 +114,7 @@ def test_every_row_runs_once_and_a_prompt_is_read_once(seen):
 def test_trees_equal_rows(seen, monkeypatch):
     """Answers that share their prompt's pass have the numbers of rows that run alone."""
     measured, _, subject, roles = seen
-    monkeypatch.setattr("expunge.engine.measure.trees_work", lambda model: False)
+    monkeypatch.setattr("expunge.engine.scoring.longest", lambda model: 0)
     few = {"forget": roles["forget"][:8]}
     want = {"forget": Want(("answer", "paraphrase", "perturbed/"), False, True)}
     alone = {(r.id, r.variant): r for r in measure(subject, few, want).records}
@@ -125,7 +125,7 @@ def test_trees_equal_rows(seen, monkeypatch):
             if r.mean_logp is not None:
                 np.testing.assert_allclose(r.mean_logp, other.mean_logp, atol=2e-3, rtol=1e-3)
                 np.testing.assert_array_equal(r.hit, other.hit)
-    assert trees.trees_work(subject.model)
+    assert trees.longest(subject.model)
 
 
 def test_decoding_is_greedy_generation(seen):

@@ -13,7 +13,6 @@ from typing import Any
 from expunge import catalogue
 from expunge.choosing.search import Budget, Search
 from expunge.choosing.verb import chosen
-from expunge.comparing import Beside
 from expunge.core.errors import Refused
 from expunge.core.types import Benchmark, Case, Descent, Example, Examples, Measurement, Method, Stage
 from expunge.data.encode import encode
@@ -26,6 +25,7 @@ from expunge.models.load import digest_tensors, load
 from expunge.models.subject import Subject, check_same_words
 from expunge.prepare.tools import Tools
 from expunge.progress import bar
+from expunge.report.beside import Beside
 from expunge.run import rows_on
 from expunge.settings import judges_of
 from expunge.streams import Given, relabelled, rows_for
@@ -193,11 +193,13 @@ def evaluate(
     max_length: int = 512,
     encoder: str = "",
     nli: str = "",
+    gibberish: str = "",
+    mlm: str = "",
 ) -> Evaluation:
     """The metrics of the benchmark, or those that make sense of plain rows, with the same numbers as ``expunge eval``.
 
     ``gold``: a model trained without the forget rows, or a list of such models. ``original``: the model before unlearning. ``shadow``:
-    other seeds of the same unlearning. ``encoder``, ``nli``: folders, as the command takes them.
+    other seeds of the same unlearning. ``encoder``, ``nli``, ``gibberish``, ``mlm``: folders, as the command takes them.
     """
     bench = case if isinstance(case, Benchmark) else None
     asked = case_of(case, forget, retain, holdout)
@@ -208,4 +210,5 @@ def evaluate(
     models: dict[str, Callable[[], Subject]] = {name: partial(replace, s) for name, s in subjects.items()}
     judges = judges_of(bench, asked, tuple(metrics))
     quiet = lambda name, ticks: bar(name, ticks, quiet=True)
-    return Evaluation(judge_beside(models, asked, bench, judges, salt="", max_length=max_length, encoder=encoder, nli=nli, watch=quiet))
+    tools: dict[str, Any] = {"encoder": encoder, "nli": nli, "gibberish": gibberish, "mlm": mlm}
+    return Evaluation(judge_beside(models, asked, bench, judges, salt="", max_length=max_length, watch=quiet, **tools))

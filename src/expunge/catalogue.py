@@ -20,7 +20,7 @@ GLOBAL_OPTIONS = (  # noqa: SIM905
     "model benchmark forget retain holdout data subset columns allow_overlap max_length on out overwrite threads dtype device quiet "
     "lr epochs steps batch accumulate schedule warmup weight_decay clip seed save_every lora preset dry_run gold metrics label no_texts "
     "lm_eval lm_limit "
-    "from_log gold_log original shadow encoder nli format "
+    "from_log gold_log original shadow encoder nli gibberish mlm format "
     "trust_remote_code against method verb debug help from alternate world refusals chat names anchors domain optimiser rho "
     "betas"
     " budget minutes methods lr_scale stage"

@@ -37,6 +37,8 @@ NEEDS = {
     "states": "hidden states",
     "divergence": "the next-token distributions of a gold model beside this one's",
     "choices": "hidden states of right and wrong answers",
+    "neighbours": "the same with words replaced by a masked language model",
+    "others": "several models of either side",
 }
 CLAIMS = {
     "lowers_logp": "lowers the log-probability of what is forgotten",

@@ -231,6 +231,8 @@ def eval_(
     gold_log: Annotated[str, opt("--gold-log", help="the log of the model trained without the forget rows")] = "",
     encoder: Annotated[str, opt(help="folder of a sentence encoder, for semantic_similarity")] = "",
     nli: Annotated[str, opt(help="folder of a model of language inference, for entailment and knowledge_forgetting")] = "",
+    gibberish: Annotated[str, opt(help="folder of a classifier of gibberish, for the metric of that name")] = "",
+    mlm: Annotated[str, opt(help="folder of a masked language model, for mia_neighbourhood")] = "",
     format: Annotated[str, opt(help="open-unlearning: also write its JSON log to OUT/private")] = "",
     lm_eval: Annotated[str, opt("--lm-eval", help="tasks of lm-evaluation-harness, or their .yaml files, separated by commas")] = "",
     lm_limit: Annotated[int, opt("--lm-limit", help="rows of each of those tasks; 0 for all", min=0)] = 0,

@@ -3,81 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Measurement
 from expunge.engine.judge import Judge
-from expunge.maths.comparison import by_se, cluster_se, detectable, holm, no_more, same, widened
+from expunge.maths.comparison import cluster_se, detectable, holm, p_of_none, reach, widened
 from expunge.maths.scores import is_unlearned
 from expunge.maths.statistics import auc, auc_draws, mean_interval, percentile_interval
+from expunge.report.beside import Beside
 from expunge.report.compare import DELTA
 
 # Metrics of 0..1 that grow with what is known of the rows: of these a margin is known, and which side of gold is the bad one.
 KNOWING = frozenset(
     (
         *("probability", "exact_memorisation", "memorisation_accuracy", "extraction_strength", "extraction_likelihood", "verbatim_rate"),
-        *(
-            "rouge_l_recall",
-            "rouge_l_f1",
-            "rouge_1_recall",
-            "bleu",
-            "exact_match",
-            "answer_f1",
-            "edit_similarity",
-            "semantic_similarity",
-            "entailment",
-        ),
-        *("sequence_probability", "leak_probability", "choice_accuracy", "choice_accuracy_text", "choice_probability"),
-        *("preference_accuracy", "answer_f1", "edit_similarity"),
+        *("rouge_l_recall", "rouge_l_f1", "rouge_1_recall", "bleu", "exact_match", "answer_f1", "edit_similarity"),
+        *("semantic_similarity", "entailment", "sequence_probability", "leak_probability"),
+        *("choice_accuracy", "choice_accuracy_text", "choice_probability", "preference_accuracy"),
     )
 )
-
-ALPHA = 0.05
 FEWEST = 3  # groups; two that happen to agree would look like certainty
-
-
-@dataclass(frozen=True)
-class Beside:
-    """One metric of the judged model and of gold. ``difference``: model - gold, with a 95 % interval (bootstrap); p of no difference,
-    by Student's t over groups, as the bounds are.
-
-    ``side``: ``unlearned`` where more than gold is bad, ``kept`` where less is. ``p_holm``: adjusted for all the metrics of the side.
-    ``margin``: None where the metric has none; then only a difference can be told. ``not_worse``: ``bound``, the 95 % bound of the
-    difference towards the bad side, is within the margin. ``equal``: the 90 % interval is within it on both sides. ``detectable``: the
-    difference that would have been found with probability .8. ``unmatched``: rows that only one of the models has. Fewer than three
-    groups decide nothing: p and what follows are None.
-    """
-
-    model: float
-    gold: float
-    side: Literal["unlearned", "kept"]
-    difference: float
-    interval: tuple[float, float] | None
-    p: float | None
-    n: int
-    groups: int
-    unmatched: int = 0
-    p_holm: float | None = None
-    margin: float | None = None
-    bound: float | None = None
-    not_worse: bool | None = None
-    equal: bool | None = None
-    detectable: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        """equal to gold, not above (not below) it, above, below, or undecided: neither a difference nor its absence could be shown."""
-        if self.equal:
-            return "equal"
-        if self.not_worse:
-            return "not above" if self.side == "unlearned" else "not below"
-        if self.p_holm is not None and self.p_holm < ALPHA:
-            return "above" if self.difference > 0 else "below"
-        return "undecided"
 
 
 def compared(judges: Sequence[Judge], results: Mapping[str, Measurement], others: Records | None) -> dict[str, Beside]:
@@ -103,8 +52,9 @@ def compared(judges: Sequence[Judge], results: Mapping[str, Measurement], others
 
 
 def as_json(beside: Mapping[str, Beside], golds: int) -> dict[str, Any]:
-    """comparison.json: the schema's number, how many golds, and by key every field of ``Beside`` with its verdict."""
-    return {"schema": 1, "golds": golds, "rows": {key: {**asdict(b), "verdict": b.verdict} for key, b in beside.items()}}
+    """comparison.json: the schema's number, how many golds, and by key every field of ``Beside``, gold's mean and the verdict."""
+    rows = {key: {**asdict(b), "gold": b.gold, "verdict": b.verdict} for key, b in beside.items()}
+    return {"schema": 1, "golds": golds, "rows": rows}
 
 
 Key = tuple[str, str]
@@ -112,14 +62,17 @@ Key = tuple[str, str]
 
 def _means(judge: Judge, rows: Sequence[Key], labels: Sequence[str], x: np.ndarray, y: np.ndarray) -> Beside:
     """Means over rows: x [n] of the model, y [golds, n]."""
-    side: Literal["unlearned", "kept"] = "unlearned" if is_unlearned(judge.role or "") else "kept"
     d, n_groups = x - y.mean(0), len(set(labels))
-    found = Beside(float(x.mean()), float(y.mean()), side, float(d.mean()), None, None, len(d), n_groups)
-    found = replace(found, interval=mean_interval(d, labels))
-    if n_groups < FEWEST:
-        return found
-    c = by_se(found.difference, cluster_se(d, labels), len(d), n_groups)
-    return _decided(replace(found, p=c.p), c.se, n_groups, y.mean(1).tolist() if judge.name in KNOWING else None)
+    found = Beside(
+        float(x.mean()),
+        tuple(y.mean(1).tolist()),
+        "unlearned" if is_unlearned(judge.role or "") else "kept",
+        float(d.mean()),
+        mean_interval(d, labels),
+        n=len(d),
+        groups=n_groups,
+    )
+    return _decided(found, cluster_se(d, labels), n_groups, judge.name in KNOWING) if n_groups >= FEWEST else found
 
 
 def _aucs(judge: Judge, rows: Sequence[Key], labels: Sequence[str], x: np.ndarray, y: np.ndarray) -> Beside:
@@ -127,23 +80,21 @@ def _aucs(judge: Judge, rows: Sequence[Key], labels: Sequence[str], x: np.ndarra
     forget = np.array([role == "forget" for role, _ in rows])
     groups = np.array(labels)
     own, *golds = (auc(s[forget], s[~forget]) for s in (x, *y))
-    n_groups = len(set(groups[forget])) + len(set(groups[~forget]))
-    found = Beside(own, float(np.mean(golds)), "unlearned", own - float(np.mean(golds)), None, None, len(rows), n_groups)
-    if min(len(set(groups[at])) for at in (forget, ~forget)) < FEWEST:
+    sides = [len(set(groups[at])) for at in (forget, ~forget)]
+    found = Beside(own, tuple(golds), "unlearned", own - float(np.mean(golds)), None, n=len(rows), groups=sum(sides))
+    if min(sides) < FEWEST:
         return found
     drawn = [auc_draws(s[forget], groups[forget], s[~forget], groups[~forget]) for s in (x, *y)]
     d = drawn[0] - np.mean(drawn[1:], axis=0)
-    c = by_se(found.difference, float(d.std()), len(rows), n_groups - 1)  # a mean on either side: two degrees of freedom are gone
-    return _decided(replace(found, interval=percentile_interval(d, found.difference), p=c.p), c.se, n_groups - 1, golds)
+    found = replace(found, interval=percentile_interval(d, found.difference))
+    return _decided(found, float(d.std()), sum(sides) - 1, bounded=True)  # a mean on either side: two degrees of freedom are gone
 
 
-def _decided(b: Beside, se: float | None, groups: int, golds: Sequence[float] | None) -> Beside:
-    """What the standard error decides; ``golds``: the value of each, None if the metric has no margin."""
-    if se is None:
+def _decided(b: Beside, se: float, groups: int, bounded: bool) -> Beside:
+    """What the standard error decides; ``bounded``: whether the metric has a margin."""
+    b = replace(b, p=p_of_none(b.difference, se, groups), detectable=detectable(se, groups))
+    if not bounded:
         return b
-    b = replace(b, detectable=detectable(se, groups))
-    if golds is None:
-        return b
-    margin = widened(DELTA, golds)
-    side = no_more(b.difference if b.side == "unlearned" else -b.difference, se, groups, margin)
-    return replace(b, margin=margin, bound=side.bounds[1], not_worse=side.holds, equal=same(b.difference, se, groups, margin).holds)
+    margin, ends = widened(DELTA, b.golds), reach(se, groups)
+    bound = (b.difference if b.side == "unlearned" else -b.difference) + ends
+    return replace(b, margin=margin, bound=bound, not_worse=bound <= margin, equal=abs(b.difference) + ends < margin)

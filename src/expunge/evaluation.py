@@ -29,6 +29,8 @@ from expunge.models.subject import Subject, check_same_words
 from expunge.progress import bar
 from expunge.settings import case_of, judges_of, out_of
 
+TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of another model, which some metrics read
+
 
 def evaluate(request: EvalRequest) -> Path:
     """Judge a model by the benchmark's metrics (or those asked for); OUT/measurements.json is the result."""
@@ -40,9 +42,10 @@ def evaluate(request: EvalRequest) -> Path:
     asked = [] if alone else [("unlearned", request.model), *beside(request)]
     models = {name: partial(loaded, request, source) for name, source in asked}
     same_words(request, [source for _, source in beside(request)])
-    for folder, option in ((request.encoder, "--encoder"), (request.nli, "--nli")):
+    tools = {name: getattr(request, name) for name in TOOLS}
+    for name, folder in tools.items():
         if folder:
-            check_folder(folder, option)
+            check_folder(folder, f"--{name}")
     with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
         salt = salt_of(place() or run.path / "private")
         limit = 0 if bench and bench.generate.get("roles") else limits_of(bench, request.max_length)["max_new_tokens"]
@@ -53,8 +56,7 @@ def evaluate(request: EvalRequest) -> Path:
             judges,
             salt=salt,
             max_length=request.max_length,
-            encoder=request.encoder,
-            nli=request.nli,
+            **tools,
             watch=lambda name, ticks: bar(f"measuring {name}", ticks, quiet=request.quiet, unit="rows"),
             told=lambda name, cost: None if request.quiet else said(name, cost, limit),
         )
@@ -138,8 +140,12 @@ def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:
 
 
 def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:
-    """Rows of each role: how many, and a digest under the run's secret (an open one could be tried against known texts)."""
-    return {name: {"n": len(rows), "digest": digest(rows, salt)[:16]} for name, rows in roles.items()}
+    """Rows of each role: how many, and a digest under the run's secret (an open one could be tried against known texts).
+
+    ``under`` tells secrets apart: digests under different ones cannot be compared.
+    """
+    under = digest((), salt)[:8]
+    return {name: {"n": len(rows), "digest": digest(rows, salt)[:16], "under": under} for name, rows in roles.items()}
 
 
 def as_json(results: Mapping[str, Measurement]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from expunge import catalogue
-from expunge.comparing import Beside, compared
+from expunge.comparing import compared
 from expunge.core.records import Records
 from expunge.core.types import Call, Measurement
 from expunge.engine.peer_log import read_log
 from expunge.maths.comparison import paired
+from expunge.report.beside import Beside
 from expunge.settings import judge
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from expunge.comparing import Beside, compared
+from expunge.comparing import compared
 from expunge.core.records import Records
 from expunge.core.types import Benchmark, Case, Measurement
 from expunge.engine.judge import Judge, judged, wants_of
+from expunge.engine.masked import Masked
 from expunge.engine.measure import Cost, Want, work
 from expunge.engine.reuse import measured
 from expunge.engine.semantic import with_meaning
 from expunge.models.subject import Subject
 from expunge.progress import Tick
+from expunge.report.beside import Beside
 
 Loader = Callable[[], Subject]
 
@@ -55,6 +57,8 @@ def judge_beside(
     max_length: int = 512,
     encoder: str = "",
     nli: str = "",
+    gibberish: str = "",
+    mlm: str = "",
     watch: Callable[[str, int], Any],
     told: Callable[[str, Cost | None], None] = lambda name, cost: None,
 ) -> Judgement:
@@ -65,18 +69,21 @@ def judge_beside(
     wants = wants_of(judges, [r for r in case.evaluate if case.evaluate[r]], bench.generate if bench else {})
     found: dict[str, Records] = {}
     facts: dict[str, Any] = {"passes": {}}
+    writer = Masked(mlm) if mlm and any(w.more.neighbours for w in wants.values()) else None
+    if writer:
+        facts["mlm"] = {"source": writer.source, "digest": writer.digest}
     for name, load in models.items():
         subject = load()
         facts["model" if name == "unlearned" else name] = {"source": subject.source, "digest": subject.digest}
         own = wants if name == "unlearned" else plain(wants)
-        subject = _with_neighbours(subject, name, own, models)
+        subject = replace(_beside(subject, name, own, models), mlm=writer)
         tick: Tick
         with watch(name, work(case.evaluate, own)) as tick:
             found[name], cost = measured(subject, case.evaluate, own, salt=salt, name=name, tick=tick, **limits_of(bench, max_length))
         facts["passes"][name] = vars(cost) if cost else "reused"
         told(name, cost)
         del subject  # before the next one is loaded
-    every = with_meaning(Records(r for records in found.values() for r in records), encoder, nli)
+    every = with_meaning(Records(r for records in found.values() for r in records), encoder, nli, gibberish)
     mine = every.only("unlearned")
     others = Records(r for r in every if r.subject != "unlearned") if len(found) > 1 else None
     results = judged(judges, mine, others)
@@ -88,7 +95,7 @@ def plain(wants: Mapping[str, Want]) -> dict[str, Want]:
     return {role: replace(want, more=want.more.of_gold) for role, want in wants.items()}
 
 
-def _with_neighbours(subject: Subject, name: str, wants: Mapping[str, Want], models: Mapping[str, Loader]) -> Subject:
+def _beside(subject: Subject, name: str, wants: Mapping[str, Want], models: Mapping[str, Loader]) -> Subject:
     """The subject with the models that a pass reads beside it."""
     asked = [w.more for w in wants.values()]
     if "original" in models and name != "original" and any(m.depth or m.columns for m in asked):

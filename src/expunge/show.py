@@ -81,7 +81,7 @@ def comparison(folder: Path) -> None:
 
     found = read_comparison(folder / "comparison.json")
     if found:
-        Console().print(beside_gold(*found))
+        Console().print(beside_gold(found))
 
 
 def others(benchmark: str) -> None:

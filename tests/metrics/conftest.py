@@ -38,13 +38,13 @@ def other_passes(rng, answer):
         grad_norm=rng.exponential(1, 4),
         unfinished=bool(rng.random() < 0.3),
         question="Where does the author live?",
-        given={name: float(rng.random()) for name in meaning},
+        given={name: float(rng.random()) for name in meaning} | {"gibberish": len(answer) / 100},
     )
 
 
 def a_model(seed=0, n=24, knows=0.5):
     """Records of every role and variant that TOFU has. ``knows``: mean loss on the forget rows."""
-    rng, rows = np.random.default_rng(seed), []
+    rng, beside, rows = np.random.default_rng(seed), np.random.default_rng(seed + 100), []
     for role, loss in (("forget", knows), ("holdout", 3.0), ("retain", 0.3), ("real_authors", 1.5), ("world_facts", 1.5)):
         for i in range(n):
             answer, written = (" ".join(rng.choice(WORDS, 6)) for _ in range(2))
@@ -53,6 +53,7 @@ def a_model(seed=0, n=24, knows=0.5):
             rows.append(a_row(role, i, answer=answer, generated=written, zlib=size, **some_tokens(rng, loss), **other_passes(rng, answer)))
             if role in ("forget", "holdout"):
                 rows += [a_row(role, i, variant, **some_tokens(rng, loss + 1)) for variant in ("lower", "prefix")]
+                rows += [a_row(role, i, f"neighbour/{j}", **some_tokens(beside, loss + 1)) for j in range(3)]
             if role in ("forget", "retain"):
                 rows.append(a_row(role, i, "paraphrase", **some_tokens(rng, loss + 1)))
             rows += [a_row(role, i, f"perturbed/{j}", **some_tokens(rng, 3.0)) for j in range(3) if role != "holdout"]

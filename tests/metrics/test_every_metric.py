@@ -27,6 +27,7 @@ ELSEWHERE = (  # metrics of rows that `a_model` has not (options, forms, parts o
         "probability_delta",
         "unlearning_depth_score",
         "klom",
+        "challenge_epsilon",
         "concept_vectors",
     ),
 )

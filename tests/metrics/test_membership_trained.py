@@ -1,12 +1,15 @@
 """Every membership score on a real model: it tells the strings that it was trained on, and no others; untrained it tells nothing."""
 
 import random
+from dataclasses import replace
 
 import pytest
+from masked_lm import masked_folder
 
 from expunge.api import train
 from expunge.core.types import Call, Example
 from expunge.engine.judge import judged, wants_of
+from expunge.engine.masked import Masked
 from expunge.engine.measure import measure
 from expunge.models import tiny
 from expunge.models.subject import Subject
@@ -14,6 +17,7 @@ from expunge.settings import judge
 
 N = 48
 SCORES = ("mia_loss", "mia_zlib", "mia_lowercase", "mia_min_k", "mia_min_k_plus_plus", "mia_recall", "mia_grad_norm", "mia_surp")
+SCORES += ("mia_neighbourhood",)
 WEAK = {"mia_surp": 0.8}  # a model that knows its rows by heart is hardly ever sure and wrong
 
 
@@ -35,10 +39,11 @@ def models(sides):
 
 
 @pytest.fixture(scope="module")
-def found(models, sides):
+def found(models, sides, tmp_path_factory):
+    writer = Masked(masked_folder(tmp_path_factory.mktemp("mlm"), [e.text for rows in sides.values() for e in rows]))
     judges = [judge(Call(name), None) for name in SCORES]
     wants = wants_of(judges, list(sides))
-    return [judged(judges, measure(m, sides, wants).records, None) for m in models]
+    return [judged(judges, measure(replace(m, mlm=writer), sides, wants).records, None) for m in models]
 
 
 @pytest.mark.slow

@@ -12,8 +12,9 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, P
 
 from expunge.core.errors import Refused
 from expunge.core.records import Records
-from expunge.engine.semantic import Encoder, Judge, with_meaning
+from expunge.engine.semantic import Encoder, Judge, of_gibberish, with_meaning
 from expunge.metrics.entailment import entailment
+from expunge.metrics.gibberish import gibberish
 from expunge.metrics.knowledge_forgetting import knowledge_forgetting
 from expunge.metrics.semantic_similarity import semantic_similarity
 
@@ -86,6 +87,40 @@ def test_records_learn_what_the_models_say(row, encoder, nli):
     assert with_meaning(plain) == plain or [r.given for r in with_meaning(plain)] == [r.given for r in plain]
 
 
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A classifier that calls texts clean if they hold "lives", whatever the place of that label."""
+    torch.manual_seed(0)
+    labels = {0: "word salad", 1: "Clean", 2: "noise"}
+    config = BertConfig(**SMALL, id2label=labels, label2id={v: k for k, v in labels.items()}, num_labels=3)
+    model = BertForSequenceClassification(config)
+    inputs = torch.tensor([[4, 5, 6, 7], [11, 12, 5, 6], [4, 5, 6, 8], [8, 9, 10, 6], [4, 4, 4, 4], [6, 6, 9, 12]])
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        model(input_ids=inputs, labels=torch.tensor([1, 1, 1, 0, 0, 2])).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    return saved(tmp_path_factory.mktemp("detector"), model)
+
+
+def test_gibberish_is_the_probability_of_the_label_clean(row, detector):
+    own = of_gibberish(detector)
+    texts = ["she lives in Taipei", "she she she she", "the author lives in Paris ."]
+    for text, (clean,) in zip(texts, own.of(texts), strict=True):
+        with torch.no_grad():
+            p = own.model(**own.tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
+        assert clean == pytest.approx(float(p[1]), abs=1e-5)
+    said = lambda *texts: gibberish(with_meaning(rows_of(row, [("x", t) for t in texts]), gibberish=detector), "forget").value
+    assert said("she lives in Taipei") > 0.9 and said("she she she she") < 0.1
+    assert said("", "  ") == 0  # nothing written is not clean language
+    assert "--gibberish" in gibberish(rows_of(row), "forget").reason
+
+
+def test_a_classifier_without_the_label_is_refused(nli):
+    with pytest.raises(Refused, match=r"--gibberish .*: its labels are entailment, neutral, contradiction; it needs clean among them"):
+        of_gibberish(nli)
+
+
 def test_names_by_meaning(encoder):
     own = Encoder(encoder)
     assert own.share(("Taipei",), ("Taipei", "Taipei"), 0.8) == 1  # the authors count pairs, and would say 2
@@ -95,7 +130,7 @@ def test_names_by_meaning(encoder):
 def test_folders_that_are_no_models_are_refused(tmp_path, encoder):
     with pytest.raises(Refused, match="--encoder"):
         Encoder(tmp_path)
-    with pytest.raises(Refused, match="entailment and contradiction"):
+    with pytest.raises(Refused, match="entail and contradict"):
         from transformers import AutoTokenizer
 
         config = BertConfig(**SMALL, num_labels=2)

@@ -19,8 +19,7 @@ card = Card(
     evidence="oracle",
     differs="The authors' rows have no licence and are read from your copy (they were, once, with this loader). Its truth ratio scores "
     "wrong answers under the paraphrase's labels, so it is left out. An output that never closes its thinking is scored as it is, not "
-    "as empty, so that long thinkers do not look forgetful. Thoughts are not compared sentence by sentence. "
-    ""
+    "as empty, so that long thinkers do not look forgetful. Thoughts are compared step by step by words alone. "
     "Its forget01 holds ten requests of 40 rows: they are the stages, and after each the rows of all requests so far are asked.",
 )
 
@@ -58,6 +57,7 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
         asked[role] = examples(facts, role, f"r_tofu/{role}", variants={"perturbed/": "perturbed_answer"}, tags=ANSWER)
     case = Case({"full": (*train["retain"], *train["forget"]), **train}, asked)
     metrics: list[tuple[str, str | None]] = [(m, role) for role in asked for m in METRICS]
+    metrics += [("step_recall", role) for role in asked if role.endswith("_thought")]
     metrics += [("forget_efficacy", None), ("reasoning_utility", None)]
     sides = tuple(role for role in ("retain", *FACTS) if role in asked)
     generate = {"max_new_tokens": 1024, "max_length": 4096}

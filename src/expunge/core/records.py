@@ -11,7 +11,7 @@ import numpy as np
 from expunge.core.types import EMPTY
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """Numbers of one teacher-forced row (S1) and of the text generated from its prompt (S2).
 

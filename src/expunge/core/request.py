@@ -148,6 +148,8 @@ class EvalRequest(DataRequest):
     shadow: str = ""
     encoder: str = ""
     nli: str = ""
+    gibberish: str = ""
+    mlm: str = ""
     format: str = ""
     lm_eval: tuple[str, ...] = ()
     lm_limit: int = 0

@@ -46,7 +46,8 @@ class Tokens:
             return []
         how: dict[str, Any] = {"split_special_tokens": True} if plain else {}
         found = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False, **how)
-        return [tuple(ids) for ids in found["input_ids"]]
+        one: dict[int, int] = {}  # a number is kept once, not once per place: 8 bytes a token, not 40
+        return [tuple(map(one.setdefault, ids, ids)) for ids in found["input_ids"]]
 
     @cached_property
     def head(self) -> Ids:

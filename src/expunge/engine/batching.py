@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def cut(items: Sequence[Any], most: int) -> list[list[Any]]:
-    """Neighbours of a length-sorted sequence in batches whose padded size stays within ``most`` tokens (one item always fits)."""
+def cut(items: Sequence[Any], most: int, size: Callable[[Any], int] = len) -> list[list[Any]]:
+    """Neighbours of a sequence sorted by size in batches whose padded size stays within ``most`` tokens (one item always fits)."""
     batches: list[list[Any]] = []
     for item in items:
-        if not batches or len(item) * (len(batches[-1]) + 1) > most:
+        if not batches or size(item) * (len(batches[-1]) + 1) > most:
             batches.append([])
         batches[-1].append(item)
     return batches

@@ -9,6 +9,7 @@ from typing import Any
 
 from expunge.core.records import Records
 from expunge.core.types import EMPTY, Card, Measurement
+from expunge.engine.masked import Neighbours
 from expunge.engine.measure import Want
 from expunge.engine.more import ChoiceStates, Columns, Extraction, Gradients, More, Sampling, Shots, States
 
@@ -57,9 +58,10 @@ def want_of(card: Card, settings: Mapping[str, Any] = EMPTY) -> Want:
 
 def _more_of(card: Card, settings: Mapping[str, Any]) -> More:
     """The optional passes: S3 takes samples, temperature, top_p; EL takes n and stride, S5 eos, S8 shots; states take layers and at,
-    choices a layer, columns k."""
+    choices a layer, columns k; neighbours take neighbours, words, dropout."""
     drawn = Sampling(settings.get("samples", 32), settings.get("temperature", 1.0), settings.get("top_p", 1.0))
     cuts = Extraction(settings.get("n", 10), settings.get("stride", 1))
+    near = Neighbours(settings.get("neighbours", 25), settings.get("words", 1), settings.get("dropout", 0.7))
     return More(
         drawn if "S3" in card.needs else None,
         cuts if "EL" in card.needs else None,
@@ -71,6 +73,7 @@ def _more_of(card: Card, settings: Mapping[str, Any]) -> More:
         ChoiceStates(settings.get("layer", 0.5)) if "choices" in card.needs else None,
         "all" if "divergence" in card.needs else None,
         Columns(settings.get("k", 200)) if "columns" in card.needs else None,
+        near if "neighbours" in card.needs else None,
     )
 
 

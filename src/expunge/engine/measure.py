@@ -5,7 +5,7 @@ Every metric reads their records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,17 @@ from expunge.core.records import Record, Records
 from expunge.core.types import Examples, Row
 from expunge.data.encode import encode
 from expunge.data.options import option_rows, with_options
-from expunge.engine.asking import Cost as Cost
-from expunge.engine.asking import Read as Read
 from expunge.engine.asking import Want as Want
 from expunge.engine.chosen import chosen
 from expunge.engine.more import asked_more, ticks_of
+from expunge.engine.neighbours import neighbour_rows
 from expunge.engine.prefixed import derived
+from expunge.engine.reads import Cost as Cost
+from expunge.engine.reads import Read as Read
 from expunge.engine.recording import end_of_thinking, other_answers, record, shortened, spoken
-from expunge.engine.tokenwise import cut, keep_tokens
+from expunge.engine.scoring import score
 from expunge.engine.writing import write
-from expunge.models.forward import capacity_for, forward, pack
-from expunge.models.subject import Subject, evaluating
-from expunge.models.trees import Tree, forward_trees, grow, pack_trees, trees_work
+from expunge.models.subject import Subject
 from expunge.progress import Tick
 
 
@@ -37,36 +36,6 @@ class Measured:
     records: Records
     ids: Mapping[tuple[str, str], Mapping[str, list[int]]]
     cost: Cost
-
-
-def score(
-    subject: Subject, rows: Sequence[Row], *, moments: Callable[[Row], bool], tick: Tick, cost: Cost
-) -> dict[tuple[str, str, str], Read]:
-    """S1 of every row, by (role, id, variant); answers to one prompt share it. Batches are sorted by length and bounded in tokens."""
-    model = subject.model
-    together = trees_work(model)
-    trees = grow(rows) if together else [Tree((r,)) for r in rows]
-    branching = sorted((t for t in trees if len(t.rows) > 1), key=len)
-    single = sorted((t.rows[0] for t in trees if len(t.rows) == 1), key=len)
-    widest = 1024 if subject.device.type == "cpu" else 4096  # a CPU gains nothing from more, and short batches pad less
-    most = max(512, min(widest, (1 << 28) // subject.vocab))
-    found: dict[tuple[str, str, str], Read] = {}
-    with evaluating(model):
-        for batch in cut(branching, most):
-            packed = pack_trees(batch)
-            keep_tokens(found, packed.rows, forward_trees(model, packed).logits, packed.labels.to(subject.device), moments)
-            _count(cost, len(packed.rows), sum(map(len, batch)), tick)
-        for rows_ in cut(single, most):
-            flat = pack(rows_, capacity_for(model)).to(subject.device)
-            keep_tokens(found, flat.rows, forward(model, flat).logits, flat.labels, moments)
-            _count(cost, len(rows_), sum(map(len, rows_)), tick)
-    return found
-
-
-def _count(cost: Cost, rows: int, tokens: int, tick: Tick) -> None:
-    cost.rows += rows
-    cost.tokens += tokens
-    tick(rows)
 
 
 def measure(
@@ -85,6 +54,12 @@ def measure(
     """
     cost = Cost()
     rows = _rows(subject, roles, wants, max_length)
+    for role, want in wants.items():
+        if want.more.neighbours:
+            near = neighbour_rows(subject, roles[role], want.more.neighbours, max_length, tick)
+            if near:
+                cost.more["rows with words replaced"] = cost.more.get("rows with words replaced", 0) + len(near)
+            rows += near
     wide = lambda row: wants[row.role].moments and row.variant == "answer"
     reads = score(subject, rows, moments=wide, tick=tick, cost=cost)
     asked = [r for r in rows if r.variant == "answer" and wants[r.role].write]

@@ -14,6 +14,7 @@ from expunge.engine.continuing import overlaps, samples
 from expunge.engine.divergence import divergences
 from expunge.engine.gradnorm import gradient_norms
 from expunge.engine.inside import answer_mean, choice_states, depth, lens, prompt_end, states
+from expunge.engine.masked import Neighbours
 from expunge.engine.prefixed import prefixed
 from expunge.engine.weightspace import concepts
 from expunge.models.subject import Subject
@@ -90,11 +91,12 @@ class More:
     choices: ChoiceStates | None = None
     divergence: Literal["all"] | None = None  # next-token distributions beside gold's
     columns: Columns | None = None  # of the original and of this model
+    neighbours: Neighbours | None = None  # of each row, scored by S1
 
     @property
     def of_gold(self) -> More:
         """What of it a model beside the judged one is asked, too."""
-        return More(depth=self.depth, states=self.states)
+        return More(depth=self.depth, states=self.states, neighbours=self.neighbours)
 
     def __or__(self, other: More) -> More:
         return More(**{f.name: _one(f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(More)})
@@ -184,5 +186,5 @@ def asked_more(
 
 
 def ticks_of(more: More, rows: int) -> int:
-    """How many ticks ``asked_more`` gives for a role."""
-    return rows * sum(getattr(more, f.name) is not None for f in fields(More))
+    """How many ticks the optional passes give for a role."""
+    return rows * (sum(getattr(more, f.name) is not None for f in fields(More)) + (more.neighbours.n if more.neighbours else 0))

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from expunge.core.records import Record, Records
 from expunge.engine.measure import Want
 from expunge.engine.more import NOTHING, More
+from expunge.engine.neighbours import VARIANT as NEIGHBOUR
 from expunge.engine.prefixed import VARIANT
 
 BESIDE = {  # optional pass -> fields of the answer's row
@@ -61,6 +62,8 @@ def _own(r: Record, name: str) -> Record | None:
         return replace(r, **{f: None for own in BESIDE.values() for f in own}) if name == "answer" else None  # type: ignore[arg-type]
     if r.variant == VARIANT:
         return r if name == "shots" else None
+    if r.variant.startswith(NEIGHBOUR):
+        return r if name == "neighbours" else None
     return r if (name == "options") == r.variant.startswith(OPTIONS) and name in ("options", "variants") else None
 
 
@@ -73,5 +76,5 @@ def together(found: Mapping[tuple[str, str], Records]) -> Records:
             for r in found.get((role, name), ()):
                 beside.setdefault(r.id, {}).update({f: getattr(r, f) for f in own})
         rows += [replace(r, **beside.get(r.id, {})) for r in found.get((role, "answer"), ())]  # type: ignore[arg-type]
-        rows += [r for name in ("variants", "shots", "options") for r in found.get((role, name), ())]
+        rows += [r for name in ("variants", "shots", "neighbours", "options") for r in found.get((role, name), ())]
     return Records(rows)

@@ -1,27 +1,22 @@
-"""S8: rows scored behind a prefix of rows that no model saw; the prefix is read once and its keys and values are shared."""
+"""S8: rows scored behind a prefix of rows that no model saw, which they share as all rows share what they begin with (``score``)."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 import numpy as np
-import torch
-from transformers import DynamicCache
 
 from expunge.core.types import Example, Examples, Row
 from expunge.data.encode import encode
 from expunge.data.spans import Tokens
-from expunge.engine.batching import by_length
-from expunge.models.forward import capacity_for, forward, pack
-from expunge.models.subject import Subject, evaluating
+from expunge.engine.reads import Cost
+from expunge.engine.scoring import score
+from expunge.models.subject import Subject
 from expunge.progress import Tick
 
 VARIANT = "prefix"
-WIDEST = 1 << 14  # keys of a batch, prefix and padding counted
 
 
 def shots_of(holdout: Examples, n: int, seed: int = 0) -> Examples:
@@ -71,65 +66,8 @@ def prefixed(
         return {}
     head = Tokens(subject.tokenizer).head
     asked = [behind(prefix, r, head) for r in rows if (r.role, r.group) not in told]
-    return {(r.role, r.id): (r, x) for r, x in zip(asked, scores(subject, prefix, asked, tick), strict=True)}
-
-
-def scores(subject: Subject, prefix: Sequence[int], rows: Sequence[Row], tick: Tick = lambda n: None) -> list[np.ndarray]:
-    """Log-probabilities of the scored tokens of rows that all begin with ``prefix``, float32 nats: those of the rows as they stand.
-
-    The prefix goes through the model once. A model whose rows cannot share a cache (recurrent ones) reads each row whole.
-    """
-    model = subject.model
-    found: list[np.ndarray] = [np.empty(0)] * len(rows)
-    alone = capacity_for(model) == 0 or len(prefix) < 2
-    with evaluating(model):
-        memory = None if alone else _read(model, prefix[:-1], subject.device)  # the last one predicts, so it goes with the rows
-        for batch in by_length(rows, WIDEST):
-            some = [rows[i] for i in batch]
-            logp = _whole(model, some, subject.device) if memory is None else _rest(model, memory, some, len(prefix) - 1, subject.device)
-            for i, x in zip(batch, logp, strict=True):
-                found[i] = x
-            tick(len(batch))
-    return found
-
-
-def _read(model: Any, prefix: Sequence[int], device: torch.device) -> Any:
-    cache = DynamicCache(config=model.config)
-    model(input_ids=torch.tensor([list(prefix)], device=device), past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return cache
-
-
-def _rest(model: Any, memory: Any, rows: Sequence[Row], shared: int, device: torch.device) -> list[np.ndarray]:
-    """What follows the shared tokens, padded at the right: what pads comes after every token that is read."""
-    cache = copy.deepcopy(memory)
-    cache.batch_repeat_interleave(len(rows))
-    width = max(len(r) for r in rows) - shared
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    for i, r in enumerate(rows):
-        ids[i, : len(r) - shared] = torch.tensor(r.ids[shared:])
-    places = [(i, t - shared - 1, r.ids[t]) for i, r in enumerate(rows) for t, yes in enumerate(r.scored) if yes]
-    line, at, labels = (torch.tensor(x, device=device) for x in zip(*places, strict=True))
-
-    def select(_module: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (args[0][line, at].unsqueeze(0), *args[1:])
-
-    positions = torch.arange(shared, shared + width, device=device).expand(len(rows), -1)
-    handle = model.get_output_embeddings().register_forward_pre_hook(select)
-    try:
-        logits = model(input_ids=ids.to(device), position_ids=positions, past_key_values=cache, use_cache=True).logits[0]
-    finally:
-        handle.remove()
-    return _split(logits, labels, rows)
-
-
-def _whole(model: Any, rows: Sequence[Row], device: torch.device) -> list[np.ndarray]:
-    packed = pack(rows, 0).to(device)
-    return _split(forward(model, packed).logits, packed.labels, rows)
-
-
-def _split(logits: Any, labels: torch.Tensor, rows: Sequence[Row]) -> list[np.ndarray]:
-    logp = logits.float().log_softmax(-1).gather(-1, labels[:, None])[:, 0].cpu().numpy()
-    return np.split(logp, np.cumsum([sum(r.scored) for r in rows])[:-1])
+    reads = score(subject, asked, moments=lambda row: False, tick=tick, cost=Cost())
+    return {(r.role, r.id): (r, reads[r.role, r.id, VARIANT].logp) for r in asked}
 
 
 def lowered(examples: Examples) -> Examples:

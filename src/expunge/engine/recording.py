@@ -9,7 +9,7 @@ from typing import Any
 from expunge.core.records import Record
 from expunge.core.types import Example, Row
 from expunge.data.columns import AFTER
-from expunge.engine.asking import Read
+from expunge.engine.reads import Read
 from expunge.maths.scores import beyond
 from expunge.models.subject import Subject
 

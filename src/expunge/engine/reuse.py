@@ -24,7 +24,7 @@ from expunge.engine.records_io import read_records, salted, with_salted_ids, wri
 from expunge.models.subject import Subject, words_of
 from expunge.progress import Tick
 
-CODE = 3  # raise when what a pass computes changes
+CODE = 4  # raise when what a pass computes changes
 
 
 def place() -> Path | None:
@@ -68,6 +68,8 @@ def key_of(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, 
         facts.append(subject.original.digest if subject.original else "")  # what is patched, or compared with
     if any(want.more.divergence for want in wants.values()):
         facts.append(subject.gold.digest if subject.gold else "")
+    if any(want.more.neighbours for want in wants.values()):
+        facts.append(subject.mlm.digest if subject.mlm else "")  # who writes them
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 

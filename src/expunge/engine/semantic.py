@@ -1,6 +1,6 @@
-"""What two other models say of answer and output: a sentence encoder (similarity) and a judge of inference (entailment).
+"""What other models say of answer and output: a sentence encoder (similarity), a judge of inference (entailment), one of gibberish.
 
-Both are local folders, read with plain transformers and mean pooling; nothing is downloaded. Their values join the records as given.
+They are local folders, read with plain transformers and mean pooling; nothing is downloaded. Their values join the records as given.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ BATCH = 32
 SAME = 0.8  # cosine from which two names are one
 
 
-def with_meaning(records: Records, encoder: str | Path | None = None, nli: str | Path | None = None, same: float = SAME) -> Records:
+def with_meaning(
+    records: Records, encoder: str | Path = "", nli: str | Path = "", gibberish: str | Path = "", same: float = SAME
+) -> Records:
     """The records with given values: ``semantic_similarity`` and ``entity_share`` by ``encoder``; ``entailment`` and ``contradiction``
-    (output to answer) and ``contradiction_of_output`` (answer to output) by ``nli``. Only rows with both texts."""
+    (output to answer) and ``contradiction_of_output`` (answer to output) by ``nli``; ``gibberish`` (P(clean)) by ``gibberish``. Only rows
+    with both texts."""
     rows = [r for r in records if r.answer is not None and r.generated is not None]
     found: list[dict[str, float]] = [{} for _ in rows]
     if encoder:
@@ -42,6 +45,11 @@ def with_meaning(records: Records, encoder: str | Path | None = None, nli: str |
         for known, r, a, b in zip(found, rows, forth, back, strict=True):
             said = float(bool((r.generated or "").strip()))  # nothing said entails and contradicts nothing
             known |= {"entailment": a[0] * said, "contradiction": a[1] * said, "contradiction_of_output": b[1] * said}
+    if gibberish:
+        written = list(dict.fromkeys(r.generated or "" for r in rows if (r.generated or "").strip()))
+        clean = dict(zip(written, of_gibberish(gibberish).of(written), strict=True))
+        for known, r in zip(found, rows, strict=True):
+            known["gibberish"] = clean.get(r.generated or "", (0.0,))[0]
     extra = {id(r): known for r, known in zip(rows, found, strict=True)}
     return Records(replace(r, given={**r.given, **extra[id(r)]}) if extra.get(id(r)) else r for r in records)
 
@@ -108,25 +116,29 @@ class Encoder:
 
 
 class Judge:
-    """A model of natural language inference: probabilities of entailment and contradiction."""
+    """A classifier of texts, or of pairs of texts, and those of its labels that have one of ``words`` in their names."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self.model, self.tokenizer = _loaded(folder, "AutoModelForSequenceClassification", "--nli")
+    def __init__(self, folder: str | Path, option: str = "--nli", words: Sequence[str] = ("entail", "contradict")) -> None:
+        self.model, self.tokenizer = _loaded(folder, "AutoModelForSequenceClassification", option)
         labels = {str(v).casefold(): int(k) for k, v in self.model.config.id2label.items()}
-        at = {word: next((i for name, i in labels.items() if word in name), None) for word in ("entail", "contradict")}
+        at = {word: next((i for name, i in labels.items() if word in name), None) for word in words}
         if None in at.values():
-            raise Refused(f"--nli {folder}: its labels are {', '.join(labels)}; it needs entailment and contradiction among them")
-        self.at = [at["entail"], at["contradict"]]
+            raise Refused(f"{option} {folder}: its labels are {', '.join(labels)}; it needs {' and '.join(words)} among them")
+        self.at = list(at.values())
 
-    def of(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
-        """(P(entailment), P(contradiction)) of each (premise, hypothesis)."""
-        found: list[tuple[float, float]] = [(0.0, 0.0)] * len(pairs)
+    def of(self, asked: Sequence[str] | Sequence[tuple[str, str]]) -> list[tuple[float, ...]]:
+        """The probabilities of the labels in question, of each text or (premise, hypothesis)."""
+        found: list[tuple[float, ...]] = [()] * len(asked)
         with evaluating(self.model):
-            for batch in _batches(pairs, lambda p: len(p[0]) + len(p[1])):
+            for batch in _batches(asked, lambda p: sum(map(len, p))):
                 room = min(512, getattr(self.model.config, "max_position_embeddings", 512))
-                premises, hypotheses = ([pairs[i][k] for i in batch] for k in (0, 1))
-                words = self.tokenizer(premises, hypotheses, padding=True, truncation=True, max_length=room, return_tensors="pt")
+                words = self.tokenizer([asked[i] for i in batch], padding=True, truncation=True, max_length=room, return_tensors="pt")
                 p = self.model(**words).logits.float().softmax(-1)[:, self.at].tolist()
-                for i, (entails, contradicts) in zip(batch, p, strict=True):
-                    found[i] = (entails, contradicts)
+                for i, x in zip(batch, p, strict=True):
+                    found[i] = tuple(x)
         return found
+
+
+def of_gibberish(folder: str | Path) -> Judge:
+    """The judge that says whether a text is clean."""
+    return Judge(folder, "--gibberish", ("clean",))

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from expunge.core.types import Row
-from expunge.engine.asking import Read
 from expunge.engine.batching import cut as cut
+from expunge.engine.reads import Read
+
+PIECE, LARGE_PIECE = 1 << 19, 1 << 26  # logits that are read at once: 2 MB stay in a CPU's cache (3 times as fast at 50000 words)
 
 
 def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) -> dict[str, Tensor]:
@@ -23,7 +25,8 @@ def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) ->
     found = {"logp": logp.gather(-1, labels[:, None])[:, 0]}
     if bits:
         top = z.argmax(-1)
-        found |= {"hit": top == labels, "rank": (z > z.gather(-1, labels[:, None])).sum(-1), "top": top}
+        rank = (z > z.gather(-1, labels[:, None])).sum(-1, dtype=torch.int32)
+        found |= {"hit": top == labels, "rank": rank, "top": top.int()}
     if moments:
         p = logp.exp()
         logp.clamp_(min=-1e4)  # where p is 0: 0 times minus infinity (a suppressed token) is not a number
@@ -35,32 +38,26 @@ def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) ->
 def keep_tokens(
     found: dict[tuple[str, str, str], Read], rows: Sequence[Row], logits: Tensor | None, labels: Tensor, moments: Callable[[Row], bool]
 ) -> None:
+    """Put the Read of every row into ``found``; ``logits`` [N, V] and ``labels`` [N] hold the rows' scored tokens one row after the other.
+
+    The reads of a batch are views of its arrays: little blocks of their own would keep apart what the model gives back between batches.
+    """
     assert logits is not None
-    start = 0
-    spans = []
+    kinds: dict[tuple[bool, bool], list[int]] = {}
+    spans, start = [], 0
     for row in rows:
-        n = sum(row.scored)
-        spans.append((row, start, start + n))
-        start += n
-    kinds: dict[tuple[bool, bool], list[int]] = {(False, False): []}  # log-probabilities of all at once, the rest where it is asked for
-    for row, a, b in spans:
-        asked = (row.variant == "answer", moments(row))
-        if any(asked):
-            kinds.setdefault(asked, []).extend(range(a, b))
-    if len(kinds) == 2 and max(map(len, kinds.values())) == start:
-        del kinds[False, False]
+        end = start + sum(row.scored)
+        kind = (row.variant == "answer", moments(row))
+        kinds.setdefault(kind, []).extend(range(start, end))
+        spans.append((row, kind, start, end))
+        start = end
+    size = max(1, (PIECE if logits.device.type == "cpu" else LARGE_PIECE) // logits.shape[-1])
     filled: dict[str, np.ndarray] = {}
     for (bits, wide), places in kinds.items():
-        index = torch.tensor(places, device=labels.device)
-        whole = len(places) in (0, start)
-        part = read_tokens(logits if whole else logits[index], labels if whole else labels[index], bits=bits, moments=wide)
-        for name, x in part.items():
-            values = x.cpu().numpy()
-            filled.setdefault(name, np.zeros(start, values.dtype))[slice(None) if whole else places] = values
-    for row, a, b in spans:
-        names = [
-            "logp",
-            *(("hit", "rank", "top") if row.variant == "answer" else ()),
-            *(("mean_logp", "var_logp", "entropy") if moments(row) else ()),
-        ]
-        found[row.role, row.id, row.variant] = Read(**{n: filled[n][a:b].copy() for n in names})
+        for some in torch.tensor(places, dtype=torch.long, device=labels.device).split(size):
+            for name, x in read_tokens(logits[some], labels[some], bits=bits, moments=wide).items():
+                values = x.cpu().numpy()
+                filled.setdefault(name, np.zeros(start, values.dtype))[some.cpu().numpy()] = values
+    for row, (bits, wide), a, b in spans:
+        names = ("logp", *(("hit", "rank", "top") if bits else ()), *(("mean_logp", "var_logp", "entropy") if wide else ()))
+        found[row.role, row.id, row.variant] = Read(**{n: filled[n][a:b] for n in names})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from expunge.core.types import Row
-from expunge.engine.asking import Cost, Read
+from expunge.engine.reads import Cost, Read
 from expunge.models.decode import greedy
 from expunge.models.subject import Subject
 from expunge.progress import Tick

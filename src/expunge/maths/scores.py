@@ -71,6 +71,14 @@ def longest_hit_suffix(hit: np.ndarray) -> int:
     return len(hit) - 1 - int(missed[-1]) if len(missed) else len(hit)
 
 
+def hits_at_the_end(hit: np.ndarray, missed: int, share: float = 0.0) -> int:
+    """How many arg-max tokens the longest suffix holds that misses at most ``missed`` tokens or this share of its own: [T] -> 0..T."""
+    back = np.asarray(hit, dtype=bool)[::-1]
+    lost, length = np.cumsum(~back), np.arange(1, len(back) + 1)
+    fits = np.flatnonzero(lost <= np.maximum(missed, share * length + 1e-9))
+    return int(back[: fits[-1] + 1].sum()) if len(fits) else 0
+
+
 def lowest_mean(x: np.ndarray, k: float) -> float:
     """Mean of the lowest int(k T) values, at least one: [T] -> 1."""
     n = max(1, int(len(x) * k))

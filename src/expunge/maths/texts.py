@@ -14,6 +14,7 @@ from expunge.maths.overlap import grams
 
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 NAMED = re.compile(r"[^\W_][\w'’.-]*[^\W_]|[^\W_]")
+SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 FUNCTION_WORDS = (
     "a an and as at because but by for from he her his i if in is it its no not of on or our she so that the their then there these they "
     "this those to was we were what when where which who why with yes you your"
@@ -29,6 +30,15 @@ def words(text: str) -> list[str]:
     ['Yes', ',', "it's", 'Jaime', '.']
     """
     return WORD.findall(text)
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences and lines that hold a word: cut at line ends, and at . ! ? (or their like beyond Latin) where a space follows.
+
+    >>> sentences("Born 1.5 km off. Why?\\n\\n- Yes")
+    ['Born 1.5 km off.', 'Why?', '- Yes']
+    """
+    return [part.strip() for line in text.splitlines() for part in SENTENCE.split(line) if any(map(str.isalnum, part))]
 
 
 def plain_words(text: str) -> list[str]:

@@ -70,7 +70,9 @@ def page(found: Mapping[str, Any]) -> str:
     head = ("", "forget", "relearned", "rounded", "kept", "relearned", "rounded", "")
     mark = lambda m: "hides" if m["hides"] else "" if m["useful"] else "keeps too little"
     numbers = lambda m: [short(m["probability"][s][k]) for k in ("forget", "kept") for s in STATES]
-    told = [[m["method"], *numbers(m), mark(m)] for m in found["unlearned"]]
+    several = len({m["seed"] for m in found["unlearned"]}) > 1
+    called = lambda m: f"{m['method']}, case {m['seed']}" if several else m["method"]
+    told = [[called(m), *numbers(m), mark(m)] for m in found["unlearned"]]
     lines += [*sheet(head, told), ""]
     if found["left_out"]:
         lines += ["## Left out", "", *(f"- `{name}`: {why}" for name, why in sorted(found["left_out"].items())), ""]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
 from expunge.maths.measurements import role_mean
-from expunge.maths.scores import longest_hit_suffix, tokens
+from expunge.maths.scores import hits_at_the_end, longest_hit_suffix, tokens
 
 card = Card(
     paper="Carlini et al. 2021; Dorna et al. 2025",
@@ -24,6 +28,9 @@ def extraction_strength(records: Records, role: str, *, eos: bool = False, floor
 
     A teacher-forced suffix of arg-max tokens is exactly what greedy decoding from there would write. ``eos`` counts the
     end-of-sequence token (easy to guess, so it decides the value). ``floor`` gives at least 1/N.
+    One wrong token at the end, a full stop even, makes a row 0. Parts, where the rows hold their hits: the same mean of (arg-max tokens
+    within the longest suffix that misses at most so many) / N, what is missed not counted and ``floor`` not used. ``one_missed``: one
+    token at most; ``tenth_missed``: at most a tenth of the suffix. Both are at least the value, and 0 when nothing was hit.
     """
 
     def score(r: Record) -> float:
@@ -31,4 +38,10 @@ def extraction_strength(records: Records, role: str, *, eos: bool = False, floor
         hit = tokens(r.hit, r, eos)
         return max(longest_hit_suffix(hit), int(floor)) / len(hit)
 
-    return role_mean(records, role, "extraction_strength", score, ("hit",))
+    m, rows = role_mean(records, role, "extraction_strength", score, ("hit",)), records.of(role)
+    if m.value is None or any(r.hit is None for r in rows):  # a log gives the value alone
+        return m
+    hits = [tokens(r.hit, r, eos) for r in rows if r.hit is not None]
+    allowed = {"one_missed": (1, 0.0), "tenth_missed": (0, 0.1)}
+    parts = {name: float(np.mean([hits_at_the_end(h, n, share) / len(h) for h in hits])) for name, (n, share) in allowed.items()}
+    return replace(m, parts=parts)

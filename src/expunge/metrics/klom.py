@@ -10,7 +10,8 @@ import numpy as np
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
 from expunge.maths.measurements import mean_measurement
-from expunge.maths.scores import lacking, logit_of, no_rows, not_finite
+from expunge.maths.scores import no_rows
+from expunge.maths.sides import margins_of_sides
 
 card = Card(
     paper="Rinberg et al. 2025",
@@ -49,38 +50,15 @@ def klom(
     rows = [r for role in roles for r in records.of(role)]
     if not rows:
         return unscored(no_rows(roles[0]), 0.0)
-    sides: dict[str, list[Records]] = {"gold": [], "shadow": [records]}
-    for name in gold.subjects() if gold is not None else ():
-        if name.split("/")[0] in sides:
-            sides[name.split("/")[0]].append(gold.only(name) if gold is not None else Records())
-    for kind, option in (("gold", "--gold A,B,..."), ("shadow", "--shadow A,B,...")):
-        if len(sides[kind]) < 2:
-            return unscored(f"needs at least two models of either side; give {option}", 0.0)
-    tables = {}
-    for kind, models in sides.items():
-        found = [_margins(m, [(r.role, r.id) for r in rows], clip) for m in models]
-        reason = next((f for f in found if isinstance(f, str)), None)
-        if reason:
-            return unscored(f"{kind}: {reason}", 0.0)
-        tables[kind] = np.array(found)
+    tables = margins_of_sides(records, gold, rows, clip=clip)
+    if isinstance(tables, str):
+        return unscored(tables, 0.0)
     one = lambda x, y: np.array([_normal(a, b, least_sd) if form == "normal" else _bins(a, b, bins, epsilon) for a, b in zip(x.T, y.T)])
     each = one(tables["shadow"], tables["gold"])
     parts = {"p95": float(np.quantile(each, 0.95))}
     if len(tables["gold"]) >= 4:
         parts["floor"] = float(one(tables["gold"][::2], tables["gold"][1::2]).mean())
     return replace(mean_measurement(each, rows, 0.0), parts=parts)
-
-
-def _margins(records: Records, keys: list[tuple[str, str]], clip: float) -> list[float] | str:
-    """The margin of each row, or the reason why there is none."""
-    rows = {(r.role, r.id): r for role in {role for role, _ in keys} for r in records.of(role)}
-    missing = sum(k not in rows for k in keys)
-    if missing:
-        return f"no record of {missing} of {len(keys)} rows"
-    own = [rows[k] for k in keys]
-    reason = lacking(own, own[0].role, "", ("loss",))
-    x = np.array([] if reason else [logit_of(r) for r in own])
-    return reason or not_finite(x, own[0].role) or np.clip(x, -clip, clip).tolist()
 
 
 def _normal(x: np.ndarray, y: np.ndarray, least: float) -> float:

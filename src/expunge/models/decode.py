@@ -1,4 +1,7 @@
-"""Generation in batches, greedy or sampled: length-sorted, left-padded, KV-cached; a batch shrinks as its rows finish."""
+"""Generation in batches, greedy or sampled: length-sorted, left-padded, KV-cached; a batch shrinks as its rows finish.
+
+Prompts that begin alike have their beginning read once a batch.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from expunge.models.beginnings import families, going_on, read
 from expunge.models.subject import evaluating
+from expunge.models.trees import goes_on
 
 Ids = list[int]
 TOKENS = 1 << 15  # of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller batches
@@ -90,23 +94,35 @@ def _written(
     tick: Callable[[int], None],
 ) -> list[Ids]:
     result: list[Ids] = [[] for _ in prefixes]
-    waiting = sorted((i for i, n in enumerate(budgets) if n > 0), key=lambda i: -len(prefixes[i]))
+    waiting = [i for i, n in enumerate(budgets) if n > 0]
+    begun: list[tuple[int, ...]] = [()] * len(prefixes)  # what each shares with others
+    device = next(model.parameters()).device
+    alike = families([tuple(prefixes[i][:-1]) for i in waiting], device)
+    for n, members in alike if len(alike) > 1 and goes_on(model) else ():
+        for i in members:
+            begun[waiting[i]] = tuple(prefixes[waiting[i]][:n])
+    waiting.sort(key=lambda i: (-len(begun[i]), begun[i], -len(prefixes[i])))  # families side by side, the others behind them
+    sizes = [(len(b), len(p) - len(b) + n) for p, b, n in zip(prefixes, begun, budgets, strict=True)]
     with evaluating(model):
-        for rows in _batches(waiting, [len(p) + n for p, n in zip(prefixes, budgets, strict=True)], batch):
-            _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose)
-            tick(len(rows))
+        for some in ([i for i in waiting if begun[i]], [i for i in waiting if not begun[i]]):
+            for rows in _batches(some, sizes, batch):
+                _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose, begun)
+                tick(len(rows))
     return result
 
 
-def _batches(waiting: Sequence[int], lengths: Sequence[int], batch: int) -> list[list[int]]:
-    """Neighbours in ``waiting``, at most ``batch`` of them and TOKENS tokens at their longest (one row always fits)."""
+def _batches(waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int) -> list[list[int]]:
+    """Neighbours in ``waiting``, at most ``batch`` of them and TOKENS tokens, padding counted (one row always fits).
+
+    ``sizes``: of each prefix what is shared, and what remains of it with what may be written.
+    """
     found: list[list[int]] = []
-    widest = 0
+    widest = (0, 0)
     for i in waiting:
-        widest = max(widest, lengths[i])
-        if not found or len(found[-1]) == batch or widest * (len(found[-1]) + 1) > TOKENS:
+        widest = (max(widest[0], sizes[i][0]), max(widest[1], sizes[i][1]))
+        if not found or len(found[-1]) == batch or sum(widest) * (len(found[-1]) + 1) > TOKENS:
             found.append([])
-            widest = lengths[i]
+            widest = sizes[i]
         found[-1].append(i)
     return found
 
@@ -119,11 +135,14 @@ def _run(
     rows: list[int],
     result: list[Ids],
     choose: Choose,
+    begun: Sequence[tuple[int, ...]],
 ) -> None:
     device = next(model.parameters()).device
-    ids, mask = left_padded([prefixes[i] for i in rows], device)
+    memories = {shared: read(model, shared) for shared in {begun[i] for i in rows} if shared}
+    ids, mask = left_padded([prefixes[i][len(begun[i]) :] for i in rows], device)
+    mask = torch.cat([left_padded([begun[i] for i in rows], device)[1], mask], -1)  # what a row goes on from, then what is its own
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
+    cache = going_on(model, [memories[begun[i]] for i in rows if begun[i]], mask.shape[1] + max(budgets[i] for i in rows))
     open_ = [True] * len(rows)  # a finished row runs on, unread, until a quarter of the batch has finished
     while True:
         out = model(

@@ -22,7 +22,8 @@ class Subject:
 
     ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there is one; ``digest`` a sha256
     over its weight files (or over the tensors of a model that has none), which keys every cache. ``original``: the model that it was
-    made from, ``gold``: one retrained without the forget rows, where a pass needs both.
+    made from, ``gold``: one retrained without the forget rows, where a pass needs both; ``mlm``: who writes neighbours of rows, see
+    ``engine.masked``.
     """
 
     model: Any
@@ -32,6 +33,7 @@ class Subject:
     digest: str = ""
     original: Subject | None = None
     gold: Subject | None = None
+    mlm: Any = None
     can: frozenset[str] = field(default_factory=lambda: frozenset({"score", "write", "hidden", "weights", "grad"}))
 
     @property

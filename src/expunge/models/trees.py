@@ -1,7 +1,7 @@
 """Several answers to one prompt in one sequence: the prompt is read once, each answer sees the prompt and itself.
 
 A row of seven answers costs 25 % fewer tokens than seven rows (TOFU forget10). The mask is given explicitly, so this is used only where
-the model takes one; ``trees_work`` tries that once per model against plain rows.
+the model takes one; ``longest`` tries that once per model against plain rows.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DynamicCache
 
 from expunge.core.types import Row
+from expunge.models.beginnings import Memory, going_on, keeps_all, read
 from expunge.models.forward import Outputs, capacity_for, forward, pack
 from expunge.models.subject import evaluating
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Rows that begin with the same ``n_prompt`` tokens."""
+    """Rows that begin with the same ``n_prompt`` tokens. The first ``read`` of them have been read already and are not counted."""
 
     rows: tuple[Row, ...]
+    read: int = 0
 
     @property
     def shared(self) -> int:
         return self.rows[0].n_prompt
 
     def __len__(self) -> int:
-        return self.shared + sum(len(r) - self.shared for r in self.rows)
+        return self.shared - self.read + sum(len(r) - self.shared for r in self.rows)
 
 
 @dataclass(frozen=True)
@@ -53,40 +57,42 @@ def grow(rows: Sequence[Row]) -> list[Tree]:
 
 
 def pack_trees(trees: Sequence[Tree]) -> PackedTrees:
-    """Lay each tree into one line: the prompt, then the answers one after the other, each at the positions it would have alone."""
-    width = max(len(t) for t in trees)
+    """Lay each tree into one line: the prompt, then the answers one after the other, each at the positions it would have alone.
+
+    Of all trees as much has been read already; every token sees that, too.
+    """
+    width, already = max(len(t) for t in trees), trees[0].read
     ids = torch.zeros(len(trees), width, dtype=torch.long)
     positions = torch.zeros(len(trees), width, dtype=torch.long)
     branch = torch.full((len(trees), width), -1, dtype=torch.long)  # -1: unused, 0: prompt, i + 1: answer i
     lines, places, labels, rows = [], [], [], []
     for b, tree in enumerate(trees):
-        p = tree.shared
-        ids[b, :p] = torch.tensor(tree.rows[0].ids[:p])
-        positions[b, :p] = torch.arange(p)
+        p = offset = tree.shared - already
+        ids[b, :p] = torch.tensor(tree.rows[0].ids[already : tree.shared])
+        positions[b, :p] = torch.arange(already, tree.shared)
         branch[b, :p] = 0
-        offset = p
         for i, row in enumerate(tree.rows):
-            n = len(row) - p
-            ids[b, offset : offset + n] = torch.tensor(row.ids[p:])
-            positions[b, offset : offset + n] = torch.arange(p, p + n)
+            n = len(row) - tree.shared
+            ids[b, offset : offset + n] = torch.tensor(row.ids[tree.shared :])
+            positions[b, offset : offset + n] = torch.arange(tree.shared, len(row))
             branch[b, offset : offset + n] = i + 1
             for j in range(n):
-                if row.scored[p + j]:
+                if row.scored[tree.shared + j]:
                     lines.append(b)
                     places.append(offset + j - 1 if j else p - 1)
-                    labels.append(row.ids[p + j])
+                    labels.append(row.ids[tree.shared + j])
             offset += n
             rows.append(row)
     same = branch[:, :, None] == branch[:, None, :]
     prompt = (branch[:, None, :] == 0) & (branch[:, :, None] >= 0)
     causal = torch.ones(width, width, dtype=torch.bool).tril()
-    mask = ((same | prompt) & causal)[:, None]
+    mask = pad((same | prompt) & causal, (already, 0), value=True)[:, None]
     at = (torch.tensor(lines), torch.tensor(places))
     return PackedTrees(tuple(rows), ids, positions, mask, at, torch.tensor(labels))
 
 
-def forward_trees(model: Any, packed: PackedTrees) -> Outputs:
-    """Logits [N, V] for the scored tokens of the trees' rows, in order of rows."""
+def forward_trees(model: Any, packed: PackedTrees, memory: Memory | None = None) -> Outputs:
+    """Logits [N, V] for the scored tokens of the trees' rows, in order of rows. ``memory``: of what has been read already."""
     chosen = packed.predicted_from
 
     def select(_module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -99,30 +105,42 @@ def forward_trees(model: Any, packed: PackedTrees) -> Outputs:
             input_ids=packed.input_ids.to(device),
             position_ids=packed.position_ids.to(device),
             attention_mask=packed.mask.to(device),
-            use_cache=False,
+            past_key_values=None if memory is None else going_on(model, [memory] * len(packed.input_ids), packed.mask.shape[-1]),
+            use_cache=memory is not None,
         )
     finally:
         handle.remove()
     return Outputs(out.logits[0])
 
 
-def trees_work(model: Any) -> bool:
-    """Whether this model gives a tree's answers the logits that they have alone; tried once per model."""
+def longest(model: Any) -> int:
+    """How long a row may be for this model to give it in a tree the logits that it has alone; 0: trees do not work. Tried once per model.
+
+    The mask of a tree hides the other answers and nothing else, so that no row may be longer than a layer's window.
+    """
     if not hasattr(model, "_expunge_trees"):
-        model._expunge_trees = _tried(model)
+        windows = [layer.sliding_window for layer in DynamicCache(config=model.config).layers if hasattr(layer, "sliding_window")]
+        works = getattr(model.config, "_attn_implementation", "") == "sdpa" and capacity_for(model) != 0 and _tried(model, 0)
+        model._expunge_trees = min([1 << 30, *windows]) if works else 0
     return model._expunge_trees
 
 
-def _tried(model: Any) -> bool:
-    if getattr(model.config, "_attn_implementation", "") != "sdpa" or capacity_for(model) == 0:
-        return False
+def goes_on(model: Any) -> bool:
+    """Whether this model can go on from what it read apart, tree or not; tried once per model."""
+    if not hasattr(model, "_expunge_goes_on"):
+        model._expunge_goes_on = longest(model) > 0 and keeps_all(model) and _tried(model, 5)
+    return model._expunge_goes_on
+
+
+def _tried(model: Any, n: int) -> bool:
+    """Whether a tree's answers have their logits behind n tokens that were read before."""
     prompt = tuple(range(3, 11))
     rows = [
         Row("", "", "", str(i), prompt + tuple(range(20 + 5 * i, 24 + 6 * i)), (False,) * 8 + (True,) * (4 + i), 8, False) for i in range(3)
     ]
     device = next(model.parameters()).device
     with evaluating(model):
-        together = forward_trees(model, pack_trees([Tree(tuple(rows))])).logits
+        together = forward_trees(model, pack_trees([Tree(tuple(rows), n)]), read(model, prompt[:n]) if n else None).logits
         alone = forward(model, pack(rows, 0).to(device)).logits
     assert together is not None and alone is not None
     return bool((together - alone).abs().max() <= 1e-2 * alone.abs().max().clamp(min=1.0))

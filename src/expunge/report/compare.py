@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from expunge.core.types import EMPTY, Measurement
+from expunge.report.beside import Beside
 
 Kind = Literal["original", "gold", "unlearned", "attacked"]
 KINDS: tuple[Kind, ...] = ("original", "gold", "unlearned", "attacked")
@@ -18,13 +19,15 @@ DELTA = 0.05
 class Judged:
     """A model that was measured: its label, what it is, its measurements by key.
 
-    ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was attacked}.
+    ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was attacked}. ``beside``: the
+    comparison with gold by key, if gold was given when it was judged.
     """
 
     label: str
     kind: str = "unlearned"
     measurements: Mapping[str, Measurement] = field(default_factory=lambda: EMPTY)
     attack: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    beside: Mapping[str, Beside] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True)

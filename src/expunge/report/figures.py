@@ -15,7 +15,8 @@ WIDTH = 390.0
 Styles = Mapping[str, Style]
 
 
-def _shown(name: str, most: int = 17) -> str:
+def shown(name: str, most: int = 17) -> str:
+    """A name that leaves room for the drawing."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
@@ -48,7 +49,7 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
         marks.append(marker(cx, cy, styles[s.label], 7.0))
         boxes.append((cx - 9, cy - 9, cx + 9, cy + 9))
     for s, f, r in points:
-        marks.append(_placed(_shown(s.label), x(f.value or 0.0), y(r.value or 0.0), boxes, x, y))
+        marks.append(_placed(shown(s.label), x(f.value or 0.0), y(r.value or 0.0), boxes, x, y))
     told = "; ".join(f"{s.label}: {number(f.value or 0.0)} forget, {number(r.value or 0.0)} retain" for s, f, r in points)
     return drawing(WIDTH, 384.0, f"{phrase(forget)} against {phrase(retain)}. {told}.", [*parts, *marks])
 
@@ -79,7 +80,7 @@ def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[
     if not drawn:
         return None
     xs = sorted({at for _, p in drawn for at, _ in p})
-    room = max(len(_shown(c.of)) for c, _ in drawn) * 13 * CHAR + 24
+    room = max(len(shown(c.of)) for c, _ in drawn) * 13 * CHAR + 24
     x = Scale(xs[0], xs[-1] if xs[-1] > xs[0] else xs[0] + 1, 46.0, WIDTH - room)
     y = fitted([b for _, p in drawn for _, m in p for b in bounds(m)], 270.0, 34.0)
     parts = grid(x, y, drawn[0][0].xlabel, phrase(key), _apart([(x(v), tick(v)) for v in xs]))
@@ -93,7 +94,7 @@ def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[
         names.append((c.of, x(p[-1][0]), y(p[-1][1].value or 0.0)))
         wanted.append(names[-1][2])
     for (name, at, end), place in zip(names, spread(wanted, 15.0, y.b, y.a), strict=True):
-        parts += [line(at + 7, end, at + 15, place, MUTED, 0.8), label(at + 18, place + 4.5, _shown(name))]
+        parts += [line(at + 7, end, at + 15, place, MUTED, 0.8), label(at + 18, place + 4.5, shown(name))]
     told = "; ".join(f"{c.of}: " + ", ".join(f"{number(m.value or 0.0)} at {tick(at)}" for at, m in p) for c, p in drawn)
     return drawing(WIDTH, 314.0, f"{phrase(key)} over {drawn[0][0].xlabel}. {told}.", parts)
 
@@ -114,7 +115,7 @@ def forest(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[st
         return None
     drawn.sort(key=lambda c: c.of not in golds)
     told = [(c, str(at), m) for c in drawn for at, m in zip(c.x, c.series[key], strict=True) if scored(m)]
-    left = max(max(len(_shown(c.of)), len(at)) for c, at, _ in told) * 13 * CHAR + 16
+    left = max(max(len(shown(c.of)), len(at)) for c, at, _ in told) * 13 * CHAR + 16
     bottom = 36.0 + 27 * len(drawn) + 18 * len(told)
     x = fitted([b for _, _, m in told for b in bounds(m)], left, WIDTH - 44)
     parts = [line(x(v), 26.0, x(v), bottom) for v in x.ticks(4)]
@@ -124,7 +125,7 @@ def forest(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[st
     parts.append(label(0.0, 14.0, phrase(key)))
     top = 30.0
     for c in drawn:
-        parts.append(label(0.0, top + 21, _shown(c.of), font_weight="600"))
+        parts.append(label(0.0, top + 21, shown(c.of), font_weight="600"))
         top += 27
         for i, (_, at, m) in enumerate(t for t in told if t[0] is c):
             parts += _point(at, m, top + 9, x, styles[c.of], hollow=i == 0)

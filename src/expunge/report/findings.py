@@ -53,7 +53,7 @@ def findings(subjects: Sequence[Judged], curves: Sequence[Curve] = ()) -> list[F
 
 
 def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
-    m, gold = s.measurements[key], gold_of(subjects, key)
+    m, gold = s.measurements[key], _gold(s, key, subjects)
     kept, cost = _cost(s, key, subjects)
     trials = [t for c in curves if c.of == s.label and (t := trial(c, key, subjects, curves))]
     told = (_now(s, key, subjects), *([cost] if cost else []), *(t.sentence for t in trials))
@@ -78,8 +78,14 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
     return Finding(s.label, "good", "like gold in what was tried", told)
 
 
-def _now(s: Judged, key: str, subjects: Sequence[Judged]) -> str:
+def _gold(s: Judged, key: str, subjects: Sequence[Judged]) -> float | None:
+    """Gold's value: of the golds of the report, else of those that the model was judged beside."""
     gold = gold_of(subjects, key)
+    return s.beside[key].gold if gold is None and key in s.beside else gold
+
+
+def _now(s: Judged, key: str, subjects: Sequence[Judged]) -> str:
+    gold = _gold(s, key, subjects)
     original = gold_value(o.measurements.get(key) for o in subjects if o.kind == "original")
     others = [f"{name} {number(v)}" for name, v in (("gold", gold), ("original", original)) if v is not None]
     m = s.measurements[key]

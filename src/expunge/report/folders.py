@@ -11,8 +11,9 @@ from typing import Any
 from expunge.core.errors import Refused, listed
 from expunge.core.types import EMPTY, Measurement
 from expunge.engine.ledger import read_run
+from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve, Judged, curves_of
-from expunge.report.parse import read_curve, read_log, read_measurements, read_texts
+from expunge.report.parse import read_comparison, read_curve, read_log, read_measurements, read_texts
 
 FILES = ("measurements.json", "curves.json", "log.jsonl", "run.yaml")
 # What lies in these is weights, unfinished work or texts; none of it is a run folder.
@@ -29,6 +30,7 @@ class Folder:
     run: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     measurements: Mapping[str, Measurement] | None = None
     curve: Curve | None = None
+    beside: Mapping[str, Beside] = field(default_factory=lambda: EMPTY)
     log: tuple[Mapping[str, Any], ...] = ()
     texts: tuple[Mapping[str, Any], ...] = ()
 
@@ -89,6 +91,7 @@ def _read(place: Path, texts: bool) -> Folder:
         run,
         read_measurements(place / "measurements.json"),
         read_curve(place / "curves.json"),
+        read_comparison(place / "comparison.json") or EMPTY,
         read_log(place / "log.jsonl"),
         read_texts(place / "private") if texts else (),
     )
@@ -96,7 +99,7 @@ def _read(place: Path, texts: bool) -> Folder:
 
 def _judged(f: Folder) -> Judged:
     attack = f.run.get("attack")
-    return Judged(f.label, f.kind, f.measurements or {}, attack if isinstance(attack, dict) else {})
+    return Judged(f.label, f.kind, f.measurements or {}, attack if isinstance(attack, dict) else {}, f.beside)
 
 
 def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:

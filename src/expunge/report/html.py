@@ -15,6 +15,7 @@ from expunge.report.compare import KINDS, Curve, ordered
 from expunge.report.figures import forest, recovery, tradeoff
 from expunge.report.findings import LEADING, findings, leading, summary
 from expunge.report.folders import Found, find
+from expunge.report.gold import section
 from expunge.report.losses import losses
 from expunge.report.notices import notices
 from expunge.report.sections import examples, explained, facts, rows_of
@@ -68,6 +69,7 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
         findings=[(f, swatch(looks[f.label])) for f in told],
         notices=notices(found),
         tradeoffs=_tradeoffs(found, looks),
+        beside=section(found.subjects, looks),
         sheets=sheets(found.subjects),
         attacks=_attacks(found, looks),
         losses=[(f, fig) for f in folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],

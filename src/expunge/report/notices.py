@@ -16,7 +16,7 @@ def notices(found: Found) -> list[str]:
     """Plain sentences; empty if nothing stands out."""
     told = []
     kinds = {s.kind for s in found.subjects}
-    if found.subjects and "gold" not in kinds:
+    if found.subjects and "gold" not in kinds and not any(s.beside for s in found.subjects):
         told.append("No gold model: without one trained without the forget set, no number here says how low is low enough.")
     if found.subjects and "original" not in kinds:
         told.append("No original: what was known before unlearning, and what unlearning cost, is not in this report.")
@@ -28,14 +28,17 @@ def notices(found: Found) -> list[str]:
 
 
 def _different_rows(found: Found) -> list[str]:
-    """Roles whose rows differ between the measured runs, by digest."""
-    met: dict[str, set[str]] = {}
+    """Roles whose rows differ between the measured runs: in number, or by digest where the same secret made it."""
+    met: dict[tuple[str, Any], set[Any]] = {}
+    counts: dict[str, set[Any]] = {}
     for f in found.folders:
         if f.measurements is not None:
             for role, facts in _mapping(f.run.get("data")).items():
-                if digest := _mapping(facts).get("digest"):
-                    met.setdefault(str(role), set()).add(str(digest))
-    roles = [role for role, digests in met.items() if len(digests) > 1]
+                facts = _mapping(facts)
+                met.setdefault((str(role), facts.get("under")), set()).add(facts.get("digest"))
+                counts.setdefault(str(role), set()).add(facts.get("n"))
+    apart = {role for (role, _), digests in met.items() if len(digests) > 1}
+    roles = [role for role, n in counts.items() if len(n) > 1 or role in apart]
     return [f"The models were measured on different rows of {listed(roles)}: their numbers are not comparable there."] if roles else []
 
 

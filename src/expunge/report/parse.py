@@ -9,6 +9,7 @@ from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.types import Measurement
+from expunge.report.beside import Beside
 from expunge.report.compare import Curve
 from expunge.report.words import finite
 
@@ -45,14 +46,40 @@ def read_measurements(file: Path) -> Mapping[str, Measurement] | None:
     return {key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"}
 
 
-def read_comparison(file: Path) -> tuple[Mapping[str, Mapping[str, Any]], int] | None:
-    """comparison.json: its rows by key, and how many golds there were; None if there is no file."""
+def read_comparison(file: Path) -> Mapping[str, Beside] | None:
+    """The rows of comparison.json by key; None if there is no file."""
     found = _json(file, dict)
     if found is None:
         return None
     if found.get("schema") != 1 or not isinstance(found.get("rows"), dict):
         raise Refused(f"{file}: not a comparison of schema 1; make the run again")
-    return found["rows"], int(found.get("golds", 1))
+    return {key: _beside(row, f"{file}: {key}") for key, row in found["rows"].items()}
+
+
+def _beside(row: Any, where: str) -> Beside:
+    """One row of comparison.json. The verdict is made anew from what decides it."""
+    row = row if isinstance(row, dict) else {}
+    golds = row.get("golds")
+    known = all(finite(row.get(k)) for k in ("model", "difference", "n", "groups")) and row.get("side") in ("unlearned", "kept")
+    if not known or not isinstance(golds, list) or not golds or not all(map(finite, golds)):
+        raise Refused(f"{where}: not a comparison with gold; make the run again")
+    optional: dict[str, Any] = {k: float(row[k]) for k in ("p", "p_holm", "margin", "bound", "detectable") if finite(row.get(k))}
+    return Beside(
+        float(row["model"]),
+        tuple(map(float, golds)),
+        row["side"],
+        float(row["difference"]),
+        _ends(row.get("interval")),
+        int(row["n"]),
+        int(row["groups"]),
+        int(row["unmatched"]) if finite(row.get("unmatched")) else 0,
+        **optional | {k: row[k] for k in ("not_worse", "equal") if isinstance(row.get(k), bool)},
+    )
+
+
+def _ends(x: Any) -> tuple[float, float] | None:
+    """The two ends of an interval; None for anything else."""
+    return (float(x[0]), float(x[1])) if isinstance(x, list) and len(x) == 2 and all(map(finite, x)) else None
 
 
 def measurement(entry: Any, where: str) -> Measurement:
@@ -65,11 +92,8 @@ def measurement(entry: Any, where: str) -> Measurement:
     if not finite(value):
         reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number")
         return Measurement(None, n, groups, None, better, str(reason))
-    interval = None
-    if isinstance(ends, list) and len(ends) == 2 and all(map(finite, ends)):
-        interval = (float(ends[0]), float(ends[1]))
     parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)} if isinstance(entry.get("parts"), dict) else {}
-    return Measurement(float(value), n, groups, interval, better, entry.get("reason"), parts)
+    return Measurement(float(value), n, groups, _ends(ends), better, entry.get("reason"), parts)
 
 
 def read_curve(file: Path) -> Curve | None:

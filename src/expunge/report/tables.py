@@ -60,11 +60,12 @@ def sheets(subjects: Sequence[Judged]) -> list[Sheet]:
     """One table per role, forget and retain first, whole-model numbers last; rows are original, gold, unlearned."""
     shown = ordered(subjects)
     keys = list(dict.fromkeys(k for s in shown for k in s.measurements))
-    roles = sorted({split_key(k)[0] for k in keys}, key=_role_rank)
+    roles = sorted({split_key(k)[0] for k in keys}, key=role_rank)
     return [_sheet(role, [k for k in keys if split_key(k)[0] == role], shown) for role in roles]
 
 
-def _role_rank(role: str) -> tuple[int, str]:
+def role_rank(role: str) -> tuple[int, str]:
+    """The order of roles: forget and retain first, the whole model last."""
     known = ("forget", "retain", "neighbour", "holdout")
     return (len(known) + 1, "") if not role else (known.index(role) if role in known else len(known), role)
 

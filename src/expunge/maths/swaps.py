@@ -1,0 +1,69 @@
+"""Texts with words replaced: where a word stands, in which capitals, and which replacements together make the best neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+
+@dataclass(frozen=True)
+class Swap:
+    """``new`` in place of the characters ``first`` to ``last`` of a text; a higher ``rank`` fits better."""
+
+    rank: float
+    first: int
+    last: int
+    new: str
+
+
+def neighbours_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
+    """The n texts of the highest summed rank, each with ``words`` words replaced (fewer where fewer can be), best first.
+
+    Of several words: chosen among the sets of different words that the fewest best swaps make.
+    """
+    ranked = sorted(swaps, key=lambda s: (-s.rank, s.first, s.new))
+    size = min(words, len({s.first for s in swaps}))
+    sets: list[tuple[Swap, ...]] = []
+    for k, swap in enumerate(ranked):
+        if len(sets) >= n:
+            break
+        some = [(*others, swap) for others in combinations(ranked[:k], size - 1)]
+        sets += [s for s in some if len({x.first for x in s}) == size]
+    sets.sort(key=lambda s: -sum(x.rank for x in s))
+    return [_replaced(text, s) for s in sets[:n]]
+
+
+def _replaced(text: str, swaps: Sequence[Swap]) -> str:
+    for s in sorted(swaps, key=lambda s: -s.first):
+        text = text[: s.first] + s.new + text[s.last :]
+    return text
+
+
+def core(text: str, first: int, last: int) -> tuple[int, int]:
+    """The characters of a word without what is neither letter nor digit at its ends; nothing is left of what has none."""
+    while first < last and not text[first].isalnum():
+        first += 1
+    while first < last and not text[last - 1].isalnum():
+        last -= 1
+    return first, last
+
+
+def in_case(new: str, old: str) -> str:
+    """A word in the capitals of another.
+
+    >>> in_case("london", "Paris"), in_case("un", "EU"), in_case("I", "we")
+    ('London', 'UN', 'I')
+    """
+    if len(old) > 1 and old.isupper():
+        return new.upper()
+    return new[:1].upper() + new[1:] if old[:1].isupper() else new
+
+
+def blocks(spans: Sequence[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
+    """Words, each from a token to another, in runs of at most ``room`` tokens; a longer word stands alone."""
+    start = spans[0][0] if spans else 0
+    for (_, last), (_, end) in zip(spans, [*spans[1:], (0, 1 << 60)], strict=True):
+        if end - start > room:
+            yield start, last
+            start = last
