@@ -70,3 +70,16 @@ def test_a_batch_is_bounded_in_tokens(model, monkeypatch):
     assert sorted(i for rows in seen for i in rows) == [i for i, n in enumerate(BUDGETS) if n]
     assert max(lengths[i] for rows in seen for i in rows) > 17 and max(map(len, seen)) > 1
     assert all(len(rows) == 1 or len(rows) * max(lengths[i] for i in rows) <= 17 for rows in seen)
+
+
+def test_a_long_prompt_is_read_in_pieces(model, monkeypatch):
+    """What its blocks compute at once is bounded; what is written stays the same."""
+    whole = greedy(model, PROMPTS, BUDGETS, (), batch=4)
+    monkeypatch.setattr(decode, "at_once", lambda device: 16)
+    read = []
+    handle = model.model.layers[0].register_forward_pre_hook(lambda _m, args: read.append(args[0].shape[0] * args[0].shape[1]))
+    try:
+        assert greedy(model, PROMPTS, BUDGETS, (), batch=4) == whole
+    finally:
+        handle.remove()
+    assert max(read) <= 16

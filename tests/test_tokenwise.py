@@ -1,11 +1,19 @@
 """Logits -> numbers of each token: in float32 whatever the logits are, and finite where a token is suppressed."""
 
+import gc
+import tracemalloc
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import log_softmax
+from test_inside import made
 
-from expunge.engine.tokenwise import read_tokens
+from expunge.core.types import Example, Row
+from expunge.engine import tokenwise
+from expunge.engine.measure import Want, measure
+from expunge.engine.tokenwise import blank, keep_tokens, read_tokens
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -35,3 +43,52 @@ def test_a_suppressed_token_leaves_the_moments_finite():
     for name, x in kept.items():
         torch.testing.assert_close(found[name], x)
     assert read_tokens(logits, torch.tensor([3]), bits=False, moments=True)["logp"].item() == -torch.inf  # itself is not softened
+
+
+def test_rows_keep_their_own_numbers_however_the_logits_are_cut(monkeypatch):
+    """Answers, variants and a row of no scored token in one batch, read a few logits at a time: what each has alone, bit by bit."""
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(20, 50, generator=draw)
+    labels = torch.randint(0, 50, (20,), generator=draw)
+    lengths = {"answer": 7, "paraphrase": 5, "perturbed/0": 0, "lower": 8}
+    rows = [Row(v, "forget", "g", v, tuple(range(n + 1)), (False, *[True] * n), 1, False) for v, n in lengths.items()]
+    rows[3] = Row("lower", "forget", "g", "answer", rows[3].ids, rows[3].scored, 1, False)
+    wide = lambda row: row.id == "answer"
+    for piece in (1, 150, 1 << 19):
+        monkeypatch.setattr(tokenwise, "PIECE", piece)
+        found = blank(rows, wide)
+        keep_tokens(found, rows, logits, labels, wide)
+        start = 0
+        for row in rows:
+            own = slice(start, start + sum(row.scored))
+            alone = read_tokens(logits[own], labels[own], bits=row.variant == "answer", moments=wide(row))
+            read = found[row.role, row.id, row.variant]
+            assert {f.name for f in fields(read) if getattr(read, f.name) is not None} == set(alone)
+            for name, x in alone.items():
+                np.testing.assert_array_equal(getattr(read, name), x.numpy(), strict=True)
+            start = own.stop
+
+
+def test_a_row_leaves_little_behind():
+    """Its record, its texts, 9 bytes for each token of its answer (log-probability, hit, rank) and the ids of what was written: no
+    prompt, no logits, no states. 1.3 kB were measured."""
+    subject = made(0)
+    subject.model.generation_config.eos_token_id = None
+    want = Want(("answer",), write=True)
+
+    def kept(n):
+        rows = tuple(Example(f"r{i}", "forget", f"g{i}", "In Town by the River.", f"Where is Person{i % 6}?") for i in range(n))
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        found = measure(subject, {"forget": rows}, {"forget": want}, max_new_tokens=8)
+        gc.collect()
+        assert len(found.records) == n
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    try:
+        kept(8)  # what is made once
+        few, many = kept(100), kept(400)
+    finally:
+        tracemalloc.stop()
+    assert many - few < 300 * 2500

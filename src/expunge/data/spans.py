@@ -13,6 +13,7 @@ from expunge.core.types import Example
 from expunge.data.chat import Turns, frame_of, plain_prompt, render, render_all
 
 Ids = tuple[int, ...]
+AT_ONCE = 256  # texts: a tokenizer keeps some 120 bytes for each token until it is done with all that it was given
 NO_END = "the tokenizer has no end-of-sequence token, so no answer could end; set eos_token in its tokenizer_config.json"
 
 
@@ -42,12 +43,14 @@ class Tokens:
 
     def ids(self, texts: Sequence[str], *, plain: bool = False) -> list[Ids]:
         """Token ids of each text. ``plain``: names of control tokens in it are ordinary text."""
-        if not texts:
-            return []
         how: dict[str, Any] = {"split_special_tokens": True} if plain else {}
-        found = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False, **how)
         one: dict[int, int] = {}  # a number is kept once, not once per place: 8 bytes a token, not 40
-        return [tuple(map(one.setdefault, ids, ids)) for ids in found["input_ids"]]
+        found: list[Ids] = []
+        for first in range(0, len(texts), AT_ONCE):
+            some = list(texts[first : first + AT_ONCE])
+            ids = self.tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False, **how)["input_ids"]
+            found += [tuple(map(one.setdefault, x, x)) for x in ids]
+        return found
 
     @cached_property
     def head(self) -> Ids:

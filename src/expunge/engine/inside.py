@@ -17,7 +17,7 @@ from expunge.engine.batching import by_length
 from expunge.engine.caches import Head
 from expunge.engine.gradnorm import without_end
 from expunge.maths.layers import layer_of
-from expunge.models.forward import Packed, capacity_for, forward, pack
+from expunge.models.forward import Packed, at_once, capacity_for, forward, pack
 from expunge.models.subject import Subject, blocks, evaluating
 from expunge.models.tapped import norms_before_head, patched, watched
 from expunge.progress import Tick
@@ -28,8 +28,7 @@ NEVER = np.iinfo(np.int32).max
 def batches(subject: Subject, rows: Sequence[Row]) -> Iterator[tuple[list[int], Packed]]:
     """(places in ``rows``, the rows packed) in batches bounded in tokens, shortest rows first; closing end-of-sequence tokens unscored."""
     bare = [without_end(r) for r in rows]
-    widest = 1024 if subject.device.type == "cpu" else 4096
-    most = max(512, min(widest, (1 << 27) // subject.vocab))
+    most = max(512, min(at_once(subject.device), (1 << 27) // subject.vocab))
     for places in by_length(rows, most):
         yield places, pack([bare[i] for i in places], capacity_for(subject.model)).to(subject.device)
 

@@ -70,7 +70,7 @@ class Roomy(DynamicLayer):
             self.lazy_initialization(key_states, value_states)
         start = self.get_seq_length()
         end = start + key_states.shape[-2]
-        if not self.stores or self.stores[0].data_ptr() != self.keys.data_ptr():  # the first tokens, or rows have left
+        if not self.stores:  # the first tokens, or rows have left
             before = (self.keys, self.values) if start else (key_states[..., :0, :], value_states[..., :0, :])
             self.stores = [x.new_empty(*x.shape[:2], max(self.room, end), x.shape[3]) for x in before]
             for store, x in zip(self.stores, before, strict=True):
@@ -79,6 +79,11 @@ class Roomy(DynamicLayer):
             store[..., start:end, :] = x
         self.keys, self.values = (store[..., :end, :] for store in self.stores)
         return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Only these rows go on; the store of all is given back before the next layer's is copied."""
+        super().batch_select_indices(indices)
+        self.stores = []
 
 
 def keeps_all(model: Any) -> bool:

@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expunge.models.beginnings import families, going_on, read
+from expunge.models.beginnings import families, going_on, keeps_all, read
+from expunge.models.forward import at_once
 from expunge.models.subject import evaluating
 from expunge.models.trees import goes_on
 
 Ids = list[int]
 TOKENS = 1 << 15  # of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller batches
+CPU_TOKENS = 1 << 14  # a CPU gains nothing from more
 Choose = Callable[[Tensor, list[int]], Tensor]  # (logits [B, V], which prefixes) -> tokens [B]
 
 
@@ -94,9 +96,10 @@ def _written(
     tick: Callable[[int], None],
 ) -> list[Ids]:
     result: list[Ids] = [[] for _ in prefixes]
+    device = next(model.parameters()).device
+    most = min(TOKENS, CPU_TOKENS) if device.type == "cpu" else TOKENS
     waiting = [i for i, n in enumerate(budgets) if n > 0]
     begun: list[tuple[int, ...]] = [()] * len(prefixes)  # what each shares with others
-    device = next(model.parameters()).device
     alike = families([tuple(prefixes[i][:-1]) for i in waiting], device)
     for n, members in alike if len(alike) > 1 and goes_on(model) else ():
         for i in members:
@@ -105,14 +108,14 @@ def _written(
     sizes = [(len(b), len(p) - len(b) + n) for p, b, n in zip(prefixes, begun, budgets, strict=True)]
     with evaluating(model):
         for some in ([i for i in waiting if begun[i]], [i for i in waiting if not begun[i]]):
-            for rows in _batches(some, sizes, batch):
+            for rows in _batches(some, sizes, batch, most):
                 _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose, begun)
                 tick(len(rows))
     return result
 
 
-def _batches(waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int) -> list[list[int]]:
-    """Neighbours in ``waiting``, at most ``batch`` of them and TOKENS tokens, padding counted (one row always fits).
+def _batches(waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int, most: int) -> list[list[int]]:
+    """Neighbours in ``waiting``, at most ``batch`` of them and ``most`` tokens, padding counted (one row always fits).
 
     ``sizes``: of each prefix what is shared, and what remains of it with what may be written.
     """
@@ -120,7 +123,7 @@ def _batches(waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: in
     widest = (0, 0)
     for i in waiting:
         widest = (max(widest[0], sizes[i][0]), max(widest[1], sizes[i][1]))
-        if not found or len(found[-1]) == batch or sum(widest) * (len(found[-1]) + 1) > TOKENS:
+        if not found or len(found[-1]) == batch or sum(widest) * (len(found[-1]) + 1) > most:
             found.append([])
             widest = sizes[i]
         found[-1].append(i)
@@ -143,6 +146,18 @@ def _run(
     mask = torch.cat([left_padded([begun[i] for i in rows], device)[1], mask], -1)  # what a row goes on from, then what is its own
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = going_on(model, [memories[begun[i]] for i in rows if begun[i]], mask.shape[1] + max(budgets[i] for i in rows))
+    step = max(1, at_once(device) // len(rows)) if keeps_all(model) else ids.shape[1]
+    while ids.shape[1] > step:  # piece by piece: the states of a long prompt do not all stand in memory at once, only what is kept
+        left = ids.shape[1] - step
+        model(
+            input_ids=ids[:, :step],
+            attention_mask=mask[:, :-left],
+            position_ids=positions[:, -ids.shape[1] : -left],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        ids = ids[:, step:]
     open_ = [True] * len(rows)  # a finished row runs on, unread, until a quarter of the batch has finished
     while True:
         out = model(

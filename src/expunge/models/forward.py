@@ -61,6 +61,11 @@ class Outputs:
     hidden: dict[int, Tensor] = field(default_factory=dict)
 
 
+def at_once(device: torch.device) -> int:
+    """How many tokens a forward reads best: a CPU gains nothing from more, and short batches pad less."""
+    return 1024 if device.type == "cpu" else 4096
+
+
 def bins_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """First-fit-decreasing: indices of rows per bin, no bin longer than ``capacity`` (a longer row stands alone)."""
     bins: list[list[int]] = []
