@@ -159,8 +159,8 @@ def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) 
     own: list[tuple[str, str | None]] = [
         (m, r) for r in ("forget", "retain", "holdout") if case.evaluate.get(r) for m in ("probability", "rouge_l_recall")
     ]
-    # the leaders of results/meta.md that plain rows feed with S1 alone; extraction strength has no false alarm there, and ROUGE says what
-    # a user would read, though it holds least
+    # the leaders of results/meta.md that need S1 and at most a gold; extraction strength has no false alarm there, and ROUGE says what
+    # a user would read, though it holds little
     own += [(m, "forget") for m in ("exact_memorisation", "extraction_strength") if case.evaluate.get("forget")]
     own += [(m, None) for m in ("mia_reference", "mia_min_k", "mia_loss", "privleak") if case.evaluate.get("forget")]
     entries = list(bench.metrics) if bench else own

@@ -1,10 +1,11 @@
 """The challenge's epsilon: against plain loops over thresholds and bins, the same models at 0, sides fully apart at the ceiling."""
 
 import math
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+import two_sides
 
 from expunge.core.records import Records
 from expunge.maths.sides import epsilon_of, most_epsilon, told_apart
@@ -13,19 +14,7 @@ from expunge.metrics.challenge_epsilon import challenge_epsilon
 DELTA = 1e-5
 
 
-def models(row, margins, kind):
-    """margins [models, rows] -> Records; the first of the unlearned side is the judged model itself."""
-    p = 1 / (1 + np.exp(-np.asarray(margins)))
-    names = [kind if kind == "unlearned" and i == 0 else f"{'shadow' if kind == 'unlearned' else kind}/{i}" for i in range(len(p))]
-    return Records(
-        replace(row(i=i, logp=[float(np.log(x))] * 2), subject=s) for s, side in zip(names, p, strict=True) for i, x in enumerate(side)
-    )
-
-
-def judged(row, unlearned, golds, **given):
-    mine = models(row, unlearned, "unlearned")
-    others = Records([*models(row, golds, "gold"), *(r for r in mine if r.subject != "unlearned")])
-    return challenge_epsilon(mine.only("unlearned"), others, **given)
+judged = partial(two_sides.judged, challenge_epsilon)
 
 
 def attack(positive, negative, says):
@@ -119,7 +108,7 @@ def test_score_by_a_loop_over_bins(row):
 def test_what_is_missing_is_said(row):
     x, y = (np.random.default_rng(i).normal(0, 1, (4, 8)) for i in range(2))
     assert "three models" in judged(row, x[:2], y).reason and "--shadow" in judged(row, x[:2], y).reason
-    assert "--gold" in judged(row, x, y[:2]).reason and "--gold" in challenge_epsilon(models(row, x[:1], "unlearned")).reason
+    assert "--gold" in judged(row, x, y[:2]).reason and "--gold" in challenge_epsilon(two_sides.models(row, x[:1], "unlearned")).reason
     assert "--forget" in challenge_epsilon(Records()).reason
     assert "no finite value" in judged(row, x * np.nan, y).reason
     assert "floor" not in judged(row, x, y).parts

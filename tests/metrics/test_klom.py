@@ -1,9 +1,10 @@
 """KLOM: both forms against scipy, the same models at 0, the shift that the authors' bins do not see, what is missing."""
 
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+import two_sides
 from scipy.integrate import quad
 from scipy.special import rel_entr
 from scipy.stats import norm
@@ -11,20 +12,7 @@ from scipy.stats import norm
 from expunge.core.records import Records
 from expunge.metrics.klom import klom
 
-
-def models(row, margins, kind):
-    """margins [models, rows] -> Records; the first of the unlearned side is the judged model itself."""
-    p = 1 / (1 + np.exp(-np.asarray(margins)))
-    names = [kind if kind == "unlearned" and i == 0 else f"{'shadow' if kind == 'unlearned' else kind}/{i}" for i in range(len(p))]
-    return Records(
-        replace(row(i=i, logp=[float(np.log(x))] * 2), subject=s) for s, side in zip(names, p, strict=True) for i, x in enumerate(side)
-    )
-
-
-def judged(row, unlearned, golds, **given):
-    mine = models(row, unlearned, "unlearned")
-    others = Records([*models(row, golds, "gold"), *(r for r in mine if r.subject != "unlearned")])
-    return klom(mine.only("unlearned"), others, **given)
+judged = partial(two_sides.judged, klom)
 
 
 @pytest.fixture
@@ -68,9 +56,9 @@ def test_the_same_models_are_at_0_and_a_mere_shift_is_not(row, sides, form):
 def test_what_is_missing_is_said(row, sides):
     x, y = sides
     assert "--shadow" in judged(row, x[:1], y).reason
-    assert "--gold" in judged(row, x, y[:1]).reason and "--gold" in klom(models(row, x[:1], "unlearned")).reason
+    assert "--gold" in judged(row, x, y[:1]).reason and "--gold" in klom(two_sides.models(row, x[:1], "unlearned")).reason
     assert "--forget" in klom(Records()).reason
-    mine = models(row, x, "unlearned")
-    short = Records([*(r for r in models(row, y, "gold") if r.id != "3"), *(r for r in mine if r.subject != "unlearned")])
+    mine = two_sides.models(row, x, "unlearned")
+    short = Records([*(r for r in two_sides.models(row, y, "gold") if r.id != "3"), *(r for r in mine if r.subject != "unlearned")])
     assert "gold: no record of 1 of 8 rows" in klom(mine.only("unlearned"), short).reason
     assert "no finite value" in judged(row, x * np.nan, y).reason

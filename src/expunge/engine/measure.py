@@ -119,9 +119,10 @@ def _more(
     more = {role: want.more for role, want in wants.items() if want.more}
     own = [r for r in rows if r.role in more and r.variant == "answer"]
     own += [r for role in more if "answer" not in wants[role].scored for r in encode(subject.tokenizer, roles[role], max_length=max_length)]
-    hits = {(r.role, r.id): (reads[_key(r)].hit, reads[_key(r)].top) for r in own if _key(r) in reads}
+    found = {(r.role, r.id): reads[_key(r)] for r in own if _key(r) in reads}
+    hits = {key: (x.hit, x.top) for key, x in found.items() if x.hit is not None and x.top is not None}
     most = {role: wants[role].tokens or max_new_tokens for role in more}
-    behind, others = asked_more(subject, own, hits, roles, more, most, max_length=max_length, tick=tick, count=cost.more)  # type: ignore[arg-type]
+    behind, others = asked_more(subject, own, hits, roles, more, most, max_length=max_length, tick=tick, count=cost.more)
     return own, behind, others
 
 

@@ -45,6 +45,6 @@ def exact_match(
 def _matches(answer: str, said: str, form: str) -> bool:
     true, written = plain_words(answer), plain_words(said)
     if not true:
-        true, written = ["".join(x.split()).rstrip(".") for x in (answer, said)]  # type: ignore[assignment]
-        return bool(true) and (true == written if form == "whole" else true in written)
+        signs, others = ("".join(x.split()).rstrip(".") for x in (answer, said))
+        return bool(signs) and (signs == others if form == "whole" else signs in others)
     return true == written if form == "whole" else tuple(true) in grams(written, len(true))
