@@ -2,10 +2,11 @@
 
     python benchmarks/auto.py --work DIR                        ten cases that no choice was made on; run it again to go on
     python benchmarks/auto.py --work DIR --cases 11 --methods npo,simnpo
-    python benchmarks/auto.py --work DIR --prior                orders the candidates instead, by results/bench.json
+    python benchmarks/auto.py --work DIR --prior                the single methods on three other cases: orders the candidates by it
 
 A single method gets all steps at the settings of its card for the built-in case (tuned on seed 0), and all retain rows. Judged beside gold
-on wordings that no model and no search has seen. Writes results/auto.json and results/auto.md.
+on wordings that no model and no search has seen; beside that stands the score that auto goes by, which knows no gold. Writes
+results/auto.json and results/auto.md, with --prior results/prior.json, results/prior.md and src/expunge/choosing/prior.py.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from typing import Any
 
 from _common import ROOT, machine, table  # one thread, before torch is imported
 from _common import asked as words_of
+from scipy.stats import spearmanr
 
 from expunge import api, catalogue
 from expunge.bench.pool import pool
 from expunge.choosing.candidates import Candidate, drawn, tunable
 from expunge.choosing.halving import fitting
-from expunge.choosing.search import Budget, Search
+from expunge.choosing.scoring import score
+from expunge.choosing.search import ASIDE, Budget, Search
 from expunge.core.errors import Failed, Refused
 from expunge.core.types import Examples
 from expunge.demo import WORKERS, train
@@ -43,8 +46,10 @@ from expunge.prepare.tools import Tools
 from expunge.streams import Given
 
 CASES = tuple(range(11, 21))
+PRIOR_CASES = (3, 4, 5)  # those on which auto's own constants were chosen too
 BUDGET = 180
 TIE = 0.02  # of quality: less says nothing
+PARTS = ("closeness", "retain", "neighbour", "score")
 ROLES = ("forget", "retain", "neighbour")
 UNSEEN = "question/0"  # a wording of the question that is in no training row
 AUTO = "auto"
@@ -84,7 +89,8 @@ def single(subject: Subject, seed: int, name: str, budget: int, place: Path) -> 
     search, c = search_of(subject, seed, place, budget), preset(name)
     steps = fitting(lambda n: search.cost(c, n), budget)
     after = change(subject, search.method(c), search.streams(c, True), search.training(c, steps), place / "work")
-    return after, {"settings": c.words, "steps": search.cost(c, steps)}
+    found = score(search.before, search.seen(after, True), search.floor.value)
+    return after, {"settings": c.words, "steps": search.cost(c, steps), "score": found.value, "floor": search.floor.value}
 
 
 def preset(name: str) -> Candidate:
@@ -97,8 +103,9 @@ def chosen(subject: Subject, seed: int, name: str, budget: int, place: Path) -> 
     after, choice = api.auto(subject, case=bench(seed), steps=budget, out=place, seed=seed)
     best = choice["chosen"]
     told = Candidate(best["method"], best["arguments"], best["training"]).words
+    score_ = {"score": best["score"], "floor": choice["floor"]["value"]}
     runs = [{k: r.get(k) for k in ("method", "rung", "steps", "score", "forgetting", "utility")} for r in choice["results"]]
-    return after, {"settings": told, "steps": choice["budget"]["spent"], "method": best["method"], "runs": runs}
+    return after, {"settings": told, "steps": choice["budget"]["spent"], "method": best["method"], "runs": runs} | score_
 
 
 def cell(work: Path, seed: int, name: str, budget: int) -> None:
@@ -149,13 +156,8 @@ def together(jobs: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> Non
             print(f"{i}/{len(jobs)} {time.monotonic() - since:.0f} s", *waiting[done][1:3], file=sys.stderr, flush=True)
 
 
-def write_prior(bench_json: Path) -> None:
-    """The order of the candidates, best first: the quality that results/bench.json gives a method at its settings, seeds 0 to 2."""
-    found = json.loads(bench_json.read_text(encoding="utf-8"))
-    of = lambda part: {role: part[f"{role}/probability"]["mean"] for role in ROLES}
-    ends_ = of(found["original"]), of(found["gold"])
-    rows = {n: m["at_settings"] for n, m in found["methods"].items() if "at_settings" in m}
-    scores = {n: quality(of(row), *ends_)["quality"] for n, row in rows.items()}
+def write_prior(scores: Mapping[str, float]) -> None:
+    """The order of the candidates, best first."""
     file = ROOT / "src" / "expunge" / "choosing" / "prior.py"
     head = file.read_text(encoding="utf-8").split("PRIOR: dict")[0]
     lines = [f'    "{n}": {s:.3f},\n' for n, s in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
@@ -172,90 +174,124 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return means[249], means[9749]
 
 
-def gathered(work: Path, cases: Sequence[int], methods: tuple[str, ...], budget: int) -> dict[str, list[dict[str, Any]]]:
+def gathered(work: Path, cases: Sequence[int], names: Sequence[str], budget: int) -> dict[str, list[dict[str, Any]]]:
     """name -> its cells in the order of the cases, each with its quality; what broke has none (0)."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for name in (AUTO, *methods):
+    for name in names:
         for seed in cases:
-            both = json.loads((work / str(seed) / "ends.json").read_text(encoding="utf-8"))
+            both = ends_of(work, seed)
             one = json.loads(place_of(work, seed, name, budget).read_text(encoding="utf-8"))
-            one |= quality(one["p"], both["original"], both["gold"]) if "p" in one else {"quality": 0.0}
+            one |= quality(one["p"], both["original"], both["gold"]) if "p" in one else {"quality": 0.0, "score": 0.0}
             found.setdefault(name, []).append(one)
     return found
 
 
-def compared(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """name -> mean quality, interval over cases, mean parts, and how often auto was better, worse or about the same."""
-    mine = [c["quality"] for c in found[AUTO]]
-    rows = {}
-    for name, cells in found.items():
-        values = [c["quality"] for c in cells]
-        apart = [a - b for a, b in zip(mine, values, strict=True)]
-        low, high = interval(values)
-        row: dict[str, Any] = {"quality": fmean(values), "interval": [low, high]}
-        row |= {part: fmean(c.get(part, 0.0) for c in cells) for part in ("closeness", "retain", "neighbour")}
-        row |= {"wins": sum(d > TIE for d in apart), "losses": sum(d < -TIE for d in apart), "ties": sum(abs(d) <= TIE for d in apart)}
-        row |= {"difference": fmean(apart), "difference_interval": list(interval(apart))}
-        row["cpu_seconds"] = fmean(c["cpu_seconds"] for c in cells)
-        rows[name] = row
-    return rows
+def ends_of(work: Path, seed: int) -> dict[str, dict[str, float]]:
+    """What ``ends`` wrote."""
+    found: dict[str, dict[str, float]] = json.loads((work / str(seed) / "ends.json").read_text(encoding="utf-8"))
+    return found
+
+
+def summed(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean quality with its interval over cases, mean parts, mean score."""
+    row: dict[str, Any] = {"quality": fmean(c["quality"] for c in cells), "interval": list(interval([c["quality"] for c in cells]))}
+    row |= {part: fmean(c.get(part, 0.0) for c in cells) for part in ("closeness", "retain", "neighbour", "score")}
+    return row | {"cpu_seconds": fmean(c["cpu_seconds"] for c in cells)}
+
+
+def held_against(auto: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How often auto was better, worse or about the same."""
+    apart = [a["quality"] - b["quality"] for a, b in zip(auto, cells, strict=True)]
+    row: dict[str, Any] = {"wins": sum(d > TIE for d in apart), "losses": sum(d < -TIE for d in apart)}
+    row["ties"] = len(apart) - row["wins"] - row["losses"]
+    return row | {"difference": fmean(apart), "difference_interval": list(interval(apart))}
+
+
+def agreement(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[float]:
+    """By case, Spearman's correlation over the single methods of auto's score with quality."""
+    singles = [cells for name, cells in found.items() if name != AUTO]
+    return [float(spearmanr([c["score"] for c in case], [c["quality"] for c in case])[0]) for case in zip(*singles, strict=True)]
 
 
 def page(made: Mapping[str, Any]) -> str:
-    """results/auto.md."""
-    number = lambda x: f"{x:.3f}"
-    order = sorted(made["methods"], key=lambda n: -made["methods"][n]["quality"])
+    """results/auto.md, or results/prior.md where there is no auto."""
+    found, cases, number = made["methods"], made["cases"], lambda x: f"{x:.3f}"
     rows = []
-    for name in order:
-        m = made["methods"][name]
-        low, high = m["interval"]
-        against = ["", "", "", ""] if name == AUTO else [str(m["wins"]), str(m["losses"]), str(m["ties"]), f"{m['difference']:+.3f}"]
-        parts = [number(m[part]) for part in ("closeness", "retain", "neighbour")]
-        rows.append([name, f"{m['quality']:.3f} ({low:.3f} to {high:.3f})", *parts, *against, f"{m['cpu_seconds']:.0f}"])
-    head = ["", "quality (95 %)", "closeness", "retain", "neighbour", "auto wins", "loses", "ties", "auto minus it", "CPU s"]
-    cases = made["cases"]
-    picks = ", ".join(f"{c['seed']}: {c.get('method', 'none')}" for c in made["cells"][AUTO])
-    notes = f"""
-- {len(cases)} built-in cases (seeds {cases[0]} to {cases[-1]}), on which nothing was chosen; {made["budget"]} optimizer steps for each
-  method and case, the search of auto included. A single method runs at its card's settings for the built-in case (found on seed 0).
-- **closeness**: 1 - |p - p of gold| / (p of the original - p of gold) on the forget rows; **retain**, **neighbour**: p / p of the
-  original, at most 1; **quality**: their harmonic mean. All on wordings of the questions that neither the models nor the search have seen.
-- A tie is a difference of at most {TIE}. The interval is over cases. What broke counts as 0.
-- auto sets {0.2:.0%} of the retain groups aside while it searches, and looks at no gold model and at no attack.
-- What auto chose, by case: {picks}.
-"""
-    return "\n".join(["# auto against every single method", "", f"`{made['command']}`", "", made["machine"], "", table(head, rows), notes])
+    for name in sorted(found, key=lambda n: -found[n]["quality"]):
+        m, (low, high) = found[name], found[name]["interval"]
+        cells = [name, f"{m['quality']:.3f} ({low:.3f} to {high:.3f})", *(number(m[k]) for k in PARTS)]
+        if AUTO in found:
+            cells += [str(m["wins"]), str(m["losses"]), str(m["ties"]), f"{m['difference']:+.3f}"] if name != AUTO else [""] * 4
+        rows.append([*cells, f"{m['cpu_seconds']:.0f}"])
+    head = ["", "quality (95 %)", *PARTS, *(("auto wins", "loses", "ties", "auto minus it") if AUTO in found else ()), "CPU s"]
+    rho, floors = made["agreement"], made["floors"]
+    mean = {k: number(fmean(f[k] for f in floors)) for k in floors[0]}
+    apart = max(abs(f["floor"] - f["gold"]) for f in floors)
+    notes = [
+        f"{len(cases)} built-in cases (seeds {cases[0]} to {cases[-1]}), {made['budget']} optimizer steps for each method and case. A\n"
+        "  single method runs at its card's settings for the built-in case (found on seed 0).",
+        "**closeness**: 1 - |p - p of gold| / (p of the original - p of gold) on the forget rows; **retain**, **neighbour**: p / p of the\n"
+        "  original, at most 1; **quality**: their harmonic mean. All on wordings that neither the models nor the search have seen.",
+        "What broke counts as 0. The interval is over cases.",
+        "**score**: what auto goes by. It knows no gold: in the place of gold's probability stands a floor that is estimated from the\n"
+        f"  original ({mean['floor']} on average; gold's own {mean['gold']}, the original's {mean['original']}; furthest\n"
+        f"  apart {apart:.3f}). Spearman's correlation of score and quality over the single methods of a case: "
+        f"{fmean(rho):.2f} ({min(rho):.2f} to {max(rho):.2f}).",
+    ]
+    if AUTO in found:
+        notes += [
+            f"The budget of auto includes its search. Nothing was chosen on these cases. A tie is a difference of at most {TIE}.",
+            f"auto sets {ASIDE:.0%} of the retain groups aside while it searches, and looks at no gold model and at no attack.",
+            "What auto chose, by case: " + ", ".join(f"{c['seed']}: {c.get('method', 'none')}" for c in made["cells"][AUTO]) + ".",
+        ]
+    title = "auto against every single method" if AUTO in found else "The order in which auto tries the methods"
+    return "\n".join(
+        [f"# {title}", "", f"`{made['command']}`", "", made["machine"], "", table(head, rows), "", *(f"- {n}" for n in notes), ""]
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for models and finished cells; run again to go on")
-    parser.add_argument("--cases", default=",".join(map(str, CASES)), help="seeds, separated by commas")
+    parser.add_argument("--cases", help="seeds, separated by commas")
     parser.add_argument(
         "--methods", default="", help="those to hold it against, separated by commas; default: all with settings for the built-in case"
     )
     parser.add_argument("--budget", type=int, default=BUDGET)
-    parser.add_argument("--prior", action="store_true", help="write the order of the candidates from results/bench.json")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "auto", help="name of the results, without an ending")
+    parser.add_argument("--prior", action="store_true", help="the single methods alone; writes the order of the candidates")
+    parser.add_argument("--out", type=Path, help="name of the results, without an ending (default: results/auto or results/prior)")
     given = parser.parse_args()
     named = tunable(tuple(m for m in given.methods.split(",") if m))
     methods = tuple(m for m in named if "builtin" in catalogue.member("methods", m).card.get("settings", {}))
-    if given.prior:
-        return write_prior(ROOT / "results" / "bench.json")
-    cases = [int(c) for c in given.cases.split(",")]
+    names = methods if given.prior else (AUTO, *methods)
+    cases = tuple(map(int, given.cases.split(","))) if given.cases else PRIOR_CASES if given.prior else CASES
+    out = given.out or ROOT / "results" / ("prior" if given.prior else "auto")
     together([(ends, (given.work, seed)) for seed in cases])
-    together([(cell, (given.work, seed, name, given.budget)) for seed in cases for name in (AUTO, *methods)])
-    found = gathered(given.work, cases, methods, given.budget)
-    made = {
-        "command": f"python benchmarks/auto.py {words_of(sys.argv[1:])}",
+    together([(cell, (given.work, seed, name, given.budget)) for seed in cases for name in names])
+    found = gathered(given.work, cases, names, given.budget)
+    told = words_of([a for a in sys.argv[1:] if a != str(given.work)])
+    made: dict[str, Any] = {
+        "command": f"python benchmarks/auto.py {told}".replace("--work", "--work DIR"),
         "machine": machine(load(given.work / str(cases[0]) / "gold").device),
         "budget": given.budget,
+        "cases": cases,
+        "tie": TIE,
+        "agreement": agreement(found),
+        "floors": [floors_of(given.work, seed, found[methods[0]][i]) for i, seed in enumerate(cases)],
+        "methods": {n: summed(c) | (held_against(found[AUTO], c) if AUTO in found else {}) for n, c in found.items()},
+        "cells": found,
     }
-    made |= {"cases": cases, "tie": TIE, "methods": compared(found), "cells": found}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    write(given.out.with_suffix(".json"), made)
-    given.out.with_suffix(".md").write_text(page(made), encoding="utf-8")
+    if given.prior:
+        write_prior({name: m["quality"] for name, m in made["methods"].items()})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write(out.with_suffix(".json"), made)
+    out.with_suffix(".md").write_text(page(made), encoding="utf-8")
     print(page(made))
+
+
+def floors_of(work: Path, seed: int, one: Mapping[str, Any]) -> dict[str, float]:
+    """The estimated floor of a case beside the probabilities of gold and of the original on the forget rows, unseen wordings."""
+    return {"floor": one["floor"]} | {name: p["forget"] for name, p in ends_of(work, seed).items()}
 
 
 if __name__ == "__main__":

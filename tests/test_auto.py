@@ -13,8 +13,8 @@ import expunge as tool
 from expunge.choosing import candidates as listing
 from expunge.choosing.candidates import Candidate, drawn, in_order, scale_for, tunable
 from expunge.choosing.halving import Result, Rung, best_of, fitting, halve, ranked, rungs
-from expunge.choosing.scoring import Seen, floor_of, score
-from expunge.choosing.search import Budget, mismatched, parted
+from expunge.choosing.scoring import Floor, Seen, score
+from expunge.choosing.search import Budget, parted
 from expunge.choosing.words import as_json, why
 from expunge.core.errors import Refused
 from expunge.core.types import Case, Example
@@ -120,33 +120,32 @@ def test_minutes_become_steps_at_the_speed_of_the_runs():
 
 # ------------------------------------------------------------------ the score
 
-BEFORE = Seen(0.9, 0.1, {"aside": 0.8, "trained": 1.0}, holdout=0.3)
+BEFORE = Seen(0.9, {"aside": 0.8, "trained": 1.0})
 
 
 def test_score_by_hand():
-    found = score(BEFORE, Seen(0.5, 0.1, {"aside": 0.4, "trained": 1.0}, holdout=0.2))
-    assert found.floor == 0.2
+    found = score(BEFORE, Seen(0.5, {"aside": 0.4, "trained": 1.0}), 0.2)
     assert found.forgetting == pytest.approx(1 - 0.3 / 0.7)
     assert found.utility == pytest.approx((0.5 + 1.0) / 2)
     assert found.value == pytest.approx(2 * (4 / 7) * 0.75 / (4 / 7 + 0.75))
 
 
 def test_both_ends_and_what_lies_below_the_floor():
-    at = lambda forget, **kept: score(BEFORE, Seen(forget, 0.1, {"aside": 0.8, "trained": 1.0} | kept, holdout=0.2))
+    at = lambda forget, **kept: score(BEFORE, Seen(forget, {"aside": 0.8, "trained": 1.0} | kept), 0.2)
     assert at(0.9).value == 0 and at(0.2).value == 1
     assert at(0.0).forgetting == pytest.approx(1 - 0.2 / 0.7) == at(0.4).forgetting
     assert at(0.2, aside=0.0, trained=0.0).value == 0
     assert at(0.2, aside=2.0).utility == 1
-    only = score(BEFORE, Seen(0.2, 0.1, {"trained": 0.5}, holdout=0.2))  # the last rung: nothing is set aside
+    only = score(BEFORE, Seen(0.2, {"trained": 0.5}), 0.2)  # the last rung: nothing is set aside
     assert only.utility == 0.5 and dict(only.kept) == {"trained": 0.5}
+    assert score(Seen(0.1, {}), Seen(0.05, {}), 0.1).forgetting == 1  # it never knew them
 
 
-def test_the_floor_lies_between_mismatched_and_holdout():
-    floor = lambda own: floor_of(BEFORE, Seen(0.5, 0.0, {}, holdout=own))
-    assert (floor(0.01), floor(0.2), floor(0.8)) == (0.1, 0.2, 0.3)
-    assert floor_of(replace(BEFORE, holdout=None), Seen(0.5, 0.7, {})) == 0.1
-    assert floor_of(replace(BEFORE, mismatched=0.4), Seen(0.5, 0.4, {}, holdout=0.2)) == 0.4
-    assert score(Seen(0.1, 0.1, {}), Seen(0.05, 0.1, {})).forgetting == 1  # it never knew them
+def test_the_floor_is_the_geometric_mean_of_its_bounds():
+    assert Floor(0.04, 0.25).value == pytest.approx(0.1) and Floor(0.04, 0.25, 0.36).value == pytest.approx(0.12)
+    assert Floor(holdout=0.36).value == 0.36 and Floor().value == 0 == Floor(0.0, holdout=0.3).value
+    assert "--holdout" in Floor(0.04, 0.25).words and "similar" in Floor(0.04, 0.25).words and "--holdout" in Floor().words
+    assert "0.120" in Floor(0.04, holdout=0.36).words and "--holdout" not in Floor(0.04, holdout=0.36).words
 
 
 def case(n=10, per=2, holdout=0):
@@ -159,18 +158,29 @@ def test_groups_are_set_aside_whole_and_from_the_seed():
     assert len({e.group for e in rows.aside}) == 2 and len(rows.aside) == 4
     assert not {e.group for e in rows.aside} & {e.group for e in rows.trained}
     assert parted(case(20), 3).aside == rows.aside and any(parted(case(20), s).aside != rows.aside for s in range(4, 9))
-    assert "holdout" not in rows.measured and "holdout" in parted(case(20, holdout=2), 3).measured
+    assert "holdout" not in rows.measured and "nearest" in rows.measured
+    assert "holdout" in parted(case(20, holdout=2), 3).measured and "nearest" not in parted(case(20, holdout=2), 3).measured
     with pytest.raises(Refused, match="retain rows"):
         parted(Case({"forget": case().train["forget"]}, {}), 0)
 
 
-def test_mismatched_answers_never_meet_a_question_of_their_own_group():
+def test_answers_elsewhere_never_meet_a_question_of_their_own_group():
     forget = case().train["forget"]
     asked = {e.prompt: e.group for e in forget}
-    found = mismatched(forget, 0)
-    assert [e.answer for e in found] == [e.answer for e in forget]
-    assert all(asked[e.prompt] != e.group for e in found)
-    assert mismatched(forget[:1], 0) == () == mismatched(tuple(replace(e, prompt=None, text="t") for e in forget), 0)
+    for name in ("mismatched", "nearest"):
+        found = parted(case(), 0).measured[name]
+        assert [e.answer for e in found] == [e.answer for e in forget]
+        assert all(asked[e.prompt] != e.group for e in found)
+    assert not {"mismatched", "nearest"} & set(parted(Case({**case().train, "forget": forget[:1]}, {}), 0).measured)
+    texts = tuple(replace(e, prompt=None, text="t") for e in forget)
+    assert not {"mismatched", "nearest"} & set(parted(Case({**case().train, "forget": texts}, {}), 0).measured)
+
+
+def test_the_nearest_question_shares_the_most_words():
+    asked = ("Where does Ann live?", "Where does Bob live?", "What does Bob eat?", "WHAT does Ann eat")
+    rows = tuple(Example(f"f{i}", "forget", q.split()[2], f"a{i}", q) for i, q in enumerate(asked))
+    found = parted(Case({**case().train, "forget": rows}, {}), 0).measured["nearest"]
+    assert [e.prompt for e in found] == [asked[1], asked[0], asked[3], asked[2]]
 
 
 # ------------------------------------------------------------------ candidates
@@ -253,7 +263,7 @@ def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(learned, t
     assert digest_tensors(learned.model) == before != after.digest
     assert choice["budget"]["spent"] <= 120 and choice["chosen"]["method"] in ("grad_diff", "npo")
     assert choice["chosen"]["score"] == max(r["score"] for r in choice["results"] if r["rung"] == choice["chosen"]["rung"])
-    assert choice["original"]["forget"] > 0.5 > choice["original"]["mismatched"]
+    assert choice["original"]["forget"] > choice["floor"]["nearest"] > choice["floor"]["value"] > choice["floor"]["mismatched"]
     now = tool.evaluate(after, forget=FORGET, metrics=["probability"])["forget/probability"].value
     assert now < choice["original"]["forget"]
 
@@ -284,7 +294,11 @@ def test_the_command_leaves_a_model_and_what_was_tried(desk, expunge):
     code, said, err = expunge(*words(desk, out, "--budget", "8", "--methods", "grad_diff,npo", "--holdout", desk.holdout, "--quiet"))
     assert code == 0, err
     choice = json.loads((out / "choice.json").read_text())
-    assert choice["budget"] == {"steps": 8, "minutes": None, "spent": 8} and "holdout" in choice["floor"]
+    assert (
+        choice["budget"] == {"steps": 8, "minutes": None, "spent": 8}
+        and "holdout" in choice["floor"]["words"]
+        and choice["floor"]["nearest"] is None
+    )
     assert choice["chosen"]["method"] in " ".join(said.split()) and "What was tried" in said
     assert load(out / "model").model is not None and not (out / "rungs").exists()
 

@@ -1,13 +1,13 @@
 """How good a candidate is, from probabilities alone: no gold model and no attack is looked at.
 
-Forgetting is measured against a floor, what a model that never saw the rows would give. Nobody has that model here, so the floor is
-estimated: at least what the original gives to a forget answer where another row's question stands (the words of an answer without what
-was asked), at most what it gives to holdout rows; in between, what the candidate itself gives to the holdout rows, since after good
-forgetting both are rows that it does not know. Without holdout rows the floor is the lower end.
+Forgetting is measured against a floor: what a model that never saw the rows would give them. Nobody has that model here, so the floor is
+estimated from the original alone, and is the same for every candidate. Whoever lowered it by lowering everything unknown would gain
+nothing: with the candidate's own holdout rows as its floor, methods that drive the answers to zero came first on the built-in case.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -16,65 +16,81 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Seen:
-    """Mean probabilities under one model, in [0, 1].
-
-    ``forget``: the forget answers. ``mismatched``: the same after other rows' questions. ``kept``: by name, sets of rows to keep.
-    ``holdout``: rows that no model saw, if there are any.
-    """
+    """Mean probabilities under one model, in [0, 1]. ``forget``: the forget answers. ``kept``: by name, sets of rows to keep."""
 
     forget: float
-    mismatched: float
     kept: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Bounds of the floor under the original, each None if there are no such rows.
+
+    ``mismatched``, from below: forget answers after the question of any other group; neither the form nor the names fit. From above:
+    ``holdout``, rows that no model saw, or in their place ``nearest``, forget answers after the most similar question of another group,
+    where the form fits and the fact does not.
+    """
+
+    mismatched: float | None = None
+    nearest: float | None = None
     holdout: float | None = None
+
+    @property
+    def upper(self) -> float | None:
+        return self.nearest if self.holdout is None else self.holdout
+
+    @property
+    def value(self) -> float:
+        """The geometric mean of the two bounds, the middle between probabilities; the one that there is; 0 without any.
+
+        >>> Floor(0.04, holdout=0.36).value
+        0.12
+        """
+        found = [p for p in (self.mismatched, self.upper) if p is not None]
+        return math.sqrt(math.prod(found)) if len(found) == 2 else sum(found)
+
+    @property
+    def words(self) -> str:
+        """Where the value is from."""
+        said = []
+        if self.mismatched is not None:
+            said.append(f"{self.mismatched:.3f} for forget answers after other rows' questions")
+        if self.holdout is not None:
+            said.append(f"{self.holdout:.3f} for holdout rows")
+        elif self.nearest is not None:
+            said.append(f"{self.nearest:.3f} for forget answers after the most similar questions")
+        if not said:
+            return "the floor is 0, since texts have no questions to exchange; give --holdout for a better one"
+        better = "" if self.holdout is not None else "; give --holdout for a better one"
+        mean = ", the geometric mean of what the original gives: " if len(said) == 2 else ", what the original gives: "
+        return f"the floor is {self.value:.3f}{mean}{' and '.join(said)}{better}"
 
 
 @dataclass(frozen=True)
 class Score:
-    """``value`` in [0, 1], the harmonic mean of ``forgetting`` and ``utility``; ``floor`` as it was estimated, ``kept`` ratio by set."""
+    """``value`` in [0, 1], the harmonic mean of ``forgetting`` and ``utility``; ``kept``: ratio by set."""
 
     value: float
     forgetting: float
     utility: float
-    floor: float
     kept: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
         """Rounded, for choice.json."""
         kept = {name: round(ratio, 4) for name, ratio in self.kept.items()}
-        return {"forgetting": round(self.forgetting, 4), "utility": round(self.utility, 4), "floor": round(self.floor, 4), "kept": kept}
+        return {"forgetting": round(self.forgetting, 4), "utility": round(self.utility, 4), "kept": kept}
 
 
-def floor_of(before: Seen, after: Seen) -> float:
-    """What a model that never saw the forget rows would give them: see the top of the file.
-
-    >>> floor_of(Seen(0.9, 0.1, {}, holdout=0.3), Seen(0.2, 0.1, {}, holdout=0.25))
-    0.25
-    """
-    if before.holdout is None or after.holdout is None:
-        return before.mismatched
-    return min(max(after.holdout, before.mismatched), max(before.holdout, before.mismatched))
-
-
-def score(before: Seen, after: Seen) -> Score:
+def score(before: Seen, after: Seen, floor: float) -> Score:
     """Harmonic mean of F and U, ``before`` being the original.
 
     F = 1 - |p_forget - floor| / (p_forget_original - floor), at least 0. Below the floor costs as much as above it: answers that are
     less likely than unknown ones betray what was deleted, and it is a small cost, since the floor is low. U = mean over the kept sets of
     p / p_original, each at most 1. An original that does not know the forget rows (at or below the floor) leaves nothing to forget: F = 1.
     """
-    floor = floor_of(before, after)
     room = before.forget - floor
     forgetting = max(0.0, 1 - abs(after.forget - floor) / room) if room > 0 else 1.0
     kept = {name: min(1.0, after.kept[name] / p) if p > 0 else 1.0 for name, p in before.kept.items() if name in after.kept}
     utility = fmean(kept.values()) if kept else 1.0
     value = 2 * forgetting * utility / (forgetting + utility) if forgetting + utility else 0.0
-    return Score(value, forgetting, utility, floor, kept)
-
-
-def floor_in_words(before: Seen) -> str:
-    """Which floor was used."""
-    low = f"{before.mismatched:.3f}, what the original gives to forget answers after other rows' questions"
-    if before.holdout is None:
-        return f"the floor is {low}; give --holdout for a better one"
-    high = f"{max(before.holdout, before.mismatched):.3f}, what it gives to holdout rows"
-    return f"the floor is what each candidate gives to holdout rows, within {low}, and {high}"
+    return Score(value, forgetting, utility, kept)

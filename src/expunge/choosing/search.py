@@ -6,9 +6,9 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean
 
@@ -17,7 +17,7 @@ import numpy as np
 from expunge import catalogue
 from expunge.choosing.candidates import Candidate, drawn, in_order, scale_for, tunable
 from expunge.choosing.halving import FEWEST, Outcome, Result, Rung, halve, rungs
-from expunge.choosing.scoring import Seen, score
+from expunge.choosing.scoring import Floor, Seen, score
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.types import Call, Case, Descent, Example, Examples, Method, Row, Stage, stages
@@ -26,12 +26,15 @@ from expunge.engine.change import change, check, steps_of
 from expunge.engine.judge import want_of
 from expunge.engine.measure import measure
 from expunge.engine.plan import Training
+from expunge.maths.texts import plain_words
 from expunge.models.load import load
 from expunge.models.save import save
 from expunge.models.subject import Subject
+from expunge.prepare.texts import question_of
 from expunge.settings import judge as judge_of
 from expunge.streams import Given, check_rows, relabelled, rows_for
 
+KEPT = ("aside", "trained")
 ASIDE = 0.2  # share of the retain groups that no run but the last rung's trains on
 MOST = 400  # rows of a set that are measured
 BATCH = 16
@@ -79,21 +82,35 @@ def parted(case: Case, seed: int) -> Rows:
     held = frozenset(random.Random(f"{seed}/aside").sample(units, round(ASIDE * len(units)))) if len(units) > 1 else frozenset()
     aside = tuple(e for e in retain if unit(e) in held)
     trained = tuple(e for e in retain if unit(e) not in held)
-    sets = {"forget": forget, "mismatched": mismatched(forget, seed), "aside": aside, "trained": trained}
-    sets["holdout"] = tuple(case.evaluate.get("holdout", ()))
+    few, asked = some(forget, seed, "forget"), [e for e in forget if question_of(e)]
+    holdout = tuple(case.evaluate.get("holdout", ()))
+    any_other = lambda e, others: random.Random(f"{seed}/mismatch/{e.id}").choice(others)
+    sets = {"forget": few, "mismatched": elsewhere(few, asked, any_other), "aside": aside, "trained": trained}
+    sets |= {"holdout": holdout} if holdout else {"nearest": elsewhere(few, asked, alike())}
     return Rows(case, aside, trained, {name: some(rows, seed, name) for name, rows in sets.items() if rows})
 
 
-def mismatched(forget: Examples, seed: int) -> Examples:
-    """Every forget answer after the question of another group, drawn from the seed; rows of bare text have no question to lend."""
-    asked = [e for e in forget if e.prompt or e.messages]
+def elsewhere(rows: Examples, asked: Sequence[Example], choose: Callable[[Example, Sequence[Example]], Example]) -> Examples:
+    """Every answer after the question of another group, which is chosen among ``asked``; rows of bare text have no question to lend."""
     found = []
-    for e in asked:
+    for e in rows:
         others = [o for o in asked if o.group != e.group]
-        if others:
-            other = random.Random(f"{seed}/mismatch/{e.id}").choice(others)
-            found.append(replace(e, prompt=other.prompt, messages=other.messages, variants={}))
+        if others and question_of(e):
+            other = choose(e, others)
+            found.append(replace(e, prompt=other.prompt, messages=other.messages))
     return tuple(found)
+
+
+def alike() -> Callable[[Example, Sequence[Example]], Example]:
+    """Chooses the row whose question shares the most words with another's (Jaccard index), the first of equal ones."""
+    words = cache(lambda text: frozenset(plain_words(text)))
+
+    def nearest(row: Example, others: Sequence[Example]) -> Example:
+        mine = words(question_of(row))
+        shared = lambda theirs: len(mine & theirs) / max(1, len(mine | theirs))
+        return max(others, key=lambda o: shared(words(question_of(o))))
+
+    return nearest
 
 
 def some(rows: Examples, seed: int, name: str) -> Examples:
@@ -133,9 +150,18 @@ class Search:
         return self.lr_scale if self.lr_scale is not None else scale_for(sum(p.numel() for p in self.source.model.parameters()))
 
     @cached_property
+    def original(self) -> Mapping[str, float]:
+        """The original's mean probabilities of all measured sets."""
+        return self.probabilities(self.source, self.rows.measured)
+
+    @property
     def before(self) -> Seen:
-        """The original's probabilities."""
-        return self.seen(self.source)
+        """What candidates are held against."""
+        return seen(self.original)
+
+    @property
+    def floor(self) -> Floor:
+        return Floor(*(self.original.get(name) for name in ("mismatched", "nearest", "holdout")))
 
     def candidates(self, methods: Sequence[str] = ()) -> list[Candidate]:
         """In the order in which they are tried; methods that lack rows or tools, or do not fit the model, are left out with the reason."""
@@ -210,7 +236,7 @@ class Search:
         result = Result(c.key, rung, steps, spent, None, {})
         try:
             after = change(self.source, self.method(c), self.streams(c, final), self.training(c, steps), work, lora=self.lora)
-            found = score(self.before, self.seen(after, ("forget", "mismatched", "trained", "holdout") if final else ()))
+            found = score(self.before, self.seen(after, final), self.floor.value)
             result = replace(result, score=round(found.value, 6), parts=found.as_json())
             self.keep(after, result)
         except (Refused, Failed) as error:
@@ -237,10 +263,18 @@ class Search:
         """The best model of the last rung that gave any."""
         return load(self.models / "model", device=str(self.source.device))
 
-    def seen(self, subject: Subject, only: Sequence[str] = ()) -> Seen:
-        """Mean probabilities of the measured sets; 0 for mismatched answers if there are no questions to exchange."""
-        sets = {name: rows for name, rows in self.rows.measured.items() if not only or name in only}
+    def seen(self, subject: Subject, final: bool) -> Seen:
+        """A candidate's probabilities; the last rung has nothing that is set aside."""
+        return seen(self.probabilities(subject, ("forget", "trained") if final else ("forget", *KEPT)))
+
+    def probabilities(self, subject: Subject, names: Iterable[str]) -> dict[str, float]:
+        """Mean answer probability of measured sets; of names without rows there is none."""
+        sets = {name: self.rows.measured[name] for name in names if name in self.rows.measured}
         want = want_of(judge_of(Call("probability"), "forget").card)
         found = measure(subject, sets, dict.fromkeys(sets, want), max_length=self.max_length).records
-        p = {name: fmean(float(np.exp(-r.loss)) for r in found if r.role == name) for name in sets}
-        return Seen(p["forget"], p.get("mismatched", 0.0), {n: p[n] for n in ("aside", "trained") if n in p}, p.get("holdout"))
+        return {name: fmean(float(np.exp(-r.loss)) for r in found if r.role == name) for name in sets}
+
+
+def seen(p: Mapping[str, float]) -> Seen:
+    """By the names of the sets."""
+    return Seen(p["forget"], {name: p[name] for name in KEPT if name in p})

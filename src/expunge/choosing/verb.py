@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from expunge.choosing.halving import Rung
-from expunge.choosing.scoring import floor_in_words
 from expunge.choosing.search import ASIDE, Budget, Search
 from expunge.choosing.words import as_json, why
 from expunge.core.errors import Failed, Refused
@@ -76,7 +75,7 @@ def chosen(search: Search, methods: Sequence[str] = ()) -> dict[str, Any]:
         "chosen": next(r for r, found in zip(results, outcome.results, strict=True) if found is best),
         "why": why(outcome, candidates, search.left_out),
         "budget": {"steps": search.budget.steps, "minutes": search.budget.minutes, "spent": outcome.steps},
-        "floor": floor_in_words(search.before),
+        "floor": {**asdict(search.floor), "value": search.floor.value, "words": search.floor.words},
         "score": "harmonic mean of forgetting and utility, from probabilities; utility is the mean over kept sets of p / p of the original",
         "kept": {"aside": ASIDE, "last rung": "trains on all retain rows; its score is not comparable with those of the rungs before"},
         "seed": search.seed,

@@ -89,4 +89,5 @@ def print_table(choice: Mapping[str, Any]) -> None:
         table.add_row(*cells, c.words, style="bold" if chosen else None)
     console.print(table)
     console.print(choice["why"], highlight=False, markup=False)
-    console.print(choice["floor"][:1].upper() + choice["floor"][1:] + ".", style="dim", highlight=False, markup=False)
+    floor = choice["floor"]["words"]
+    console.print(floor[:1].upper() + floor[1:] + ".", style="dim", highlight=False, markup=False)
