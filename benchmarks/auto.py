@@ -33,8 +33,10 @@ from expunge import api, catalogue
 from expunge.bench.pool import pool
 from expunge.choosing.candidates import Candidate, drawn, tunable
 from expunge.choosing.halving import fitting
+from expunge.choosing.prior import STEPS
+from expunge.choosing.rows import ASIDE
 from expunge.choosing.scoring import score
-from expunge.choosing.search import ASIDE, Budget, Search
+from expunge.choosing.search import Budget, Search
 from expunge.core.errors import Failed, Refused
 from expunge.core.types import Examples
 from expunge.demo import WORKERS, train
@@ -49,7 +51,7 @@ CASES = tuple(range(11, 21))
 PRIOR_CASES = (3, 4, 5)  # those on which auto's own constants were chosen too
 BUDGET = 180
 TIE = 0.02  # of quality: less says nothing
-PARTS = ("closeness", "retain", "neighbour", "score")
+PARTS = ("closeness", "retain", "neighbour")
 ROLES = ("forget", "retain", "neighbour")
 UNSEEN = "question/0"  # a wording of the question that is in no training row
 AUTO = "auto"
@@ -156,12 +158,14 @@ def together(jobs: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> Non
             print(f"{i}/{len(jobs)} {time.monotonic() - since:.0f} s", *waiting[done][1:3], file=sys.stderr, flush=True)
 
 
-def write_prior(scores: Mapping[str, float]) -> None:
-    """The order of the candidates, best first."""
+def write_prior(by_steps: Sequence[Mapping[str, Mapping[str, float]]]) -> None:
+    """The quality of every method after each of the numbers of steps, the best after the last of them first."""
     file = ROOT / "src" / "expunge" / "choosing" / "prior.py"
     head = file.read_text(encoding="utf-8").split("PRIOR: dict")[0]
-    lines = [f'    "{n}": {s:.3f},\n' for n, s in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
-    file.write_text(head + "PRIOR: dict[str, float] = {\n" + "".join(lines) + "}\n", encoding="utf-8")
+    order = sorted(by_steps[-1], key=lambda n: (-by_steps[-1][n]["quality"], n))
+    told = {n: ", ".join(f"{one[n]['quality']:.3f}" for one in by_steps) for n in order}
+    lines = [f'    "{n}": ({numbers}),\n' for n, numbers in told.items()]
+    file.write_text(head + "PRIOR: dict[str, tuple[float, ...]] = {\n" + "".join(lines) + "}\n", encoding="utf-8")
 
 
 # ------------------------------------------------------------------ what came out
@@ -195,7 +199,9 @@ def ends_of(work: Path, seed: int) -> dict[str, dict[str, float]]:
 def summed(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean quality with its interval over cases, mean parts, mean score."""
     row: dict[str, Any] = {"quality": fmean(c["quality"] for c in cells), "interval": list(interval([c["quality"] for c in cells]))}
-    row |= {part: fmean(c.get(part, 0.0) for c in cells) for part in ("closeness", "retain", "neighbour", "score")}
+    row |= {part: fmean(c.get(part, 0.0) for c in cells) for part in PARTS}
+    if all("score" in c for c in cells):  # kept cells of an older version have none
+        row["score"] = fmean(c["score"] for c in cells)
     return row | {"cpu_seconds": fmean(c["cpu_seconds"] for c in cells)}
 
 
@@ -207,47 +213,65 @@ def held_against(auto: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str,
     return row | {"difference": fmean(apart), "difference_interval": list(interval(apart))}
 
 
-def agreement(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[float]:
+def agreement(singles: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[float]:
     """By case, Spearman's correlation over the single methods of auto's score with quality."""
-    singles = [cells for name, cells in found.items() if name != AUTO]
-    return [float(spearmanr([c["score"] for c in case], [c["quality"] for c in case])[0]) for case in zip(*singles, strict=True)]
+    return [float(spearmanr([c["score"] for c in case], [c["quality"] for c in case])[0]) for case in zip(*singles.values(), strict=True)]
 
 
 def page(made: Mapping[str, Any]) -> str:
     """results/auto.md, or results/prior.md where there is no auto."""
-    found, cases, number = made["methods"], made["cases"], lambda x: f"{x:.3f}"
-    rows = []
-    for name in sorted(found, key=lambda n: -found[n]["quality"]):
-        m, (low, high) = found[name], found[name]["interval"]
-        cells = [name, f"{m['quality']:.3f} ({low:.3f} to {high:.3f})", *(number(m[k]) for k in PARTS)]
-        if AUTO in found:
-            cells += [str(m["wins"]), str(m["losses"]), str(m["ties"]), f"{m['difference']:+.3f}"] if name != AUTO else [""] * 4
-        rows.append([*cells, f"{m['cpu_seconds']:.0f}"])
-    head = ["", "quality (95 %)", *PARTS, *(("auto wins", "loses", "ties", "auto minus it") if AUTO in found else ()), "CPU s"]
-    rho, floors = made["agreement"], made["floors"]
-    mean = {k: number(fmean(f[k] for f in floors)) for k in floors[0]}
-    apart = max(abs(f["floor"] - f["gold"]) for f in floors)
+    with_auto = all(AUTO in one["methods"] for one in made["by_budget"].values())
+    title = "auto against every single method" if with_auto else "The order in which auto tries the methods"
+    parts = [f"# {title}", f"`{made['command']}`", made["machine"]]
+    for budget, one in made["by_budget"].items():
+        parts += [f"## {budget} steps", rows_of(one["methods"]), "\n".join(f"- {n}" for n in found_out(one))]
+    cases = made["cases"]
     notes = [
-        f"{len(cases)} built-in cases (seeds {cases[0]} to {cases[-1]}), {made['budget']} optimizer steps for each method and case. A\n"
+        f"{len(cases)} built-in cases (seeds {cases[0]} to {cases[-1]}), the same number of optimizer steps for each method and case. A\n"
         "  single method runs at its card's settings for the built-in case (found on seed 0).",
         "**closeness**: 1 - |p - p of gold| / (p of the original - p of gold) on the forget rows; **retain**, **neighbour**: p / p of the\n"
         "  original, at most 1; **quality**: their harmonic mean. All on wordings that neither the models nor the search have seen.",
-        "What broke counts as 0. The interval is over cases.",
         "**score**: what auto goes by. It knows no gold: in the place of gold's probability stands a floor that is estimated from the\n"
-        f"  original ({mean['floor']} on average; gold's own {mean['gold']}, the original's {mean['original']}; furthest\n"
-        f"  apart {apart:.3f}). Spearman's correlation of score and quality over the single methods of a case: "
-        f"{fmean(rho):.2f} ({min(rho):.2f} to {max(rho):.2f}).",
+        "  original.",
+        "What broke counts as 0. The interval is over cases.",
     ]
-    if AUTO in found:
+    if with_auto:
         notes += [
-            f"The budget of auto includes its search. Nothing was chosen on these cases. A tie is a difference of at most {TIE}.",
+            f"The budget of auto includes its search. Nothing was chosen on these cases. A tie is a difference of at most {made['tie']}.",
             f"auto sets {ASIDE:.0%} of the retain groups aside while it searches, and looks at no gold model and at no attack.",
-            "What auto chose, by case: " + ", ".join(f"{c['seed']}: {c.get('method', 'none')}" for c in made["cells"][AUTO]) + ".",
         ]
-    title = "auto against every single method" if AUTO in found else "The order in which auto tries the methods"
-    return "\n".join(
-        [f"# {title}", "", f"`{made['command']}`", "", made["machine"], "", table(head, rows), "", *(f"- {n}" for n in notes), ""]
-    )
+    return "\n\n".join([*parts, "## How to read it", "\n".join(f"- {n}" for n in notes)]) + "\n"
+
+
+def rows_of(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The methods, best first."""
+    number, rows = lambda x: f"{x:.3f}", []
+    parts = (*PARTS, "score") if all("score" in m for m in found.values()) else PARTS
+    for name in sorted(found, key=lambda n: -found[n]["quality"]):
+        m, (low, high) = found[name], found[name]["interval"]
+        cells = [name, f"{m['quality']:.3f} ({low:.3f} to {high:.3f})", *(number(m[k]) for k in parts)]
+        if AUTO in found:
+            cells += [str(m["wins"]), str(m["losses"]), str(m["ties"]), f"{m['difference']:+.3f}"] if name != AUTO else [""] * 4
+        rows.append([*cells, f"{m['cpu_seconds']:.0f}"])
+    head = ["", "quality (95 %)", *parts, *(("auto wins", "loses", "ties", "auto minus it") if AUTO in found else ()), "CPU s"]
+    return table(head, rows)
+
+
+def found_out(one: Mapping[str, Any]) -> list[str]:
+    """How far the score can be trusted, and what auto chose."""
+    rho, floors = one["agreement"], one["floors"]
+    mean = {k: f"{fmean(f[k] for f in floors):.3f}" for k in floors[0]}
+    apart = max(abs(f["floor"] - f["gold"]) for f in floors)
+    said = [
+        f"The floor is {mean['floor']} on average, gold's own probability {mean['gold']}, the original's {mean['original']}; floor and\n"
+        f"  gold are at most {apart:.3f} apart."
+    ]
+    if rho:
+        span = f"{fmean(rho):.2f} ({min(rho):.2f} to {max(rho):.2f})"
+        said += [f"Spearman's correlation of score and quality over the methods of a case: {span}."]
+    if AUTO in one["methods"]:
+        said += ["What auto chose, by case: " + ", ".join(f"{c['seed']}: {c.get('method', 'none')}" for c in one["cells"][AUTO]) + "."]
+    return said
 
 
 def main() -> None:
@@ -263,35 +287,35 @@ def main() -> None:
     given = parser.parse_args()
     named = tunable(tuple(m for m in given.methods.split(",") if m))
     methods = tuple(m for m in named if "builtin" in catalogue.member("methods", m).card.get("settings", {}))
-    names = methods if given.prior else (AUTO, *methods)
     cases = tuple(map(int, given.cases.split(","))) if given.cases else PRIOR_CASES if given.prior else CASES
-    out = given.out or ROOT / "results" / ("prior" if given.prior else "auto")
-    together([(ends, (given.work, seed)) for seed in cases])
-    together([(cell, (given.work, seed, name, given.budget)) for seed in cases for name in names])
-    found = gathered(given.work, cases, names, given.budget)
     told = words_of([a for a in sys.argv[1:] if a != str(given.work)])
-    made: dict[str, Any] = {
-        "command": f"python benchmarks/auto.py {told}".replace("--work", "--work DIR"),
-        "machine": machine(load(given.work / str(cases[0]) / "gold").device),
-        "budget": given.budget,
-        "cases": cases,
-        "tie": TIE,
-        "agreement": agreement(found),
-        "floors": [floors_of(given.work, seed, found[methods[0]][i]) for i, seed in enumerate(cases)],
-        "methods": {n: summed(c) | (held_against(found[AUTO], c) if AUTO in found else {}) for n, c in found.items()},
-        "cells": found,
-    }
+    made: dict[str, Any] = {"command": f"python benchmarks/auto.py {told}".replace("--work", "--work DIR")}
+    made |= {"cases": cases, "tie": TIE, "by_budget": {}}
+    together([(ends, (given.work, seed)) for seed in cases])
+    for budget in STEPS if given.prior else (given.budget,):
+        made["by_budget"][budget] = measured(given.work, cases, methods if given.prior else (AUTO, *methods), budget)
+    made["machine"] = machine(load(given.work / str(cases[0]) / "gold").device)
     if given.prior:
-        write_prior({name: m["quality"] for name, m in made["methods"].items()})
+        write_prior([one["methods"] for one in made["by_budget"].values()])
+    out = given.out or ROOT / "results" / ("prior" if given.prior else "auto")
     out.parent.mkdir(parents=True, exist_ok=True)
     write(out.with_suffix(".json"), made)
     out.with_suffix(".md").write_text(page(made), encoding="utf-8")
     print(page(made))
 
 
-def floors_of(work: Path, seed: int, one: Mapping[str, Any]) -> dict[str, float]:
-    """The estimated floor of a case beside the probabilities of gold and of the original on the forget rows, unseen wordings."""
-    return {"floor": one["floor"]} | {name: p["forget"] for name, p in ends_of(work, seed).items()}
+def measured(work: Path, cases: Sequence[int], names: Sequence[str], budget: int) -> dict[str, Any]:
+    """All cells of a budget, made or found, and what they say together."""
+    together([(cell, (work, seed, name, budget)) for seed in cases for name in names])
+    found = gathered(work, cases, names, budget)
+    singles = {name: cells for name, cells in found.items() if name != AUTO}
+    floors = [next(c["floor"] for c in case if "floor" in c) for case in zip(*found.values(), strict=True)]
+    return {
+        "floors": [{"floor": f} | {name: p["forget"] for name, p in ends_of(work, s).items()} for s, f in zip(cases, floors, strict=True)],
+        "agreement": agreement(singles) if all("score" in c for cells in singles.values() for c in cells) else None,
+        "methods": {n: summed(c) | (held_against(found[AUTO], c) if AUTO in found else {}) for n, c in found.items()},
+        "cells": found,
+    }
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from commands import desk, expunge, model, refused
 
 import expunge as tool
 from expunge.choosing import candidates as listing
-from expunge.choosing.candidates import Candidate, drawn, in_order, scale_for, tunable
-from expunge.choosing.halving import Result, Rung, best_of, fitting, halve, ranked, rungs
+from expunge.choosing.candidates import Candidate, drawn, expected, in_order, scale_for, tunable
+from expunge.choosing.halving import FEWEST, Result, Rung, best_of, fitting, halve, ranked, rungs
+from expunge.choosing.rows import parted
 from expunge.choosing.scoring import Floor, Seen, score
-from expunge.choosing.search import Budget, parted
+from expunge.choosing.search import Budget
 from expunge.choosing.words import as_json, why
 from expunge.core.errors import Refused
 from expunge.core.types import Case, Example
@@ -24,20 +25,19 @@ from expunge.models.load import digest_tensors, load
 
 
 def test_a_third_is_for_the_search_and_the_last_run_gets_the_rest():
-    assert rungs(1800, 100) == (Rung(33, 9), Rung(100, 3), Rung(1203, 1))
-    assert rungs(480, 100) == (Rung(53, 3), Rung(321, 1))
+    assert rungs(3600, 100) == (Rung(66, 9), Rung(200, 3), Rung(2406, 1))
+    assert rungs(1800, 100) == (Rung(200, 3), Rung(1200, 1))
     for total in (1, 7, 90, 480, 1000, 12345):
         made = rungs(total, 1000)
-        assert made[-1].width == 1 and sum(r.cost for r in made) <= total
-        assert len(made) == 1 or (made[0].steps >= 30 and made[-1].steps >= 2 * total // 3)
+        assert made[-1].width == 1 and sum(r.cost for r in made) == total
+        assert len(made) == 1 or (made[0].steps >= FEWEST and made[-1].steps >= 2 * total // 3)
 
 
 def test_few_candidates_get_more_steps_and_no_rung_that_drops_none():
     assert rungs(480, 1) == (Rung(480, 1),)
-    assert rungs(480, 2) == (Rung(80, 2), Rung(320, 1))
-    assert rungs(180, 100) == (Rung(30, 2), Rung(120, 1)) and rungs(179, 100) == (Rung(179, 1),)
+    assert rungs(480, 2) == rungs(480, 100) == (Rung(80, 2), Rung(320, 1))
+    assert rungs(360, 100) == (Rung(60, 2), Rung(240, 1)) and rungs(359, 100) == (Rung(359, 1),)
     assert rungs(5000, 3) == (Rung(555, 3), Rung(3335, 1))
-    assert rungs(720, 100, last=2) == (Rung(40, 6), Rung(240, 2))
     assert rungs(0, 3) == rungs(3, 0) == ()
 
 
@@ -70,16 +70,16 @@ def key(name):
 
 
 def test_the_best_third_goes_on_and_the_last_run_is_the_result():
-    runs = Runs({f"m{i}": i / 10 for i in range(9)}, 1800)
+    runs = Runs({f"m{i}": i / 10 for i in range(9)}, 3600)
     outcome = runs.halved()
-    assert [(r, s) for _, r, s in runs.seen] == [(0, 33)] * 9 + [(1, 100)] * 3 + [(2, 1203)]
+    assert [(r, s) for _, r, s in runs.seen] == [(0, 66)] * 9 + [(1, 200)] * 3 + [(2, 2406)]
     assert [k for k, r, _ in runs.seen if r == 1] == [key("m8"), key("m7"), key("m6")]
     assert outcome.best is outcome.results[-1] and outcome.best.key == key("m8")
-    assert outcome.steps == 1800 and not outcome.unreached
+    assert outcome.steps == 3600 and not outcome.unreached
 
 
 def test_candidates_beyond_the_first_rung_are_named():
-    outcome = Runs({f"m{i}": i / 10 for i in range(5)}, 480).halved()
+    outcome = Runs({f"m{i}": i / 10 for i in range(5)}, 600).halved()
     assert outcome.unreached == (key("m3"), key("m4")) and outcome.best.key == key("m2")
 
 
@@ -98,9 +98,9 @@ def test_one_that_costs_more_than_its_rung_is_passed_over():
 
 
 def test_what_breaks_is_out_and_the_rung_before_serves():
-    runs = Runs({"a": 0.9, "b": 0.5, "c": 0.4}, 480, broken={(key("a"), 0)})
+    runs = Runs({"a": 0.9, "b": 0.5, "c": 0.4}, 600, broken={(key("a"), 0)})
     assert runs.halved().best.key == key("b")
-    late = Runs({"a": 0.9, "b": 0.5, "c": 0.4}, 480, broken={(key("a"), 1)}).halved()
+    late = Runs({"a": 0.9, "b": 0.5, "c": 0.4}, 600, broken={(key("a"), 1)}).halved()
     assert late.best.key == key("a") and late.best.rung == 0
     none = Runs({"a": 0.9}, 480, broken={(key("a"), 0)}).halved()
     assert none.best is None and [r.asked for r in none.results] == [480]
@@ -199,13 +199,15 @@ def test_the_cards_own_best_comes_first_and_once():
     assert scale_for(1_000_000) == 1 and scale_for(1_000_000_000) == 0.01
 
 
-def test_methods_take_turns_the_better_first(monkeypatch):
-    monkeypatch.setattr(listing, "PRIOR", {"rmu": 0.9, "npo": 0.5})
-    some = {n: [Candidate(n, {"i": i}) for i in range(2)] for n in ("grad_diff", "npo", "rmu")}
-    assert [(c.method, c.arguments["i"]) for c in in_order(some)] == [
-        *((n, 0) for n in ("rmu", "npo", "grad_diff")),
-        *((n, 1) for n in ("rmu", "npo", "grad_diff")),
-    ]
+def test_methods_take_turns_what_did_more_in_as_many_steps_first(monkeypatch):
+    monkeypatch.setattr(listing, "PRIOR", {"rmu": (0.1, 0.9), "npo": (0.5, 0.6)})
+    some = [Candidate(n, {"i": i}) for n in ("grad_diff", "npo", "rmu") for i in range(2)]
+    order = lambda steps: [(c.method, c.arguments["i"]) for c in in_order(some, steps)]
+    for steps in (180, 1000):
+        assert order(steps) == [(n, i) for i in range(2) for n in ("rmu", "npo", "grad_diff")]
+    for steps in (1, 60):
+        assert order(steps) == [(n, i) for i in range(2) for n in ("npo", "rmu", "grad_diff")]
+    assert expected("rmu", 104) == pytest.approx(0.5, abs=2e-3) and expected("grad_diff", 104) == 0  # 104: halfway in logarithms
 
 
 def test_every_value_on_a_card_is_one_that_its_method_takes():
@@ -236,7 +238,9 @@ def test_why_names_the_next_best_and_what_was_not_reached():
     outcome = replace(outcome, results=results, best=results[-1], unreached=(some[2].key,))
     told = why(outcome, some, {"kga": "kga needs world rows"})
     assert "npo: after 240 steps" in told and "place 1 of 2" in told and "rmu with 0.70, weaker in utility (0.55 against 0.90)" in told
-    assert "did not reach 1 methods (idk)" in told and "kga" in told
+    assert "did not reach 1 methods (idk)" in told and "kga" in told and "Nothing was compared" not in told
+    alone = why(replace(outcome, results=(replace(results[-1], rung=0),), best=replace(results[-1], rung=0)), some, {})
+    assert "Nothing was compared: two runs of 60 steps in 1/3 of the budget take 360 steps" in alone
     assert [r["rung"] for r in as_json(outcome, some)] == [1, 1, 2]
 
 
@@ -258,10 +262,14 @@ def learned():
 
 def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(learned, tmp_path, monkeypatch):
     before = digest_tensors(learned.model)
-    asked = {"forget": FORGET, "retain": RETAIN, "steps": 120, "methods": ["grad_diff", "npo"], "batch": 6}
+    asked = {"forget": FORGET, "retain": RETAIN, "steps": 360, "methods": ["grad_diff", "npo"], "batch": 6}
     after, choice = tool.auto(learned, **asked, out=tmp_path / "one")
     assert digest_tensors(learned.model) == before != after.digest
-    assert choice["budget"]["spent"] <= 120 and choice["chosen"]["method"] in ("grad_diff", "npo")
+    assert (
+        choice["budget"]["spent"] == 360
+        and [r["steps"] for r in choice["results"]] == [60, 60, 240]
+        and choice["chosen"]["method"] in ("grad_diff", "npo")
+    )
     assert choice["chosen"]["score"] == max(r["score"] for r in choice["results"] if r["rung"] == choice["chosen"]["rung"])
     assert choice["original"]["forget"] > choice["floor"]["nearest"] > choice["floor"]["value"] > choice["floor"]["mismatched"]
     now = tool.evaluate(after, forget=FORGET, metrics=["probability"])["forget/probability"].value

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
+
 from expunge import catalogue
-from expunge.choosing.prior import PRIOR
+from expunge.choosing.prior import PRIOR, STEPS
 from expunge.core.errors import Refused, listed
 
 EVIDENCE = ("reference", "theorem", "oracle", "reconstructed")
@@ -87,11 +90,22 @@ def _scaled(training: Mapping[str, Any], lr_scale: float) -> dict[str, Any]:
     return {**training, "lr": training["lr"] * lr_scale} if "lr" in training and lr_scale != 1 else dict(training)
 
 
-def in_order(candidates: Mapping[str, Sequence[Candidate]]) -> list[Candidate]:
-    """One of each method, then the second of each, and so on: methods by what they did on the built-in case, then by their evidence."""
-    methods = sorted(candidates, key=lambda n: (-PRIOR.get(n, 0.0), _evidence(n), n))
-    rounds = itertools.zip_longest(*(candidates[m] for m in methods))
+def in_order(candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
+    """One of each method, then the second of each, and so on.
+
+    Methods by what they did on the built-in case in as many ``steps``, then by their evidence.
+    """
+    by_method: dict[str, list[Candidate]] = {}
+    for c in candidates:
+        by_method.setdefault(c.method, []).append(c)
+    methods = sorted(by_method, key=lambda n: (-expected(n, steps), _evidence(n), n))
+    rounds = itertools.zip_longest(*(by_method[m] for m in methods))
     return [c for some in rounds for c in some if c is not None]
+
+
+def expected(name: str, steps: int) -> float:
+    """The quality of a method on the built-in case after so many steps: between those measured by the logarithm of the steps, 0 unknown."""
+    return float(np.interp(math.log(steps), [math.log(s) for s in STEPS], PRIOR.get(name, [0.0] * len(STEPS))))
 
 
 def _evidence(name: str) -> int:

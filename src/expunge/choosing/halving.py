@@ -4,6 +4,11 @@ Pure: a candidate is anything that has a key, a result is a score with what it c
 shares to its rungs; the last rung gets the rest, since it makes the result: nothing is trained again. Every rung starts anew from the
 original, so that each run is a whole one with its own schedule. After Jamieson and Talwalkar 2016 (https://arxiv.org/abs/1502.07943),
 section 3, where all rungs get the same: on the built-in case (seeds 3 to 5) the last run then was too short to bring back what is kept.
+
+A short run is no short form of a long one. On those seeds the scores of 14 good methods after 30 steps ran against what 180 steps make of
+them (Spearman's correlation -.67 to -.37), after 60 they said nothing about it (-.59 to .29): what forgets fast is not what ends best. So
+first runs are long enough to tell what does not work from what does, and where the budget has no room for two of them nothing is compared:
+the first candidate gets all steps.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 ETA = 3
 SEARCH = 3  # one part in so many of the budget is for choosing
-FEWEST = 30  # steps of a first run: below that a method that starts slowly (rmu) looks as if it did nothing
+FEWEST = 60  # steps of a run that is compared
 
 
 class Keyed(Protocol):
@@ -67,26 +72,25 @@ class Outcome:
         return sum(r.steps for r in self.results)
 
 
-def rungs(total: int, candidates: int, *, eta: int = ETA, fewest: int = FEWEST, last: int = 1) -> tuple[Rung, ...]:
-    """As many rungs of search as leave ``fewest`` steps to each run of the first; ``last`` candidates reach the last rung.
+def rungs(total: int, candidates: int, *, eta: int = ETA, fewest: int = FEWEST) -> tuple[Rung, ...]:
+    """As many rungs of search as leave ``fewest`` steps to each run of the first; one candidate reaches the last rung.
 
     Where a third of the budget is not enough for ``eta`` candidates, as many as it is enough for; if that is one, there is no search.
 
-    >>> rungs(1800, 100)
-    (Rung(steps=33, width=9), Rung(steps=100, width=3), Rung(steps=1203, width=1))
+    >>> rungs(3600, 100)
+    (Rung(steps=66, width=9), Rung(steps=200, width=3), Rung(steps=2406, width=1))
     """
     if total < 1 or candidates < 1:
         return ()
-    last, searched = min(last, candidates), total // SEARCH
-    n = 0
-    while searched // ((n + 1) * last * eta ** (n + 1)) >= fewest and last * eta**n < candidates:
+    searched, n = total // SEARCH, 0
+    while searched // ((n + 1) * eta ** (n + 1)) >= fewest and eta**n < candidates:
         n += 1
-    widths = [min(candidates, last * eta ** (n - i)) for i in range(n)]
+    widths = [min(candidates, eta ** (n - i)) for i in range(n)]
     narrow = min(candidates, searched // fewest)
-    if not widths and narrow > last:
+    if not widths and narrow > 1:
         widths = [narrow]
     found = [Rung(searched // (len(widths) * w), w) for w in widths]
-    return (*found, Rung(max(1, (total - sum(r.cost for r in found)) // last), last))
+    return (*found, Rung(total - sum(r.cost for r in found), 1))
 
 
 def fitting(cost: Callable[[int], int], share: int) -> int:

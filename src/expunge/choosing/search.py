@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
@@ -16,28 +15,27 @@ import numpy as np
 
 from expunge import catalogue
 from expunge.choosing.candidates import Candidate, drawn, in_order, scale_for, tunable
-from expunge.choosing.halving import FEWEST, Outcome, Result, Rung, halve, rungs
+from expunge.choosing.halving import Outcome, Result, Rung, halve, rungs
+from expunge.choosing.prior import STEPS
+from expunge.choosing.rows import Rows, parted
 from expunge.choosing.scoring import Floor, Seen, score
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
-from expunge.core.types import Call, Case, Descent, Example, Examples, Method, Row, Stage, stages
+from expunge.core.types import Call, Case, Descent, Method, Row, Stage, stages
 from expunge.data.encode import encode
 from expunge.engine.change import change, check, steps_of
 from expunge.engine.judge import want_of
 from expunge.engine.measure import measure
 from expunge.engine.plan import Training
-from expunge.maths.texts import plain_words
 from expunge.models.load import load
 from expunge.models.save import save
 from expunge.models.subject import Subject
-from expunge.prepare.texts import question_of
 from expunge.settings import judge as judge_of
 from expunge.streams import Given, check_rows, relabelled, rows_for
 
 KEPT = ("aside", "trained")
-ASIDE = 0.2  # share of the retain groups that no run but the last rung's trains on
-MOST = 400  # rows of a set that are measured
 BATCH = 16
+PILOT = 30  # steps of the run that measures the speed
 MARGIN = 0.95  # of the minutes: what is left for saving and for a run that is slower than the others
 
 
@@ -62,63 +60,6 @@ class Budget:
         return max(0, int(((self.minutes or 0.0) * 60 - spent) * MARGIN / rate)) if rate > 0 else 0
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The case as the search sees it: retain rows set aside, and the sets that are measured."""
-
-    case: Case
-    aside: Examples
-    trained: Examples
-    measured: Mapping[str, Examples]
-
-
-def parted(case: Case, seed: int) -> Rows:
-    """A share of the retain groups set aside, from the seed; where there are fewer than five groups, of the rows."""
-    retain, forget = case.train.get("retain", ()), case.train.get("forget", ())
-    if not forget or not retain:
-        raise Refused(f"auto needs {'forget' if not forget else 'retain'} rows and there are none; give them with --retain and --forget")
-    unit: Callable[[Example], str] = (lambda e: e.group) if len({e.group for e in retain}) >= 5 else (lambda e: e.id)
-    units = sorted({unit(e) for e in retain})
-    held = frozenset(random.Random(f"{seed}/aside").sample(units, round(ASIDE * len(units)))) if len(units) > 1 else frozenset()
-    aside = tuple(e for e in retain if unit(e) in held)
-    trained = tuple(e for e in retain if unit(e) not in held)
-    few, asked = some(forget, seed, "forget"), [e for e in forget if question_of(e)]
-    holdout = tuple(case.evaluate.get("holdout", ()))
-    any_other = lambda e, others: random.Random(f"{seed}/mismatch/{e.id}").choice(others)
-    sets = {"forget": few, "mismatched": elsewhere(few, asked, any_other), "aside": aside, "trained": trained}
-    sets |= {"holdout": holdout} if holdout else {"nearest": elsewhere(few, asked, alike())}
-    return Rows(case, aside, trained, {name: some(rows, seed, name) for name, rows in sets.items() if rows})
-
-
-def elsewhere(rows: Examples, asked: Sequence[Example], choose: Callable[[Example, Sequence[Example]], Example]) -> Examples:
-    """Every answer after the question of another group, which is chosen among ``asked``; rows of bare text have no question to lend."""
-    found = []
-    for e in rows:
-        others = [o for o in asked if o.group != e.group]
-        if others and question_of(e):
-            other = choose(e, others)
-            found.append(replace(e, prompt=other.prompt, messages=other.messages))
-    return tuple(found)
-
-
-def alike() -> Callable[[Example, Sequence[Example]], Example]:
-    """Chooses the row whose question shares the most words with another's (Jaccard index), the first of equal ones."""
-    words = cache(lambda text: frozenset(plain_words(text)))
-
-    def nearest(row: Example, others: Sequence[Example]) -> Example:
-        mine = words(question_of(row))
-        shared = lambda theirs: len(mine & theirs) / max(1, len(mine | theirs))
-        return max(others, key=lambda o: shared(words(question_of(o))))
-
-    return nearest
-
-
-def some(rows: Examples, seed: int, name: str) -> Examples:
-    """The rows under the name of their set, at most MOST of them, drawn from the seed."""
-    drawn_ = list(rows) if len(rows) <= MOST else random.Random(f"{seed}/measured/{name}").sample(list(rows), MOST)
-    return tuple(replace(e, role=name, variants={}) for e in drawn_)
-
-
 @dataclass
 class Search:
     """One search in a folder. ``results`` of a killed one are found there again."""
@@ -133,8 +74,6 @@ class Search:
     lora: int = 0
     lr_scale: float | None = None
     max_length: int = 512
-    fewest: int = FEWEST
-    last: int = 1
     say: Callable[[str], None] = lambda text: None
     left_out: dict[str, str] = field(default_factory=dict)
     _final: int = -2
@@ -164,8 +103,8 @@ class Search:
         return Floor(*(self.original.get(name) for name in ("mismatched", "nearest", "holdout")))
 
     def candidates(self, methods: Sequence[str] = ()) -> list[Candidate]:
-        """In the order in which they are tried; methods that lack rows or tools, or do not fit the model, are left out with the reason."""
-        found: dict[str, list[Candidate]] = {}
+        """By method; methods that lack rows or tools, or do not fit the model, are left out with the reason."""
+        found: list[Candidate] = []
         for name in tunable(methods):
             try:
                 made = drawn(name, catalogue.member("methods", name).card, self.seed, self.scale)
@@ -173,23 +112,24 @@ class Search:
                     method = self.method(c)
                     check_rows(method, self.case, self.given, name)
                     check(method, self.source)
-                found[name] = made
+                found += made
             except Refused as error:
                 self.left_out[name] = str(error)
         if not found:
             raise Refused("there is no candidate left: " + "; ".join(f"{n}: {r}" for n, r in sorted(self.left_out.items())))
-        return in_order(found)
+        return found
 
     def carry_out(self, candidates: Sequence[Candidate]) -> tuple[tuple[Rung, ...], Outcome]:
-        """All rungs within the budget. Minutes are turned into steps by a first short run of the first candidate."""
-        pilot = [self.run(candidates[0], -1, self.fewest)] if self.budget.steps is None else []
+        """All rungs within the budget. Minutes are turned into steps by a first short run of one candidate."""
+        pilot = [self.run(in_order(candidates, STEPS[-1])[0], -1, PILOT)] if self.budget.steps is None else []
         total = self.budget.left(pilot)
         if total < 1:
-            raise Refused(f"the budget is too small: {self.budget.words} are spent after a first run of {self.fewest} steps")
-        plan = rungs(total, len(candidates), fewest=self.fewest, last=self.last)
+            raise Refused(f"the budget is too small: {self.budget.words} are spent after a first run of {PILOT} steps")
+        plan = rungs(total, len(candidates))
         self._final = len(plan) - 1
         self.say(", then ".join(f"{r.width} x {r.steps} steps" for r in plan))
-        outcome = halve(candidates, plan, cost=self.cost, run=self.run, left=lambda found: self.budget.left([*pilot, *found]))
+        ordered = in_order(candidates, plan[-1].steps)
+        outcome = halve(ordered, plan, cost=self.cost, run=self.run, left=lambda found: self.budget.left([*pilot, *found]))
         return plan, replace(outcome, results=(*pilot, *outcome.results))
 
     def method(self, c: Candidate) -> Method | Stage:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from expunge.choosing.halving import Rung
-from expunge.choosing.search import ASIDE, Budget, Search
+from expunge.choosing.rows import ASIDE
+from expunge.choosing.search import Budget, Search
 from expunge.choosing.words import as_json, why
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
@@ -69,7 +70,7 @@ def chosen(search: Search, methods: Sequence[str] = ()) -> dict[str, Any]:
     if best is None:
         reasons = [r.reason for r in outcome.results if r.reason]
         raise Failed(f"no candidate gave a model within {search.budget.words}" + (f"; the first broke: {reasons[0]}" if reasons else ""))
-    results = as_json(outcome, candidates)
+    results, by_key = as_json(outcome, candidates), {c.key: c for c in candidates}
     return {
         "schema": 1,
         "chosen": next(r for r, found in zip(results, outcome.results, strict=True) if found is best),
@@ -84,7 +85,7 @@ def chosen(search: Search, methods: Sequence[str] = ()) -> dict[str, Any]:
         "rungs": [_rung(r) for r in plan],
         "results": results,
         "left_out": dict(search.left_out),
-        "unreached": [c.as_json() for c in candidates if c.key in set(outcome.unreached)],
+        "unreached": [by_key[k].as_json() for k in outcome.unreached],
     }
 
 

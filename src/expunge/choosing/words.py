@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expunge.choosing.candidates import Candidate, methods_of
-from expunge.choosing.halving import Outcome, Result, ranked
+from expunge.choosing.halving import FEWEST, SEARCH, Outcome, Result, ranked
 from expunge.core.errors import listed
 
 
@@ -19,6 +19,10 @@ def why(outcome: Outcome, candidates: Sequence[Candidate], left_out: Mapping[str
         f"{by_key[best.key].words}: after {best.asked} steps forgetting {best.parts['forgetting']:.2f}, "
         f"utility {best.parts['utility']:.2f}, score {best.score:.2f}."
     ]
+    if len(candidates) > 1 and all(r.rung < 1 for r in outcome.results) and len([r for r in outcome.results if r.rung == 0]) == 1:
+        told.append(
+            f"Nothing was compared: two runs of {FEWEST} steps in 1/{SEARCH} of the budget take {2 * FEWEST * SEARCH} steps in all."
+        )
     for rung in sorted({r.rung for r in outcome.results if r.rung >= 0}):
         told += against([r for r in outcome.results if r.rung == rung], best, by_key, rung)
     broken = [r for r in outcome.results if r.score is None]
@@ -27,7 +31,9 @@ def why(outcome: Outcome, candidates: Sequence[Candidate], left_out: Mapping[str
     reached = methods_of(dict.fromkeys(r.key for r in outcome.results))
     missed = [m for m in methods_of(outcome.unreached) if m not in reached]
     if missed:
-        because = "what comes first is what did more on the built-in case, has the stronger evidence and costs no more than its share"
+        because = (
+            "first comes what did more on the built-in case in as many steps, has the stronger evidence and costs no more than its share"
+        )
         told.append(f"The budget did not reach {len(missed)} methods ({listed(missed)}): {because}.")
     if left_out:
         told.append(f"Left out, since rows or tools are missing or they do not fit this model: {listed(sorted(left_out))}.")
