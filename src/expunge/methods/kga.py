@@ -68,7 +68,7 @@ def kga(
     """Three stages: a copy tuned on forget, a copy tuned on new rows, then the gap and a leash.
 
     new: rows that the start has not learned: mismatch takes forget questions with the answers of others, world the rows of --world.
-    helper_epochs: epochs of each copy (> 0).
+    helper_epochs: epochs of each copy (> 0), over as many rows as there are forget rows.
     helper_lr: learning rate of the copies; 0 takes the run's.
     stop_share: the last stage ends when the gap is this share of the first (0 to 1; 0 never).
     retain_term: what is kept, by which term.
@@ -76,7 +76,7 @@ def kga(
     """
     settings = {"epochs": helper_epochs, "steps": None} | ({"lr": helper_lr} if helper_lr else {})
     of_forget = Descent("of_forget", (nll(stream="forget"),), training=settings, into="of_forget")
-    of_new = Descent("of_new", (nll(stream=new),), anchor=new, training=settings, into="of_new")
+    of_new = Descent("of_new", (nll(stream=new),), training=settings, into="of_new")  # as many rows as of_forget: the gaps compare
     teacher = Provider(("of_forget", "of_new", "start"), edit=gap_teacher)
     gap = Term("gap", kga_term, ("forget", new), "seqmean", frozenset({"teacher"}), teacher, couples="batch")
     stop = Controller(after=noted, stop=partial(narrow, share=stop_share)) if stop_share else None
