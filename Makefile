@@ -40,7 +40,8 @@ results: .venv/installed
 	$(BIN)/python benchmarks/evaluate.py --out results/evaluate
 	$(MAKE) bench
 	$(MAKE) meta
-	$(BIN)/python benchmarks/auto.py
+	$(BIN)/python benchmarks/auto.py --work expunge-auto
+	$(BIN)/python benchmarks/auto.py --work expunge-auto --budget 360 --methods undial,whp,wpu,eraser,sga,satimp,tau,relabel,npo,loreun --out results/auto-360
 
 # every method on three seeds of the built-in case; a bench that was stopped goes on where it was
 bench: .venv/installed
@@ -53,4 +54,4 @@ meta: .venv/installed
 	cp expunge-meta/meta.json expunge-meta/meta.md expunge-meta/meta.svg results/
 
 clean:
-	rm -rf .venv expunge-demo expunge-bench expunge-meta build dist src/*.egg-info
+	rm -rf .venv expunge-demo expunge-bench expunge-meta expunge-auto build dist src/*.egg-info

@@ -21,7 +21,7 @@ card = Card(
     family=("distillation",),
     settings={
         "translation": {"lr": 2e-5, "steps": 5000, "batch": 128, "warmup": 1000, "retain_weight": 0.3},  # the authors' code: 16 x 8
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 5.0, "helper_lr": 1e-3},
+        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0, "helper_lr": 1e-3},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0, 5.0, 10.0)},
     differs="the two helpers are copies of the start, tuned on the forget rows and on the new rows; the paper trains them on these alone",

@@ -21,9 +21,9 @@ card = Card(
     settings={
         # authors' code: lr 2e-5, linear, 1000 steps, batch 2; LoRA rank 32 (7B) on q and v
         "pku_saferlhf": {"lr": 2e-5, "steps": 1000, "batch": 2, "schedule": "linear"},
-        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16},  # few tries: what is kept falls as far as what goes
+        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "scale": 0.5, "away_weight": 0.3},  # of 36 tries; what is kept falls too
     },
-    tune={"lr": (3e-4, 5e-4, 1e-3), "scale": (0.5, 1.0), "away_weight": (0.3, 1.0)},
+    tune={"lr": (1e-3, 2e-3, 3e-3), "scale": (0.3, 0.5, 0.7), "away_weight": (0.3, 1.0)},
     differs="the copy leaves the start model on retain rows only up to a cap per token (the code has none); "
     "answers to other questions are drawn per row",
     evidence="oracle",

@@ -17,9 +17,9 @@ card = Card(
     where="section 2, forgetting via negation",
     family=("merging",),
     settings={
-        "builtin": {"lr": 2e-3, "batch": 16, "scale": 1.0, "tune_epochs": 3.0},
+        "builtin": {"lr": 3e-3, "batch": 16, "scale": 0.5, "tune_epochs": 3.0},
     },
-    tune={"lr": (5e-4, 1e-3, 2e-3), "scale": (0.5, 1.0)},
+    tune={"lr": (1e-3, 2e-3, 3e-3), "scale": (0.5, 0.7, 1.0)},
     evidence="theorem",
     claims="lowers_logp",
 )

@@ -20,9 +20,9 @@ card = Card(
     settings={
         # authors' code: LoRA rank 32, lr 1e-4, 5 epochs, batch 1 x 4 and 2 x 4 (one batch size here), TIES density 0.8
         "semeval25": {"lr": 1e-4, "epochs": 5, "batch": 4},
-        "builtin": {"lr": 5e-3, "steps": 60, "batch": 16},
+        "builtin": {"lr": 5e-3, "steps": 60, "batch": 16, "beta": 0.5},
     },
-    tune={"lr": (2e-3, 5e-3, 1e-2), "density": (0.5, 0.8, 1.0)},
+    tune={"lr": (3e-3, 5e-3, 7e-3), "density": (0.5, 0.8), "beta": (0.1, 0.5, 1.0)},
     differs="the weight changes are merged, not the adapters' factors; both copies are trained with one batch size",
     evidence="oracle",
     claims="lowers_logp",
