@@ -19,9 +19,9 @@ card = Card(
     family=("refusal", "preference"),
     settings={
         "tofu": {"lr": 1e-5, "epochs": 5, "batch": 16, "weight_decay": 0.01},  # authors' code: lr 1e-5, 5 epochs, batch 4 x 4
-        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "beta": 0.03, "retain_weight": 10.0},
+        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16},
     },
-    tune={"lr": (1e-3, 2e-3), "beta": (0.03, 0.1), "retain_weight": (3.0, 10.0)},
+    tune={"lr": (5e-4, 1e-3, 2e-3), "beta": (0.1, 0.5), "retain_weight": (1.0, 3.0)},
     differs="a retain question's refusal is fixed by the seed and its id",
     evidence="oracle",
     claims="raises_refusal",
