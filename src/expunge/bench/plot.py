@@ -34,6 +34,7 @@ from expunge.report.svg import (
 )
 
 SIZE = 12.0  # of letters beside the points
+BOLD = 1.3  # times as wide
 FRONT, OTHER = Style(COLOURS[0], "circle"), Style(MUTED, "circle")
 Box = tuple[float, float, float, float]
 _LINES = 50  # of the list beside two panels
@@ -185,7 +186,7 @@ def _bars(row: Mapping[str, Any], x: Scale, y: Scale, style: Style) -> list[Mark
 
 def _placed(words: str, cx: float, cy: float, colour: str, heavy: bool, boxes: list[Box], x: Scale, y: Scale) -> list[Markup]:
     """A label as near to its point as it can be without covering a point or another label, tied to it by a line if it is far."""
-    w, h = len(words) * SIZE * CHAR + 4, SIZE
+    w, h = len(words) * SIZE * CHAR * (BOLD if heavy else 1) + 4, SIZE
     for mx, my in _outwards(w):
         box = (cx + mx - w / 2, cy + my - h / 2, cx + mx + w / 2, cy + my + h / 2)
         inside = x.a + 2 <= box[0] and box[2] <= x.b - 2 and y.b + 2 <= box[1] and box[3] <= y.a - 2
