@@ -7,7 +7,7 @@ section 3, where all rungs get the same: on the built-in case (seeds 3 to 5) the
 
 A short run is no short form of a long one: what forgets fast is not what ends best. On those seeds the scores of 14 good methods after 30
 steps ran against what 180 steps make of them (Spearman's correlation -.67 to -.37). After 60 they said little about it (-.59 to .29), but
-told what works from what does not (.59 to .69 over all 43 methods, results/prior.json). So first runs have 60 steps, and where the budget
+told what works from what does not (.43 to .53 over all 43 methods, results/prior.json). So first runs have 60 steps, and where the budget
 has no room for two of them nothing is compared: the first candidate gets all steps.
 """
 
