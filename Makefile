@@ -41,7 +41,7 @@ results: .venv/installed
 	$(MAKE) bench
 	$(MAKE) meta
 	$(BIN)/python benchmarks/auto.py --work expunge-auto
-	$(BIN)/python benchmarks/auto.py --work expunge-auto --budget 360 --methods undial,whp,wpu,eraser,sga,satimp,tau,relabel,npo,loreun --out results/auto-360
+	$(BIN)/python benchmarks/auto.py --work expunge-auto --budget 360 --methods undial,whp,wpu,eraser,sga,kga,satimp,tau,relabel,npo,mudman,loreun --out results/auto-360
 
 # every method on three seeds of the built-in case; a bench that was stopped goes on where it was
 bench: .venv/installed
