@@ -7,6 +7,9 @@ import torch
 from napkin import a_pass
 from torch import tensor
 
+from expunge.core.types import Row
+from expunge.engine.change import steps_of
+from expunge.engine.plan import Training
 from expunge.maths.passes import loss_of
 from expunge.methods.kga import gap_teacher, kga, noted
 
@@ -52,3 +55,10 @@ def test_it_stops_when_the_gap_is_narrow():
     assert not controller.stop({}) and not controller.stop(state)
     assert not controller.stop(noted(state, {"gap": 0.3}, 0.5))
     assert controller.stop(noted(state, {"gap": 0.2}, 0.6))
+
+
+def test_both_copies_see_as_many_rows():  # five mismatched answers to each forget row, and yet no more steps than forget rows give
+    rows = lambda role, n: [Row(f"row{i}", role, f"g{i}", "answer", (1, 2), (False, True), 1, False) for i in range(n)]
+    streams = {"forget": rows("forget", 4), "mismatch": 5 * rows("mismatch", 4), "retain": rows("retain", 6)}
+    counts = [steps_of(stage, streams, Training(batch=2, steps=7, seed=0)) for stage in kga(helper_epochs=3.0)[1:]]
+    assert counts == [6, 6, 7]

@@ -5,10 +5,9 @@ shares to its rungs; the last rung gets the rest, since it makes the result: not
 original, so that each run is a whole one with its own schedule. After Jamieson and Talwalkar 2016 (https://arxiv.org/abs/1502.07943),
 section 3, where all rungs get the same: on the built-in case (seeds 3 to 5) the last run then was too short to bring back what is kept.
 
-A short run is no short form of a long one: what forgets fast is not what ends best. On those seeds the scores of 14 good methods after 30
-steps ran against what 180 steps make of them (Spearman's correlation -.67 to -.37). After 60 they said little about it (-.59 to .29), but
-told what works from what does not (.43 to .53 over all 43 methods, results/prior.json). So first runs have 60 steps, and where the budget
-has no room for two of them nothing is compared: the first candidate gets all steps.
+A short run is no short form of a long one: what forgets fast is not what ends best. On those seeds the score after 60 steps told what works
+from what does not, but which of the good methods 180 steps would make the best it did not tell (results/prior.md); shorter runs told less.
+So first runs have 60 steps, and where the budget has no room for two of them nothing is compared: the first candidate gets all steps.
 """
 
 from __future__ import annotations

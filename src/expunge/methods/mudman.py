@@ -19,7 +19,7 @@ card = Card(
     settings={
         # the middle of the searched ranges, Llama-3.2-1B on Pile-Bio: 120 steps, batch 16, retain rate 1e-4 to 1e-2
         "wmdp": {"steps": 120, "batch": 16, "schedule": "constant"},
-        "builtin": {"lr": 0.5, "steps": 180, "batch": 16, "trained": "all"},  # from 0.7 on it bursts on some seeds
+        "builtin": {"lr": 0.5, "steps": 180, "batch": 16, "trained": "all"},  # of seeds 0 to 3; from 0.7 on it bursts on some
     },
     tune={"lr": (0.3, 0.5, 0.7), "mask": (True, False)},
     differs="one learning rate for the forget step, the retain step is retain_ratio times it; plain SGD, not clipped",
