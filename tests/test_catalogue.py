@@ -144,6 +144,51 @@ def test_a_number_out_of_range(name, args, rule):
     assert rule in refusal(name, args)
 
 
+NUMBERS = [
+    (room, name, argument)
+    for room in ("methods", "attacks", "benchmarks")
+    for name in catalogue.names(room)
+    for argument in catalogue.member(room, name).arguments
+    if argument.annotation.removesuffix(" | None") in ("int", "float")
+]
+
+
+@pytest.mark.parametrize(("room", "name", "argument"), NUMBERS, ids=lambda v: getattr(v, "name", v))
+def test_every_number_names_its_range_and_is_held_to_it(room, name, argument):
+    allowed = argument.range
+    assert allowed is not None, f"{name}: say of {argument.name} what it may be: (> 0), (>= 0), (0 to 1), (any number)"
+    assert argument.default == "None" or allowed.holds(ast.literal_eval(argument.default))
+    outside = [v for v in (allowed.low - 1, allowed.high + 1) if math.isfinite(v)]
+    outside += [v for v in (allowed.low, allowed.high) if allowed.open and math.isfinite(v)]
+    for value in outside:
+        with pytest.raises(Refused, match=f"--{argument.name} .* is out of range; it must be {allowed.words}"):
+            catalogue.check_ranges(catalogue.member(room, name), {argument.name: value})
+    card = catalogue.member(room, name).card
+    settings = [v[argument.name] for v in card.get("settings", {}).values() if argument.name in v]
+    settings += [v[argument.name] for v in card.get("published_as", {}).values() if argument.name in v]
+    assert all(map(allowed.holds, [*settings, *card.get("tune", {}).get(argument.name, ())]))
+
+
+@pytest.mark.parametrize(
+    ("doc", "low", "high", "is_open"),
+    [
+        ("x (> 0).", 0, math.inf, True),
+        ("x (>= 0; the paper has none).", 0, math.inf, False),
+        ("x (0 to 1; 0 never).", 0, 1, False),
+        ("x (-1 to 0); 0 leaves none (as 4 to 5 would).", -1, 0, False),
+        ("x (<= 0; TAR: -15).", -math.inf, 0, False),
+        ("x (any number); 0 changes nothing.", -math.inf, math.inf, False),
+    ],
+)
+def test_a_range_is_read_from_the_words(doc, low, high, is_open):
+    assert catalogue.Argument("x", "float", "0", doc).range == catalogue.Range(low, high, is_open)
+
+
+@pytest.mark.parametrize("doc", ["x", "(the paper's 4 to 32)", "1 to 4 of six", "(0 is the first)"])
+def test_other_words_are_no_range(doc):
+    assert catalogue.Argument("x", "float", "0", doc).range is None
+
+
 def test_a_share_is_between_0_and_1():
     with pytest.raises(Refused, match="from 0 to 1"):
         catalogue.resolve("attacks", "relearn", {"share": 1.5})

@@ -246,3 +246,8 @@ def test_an_adapter_sits_on_what_the_method_selects(tmp_path):
 def test_two_terms_of_one_name_are_refused(tmp_path):
     with pytest.raises(Refused, match="two terms of one name"):
         run(Descent("twice", (nll(), nll())), tmp_path)
+
+
+def test_a_misspelt_need_of_a_term_is_refused():
+    with pytest.raises(Refused, match="term forget could need 'start_log'; did you mean start_logp"):
+        replace(nll(), name="forget", needs=frozenset({"start_log"}))

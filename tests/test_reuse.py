@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from expunge.cli import main
 from expunge.core.types import Example
 from expunge.engine.measure import Want
 from expunge.engine.more import Extraction, Gradients, More, Sampling, Shots
@@ -35,6 +36,21 @@ def test_the_same_question_is_answered_from_the_cache(subject, tmp_path, monkeyp
     assert cost is not None and reused is None
     assert [(r.id, r.loss, r.generated) for r in again] == [(r.id, r.loss, r.generated) for r in first]
     assert clear() == 1 and ask(subject)[1] is not None
+
+
+def test_the_cache_is_shown_and_removed_only_when_told(subject, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("EXPUNGE_CACHE", raising=False)
+    with pytest.raises(SystemExit):
+        main(["cache"])
+    assert "EXPUNGE_CACHE is not set" in capsys.readouterr().out
+    monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
+    ask(subject)
+    with pytest.raises(SystemExit):
+        main(["cache"])
+    assert f"{tmp_path}: 1 passes, 0.0 MB" in capsys.readouterr().out and ask(subject)[1] is None
+    with pytest.raises(SystemExit):
+        main(["cache", "clear"])
+    assert "1 passes removed" in capsys.readouterr().out and ask(subject)[1] is not None
 
 
 def test_a_damaged_entry_is_made_again(subject, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +26,32 @@ GLOBAL_OPTIONS = (  # noqa: SIM905
     "betas"
     " budget minutes methods lr_scale stage"
 ).split()
+NUMBER = r"-?\d+(?:\.\d+)?"
+RANGE = re.compile(rf"\((?:(?P<sign>>=|<=|>|<) (?P<bound>{NUMBER})|(?P<low>{NUMBER}) to (?P<high>{NUMBER})|(?P<any>any number))(?=[;)])")
 BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an argument may be; an ``open`` end does not belong to them."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is one of them. NaN never is."""
+        return self.low < value < self.high if self.open else self.low <= value <= self.high
+
+    @property
+    def words(self) -> str:
+        """What an error says a value must be."""
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return f"from {self.low:g} to {self.high:g}"
+        if math.isfinite(self.low):
+            return f"{'above' if self.open else 'at least'} {self.low:g}"
+        return f"{'below' if self.open else 'at most'} {self.high:g}" if math.isfinite(self.high) else "a number"
 
 
 @dataclass(frozen=True)
@@ -37,6 +62,20 @@ class Argument:
     annotation: str
     default: str
     doc: str = ""
+
+    @property
+    def range(self) -> Range | None:
+        """The range that the description names in brackets, remarks behind a semicolon: ``(> 0)``, ``(0 to 1; 0 never)``,
+        ``(any number)``; None if it names none."""
+        found = RANGE.search(self.doc)
+        if found is None:
+            return None
+        if found["any"]:
+            return Range()
+        if found["sign"] is None:
+            return Range(float(found["low"]), float(found["high"]))
+        bound, is_open = float(found["bound"]), "=" not in found["sign"]
+        return Range(low=bound, open=is_open) if found["sign"][0] == ">" else Range(high=bound, open=is_open)
 
 
 @dataclass(frozen=True)
@@ -171,17 +210,14 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
 
 
 def check_ranges(found: Member, given: Mapping[str, Any]) -> None:
-    """Refuse a number outside the range that the argument's own description names: (> 0), (>= 0), (0 to 1)."""
-    docs = {a.name: a.doc for a in found.arguments}
+    """Refuse a number outside the range that the argument's own description names (see ``Argument.range``)."""
+    known = {a.name: a.range for a in found.arguments}
     for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        allowed = known[name]
+        if allowed is None or isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
-        doc = docs[name]
-        low_open, low, unit = "(> 0" in doc, "(>= 0" in doc, "(0 to 1)" in doc
-        wrong = (low_open and value <= 0) or (low and value < 0) or (unit and not 0 <= value <= 1)
-        if wrong:
-            rule = "above 0" if low_open else "at least 0" if low else "from 0 to 1"
-            raise Refused(f"{found.name}: --{name} {value} is out of range; it must be {rule}")
+        if not allowed.holds(value):
+            raise Refused(f"{found.name}: --{name} {value} is out of range; it must be {allowed.words}")
 
 
 def resolve_term(name: str, **args: Any) -> Any:

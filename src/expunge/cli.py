@@ -357,16 +357,26 @@ app.command()(auto)
 
 
 @app.command()
-def cache(action: Annotated[str, typer.Argument(help="clear")] = "clear", debug: Debug = False) -> None:
-    """Remove the passes that EXPUNGE_CACHE keeps for reuse.
+def cache(
+    action: Annotated[str, typer.Argument(help="show what is kept, or clear it")] = "show",
+    debug: Debug = False,
+) -> None:
+    """The passes that EXPUNGE_CACHE keeps for reuse: how many there are and where, or remove them.
 
     Example: expunge cache clear
     """
-    from expunge.engine.reuse import clear
+    from expunge.engine.reuse import clear, place, size
 
-    if action != "clear":
-        raise unknown("action on the cache", action, ("clear",))
-    typer.echo(f"{clear()} passes removed")
+    if action not in ("show", "clear"):
+        raise unknown("action on the cache", action, ("show", "clear"))
+    folder = place()
+    if folder is None:
+        typer.echo("EXPUNGE_CACHE is not set: no passes are kept")
+    elif action == "clear":
+        typer.echo(f"{clear()} passes removed")
+    else:
+        kept, held = size()
+        typer.echo(f"{folder}: {kept} passes, {held / 1e6:.1f} MB; expunge cache clear removes them")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import expunge.metrics
+from expunge.core.errors import Refused
 from expunge.core.records import Records
 from expunge.core.types import Card
+from expunge.engine.judge import Judge, check_needs, wants_of
 
 ALL = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
 MODULES = {name: import_module(f"expunge.metrics.{name}") for name in ALL}
@@ -63,6 +65,17 @@ def test_card_and_signature(name):
     positional = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert positional == (["records", "gold"] if card.whole else ["records", "role"])
     assert fn.__doc__ and MODULES[name].__doc__
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_a_metric_needs_is_a_pass_that_there_is(name):
+    check_needs(name, MODULES[name].card)
+
+
+def test_a_misspelt_need_is_refused_before_anything_is_measured():
+    card = replace(MODULES["verbatim_rate"].card, needs=("S1", "paraphrases"))
+    with pytest.raises(Refused, match="verbatim_rate could need 'paraphrases'; did you mean paraphrase"):
+        wants_of([Judge("verbatim_rate", of("verbatim_rate"), card, "forget", {})], ["forget"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -70,9 +70,9 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
     """The generated case. The same arguments give the same texts; another seed gives other names and other links.
 
     split: default, or a number: the case of that seed (builtin:3).
-    seed: decides every name, link and wording.
-    facts: how many facts are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
-    phrasings: in how many wordings of its question each fact is trained, 1 to 4 of six.
+    seed: decides every name, link and wording (any number).
+    facts: how many facts are trained (>= 160), four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
+    phrasings: in how many of the six wordings of its question each fact is trained (1 to 4; one must stay unseen).
     data, holdout: not read; the case brings its own rows.
     """
     if split.isdigit():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 class Refused(ValueError):
@@ -23,6 +23,20 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+ALIKE = 0.5  # share of two names that must agree, in order, for one to be a slip of the other
+RISKY = {"trust-remote-code": 0.8}  # what runs others' code is named only to somebody who nearly wrote it
+
+
+def nearest(asked: str, allowed: Iterable[str]) -> str:
+    """The name that was probably meant, or "". The dashes of options say nothing: they are not compared."""
+    names = {name.lstrip("-"): name for name in allowed}
+    bare = asked.lstrip("-")
+    for near in get_close_matches(bare, names, n=3, cutoff=ALIKE):
+        if SequenceMatcher(None, bare, near).ratio() >= RISKY.get(near.replace("_", "-"), ALIKE):
+            return names[near]
+    return ""
+
+
 def unknown(what: str, asked: str, allowed: Iterable[str]) -> Refused:
     """The error for a name that does not exist: names the nearest, or what there is.
 
@@ -30,6 +44,6 @@ def unknown(what: str, asked: str, allowed: Iterable[str]) -> Refused:
     "no metric 'rogue'; did you mean rouge?"
     """
     allowed = sorted(allowed)
-    near = get_close_matches(asked, allowed, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {listed(allowed)}"
+    near = nearest(asked, allowed)
+    hint = f"did you mean {near}?" if near else f"there are: {listed(allowed)}"
     return Refused(f"no {what} {asked!r}; {hint}")

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from expunge.core.errors import unknown
+
 Reduction = Literal["tok", "seqmean", "seqsum", "allpos", "once"]
 Better = Literal["higher", "lower", "gold"] | float
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
 OWN: Mapping[str, str] = MappingProxyType(
     {"alternate": "forget", "mismatch": "forget", "relabelled": "forget", "renamed": "forget", "retain_refused": "retain"}
 )  # streams whose rows answer, or are, rows of another stream: joined by id, not drawn
+PASS_NEEDS = ("start_logp", "teacher", "logits", "weight", "weights", "hidden", "start_hidden")  # what a term may ask of a Pass
 KEPT = frozenset({"retain", "retain_refused", "world"})  # streams of what is kept
 
 
@@ -136,6 +139,12 @@ class Term:
     coef: float = 1.0
     couples: Literal["", "batch"] = ""
     group: str = ""
+
+    def __post_init__(self) -> None:
+        """A need that no Pass answers would be left out without a word."""
+        for need in self.needs:
+            if need.split(":")[0] not in PASS_NEEDS:
+                raise unknown(f"part of a Pass that term {self.name} could need", need, PASS_NEEDS)
 
     def __call__(self, *passes: Any) -> Any:
         """The values of the term before its coefficient: [B]."""

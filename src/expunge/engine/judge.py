@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
+from expunge.core.errors import unknown
 from expunge.core.records import Records
 from expunge.core.types import EMPTY, Card, Measurement
 from expunge.engine.masked import Neighbours
@@ -47,6 +48,21 @@ class Judge:
         return self.fn(records, gold, **self.arguments) if self.role is None else self.fn(records, self.role, **self.arguments)
 
 
+NEEDS = frozenset(  # what a card may ask for: passes, variants, what stands beside (gold, the other models), what is read of texts
+    (
+        *("S1", "S2", "S3", "EL", "S5", "S8", "moments", "options", "texts", "lens", "depth", "states", "choices", "divergence"),
+        *("columns", "neighbours", "paraphrase", "perturbed", "lower", "gold", "others", "semantic"),
+    )
+)
+
+
+def check_needs(name: str, card: Card) -> None:
+    """Refused: a metric that asks for a pass that does not exist. It would be asked nothing and read nothing."""
+    for need in card.needs:
+        if need not in NEEDS:
+            raise unknown(f"pass that metric {name} could need", need, NEEDS)
+
+
 def want_of(card: Card, settings: Mapping[str, Any] = EMPTY) -> Want:
     """The passes that a metric needs of a role. ``settings``: its arguments; they say how samples and continuations are made."""
     plain = () if set(card.needs) <= {"options", "texts"} else ("answer",)
@@ -81,6 +97,7 @@ def wants_of(judges: Sequence[Judge], present: Sequence[str], generate: Mapping[
     """role -> what all metrics together need of it, each pass once; only roles that the case has. ``generate``: see Benchmark."""
     wants: dict[str, Want] = {}
     for judge in judges:
+        check_needs(judge.name, judge.card)
         for role in judge.roles:
             if role in present:
                 own = want_of(judge.card, judge.settings)

@@ -156,10 +156,21 @@ def _named(records: Records, name: str) -> Records:
     return Records(replace(r, subject=name) for r in records)
 
 
+def entries() -> list[Path]:
+    """The folder of every kept pass."""
+    cache = place()
+    return sorted((cache / "passes").iterdir()) if cache and (cache / "passes").exists() else []
+
+
+def size() -> tuple[int, int]:
+    """How many passes are kept, and their bytes."""
+    found = entries()
+    return len(found), sum(p.lstat().st_size for entry in found for p in entry.rglob("*") if p.is_file())
+
+
 def clear() -> int:
     """Remove every kept pass; how many there were."""
-    cache = place()
-    found = list((cache / "passes").iterdir()) if cache and (cache / "passes").exists() else []
+    found = entries()
     for entry in found:
         shutil.rmtree(entry, ignore_errors=True)
     return len(found)

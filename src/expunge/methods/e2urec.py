@@ -53,7 +53,7 @@ def e2urec(
     weight: w, of what is kept against what is forgotten (0 to 1).
     forget_share: share of the run that learns the forget term alone, before both (0 to 1).
     reinforce_epochs: epochs of the first stage (> 0).
-    reinforce_lr: learning rate of the first stage; 0 takes the run's.
+    reinforce_lr: learning rate of the first stage (>= 0; 0 takes the run's).
     """
     settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")

@@ -54,7 +54,7 @@ def gru(
     objective: what forgets; ga is plain ascent, wga ascent weighted by p^beta.
     beta: its inverse temperature or exponent (>= 0); 0 takes the usual one of each.
     decay: how much of the average of earlier retain gradients stays at each step (0 to 1).
-    floor: the cosine with that average that may remain; 0 leaves no conflict, -0.5 some, -1 all of it.
+    floor: the cosine with that average that may remain (-1 to 0); 0 leaves no conflict, -0.5 some, -1 all of it.
     both: rectify the retain gradient against the forget gradient too (PCGrad).
     forget_weight: coefficient of the forget term (>= 0).
     retain_term: whose gradient is protected.

@@ -69,7 +69,7 @@ def kga(
 
     new: rows that the start has not learned: mismatch takes forget questions with the answers of others, world the rows of --world.
     helper_epochs: epochs of each copy (> 0), over as many rows as there are forget rows.
-    helper_lr: learning rate of the copies; 0 takes the run's.
+    helper_lr: learning rate of the copies (>= 0; 0 takes the run's).
     stop_share: the last stage ends when the gap is this share of the first (0 to 1; 0 never).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0).

@@ -71,7 +71,7 @@ def memflex(
 ) -> Descent:
     """-forget_weight NLL(forget) + retain term, means per answer, on the tensors that only the forget rows need.
 
-    cosine: largest cosine between a tensor's forget and retain gradients; above 1 lets every direction move.
+    cosine: largest cosine between a tensor's forget and retain gradients (>= -1); above 1 lets every direction move.
     least_gradient: smallest mean size of a tensor's forget gradient (>= 0).
     copies: draws of random labels that the gradients are averaged over (> 0).
     forget_weight: coefficient of the ascent (>= 0).

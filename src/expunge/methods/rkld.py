@@ -42,7 +42,7 @@ def rkld(
 
     alpha: how strongly words that the strengthened copy prefers are turned down (>= 0).
     reinforce_epochs: epochs of the first stage (> 0).
-    reinforce_lr: learning rate of the first stage; 0 takes the run's.
+    reinforce_lr: learning rate of the first stage (>= 0; 0 takes the run's).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0; the paper has none).
     """

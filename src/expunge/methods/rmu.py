@@ -53,7 +53,7 @@ def rmu(
 ) -> Descent:
     """Representation misdirection. The forward and the backward stop at the block.
 
-    layer: index of the block whose output is steered (0 is the first).
+    layer: index of the block whose output is steered (>= 0; 0 is the first).
     steering: length of the vector that forget states are drawn to (> 0).
     retain_weight: coefficient of the distance to the start states on retain rows (>= 0).
     trained: down_proj trains the MLP output matrices of blocks layer-2 to layer, as the paper does; all trains every parameter.

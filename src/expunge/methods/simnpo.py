@@ -35,7 +35,7 @@ def simnpo(
     """SimNPO on the forget rows plus a retain term.
 
     beta: inverse temperature (> 0).
-    delta: reward margin in nats per token.
+    delta: reward margin in nats per token (any number).
     forget_weight: coefficient of the forget term (>= 0).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0).

@@ -51,7 +51,7 @@ def sku(
     mismatches_per_row: how many such answers a question has; one is met per epoch (> 0).
     away_weight: coefficient of the distance to the start model on retain rows, which negation then restores (>= 0).
     cap: the KL in nats up to which a token counts there (> 0).
-    scale: how much of the change is subtracted; 0 changes nothing, -1 gives the copy.
+    scale: how much of the change is subtracted (any number); 0 changes nothing, -1 gives the copy.
     """
     terms = (
         learn_weight * nll(stream="forget"),

@@ -33,9 +33,9 @@ def negate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale: f
 def task_arithmetic(scale: float = 1.0, tune_epochs: float = 3.0, tune_lr: float = 0.0) -> tuple[Stage, ...]:
     """theta_start - scale (theta_tuned - theta_start), theta_tuned fine-tuned on the forget rows.
 
-    scale: how much of the change is subtracted; 0 changes nothing, -1 gives the tuned model.
+    scale: how much of the change is subtracted (any number); 0 changes nothing, -1 gives the tuned model.
     tune_epochs: epochs of the fine-tuning (> 0).
-    tune_lr: its learning rate; 0 takes the run's.
+    tune_lr: its learning rate (>= 0; 0 takes the run's).
     """
     settings = {"epochs": tune_epochs, "steps": None} | ({"lr": tune_lr} if tune_lr else {})
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")

@@ -52,7 +52,7 @@ def tau(
     threshold: share of an answer's tokens that the model must still say first for the row to be unlearned (0 to 1).
     scale: how much of the change is subtracted (>= 0); 0 is sga.
     tune_epochs: epochs of the fine-tuning (> 0).
-    tune_lr: its learning rate; 0 takes the run's.
+    tune_lr: its learning rate (>= 0; 0 takes the run's).
     retain_term: what is kept during the ascent, by which term.
     retain_weight: its coefficient (>= 0; the paper has none).
     """

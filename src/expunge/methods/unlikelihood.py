@@ -45,7 +45,7 @@ def unlikelihood_term(p: Pass, *, threshold: float) -> Tensor:
 def unlikelihood(threshold: float = -15.0, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
     """Mean -log(1 - p) over the forget answers' tokens plus a retain term.
 
-    threshold: tokens with a log-probability below it count 0 (TAR: -15).
+    threshold: tokens with a log-probability below it count 0 (<= 0; TAR: -15).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0).
     """

@@ -78,7 +78,7 @@ def whp(
     targets: argmax learns the edited teacher's first choice (the paper); soft its whole distribution.
     reads: what the start reads; generic has special terms replaced (the paper): those of --anchors FILE, or the names found.
     reinforce_epochs: epochs of the first stage (> 0).
-    reinforce_lr: learning rate of the first stage; 0 takes the run's.
+    reinforce_lr: learning rate of the first stage (>= 0; 0 takes the run's).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0; the paper has none).
     """
