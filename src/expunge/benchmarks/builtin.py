@@ -71,8 +71,8 @@ def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: 
 
     split: default, or a number: the case of that seed (builtin:3).
     seed: decides every name, link and wording (any number).
-    facts: how many facts are trained (>= 160), four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; holdout is another 20 %.
-    phrasings: in how many of the six wordings of its question each fact is trained (1 to 4; one must stay unseen).
+    facts: how many are trained (>= 160), four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; 20 % more are holdout.
+    phrasings: in how many of its six wordings each question is trained (1 to 4; one stays unseen).
     data, holdout: not read; the case brings its own rows.
     """
     if split.isdigit():
