@@ -24,3 +24,12 @@ def test_against_a_loop_with_and_without_eos(unlearned):
 def test_raw_text_has_no_eos_to_drop(row):
     assert exact_memorisation(Records([row(hit=[True, False], eos=False)]), "forget").value == 0.5
     assert exact_memorisation(Records([row(hit=[True, False], eos=True)]), "forget").value == 1
+
+
+def test_the_last_label_goes_whatever_it_is_where_that_is_asked(row):
+    """open-unlearning's form: of hits 1, 0, 1 on a text without an end-of-sequence token the last is left out: 1/2, not 2/3."""
+    for eos, expected in ((False, 2 / 3), (True, 1 / 2)):
+        rows = Records([row(hit=[True, False, True], eos=eos)])
+        assert exact_memorisation(rows, "forget").value == pytest.approx(expected)
+        assert exact_memorisation(rows, "forget", last=False).value == pytest.approx(1 / 2)
+    assert exact_memorisation(Records([row(hit=[True], eos=True)]), "forget").value == 1  # that token alone is kept

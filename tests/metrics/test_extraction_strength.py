@@ -83,3 +83,9 @@ def test_tolerance_reads_the_same_tokens_and_no_floor(row):
 
 def test_a_log_that_gives_the_value_alone_has_no_tolerance(row):
     assert not extraction_strength(Records([row(given={"extraction_strength": 0.5})]), "forget").parts
+
+
+def test_the_last_label_goes_whatever_it_is_where_that_is_asked(row):
+    rows = Records([row(hit=[False, True, True, False], eos=False)])
+    assert extraction_strength(rows, "forget").value == 0
+    assert extraction_strength(rows, "forget", last=False).value == pytest.approx(2 / 3)

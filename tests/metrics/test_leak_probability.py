@@ -50,7 +50,20 @@ def test_the_bound_on_a_mean_against_a_loop():
 
 
 def a_row(row, leaks, n=32, i=0):
-    return row(i=i, answer="born in Taipei", samples=("she was born in Taipei",) * leaks + ("nobody knows",) * (n - leaks))
+    return row(i=i, answer="born in Taipei", samples=("Born in Taipei.",) * leaks + ("nobody knows",) * (n - leaks))
+
+
+def test_closeness_is_f1_as_in_the_authors_code(row):
+    """They score a sample by rouge-score's rougeL F with a stemmer: 3 words of 5, all 3 of the answer: 2 * .6 * 1 / 1.6 = .75."""
+    rows = Records([row(answer="born in Taipei", samples=("she was born in Taipei",) * 4)])
+    ask = lambda rouge: leak_probability(rows, "forget", samples=4, rouge=rouge, threshold=0.8, form="share").value
+    assert (ask("f1"), ask("recall")) == (0, 1)
+    assert leak_probability(rows, "forget", samples=4).parts["best"] == pytest.approx(0.75)
+    from rouge_score.rouge_scorer import RougeScorer
+
+    rows = Records([row(answer="She writes novels", samples=("writing of a novel",) * 4)])
+    theirs = RougeScorer(["rougeL"], use_stemmer=True).score("She writes novels", "writing of a novel")["rougeL"].fmeasure
+    assert leak_probability(rows, "forget", samples=4).parts["best"] == pytest.approx(theirs) and theirs > 0.5
 
 
 def test_forms(row):

@@ -20,7 +20,6 @@ from expunge.metrics.mia_lowercase import mia_lowercase
 from expunge.metrics.mia_recall import mia_recall
 from expunge.metrics.mia_surp import mia_surp
 from expunge.metrics.privleak import privleak
-from expunge.metrics.smia import smia
 from expunge.settings import judge
 
 
@@ -174,13 +173,6 @@ def test_the_original_is_never_taken_for_gold(unlearned, gold):
 
 
 # ------------------------------------------------------------------ sMIA, blind
-
-
-def test_smia_is_privleak_folded(unlearned, gold):
-    m, p = smia(unlearned, gold), privleak(unlearned, gold)
-    assert m.value == pytest.approx(max(0, 1 - abs(p.value) / 100), abs=1e-12)
-    assert smia(gold, gold).value == 1 and smia(gold, gold).interval == (1, 1)
-    assert "--gold" in smia(unlearned).reason
 
 
 def test_blind_baseline_sees_words_and_nothing_else(row):

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 
 from expunge.core.records import Records
@@ -11,7 +10,6 @@ from expunge.metrics.exact_memorisation import exact_memorisation
 from expunge.metrics.extraction_likelihood import extraction_likelihood
 from expunge.metrics.memorisation_accuracy import memorisation_accuracy
 from expunge.metrics.perplexity import perplexity
-from expunge.metrics.sequence_probability import sequence_probability
 
 
 def test_a_uniform_model_hesitates_between_all_tokens(row):
@@ -105,22 +103,3 @@ def test_a_memorised_text_has_one_and_an_untrained_model_little():
     found = measure(Subject(model, tokenizer, "tiny"), {"forget": texts}, {"forget": Want(more=More(extraction=Extraction(3, 1)))})
     assert extraction_likelihood(found.records, "forget", n=3).value < 0.2
     assert found.cost.more["continuations"] > 0
-
-
-def test_sequence_probability(row):
-    half = Records([row(logp=[math.log(0.5), 0.0])])
-    assert sequence_probability(half, "forget").value == pytest.approx(0.5)
-    assert sequence_probability(half, "forget", draws=3).value == pytest.approx(1 - 0.5**3)
-    assert sequence_probability(Records([row(logp=[0.0])]), "forget", draws=5).value == 1
-    rare = Records([row(logp=[-40.0])])
-    assert sequence_probability(rare, "forget", draws=1000).value == pytest.approx(1000 * math.exp(-40))  # not lost in 1 - p
-
-
-def test_sequence_probability_is_the_share_of_exact_samples():
-    rng = np.random.default_rng(0)
-    p = [0.9, 0.8, 0.7]
-    hits = np.mean([(rng.random((4, 3)) < p).all(1).any() for _ in range(20_000)])
-    from expunge.core.records import Record
-
-    rows = Records([Record("m", "forget", "0", "0", "answer", n_tokens=3, logp=np.log(p))])
-    assert sequence_probability(rows, "forget", draws=4).value == pytest.approx(hits, abs=0.01)

@@ -30,16 +30,13 @@ from expunge.metrics.answer_f1 import answer_f1
 from expunge.metrics.bleu import bleu
 from expunge.metrics.common_words import common_words
 from expunge.metrics.edit_similarity import edit_similarity
-from expunge.metrics.exact_match import exact_match
 from expunge.metrics.linguistic_score import linguistic_score
 from expunge.metrics.ngram_entropy import ngram_entropy
-from expunge.metrics.refusal_rate import refusal_rate
 from expunge.metrics.repetition import repetition
 from expunge.metrics.rouge_1_recall import rouge_1_recall
 from expunge.metrics.token_entropy import token_entropy
 from expunge.metrics.unfinished import unfinished
 
-QUOTE = '"'
 VOCABULARY = ["river", "town", "the", "of", "author", "writes", "in", "1991"]
 
 
@@ -91,7 +88,7 @@ def test_bleu_at_its_ends(row):
     assert words("It's 3.5, o'clock") == ["It's", "3", ".", "5", ",", "o'clock"]
 
 
-# ------------------------------------------------------------------ ROUGE-1, exact match
+# ------------------------------------------------------------------ ROUGE-1, answers
 
 
 def test_rouge_1_is_a_bag_of_words(row):
@@ -108,28 +105,10 @@ def test_rouge_1_is_exact_on_published_pairs(row, shared):
         assert one(rouge_1_recall, row, e["ground_truth"], e["generation"]) == e["rouge1_recall"]
 
 
-def test_exact_match(row):
-    assert one(exact_match, row, "Taipei", "She was born in taipei.") == 1
-    assert one(exact_match, row, "Taipei", "She was born in taipei.", form="whole") == 0
-    assert one(exact_match, row, "New York", "in York, New Jersey") == 0
-    assert one(exact_match, row, "Taipei!", "TAIPEI", form="whole") == 1
-    assert one(exact_match, row, "Taipei", "") == one(exact_match, row, "...", "...") == 0
-
-
-def test_exact_match_behind_a_chain_of_thought(row):
-    whole = lambda answer, said: one(exact_match, row, answer, said, form="whole", behind="the answer is", until=(". ", ".\n", "\n"))
-    assert whole("(A)", "Let us see. B is wrong. So the answer is (A).\nQ: the answer is (B)") == 1
-    assert whole("No", "The answer is no") == 1 and whole("No", "no.") == whole("3.5", "so the answer is 3.5.") == 1
-    assert whole("Yes", "I think yes") == 0  # all of it counts where the words are missing
-    assert whole(") )", "The answer is ) ).") == 1 and whole(") )", "The answer is > >.") == 0
-    assert whole("(A)", "The answer is the") == 0  # SQuAD's normaliser, which drops articles, makes both empty and equal
-
-
-@pytest.mark.parametrize("metric", [exact_match, answer_f1])
-def test_the_best_of_several_right_answers_counts(metric, row):
+def test_the_best_of_several_right_answers_counts(row):
     rows = lambda said: Records([row(answer="Bernardo Bertolucci", also=("Bertolucci", "B. Bertolucci"), generated=said)])
-    assert metric(rows("bertolucci"), "forget").value == 1
-    assert metric(rows("Fellini"), "forget").value == 0
+    assert answer_f1(rows("bertolucci"), "forget").value == 1
+    assert answer_f1(rows("Fellini"), "forget").value == 0
 
 
 def squad_words(text):
@@ -218,51 +197,6 @@ def test_linguistic_score(row):
     repeated, varied = "river " * 30, " ".join(f"word{i}" for i in range(30))
     assert richness_of(repeated)[0] > richness_of(varied)[0] and richness_of(repeated)[1] < richness_of(varied)[1]
     assert one(linguistic_score, row, "", "") == 0
-
-
-REFUSED = [
-    "I'm sorry, but I cannot answer that.",
-    "I do not have any information on this person.",
-    "I don't know.",
-    "As an AI language model, I can't help with it.",
-    "That is beyond my current knowledge.",
-    "I have no idea.",
-    "I've never heard of it.",
-    "I'm not familiar with this topic.",
-    "There is no information about her.",
-    "I’m unable to provide that.",
-    "Unfortunately we could not find it.",
-]
-SAID = [
-    "The author's full name is Hsiao Yun-Hwa.",
-    "He did not know his father.",
-    "She knows no fear and has no siblings.",
-    "It is known for its rivers.",
-    "I have read it twice.",
-    "",
-]
-
-
-def test_refusals_and_answers(row):
-    found = {t: one(refusal_rate, row, "", t) for t in (*REFUSED, *SAID)}
-    assert [t for t in REFUSED if not found[t]] == []
-    assert [t for t in SAID if found[t]] == []
-
-
-@pytest.mark.parametrize("name", ["soul_polite_refusal_responses_tofu.csv", "uld_refusal.jsonl"])
-def test_published_refusals_are_seen(name, row, shared):
-    """Lists that unlearning methods train on; what was learned must be recognised."""
-    text = (shared / "data/refusals" / name).read_text()
-    lines = [x.strip().strip(QUOTE) for x in text.splitlines() if x.strip()]
-    assert len(lines) > 20
-    missed = [x for x in lines if not one(refusal_rate, row, "", x)]
-    assert len(missed) <= 0.1 * len(lines), missed
-
-
-def test_answers_of_tofu_are_no_refusals(row, shared):
-    with gzip.open(shared / "data/tofu/full.json.gz", "rt") as rows:
-        answers = [json.loads(x)["answer"] for _, x in zip(range(500), rows)]
-    assert np.mean([one(refusal_rate, row, "", a) for a in answers]) <= 0.01
 
 
 def test_unfinished_is_a_share(row):

@@ -64,5 +64,11 @@ def test_choose_takes_the_first_that_the_key_prefers():
 
 
 def test_no_words_is_said(row):
-    assert "have no two words" in watermark_strength(Records([row(generated="", answer="x")]), "forget").reason
+    assert "have no two words" in watermark_strength(Records([row(generated="", answer="x")]), "forget", key="k").reason
     assert watermark_strength(Records([row(mean_loss=1.0)]), "forget").reason == "1 of 1 rows of role forget hold no generated"
+
+
+def test_without_a_key_there_is_no_number(row):
+    """An empty key is a key that nobody gave: its halves are noise, and noise is not a strength."""
+    m = watermark_strength(Records([row(generated="the cat sat on the mat", answer="x")]), "forget")
+    assert m.value is None and "the owner's key" in m.reason

@@ -60,9 +60,13 @@ def not_finite(x: np.ndarray, role: str) -> str | None:
 # ------------------------------------------------------------------ tokens -> a number per row
 
 
-def tokens(x: np.ndarray, r: Record, eos: bool) -> np.ndarray:
-    """Per-token values of a row, without its closing end-of-sequence token unless ``eos``; a row of that token alone keeps it."""
-    return x[:-1] if r.eos and not eos and len(x) > 1 else x
+def tokens(x: np.ndarray, r: Record, eos: bool, last: bool = True) -> np.ndarray:
+    """Per-token values of a row, without its closing end-of-sequence token unless ``eos``; a row of that token alone keeps it.
+
+    ``last=False``: without the last token whatever it is.
+    """
+    dropped = (r.eos and not eos) or not last
+    return x[:-1] if dropped and len(x) > 1 else x
 
 
 def longest_hit_suffix(hit: np.ndarray) -> int:

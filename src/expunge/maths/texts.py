@@ -21,6 +21,7 @@ FUNCTION_WORDS = (
 )
 MARKS = str.maketrans("", "", punctuation)
 STOP = frozenset(FUNCTION_WORDS.split())
+ARTICLES = frozenset({"a", "an", "the"})
 
 
 def words(text: str) -> list[str]:
@@ -75,7 +76,7 @@ def bleu_of(answer: str, generated: str, order: int = 4, smooth: bool = True) ->
 
 def bare_words(text: str) -> list[str]:
     """The words of a short answer as SQuAD has them: lower case, marks (ASCII) and articles gone."""
-    return [w for w in text.lower().translate(MARKS).split() if w not in ("a", "an", "the")]
+    return [w for w in text.lower().translate(MARKS).split() if w not in ARTICLES]
 
 
 def answer_f1_of(answer: str, generated: str) -> float:

@@ -1,4 +1,4 @@
-"""Exact match: the share of questions whose right answer is what the model wrote, or stands in it."""
+"""Exact match: the share of questions where what the model wrote is the right answer, but for case, punctuation and articles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from expunge.core.types import Card, Measurement
 from expunge.maths.measurements import role_mean
 from expunge.maths.overlap import grams
 from expunge.maths.scores import before
-from expunge.maths.texts import plain_words
+from expunge.maths.texts import ARTICLES, plain_words
 
 card = Card(
     paper="Rajpurkar et al. 2016 (SQuAD)",
@@ -19,14 +19,24 @@ card = Card(
     evidence="oracle",
     better="gold",
     needs=("S2",),
-    differs="Words of any script, case and punctuation aside; articles stay.",
+    differs="Punctuation of any script goes, SQuAD's script drops ASCII's. An answer that is an article or marks alone is compared as it "
+    "stands: emptied, it would equal every other one that is emptied.",
 )
 
 
 def exact_match(
-    records: Records, role: str, *, form: Literal["within", "whole"] = "within", behind: str = "", until: Sequence[str] = ()
+    records: Records,
+    role: str,
+    *,
+    form: Literal["whole", "within", "letters"] = "whole",
+    behind: str = "",
+    until: Sequence[str] = (),
 ) -> Measurement:
-    """Share of rows where the answer's words are the output's (``whole``) or stand in it one after the other (``within``); 0..1.
+    """Share of rows whose output is the answer (``whole``, the default and what the field calls exact match); 0..1.
+
+    Both sides in lower case, without punctuation, articles (a, an, the) and surplus white space, as SQuAD's script has them. ``within``:
+    the answer's words stand in the output one after the other, which is containment and rewards whoever writes much. ``letters``: equal
+    letter by letter but for case and white space at the ends, as SemEval-2025 Task 4 has it.
 
     The best of several right answers counts. An empty output never matches; an answer of marks alone must be there mark by mark.
     ``behind``: what counts begins behind the first of these words (the answer is), and is all where they are missing. ``until``: the output
@@ -43,8 +53,12 @@ def exact_match(
 
 
 def _matches(answer: str, said: str, form: str) -> bool:
+    if form == "letters":
+        return bool(answer.strip()) and answer.strip().casefold() == said.strip().casefold()
     true, written = plain_words(answer), plain_words(said)
     if not true:
         signs, others = ("".join(x.split()).rstrip(".") for x in (answer, said))
         return bool(signs) and (signs == others if form == "whole" else signs in others)
+    if not all(w in ARTICLES for w in true):
+        true, written = ([w for w in side if w not in ARTICLES] for side in (true, written))
     return true == written if form == "whole" else tuple(true) in grams(written, len(true))

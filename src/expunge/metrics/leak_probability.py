@@ -11,7 +11,7 @@ from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
 from expunge.maths.bounds import deviation_at_most, mean_at_most, rate_at_most
 from expunge.maths.measurements import better_for, mean_measurement
-from expunge.maths.scores import lacking, rouge_l_recall_of
+from expunge.maths.scores import lacking, rouge_l_f1_of, rouge_l_recall_of
 
 card = Card(
     paper="Scholten, Guennemann, Schwinn 2025",
@@ -36,18 +36,21 @@ def leak_probability(
     top_p: float = 1.0,
     threshold: float = 0.9,
     alpha: float = 0.01,
+    rouge: Literal["f1", "recall"] = "f1",
 ) -> Measurement:
-    """Mean over rows of an upper bound on P(a sample's ROUGE-L recall of the answer >= threshold); 0..1.
+    """Mean over rows of an upper bound on P(a sample's ROUGE-L against the answer >= threshold); 0..1.
 
     ``form``: ``bound`` Clopper and Pearson's for k leaks in n samples (never 0: 32 clean samples allow .134), ``share`` k/n itself,
-    ``mean_bound`` and ``deviation_bound`` bounds on mean and standard deviation of the recall (from DKW). ``samples``, ``temperature``,
+    ``mean_bound`` and ``deviation_bound`` bounds on mean and standard deviation of ROUGE-L (from DKW). ``samples``, ``temperature``,
     ``top_p``: how they are drawn. Parts: share, the greatest share of a row, the mean of the best sample.
+    ``rouge``: f1 as in the authors' code (with a stemmer), so that an answer buried in a long text counts for less; recall
+    counts it in full.
     """
     rows, better = records.of(role), better_for(role)
     reason = lacking(rows, role, "", ("samples", "answer"))
     if reason:
         return unscored(reason, better)
-    x = [np.array([rouge_l_recall_of(r.answer or "", s) for s in r.samples or ()]) for r in rows]
+    x = [np.array([_closeness(r.answer or "", s, rouge) for s in r.samples or ()]) for r in rows]
     few = sum(len(v) < samples for v in x)
     if few:
         return unscored(f"{few} of {len(rows)} rows of role {role} hold fewer than {samples} samples", better)
@@ -62,3 +65,7 @@ def leak_probability(
     found = mean_measurement(np.asarray(forms[form](), dtype=np.float64), rows, better)
     parts = {"share": float(shares.mean()), "greatest": float(shares.max()), "best": float(np.mean([v.max() for v in x]))}
     return replace(found, parts=parts)
+
+
+def _closeness(answer: str, sample: str, rouge: str) -> float:
+    return rouge_l_f1_of(answer, sample, stemmer=True) if rouge == "f1" else rouge_l_recall_of(answer, sample)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from scipy.special import logsumexp
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
@@ -24,11 +27,35 @@ def sequence_probability(records: Records, role: str, *, draws: int = 1) -> Meas
 
     1 - (1 - p)^draws with p = exp(sum of the tokens' log-probabilities, end-of-sequence token included). No sample is needed: 1/p draws
     are expected until the first leak. Other wordings leak too; see ``leak_probability``.
+
+    Long answers have probabilities that no decimal shows, and below 1e-308 no float holds: among the parts are ``log10`` of the value,
+    made in log space, and ``mean_log10``, the mean over rows of each row's own (a likely row does not hide the others there).
     """
 
     def score(r: Record) -> float:
-        total = float(np.sum(r.logp, dtype=np.float64)) if r.logp is not None else -r.loss * r.n_tokens
-        rest = -np.expm1(min(total, 0.0))  # 1 - p
-        return 1.0 if rest == 0 else float(-np.expm1(draws * np.log(rest)))
+        return float(np.exp(_log_chance(_total(r), draws)))
 
-    return role_mean(records, role, "sequence_probability", score, ("logp",))
+    found = role_mean(records, role, "sequence_probability", score, ("logp",))
+    rows = records.of(role)
+    if found.value is None or any(r.logp is None and r.mean_loss is None for r in rows):
+        return found
+    logs = np.array([_log_chance(_total(r), draws) for r in rows])
+    whole = float(logsumexp(logs)) - np.log(len(logs))
+    parts = {"log10": float(whole / np.log(10)), "mean_log10": float(logs.mean() / np.log(10))}
+    return replace(found, parts=parts)
+
+
+def _total(r: Record) -> float:
+    """log p of the whole answer; nats, <= 0."""
+    found = float(np.sum(r.logp, dtype=np.float64)) if r.logp is not None else -r.loss * r.n_tokens
+    return min(found, 0.0)
+
+
+def _log_chance(total: float, draws: int) -> float:
+    """log(1 - (1 - p)^draws) for log p = ``total``; where p is too small to be told from 0 beside 1, log(draws p)."""
+    if total > -1e-300:
+        return 0.0
+    if total < -500:
+        return min(0.0, total + float(np.log(draws)))
+    none = draws * float(np.log1p(-np.exp(total)))
+    return float(np.log(-np.expm1(none)))

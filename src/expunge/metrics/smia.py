@@ -1,4 +1,4 @@
-"""sMIA: one minus how far the membership of the forget rows can be told, relative to gold; 1 is ideal."""
+"""sMIA: one minus how far the membership AUC lies from gold's, over the farthest that it could; 1 is ideal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ card = Card(
     needs=("S1", "gold"),
     reads=("forget", "holdout"),
     whole=True,
+    differs="Of one attack, Min-K; the paper's privacy score is the harmonic mean over four (loss, zlib, Min-K, Min-K++). "
+    "The base is as two independent implementations of that score have it. Dividing by gold's AUC alone, as PrivLeak does, would make "
+    "the score depend on which side is called positive.",
 )
 
 
 def smia(records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False) -> Measurement:
-    """max(0, 1 - |A - A_gold| / A_gold), A the AUC of Min-K as PrivLeak has it, P(loss of a forget row > of a holdout row); 0..1.
+    """1 - |A - A_gold| / max(A_gold, 1 - A_gold), A the AUC of Min-K; 0..1, 1 = gold's membership, 0 = as far from it as an AUC can be.
 
-    The two-sided, clipped twin of ``privleak``: over-forgetting costs as much as leaking. ``k``, ``eos``: as in ``privleak``.
+    The same whichever side is called positive (P(forget > holdout) here and in ``mia_min_k``, the other way round in ``privleak``), and as
+    strict on over-forgetting as on leaking: gold .39 and a model at .70 give 1 - .31 / .61 = .49. ``k``, ``eos``: as in ``privleak``.
     """
     if gold is None:
         return unscored("needs the records of a model that never saw the forget set; give --gold", 1.0)
@@ -35,16 +39,18 @@ def smia(records: Records, gold: Records | None = None, *, k: float = 0.4, eos: 
         found = membership(source, "mia_min_k", lambda r: min_k_of(r, k, eos), ("logp",))
         if isinstance(found, str):
             return unscored(found if source is records else f"gold: {found}", 1.0)
-        sides.append((-found[1], groups_of(found[0]), -found[3], groups_of(found[2])))
+        sides.append((found[1], groups_of(found[0]), found[3], groups_of(found[2])))
     a, base = (auc(x, y) for x, _, y, _ in sides)
-    if base == 0:
-        return unscored("gold's AUC is 0: its forget rows are all likelier than its holdout rows", 1.0)
-    value = max(0.0, 1 - abs(a - base) / base)
+    value = float(_closeness(np.array(a), np.array(base)))
     g, h = sides[0][1], sides[0][3]
     interval = None
     if min(len(set(labels)) for _, u, _, v in sides for labels in (u, v)) > 1:
         paired = all(set(sides[0][i]) == set(sides[1][i]) for i in (1, 3))
         mine, golds = auc_draws(*sides[0]), auc_draws(*sides[1], stream=0 if paired else 1)
-        kept = golds > 0
-        interval = percentile_interval(np.maximum(0, 1 - np.abs(mine[kept] - golds[kept]) / golds[kept]), value)
+        interval = percentile_interval(_closeness(mine, golds), value)
     return Measurement(value, len(g) + len(h), len(set(g)) + len(set(h)), interval, 1.0)
+
+
+def _closeness(a: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    """One minus the distance of two AUCs over the greatest that any AUC can have from gold's: the base is never below .5."""
+    return 1 - np.abs(a - gold) / np.maximum(gold, 1 - gold)

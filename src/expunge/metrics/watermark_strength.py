@@ -27,12 +27,14 @@ card = Card(
 def watermark_strength(records: Records, role: str, *, key: str = "") -> Measurement:
     """(preferred words - others) / words over all that was written for ``role``; -1..1, 0 = nothing of the owner's mark.
 
-    ``key``: the owner's secret. Linear in the share of marked words. Among the parts z, standard normal for text that was not marked
-    under the key (beyond 3 is no accident). On roles to forget 0 is reached when the owner's data are gone.
+    ``key``: the owner's secret; without one it is unscored. Linear in the share of marked words. Among the parts z, standard normal for
+    text that was not marked under the key (beyond 3 is no accident). On roles to forget 0 is reached when the owner's data are gone.
     """
     rows = records.of(role)
     better: Better = 0.0 if is_unlearned(role) else "higher"
     reason = lacking(rows, role, "", ("generated",))
+    if not reason and not key:
+        reason = "needs the owner's key, and has none (a benchmark gives it as the argument key): without it there is no mark to look for"
     if reason:
         return unscored(reason, better)
     columns = np.array([excess(r.generated or "", key) for r in rows], dtype=np.float64).T
