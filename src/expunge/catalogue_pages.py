@@ -18,6 +18,7 @@ from typing import Any
 from expunge import catalogue
 from expunge.catalogue import ROOMS, SINGULAR, Argument, Member
 from expunge.core.errors import Refused
+from expunge.core.units import UNITS
 
 EVIDENCE = {
     "reference": "reference value",  # a number made outside this repository is matched
@@ -170,7 +171,7 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
         facts["effect on the built-in case"] = effect(member.name, found)
     claims = card.get("claims", "")
     facts |= {"a small step": CLAIMS.get(claims, claims.replace("_", " ")), "rights of the adversary": ", ".join(card.get("rights", ()))}
-    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": _better(card)}
+    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": _better(card), "unit": _unit(card)}
     facts |= {"needs": ", ".join(NEEDS.get(n, n) for n in card.get("needs", ())), "reads": ", ".join(card.get("reads", ()))}
     facts |= {
         "packages": ", ".join(card.get("extras", ())),
@@ -183,6 +184,12 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
 def _better(card: Mapping[str, Any]) -> str:
     better = card.get("better", "")
     return f"{better:g}" if isinstance(better, float) else {"gold": "near gold"}.get(better, better)
+
+
+def _unit(card: Mapping[str, Any]) -> str:
+    unit = card.get("unit", "")
+    margin = UNITS[unit].margin
+    return f"{unit}; a difference of {margin:g} matters" if margin else unit
 
 
 def _definition(member: Member) -> str:

@@ -15,17 +15,7 @@ from expunge.maths.comparison import cluster_se, detectable, holm, p_of_none, re
 from expunge.maths.scores import is_unlearned
 from expunge.maths.statistics import auc, auc_draws, mean_interval, percentile_interval
 from expunge.report.beside import Beside
-from expunge.report.compare import DELTA
 
-# Metrics of 0..1 that grow with what is known of the rows: of these a margin is known, and which side of gold is the bad one.
-KNOWING = frozenset(
-    (
-        *("probability", "exact_memorisation", "memorisation_accuracy", "extraction_strength", "extraction_likelihood", "verbatim_rate"),
-        *("rouge_l_recall", "rouge_l_f1", "rouge_1_recall", "bleu", "exact_match", "answer_f1", "edit_similarity"),
-        *("semantic_similarity", "entailment", "sequence_probability", "leak_probability"),
-        *("choice_accuracy", "choice_accuracy_text", "choice_probability", "preference_accuracy"),
-    )
-)
 FEWEST = 3  # groups; two that happen to agree would look like certainty
 
 
@@ -72,7 +62,7 @@ def _means(judge: Judge, rows: Sequence[Key], labels: Sequence[str], x: np.ndarr
         n=len(d),
         groups=n_groups,
     )
-    return _decided(found, cluster_se(d, labels), n_groups, judge.name in KNOWING) if n_groups >= FEWEST else found
+    return _decided(found, cluster_se(d, labels), n_groups, margin_of(judge)) if n_groups >= FEWEST else found
 
 
 def _aucs(judge: Judge, rows: Sequence[Key], labels: Sequence[str], x: np.ndarray, y: np.ndarray) -> Beside:
@@ -87,14 +77,19 @@ def _aucs(judge: Judge, rows: Sequence[Key], labels: Sequence[str], x: np.ndarra
     drawn = [auc_draws(s[forget], groups[forget], s[~forget], groups[~forget]) for s in (x, *y)]
     d = drawn[0] - np.mean(drawn[1:], axis=0)
     found = replace(found, interval=percentile_interval(d, found.difference))
-    return _decided(found, float(d.std()), sum(sides) - 1, bounded=True)  # a mean on either side: two degrees of freedom are gone
+    return _decided(found, float(d.std()), sum(sides) - 1, margin_of(judge))  # a mean on either side: two degrees of freedom are gone
 
 
-def _decided(b: Beside, se: float, groups: int, bounded: bool) -> Beside:
-    """What the standard error decides; ``bounded``: whether the metric has a margin."""
+def margin_of(judge: Judge) -> float | None:
+    """The margin of a metric of which it is known which side of gold is the bad one: it grows with what is known of the rows."""
+    return judge.unit.margin if judge.card.grows == "knowledge" else None
+
+
+def _decided(b: Beside, se: float, groups: int, least: float | None) -> Beside:
+    """What the standard error decides; ``least``: the metric's margin, None if it has none."""
     b = replace(b, p=p_of_none(b.difference, se, groups), detectable=detectable(se, groups))
-    if not bounded:
+    if least is None:
         return b
-    margin, ends = widened(DELTA, b.golds), reach(se, groups)
+    margin, ends = widened(least, b.golds), reach(se, groups)
     bound = (b.difference if b.side == "unlearned" else -b.difference) + ends
     return replace(b, margin=margin, bound=bound, not_worse=bound <= margin, equal=abs(b.difference) + ends < margin)

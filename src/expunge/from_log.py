@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from expunge import catalogue
 from expunge.comparing import compared
 from expunge.core.records import Records
 from expunge.core.types import Call, Measurement
+from expunge.engine.judge import judged
 from expunge.engine.peer_log import read_log
 from expunge.maths.comparison import paired
 from expunge.report.beside import Beside
 from expunge.settings import judge
-
-
-def metric(name: str) -> Any:
-    """The metric of that name: a function of Records."""
-    return getattr(catalogue.load("metrics", name), name)
 
 
 def unmatched(records: Records, gold: Records) -> dict[str, dict[str, list[str]]]:
@@ -50,6 +45,7 @@ def evaluate_log(path: str | Path, gold_path: str | Path | None = None) -> dict[
     gold = read_log(gold_path, "gold") if gold_path is not None else None
     whole = [name for name in catalogue.names("metrics") if catalogue.member("metrics", name).card.get("whole")]
     single = [name for name in catalogue.names("metrics") if name not in whole]
-    by_role = {f"{role}/{name}": metric(name)(records, role) for role in records.roles() for name in single}
+    judges = [judge(Call(name), role) for role in records.roles() for name in single]
+    by_role = judged(judges, records, gold)
     found = {key: m for key, m in by_role.items() if m.value is not None}
-    return found | {name: metric(name)(records, gold) for name in whole}
+    return found | judged([judge(Call(name), None) for name in whole], records, gold)

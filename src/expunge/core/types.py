@@ -291,8 +291,11 @@ class Card:
     published_as: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     superseded_by: str = ""
     distributed: Literal["yes", "gather", "no"] = "yes"
-    # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the roles that a whole-model one reads
+    # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the roles that a whole-model one reads;
+    # the unit of the value (core.units, which knows its range and margin), and whether it grows with what is known of the rows
     better: Any = ""
+    unit: str = ""
+    grows: Literal["", "knowledge"] = ""
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     whole: bool = False
@@ -327,7 +330,8 @@ class Measurement:
     ``value`` None means unscored; then ``reason`` says why. ``interval`` is the 95 % cluster bootstrap over ``groups`` groups.
     ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the summands of an aggregate).
     ``each``: (role, id) -> (number, group) of the rows whose mean the value is, or whose AUC between forget and holdout; that two
-    models can be compared row by row. It is not written.
+    models can be compared row by row. It is not written. ``margin``: the difference to another model that is let pass as too small to
+    matter, in the unit of the value; None: none is known.
     """
 
     value: float | None
@@ -338,6 +342,7 @@ class Measurement:
     reason: str | None = None
     parts: Mapping[str, float] = field(default_factory=lambda: EMPTY)
     each: Mapping[tuple[str, str], tuple[float, str]] = field(default_factory=lambda: EMPTY, compare=False, repr=False)
+    margin: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -346,6 +351,7 @@ class Measurement:
             "groups": self.groups,
             "interval": list(self.interval) if self.interval else None,
             "better": self.better,
+            "margin": self.margin,
             "reason": self.reason,
             **({"parts": dict(self.parts)} if self.parts else {}),
         }

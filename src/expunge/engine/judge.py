@@ -10,6 +10,7 @@ from typing import Any
 from expunge.core.errors import unknown
 from expunge.core.records import Records
 from expunge.core.types import EMPTY, Card, Measurement
+from expunge.core.units import UNITS, Unit
 from expunge.engine.masked import Neighbours
 from expunge.engine.measure import Want
 from expunge.engine.more import ChoiceStates, Columns, Extraction, Gradients, More, Sampling, Shots, States
@@ -36,6 +37,11 @@ class Judge:
         return (self.role,) if self.role else tuple(self.arguments.get("roles", self.card.reads))
 
     @property
+    def unit(self) -> Unit:
+        """The range and the margin of its values, with the scale that it was given."""
+        return UNITS[self.card.unit].times(float(self.settings.get("scale", 1.0)))
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Its arguments, with the defaults of those that are not given."""
         own = {n: p.default for n, p in signature(self.fn).parameters.items() if p.kind is p.KEYWORD_ONLY}
@@ -45,7 +51,9 @@ class Judge:
         if gold is not None and "others" not in self.card.needs:
             golds = [s for s in gold.subjects() if s != "original" and not s.startswith("shadow/")]
             gold = gold.only(golds[0]) if golds else gold if not len(gold) else None  # the first of several; never the original
-        return self.fn(records, gold, **self.arguments) if self.role is None else self.fn(records, self.role, **self.arguments)
+        first = gold if self.role is None else self.role
+        found: Measurement = self.fn(records, first, **self.arguments)
+        return replace(found, margin=self.unit.margin)
 
 
 NEEDS = frozenset(  # what a card may ask for: passes, variants, what stands beside (gold, the other models), what is read of texts

@@ -16,6 +16,8 @@ card = Card(
     where="section 6.1, macro-averaged F1",
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2",),
     differs="An empty output has 0, also where the answer is nothing but an article or a mark.",
 )

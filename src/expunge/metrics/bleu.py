@@ -13,6 +13,8 @@ card = Card(
     where="brevity penalty and modified n-gram precision",
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2",),
     differs="A mean of sentence scores, not one score of the corpus, so that rows can be resampled. Words are letters of any script and "
     "single punctuation marks, which is near sacrebleu's 13a but not the same; orders longer than the output are left out.",

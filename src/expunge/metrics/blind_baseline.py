@@ -17,6 +17,7 @@ card = Card(
     family=("membership",),
     evidence="oracle",
     better=0.5,
+    unit="auc",
     needs=("S1",),
     reads=("forget", "holdout"),
     whole=True,

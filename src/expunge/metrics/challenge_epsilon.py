@@ -19,6 +19,7 @@ card = Card(
     family=("gold",),
     evidence="oracle",
     better=0.0,
+    unit="nats",
     needs=("S1", "gold", "others"),
     reads=("forget",),
     whole=True,

@@ -19,6 +19,8 @@ card = Card(
     family=("multiple choice",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("texts",),
     differs="lm-evaluation-harness normalises by bytes (acc_norm); by='mean' here is per token.",
 )

@@ -13,6 +13,8 @@ card = Card(
     where="evaluation metrics: probability on real authors and world facts",
     evidence="reference",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "perturbed"),
     differs="open-unlearning adds 1e-10 to the denominator: epsilon=1e-10 gives its form.",
 )

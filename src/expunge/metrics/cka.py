@@ -21,6 +21,7 @@ card = Card(
     family=("internals",),
     evidence="oracle",
     better=1.0,
+    unit="share",
     needs=("S1", "states", "gold"),
     reads=("forget",),
     whole=True,

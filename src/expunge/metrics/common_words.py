@@ -14,6 +14,8 @@ card = Card(
     family=("verbatim",),
     evidence="oracle",
     better="gold",
+    unit="words",
+    grows="knowledge",
     needs=("S2",),
 )
 

@@ -18,6 +18,7 @@ card = Card(
     family=("internals",),
     evidence="oracle",
     better="lower",
+    unit="share",
     needs=("S1", "columns"),
     differs="The column is read through the final norm, whose gain the paper leaves out; the part jaccard_raw is the paper's. One column "
     "is not all that is known of a concept: an untouched one shows that it is still there, a changed one does not show that it is gone.",

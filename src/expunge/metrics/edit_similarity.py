@@ -18,6 +18,8 @@ card = Card(
     family=("verbatim",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2",),
     differs="The authors' code prints mean distances under the name of a similarity; here they are the part, and the value is in 0..1.",
 )

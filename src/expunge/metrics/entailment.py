@@ -13,6 +13,8 @@ card = Card(
     family=("semantic",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2", "semantic"),
     differs="The probability of entailment instead of its arg-max; the direction is output to answer.",
 )

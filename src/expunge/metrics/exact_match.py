@@ -18,6 +18,8 @@ card = Card(
     where="section 6.1, exact match",
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2",),
     differs="Punctuation of any script goes, SQuAD's script drops ASCII's. An answer that is an article or marks alone is compared as it "
     "stands: emptied, it would equal every other one that is emptied.",

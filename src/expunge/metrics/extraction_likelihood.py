@@ -16,6 +16,8 @@ card = Card(
     family=("memorisation",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "EL"),
     differs="Prefixes end where scoring begins (behind the prompt) or later, and the mean is over those there are; the authors' code "
     "divides by one less than the paper's T - n.",

@@ -13,6 +13,7 @@ card = Card(
     family=("semantic", "aggregate"),
     evidence="oracle",
     better="higher",
+    unit="share",
     needs=("S2", "semantic"),
     reads=("forget",),
     whole=True,

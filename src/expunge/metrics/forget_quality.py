@@ -14,6 +14,7 @@ card = Card(
     where="evaluation metrics: forget quality",
     evidence="reference",
     better="higher",
+    unit="share",
     needs=("S1", "paraphrase", "perturbed", "gold"),
     reads=("forget",),
     whole=True,

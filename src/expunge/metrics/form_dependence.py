@@ -19,6 +19,7 @@ card = Card(
     family=("robustness",),
     evidence="reconstructed",
     better=0.0,
+    unit="difference",
     needs=("S1", "S2"),
     reads=("forget", "forget_paraphrased"),
     whole=True,

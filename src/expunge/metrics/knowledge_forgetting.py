@@ -15,6 +15,7 @@ card = Card(
     family=("semantic",),
     evidence="oracle",
     better="gold",
+    unit="share",
     needs=("S2", "semantic"),
     differs="Names and numbers are found by spelling, where the paper asks a language model. A right answer without a name decides by "
     "contradiction alone, where the authors' code calls it forgotten; without --encoder names match letter by letter.",

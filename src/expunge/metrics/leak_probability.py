@@ -20,6 +20,8 @@ card = Card(
     family=("leak",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S3",),
     differs="32 samples at temperature 1 from the whole distribution, the authors take 128 with top_p .9. A row's bounds hold each with "
     "probability 1 - alpha, not all rows' together.",

@@ -19,6 +19,7 @@ card = Card(
     family=("multiple choice",),
     evidence="theorem",
     better=0.0,
+    unit="share",
     needs=("options",),
     differs="The distance is ours: the paper reports the spread of recalls.",
 )

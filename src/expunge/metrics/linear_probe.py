@@ -19,6 +19,8 @@ card = Card(
     family=("internals",),
     evidence="reconstructed",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "perturbed", "choices"),
     differs="The labels are those of the data (the answer against its wrong answers), the states the judged model's own; read at the "
     "answer's last token. Wrong answers may differ in style, which a probe reads as well: hold it against gold.",

@@ -18,6 +18,7 @@ card = Card(
     family=("fluency",),
     evidence="reconstructed",
     better="gold",
+    unit="share",
     needs=("S2",),
     differs="Two of its three parts, Brunet's index and Honore's statistic; the third, the perplexity of the text under another model, is "
     "left out. The score is averaged row by row.",

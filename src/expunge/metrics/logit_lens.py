@@ -18,6 +18,8 @@ card = Card(
     family=("internals",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "lens"),
     differs="Absolute probabilities; the baseline of the UDS paper sets them in proportion to the original's and gold's. The embedding "
     "attack's code leaves out the final norm; here it is applied.",

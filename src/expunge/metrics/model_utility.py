@@ -24,6 +24,7 @@ card = Card(
     where="evaluation metrics: model utility",
     evidence="reference",
     better="higher",
+    unit="share",
     needs=("S1", "S2", "paraphrase", "perturbed"),
     reads=("retain", "real_authors", "world_facts"),
     whole=True,

@@ -14,6 +14,7 @@ card = Card(
     family=("fluency",),
     evidence="oracle",
     better="gold",
+    unit="bits",
     needs=("S2",),
     differs="Words by spelling instead of nltk's tokenizer, which needs a download. Tables print it times 100.",
 )

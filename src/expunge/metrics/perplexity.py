@@ -16,6 +16,7 @@ card = Card(
     where="exponential of the average negative log-likelihood",
     evidence="oracle",
     better="gold",
+    unit="tokens",
     needs=("S1",),
 )
 

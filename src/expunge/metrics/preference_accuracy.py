@@ -18,6 +18,8 @@ card = Card(
     family=("locality",),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "perturbed"),
 )
 

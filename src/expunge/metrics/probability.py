@@ -13,6 +13,8 @@ card = Card(
     where="evaluation metrics: probability",
     evidence="reference",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1",),
 )
 

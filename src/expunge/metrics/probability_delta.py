@@ -19,6 +19,8 @@ card = Card(
     family=("internals",),
     evidence="reconstructed",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "lens"),
     differs="The secret is the answer's first token (the paper's facts are single tokens); every row is asked, whether or not the "
     "original knows it; all layers unless some are named (the paper names them by model).",

@@ -16,6 +16,7 @@ card = Card(
     family=("fluency",),
     evidence="reconstructed",
     better="gold",
+    unit="share",
     needs=("S2",),
     differs="Patterns of our own, in English: a first person with a word of lacking or declining beside it, information said to be "
     "missing, or the talk turned to another topic. Written with these published lists in view, of which they see 47 of 48 (general, SOUL), "

@@ -14,6 +14,7 @@ card = Card(
     family=("fluency",),
     evidence="oracle",
     better="gold",
+    unit="share",
     needs=("S2",),
     differs="One minus the ratio of the paper, which counts 4-grams; with n=1 it is one minus ECO's unique-token ratio.",
 )

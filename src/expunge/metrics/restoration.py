@@ -19,6 +19,7 @@ card = Card(
     family=("restoration",),
     evidence="oracle",
     better="higher",
+    unit="share",
     needs=("texts",),
     differs="The paper's accuracy has a language model judge sampled answers; this is its logit analysis, decided by the likeliest option.",
 )

@@ -13,6 +13,8 @@ card = Card(
     where="ROUGE-N, equation 1",
     evidence="reference",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2",),
     differs="The tokeniser of rouge-score keeps ASCII letters and digits only.",
 )

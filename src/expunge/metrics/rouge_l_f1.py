@@ -15,6 +15,8 @@ card = Card(
     where="verbatim and knowledge memorisation",
     evidence="reference",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1", "S2"),
     differs="MUSE's own code uses no stemmer, open-unlearning's MUSE a stemmer (stemmer=True). An empty output gives 0.",
 )

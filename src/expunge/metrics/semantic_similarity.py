@@ -13,6 +13,8 @@ card = Card(
     family=("semantic",),
     evidence="oracle",
     better="gold",
+    unit="cosine",
+    grows="knowledge",
     needs=("S2", "semantic"),
 )
 

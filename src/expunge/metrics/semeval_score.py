@@ -18,6 +18,7 @@ card = Card(
     family=("aggregate",),
     evidence="oracle",
     better="higher",
+    unit="share",
     needs=("S1", "S2", "options"),
     reads=("forget", "holdout", "mmlu"),
     whole=True,

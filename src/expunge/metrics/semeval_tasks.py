@@ -16,6 +16,7 @@ card = Card(
     family=("aggregate",),
     evidence="oracle",
     better="higher",
+    unit="share",
     needs=("S1", "S2"),
     whole=True,
     differs="ROUGE-L is its recall with a stemmer, as in the evaluation script that participants used; that case does not count in an "

@@ -18,6 +18,8 @@ card = Card(
     family=("leak",),
     evidence="theorem",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1",),
 )
 

@@ -17,6 +17,7 @@ card = Card(
     family=("membership",),
     evidence="oracle",
     better=1.0,
+    unit="share",
     needs=("S1", "gold"),
     reads=("forget", "holdout"),
     whole=True,

@@ -15,6 +15,8 @@ card = Card(
     family=("question answering", "reasoning"),
     evidence="oracle",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S2",),
     differs="ROUGE-L recall of steps only: the cosine of steps and the judge by another model are left out. A thinking that never closes "
     "counts as it stands, one that is empty as 0.",

@@ -14,6 +14,7 @@ card = Card(
     family=("fluency",),
     evidence="oracle",
     better="gold",
+    unit="share",
     needs=("S2",),
     differs="Words by spelling instead of the model's tokens.",
 )

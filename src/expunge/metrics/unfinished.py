@@ -13,6 +13,7 @@ card = Card(
     family=("fluency",),
     evidence="oracle",
     better="gold",
+    unit="share",
     needs=("S2",),
 )
 

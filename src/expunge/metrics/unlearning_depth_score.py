@@ -16,6 +16,7 @@ card = Card(
     family=("internals",),
     evidence="reconstructed",
     better=1.0,
+    unit="share",
     needs=("S1", "depth", "gold"),
     reads=("forget",),
     whole=True,

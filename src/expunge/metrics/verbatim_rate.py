@@ -14,6 +14,8 @@ card = Card(
     family=("memorisation",),
     evidence="theorem",
     better="gold",
+    unit="share",
+    grows="knowledge",
     needs=("S1",),
 )
 

@@ -18,6 +18,7 @@ card = Card(
     family=("watermark",),
     evidence="theorem",
     better="gold",
+    unit="difference",
     needs=("S1", "S2"),
     differs="The mark is a keyed preference for words of our own, not Waterfall's permutation watermark: texts that Waterfall marked can "
     "only be verified with Waterfall and its keys.",

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from expunge.core.types import EMPTY, Measurement
+from expunge.core.units import UNITS
 from expunge.report.beside import Beside
 
 Kind = Literal["original", "gold", "unlearned", "attacked"]
 KINDS: tuple[Kind, ...] = ("original", "gold", "unlearned", "attacked")
-# An effect that matters, for values in 0..1: probability, leak rate and AUC alike.
-DELTA = 0.05
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,15 @@ def gold_of(subjects: Iterable[Judged], key: str) -> float | None:
     return gold_value(s.measurements.get(key) for s in subjects if s.kind == "gold")
 
 
-def against(m: Measurement, gold: float, delta: float = DELTA) -> Literal["above", "within", "unclear"]:
-    """Is a value larger than gold's by more than ``delta``? ``above`` and ``within`` only if the whole interval says so."""
-    lo, hi = bounds(m)
-    return "above" if lo > gold + delta else "within" if hi <= gold + delta else "unclear"
+def margin_of(m: Measurement) -> float:
+    """The measurement's own margin; that of shares where none was kept (files of older versions, whose leading metrics are shares)."""
+    return float(UNITS["share"].margin or 0.0) if m.margin is None else m.margin
+
+
+def against(m: Measurement, gold: float) -> Literal["above", "within", "unclear"]:
+    """Is a value larger than gold's by more than its margin? ``above`` and ``within`` only if the whole interval says so."""
+    (lo, hi), most = bounds(m), gold + margin_of(m)
+    return "above" if lo > most else "within" if hi <= most else "unclear"
 
 
 def ordered(subjects: Iterable[Judged]) -> list[Judged]:

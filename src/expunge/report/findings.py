@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from expunge.core.types import Measurement
-from expunge.report.compare import DELTA, Curve, Judged, against, bounds, gold_of, gold_value, scored
+from expunge.report.compare import Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
 from expunge.report.words import interval, number, phrase, split_key, tick
 
 Level = Literal["bad", "warn", "good", "note"]
@@ -67,7 +67,7 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
         return Finding(s.label, "bad", "still there, before any attack", told)
     if "back" in outcomes:
         return Finding(s.label, "bad", "hidden, not gone", told)
-    if bounds(m)[1] < gold - DELTA:
+    if bounds(m)[1] < gold - margin_of(m):
         told = (*told, "It knows even less than a model that never saw the forget set: that, too, can be noticed.")
     if not outcomes & {"like_gold"}:
         return Finding(s.label, "warn", "not settled" if trials or now == "unclear" else "low, but not attacked", told)

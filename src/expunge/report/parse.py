@@ -93,7 +93,8 @@ def measurement(entry: Any, where: str) -> Measurement:
         reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number")
         return Measurement(None, n, groups, None, better, str(reason))
     parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)} if isinstance(entry.get("parts"), dict) else {}
-    return Measurement(float(value), n, groups, _ends(ends), better, entry.get("reason"), parts)
+    margin = float(entry["margin"]) if finite(entry.get("margin")) else None
+    return Measurement(float(value), n, groups, _ends(ends), better, entry.get("reason"), parts, margin=margin)
 
 
 def read_curve(file: Path) -> Curve | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from expunge.core.types import Measurement
-from expunge.report.compare import DELTA, Curve, Judged, against, best_of_columns, ordered, scored
+from expunge.report.compare import Curve, Judged, against, best_of_columns, ordered, scored
 from expunge.report.findings import gold_at
 from expunge.report.words import goal, interval, phrase, split_key, spoken, tick, value
 
@@ -121,5 +121,5 @@ def curve_sheet(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], e
 def _point(m: Measurement | None, key: str, gold: float | None, is_gold: bool, reasons: Reasons, sized: bool) -> Cell:
     if m is None or m.value is None:
         return Cell(value(m), note=reasons.note(key, m))
-    back = not is_gold and key.startswith("forget/") and gold is not None and against(m, gold, DELTA) == "above"
+    back = not is_gold and key.startswith("forget/") and gold is not None and against(m, gold) == "above"
     return Cell(value(m), interval(m), size(m) if sized else "", back=back)

@@ -86,7 +86,7 @@ def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *
         ]
         sheet.add_row(Text(_name(row.label), style=_look(row.kind)), *cells, end_section=last)
     below = (
-        ["! above gold at the same point, its whole interval by more than 0.05"]
+        ["! above gold at the same point, its whole interval by more than the margin"]
         if any(c.back for r in found.lines for c in r.cells)
         else []
     )
