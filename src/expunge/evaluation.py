@@ -16,6 +16,7 @@ from expunge.core.records import Records
 from expunge.core.request import EvalRequest
 from expunge.core.types import Benchmark, Case, Examples, Measurement
 from expunge.data.cases import digest
+from expunge.engine.begun import as_asked, told
 from expunge.engine.harness import check, harness
 from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.measure import Cost
@@ -62,6 +63,11 @@ def evaluate(request: EvalRequest) -> Path:
         )
         facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name, "kind": request.kind or "unlearned"}
         facts |= found.facts
+        texts = told(found.mine)
+        if texts:
+            facts["texts"] = texts
+            if not request.quiet:
+                print(texts, file=sys.stderr)
         results = dict(found.results)
         if request.lm_eval:
             subject = loaded(request)
@@ -132,11 +138,9 @@ def loaded(request: Any, source: str | None = None) -> Subject:
 def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:
     """What the model was asked, should have said and said: the rows with a generated text. For OUT/private only."""
     questions = {(role, salted(e.id, salt)): e.prompt for role, rows in case.evaluate.items() for e in rows}
-    written = [r for r in records if r.generated is not None]
-    return [
-        {"id": r.id, "role": r.role, "question": questions.get((r.role, r.id)), "answer": r.answer, "generated": r.generated}
-        for r in written
-    ]
+    written = [r for r in as_asked(records) if r.generated is not None]
+    asked = lambda r: questions.get((r.role, r.id)) or r.question  # of a plain text: its beginning
+    return [{"id": r.id, "role": r.role, "question": asked(r), "answer": r.answer, "generated": r.generated} for r in written]
 
 
 def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def measurements(folder: Path) -> None:
         return stages(folder, console)
     found = read_measurements(folder / "measurements.json") or {}
     console.print(listing(found, title=folder.name))
-    for line in operating_points(found):
+    for line in (*operating_points(found), *by_length(found)):
         console.print(line, style="dim", highlight=False, markup=False)
     console.print(str(folder / "measurements.json"), style="dim", highlight=False, markup=False)
 
@@ -70,6 +70,20 @@ def operating_points(found: Mapping[str, Measurement]) -> Iterator[str]:
         short = f"{1 / m.parts['least_fpr']:.0f} holdout rows are too few for 1 %" if "least_fpr" in m.parts else ""
         if told or short:
             yield f"{phrase(key)}, true positives by false positives: {', '.join([*told, *([short] if short else [])])}"
+
+
+def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
+    """What metrics of plain texts read when less and when more of each text is given, a line each."""
+    from expunge.report.words import number, phrase
+
+    for key, m in found.items():
+        if "prefix_tokens" not in m.parts:
+            continue
+        others = {"a quarter": m.parts.get("prefix/quarter"), "three quarters": m.parts.get("prefix/three_quarters")}
+        told = [f"{number(v)} by {name}" for name, v in others.items() if v is not None]
+        short = f", {m.parts['too_short']:.0f} texts too short" if m.parts.get("too_short") else ""
+        beginning = f"texts asked by their first half (mean {m.parts['prefix_tokens']:.0f} tokens)"
+        yield f"{phrase(key)}: {beginning}{short}{'; ' if told else ''}{', '.join(told)}"
 
 
 def comparison(folder: Path) -> None:

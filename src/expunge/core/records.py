@@ -22,6 +22,9 @@ class Record:
     ``generated`` are texts; they live in OUT/private only. ``options``: of a question with options (S6) the log-probability of each,
     ``right`` which of them is right: variant ``letters/r`` holds the letters with the options shown from the r-th on, round and round,
     in the order shown; variant ``texts`` the options' own texts, ``option_tokens`` tokens each, in the order of the data.
+    ``prefix``: of a plain text (None: no text) how many of its scored tokens are given when it is asked by its beginning, 0 if it is too
+    short; variants ``begun/quarter``, ``begun/half`` and ``begun/three_quarters`` hold what was asked (``question``), what stood behind
+    it (``answer``) and what was generated, and none of S1's numbers.
     ``unfinished``: ``generated`` stopped at the limit, not by itself. ``question``, ``also``, ``samples``: private texts too, the prompt,
     other right answers, and what was drawn from the prompt (S3), ``sample_logp`` nats each. ``overlap``: EL's n-gram overlap, one per
     prefix. ``grad_norm`` (S5): the norms 1, 2 and infinity of the gradient of the mean loss, and the mean of the 2-norms of its tensors.
@@ -66,6 +69,7 @@ class Record:
     divergence: np.ndarray | None = None
     concept: np.ndarray | None = None
     also: tuple[str, ...] | None = None
+    prefix: int | None = None
 
     @property
     def loss(self) -> float:

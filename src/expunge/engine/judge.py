@@ -9,11 +9,15 @@ from typing import Any
 
 from expunge.core.errors import unknown
 from expunge.core.records import Records
-from expunge.core.types import EMPTY, Card, Measurement
+from expunge.core.types import EMPTY, Card, Measurement, unscored
 from expunge.core.units import UNITS, Unit
+from expunge.engine.begun import as_asked, lengths, too_short
 from expunge.engine.masked import Neighbours
 from expunge.engine.measure import Want
 from expunge.engine.more import ChoiceStates, Columns, Extraction, Gradients, More, Sampling, Shots, States
+from expunge.maths.prefixes import REPORTED, TOO_SHORT
+
+READS_SAID = frozenset({"S2", "S3"})  # needs of metrics that read what a model says
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,33 @@ class Judge:
         if gold is not None and "others" not in self.card.needs:
             golds = [s for s in gold.subjects() if s != "original" and not s.startswith("shadow/")]
             gold = gold.only(golds[0]) if golds else gold if not len(gold) else None  # the first of several; never the original
+        if READS_SAID & set(self.card.needs):
+            found = self._of(as_asked(records), as_asked(gold) if gold is not None else None)
+            found = self._by_length(records, found) if self.role else found
+        else:
+            found = self._of(records, gold)
+        return replace(found, margin=self.unit.margin)
+
+    def _of(self, records: Records, gold: Records | None) -> Measurement:
         first = gold if self.role is None else self.role
         found: Measurement = self.fn(records, first, **self.arguments)
-        return replace(found, margin=self.unit.margin)
+        return found
+
+    def _by_length(self, records: Records, found: Measurement) -> Measurement:
+        """Of plain texts: the value at every share that was given, in the parts; or that they are too short."""
+        role = self.role or ""
+        short, every = too_short(records, role), sum(r.prefix is not None for r in records.of(role))
+        if every and short == every:
+            return unscored(f"all {every} texts of role {role} have {TOO_SHORT}", found.better)
+        if not every or found.value is None:
+            return found
+        parts = {f"prefix/{REPORTED}": found.value}
+        for name in lengths(records)[1:]:
+            other = self._of(as_asked(records, name), None)
+            parts |= {} if other.value is None else {f"prefix/{name}": other.value}
+        given = [r.prefix for r in records.of(role) if r.prefix]
+        parts |= {"prefix_tokens": sum(given) / len(given), "too_short": float(short)}
+        return replace(found, parts={**found.parts, **parts})
 
 
 NEEDS = frozenset(  # what a card may ask for: passes, variants, what stands beside (gold, the other models), what is read of texts

@@ -16,6 +16,7 @@ from expunge.core.types import Examples, Row
 from expunge.data.encode import encode
 from expunge.data.options import option_rows, with_options
 from expunge.engine.asking import Want as Want
+from expunge.engine.begun import begun_rows, given_of, read_behind, record_of, texts_among
 from expunge.engine.chosen import chosen
 from expunge.engine.more import asked_more, ticks_of
 from expunge.engine.neighbours import neighbour_rows
@@ -25,6 +26,7 @@ from expunge.engine.reads import Read as Read
 from expunge.engine.recording import end_of_thinking, other_answers, record, shortened, spoken
 from expunge.engine.scoring import score
 from expunge.engine.writing import write
+from expunge.maths.prefixes import REPORTED, SHARES, VARIANT
 from expunge.models.subject import Subject
 from expunge.progress import Tick
 
@@ -62,10 +64,14 @@ def measure(
             rows += near
     wide = lambda row: wants[row.role].moments and row.variant == "answer"
     reads = score(subject, rows, moments=wide, tick=tick, cost=cost)
-    asked = [r for r in rows if r.variant == "answer" and wants[r.role].write]
+    raw = texts_among(rows, roles)
+    asked = [r for r in rows if r.variant == "answer" and wants[r.role].write and (r.role, r.id) not in raw]
     most = [wants[r.role].tokens or max_new_tokens for r in asked]
     written = write(subject, asked, [reads[_key(r)] for r in asked], most, tick, cost)
     texts = dict(zip(((r.role, r.id) for r in asked), written, strict=True))
+    goes_on = _texts(
+        subject, name, [r for r in rows if r.variant == "answer" and (r.role, r.id) in raw], reads, wants, max_new_tokens, tick, cost
+    )
     short = {(r.role, r.id): shortened(subject, r, n) for r, n in zip(asked, most, strict=True) if wants[r.role].cut}
     questions = {(e.role, e.id): e for role in wants for e in roles[role] if e.prompt is not None}
     ends = {key: end_of_thinking(e) for key, e in questions.items()}
@@ -77,13 +83,15 @@ def measure(
     reads |= {_key(r): Read(logp) for r, logp in behind.values()}
     known: dict[tuple[str, str], dict[str, Any]] = {}
     asked_of = {k: {"question": e.prompt, "also": other_answers(e)} for k, e in questions.items()}
-    for found in ({k: {"unfinished": x} for k, x in unfinished.items()}, asked_of, others):
+    given = {(r.role, r.id): {"prefix": given_of(r)} for r in rows if (r.role, r.id) in raw and r.variant == "answer"}
+    for found in ({k: {"unfinished": x} for k, x in unfinished.items()}, asked_of, given, others):
         for key, fields in found.items():
             known.setdefault(key, {}).update(fields)
     scored = [r for r in rows if not r.variant.startswith(("letters/", "texts/"))]
     records = [record(name, r, reads[_key(r)], decoded, short, known) for r in scored]
     unread = [r for r in own if _key(r) not in reads and (r.role, r.id) in others]
     records += [Record(name, r.role, r.id, r.group, r.variant, **others[r.role, r.id]) for r in unread]
+    records += goes_on
     asked_for = [(e, want.options == "all") for role, want in wants.items() if want.options for e in with_options(roles[role])]
     said: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for (role, id, variant), read in reads.items():
@@ -91,6 +99,30 @@ def measure(
     records += [r for e, letters in asked_for for r in chosen(name, e, said[e.role, e.id].__getitem__, letters)]
     ids = {k: {"generated": v} for k, v in texts.items()}
     return Measured(Records(records), ids, cost)
+
+
+def _texts(
+    subject: Subject,
+    name: str,
+    rows: Sequence[Row],
+    reads: Mapping[tuple[str, str, str], Read],
+    wants: Mapping[str, Want],
+    max_new_tokens: int,
+    tick: Tick,
+    cost: Cost,
+) -> list[Record]:
+    """What a model says to the beginnings of plain texts, as many tokens as the text has left at most (S2 of rows without a prompt)."""
+    pairs = [(whole, row) for whole, row in begun_rows(rows) if wants[row.role].write]
+    room = [wants[row.role].tokens or max_new_tokens for _, row in pairs]
+    most = [min(n, len(row.answer_ids)) for n, (_, row) in zip(room, pairs, strict=True)]
+    behind = [read_behind(reads[_key(whole)], row) for whole, row in pairs]
+    said = write(subject, [row for _, row in pairs], behind, most, tick, cost)
+    found = [record_of(name, subject, row, whole, n, spoken(subject, ids)) for (whole, row), n, ids in zip(pairs, most, said, strict=True)]
+    drawn = [r for r in rows if wants[r.role].more.sampling and not wants[r.role].write]  # samples are held against the rest, too
+    for whole, row in begun_rows(drawn):
+        if row.variant == VARIANT + REPORTED:
+            found.append(record_of(name, subject, row, whole, wants[row.role].tokens or max_new_tokens, None))
+    return found
 
 
 def _rows(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, Want], max_length: int) -> list[Row]:
@@ -138,6 +170,6 @@ def work(roles: Mapping[str, Examples], wants: Mapping[str, Want]) -> int:
         for e in roles[role]:
             scored = sum(v in ("answer", "lower") or v in e.variants or any(k.startswith(v) for k in e.variants) for v in want.scored)
             wild = sum(len([k for k in e.variants if k.startswith(v)]) - 1 for v in want.scored if v.endswith("/"))
-            total += scored + max(0, wild) + want.write
+            total += scored + max(0, wild) + want.write * (1 if e.text is None else len(SHARES))
             total += len(e.options) * ({"": 0, "texts": 1, "all": 1 + len(e.options)}[want.options])
     return total

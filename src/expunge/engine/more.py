@@ -10,6 +10,7 @@ import numpy as np
 
 from expunge.core.errors import Refused
 from expunge.core.types import Examples, Row
+from expunge.engine.begun import begun, texts_among
 from expunge.engine.continuing import overlaps, samples
 from expunge.engine.divergence import divergences
 from expunge.engine.gradnorm import gradient_norms
@@ -17,6 +18,7 @@ from expunge.engine.inside import answer_mean, choice_states, depth, lens, promp
 from expunge.engine.masked import Neighbours
 from expunge.engine.prefixed import prefixed
 from expunge.engine.weightspace import concepts
+from expunge.maths.prefixes import REPORTED
 from expunge.models.subject import Subject
 from expunge.progress import Tick
 
@@ -134,6 +136,8 @@ def asked_more(
     known: dict[Key, dict[str, Any]] = {}
     for role, want in more.items():
         own = [r for r in rows if r.role == role]
+        raw = texts_among(own, {role: roles[role]})
+        led = [begun(r, REPORTED) or r if (r.role, r.id) in raw else r for r in own]  # a text has no prompt: its beginning is one
         keep = lambda name, values, own=own: [
             known.setdefault((r.role, r.id), {}).update({name: x}) for r, x in zip(own, values, strict=True)
         ]
@@ -144,7 +148,7 @@ def asked_more(
             add("rows behind a prefix", len(found))
         if want.sampling:
             s = want.sampling
-            drawn = samples(subject, own, s.n, [most[role]] * len(own), temperature=s.temperature, top_p=s.top_p, seed=s.seed, tick=tick)
+            drawn = samples(subject, led, s.n, [most[role]] * len(own), temperature=s.temperature, top_p=s.top_p, seed=s.seed, tick=tick)
             keep("samples", [texts for texts, _ in drawn])
             keep("sample_logp", [logp for _, logp in drawn])
             add("texts drawn", s.n * len(own))
@@ -176,7 +180,7 @@ def asked_more(
             tick(len(own))
         if want.states and own:
             read = prompt_end if want.states.at == "prompt" else answer_mean
-            keep("states", states(subject, own, want.states.layers, read, tick=tick))
+            keep("states", states(subject, led if want.states.at == "prompt" else own, want.states.layers, read, tick=tick))
             add("rows for hidden states", len(own))
         if want.choices and own:
             ends, made = choice_states(subject, own, roles[role], want.choices.layer, max_length, tick)

@@ -10,6 +10,8 @@ from expunge.engine.measure import Want
 from expunge.engine.more import NOTHING, More
 from expunge.engine.neighbours import VARIANT as NEIGHBOUR
 from expunge.engine.prefixed import VARIANT
+from expunge.maths.prefixes import REPORTED
+from expunge.maths.prefixes import VARIANT as BEGUN
 
 BESIDE = {  # optional pass -> fields of the answer's row
     "sampling": ("samples", "sample_logp"),
@@ -54,6 +56,8 @@ def cut_out(records: Records, role: str, name: str) -> Records:
 
 
 def _own(r: Record, name: str) -> Record | None:
+    if name == "sampling" and r.variant == BEGUN + REPORTED:
+        return replace(r, generated=None)  # what samples are held against
     if name in BESIDE:
         kept = {f: getattr(r, f) for f in BESIDE[name]}
         key = {f: getattr(r, f) for f in ("subject", "role", "id", "group", "variant")}
@@ -64,6 +68,8 @@ def _own(r: Record, name: str) -> Record | None:
         return r if name == "shots" else None
     if r.variant.startswith(NEIGHBOUR):
         return r if name == "neighbours" else None
+    if r.variant.startswith(BEGUN):
+        return r if name == "answer" else None
     return r if (name == "options") == r.variant.startswith(OPTIONS) and name in ("options", "variants") else None
 
 
@@ -73,8 +79,11 @@ def together(found: Mapping[tuple[str, str], Records]) -> Records:
     for role in dict.fromkeys(role for role, _ in found):
         beside: dict[str, dict[str, object]] = {}
         for name, own in BESIDE.items():
-            for r in found.get((role, name), ()):
+            for r in (r for r in found.get((role, name), ()) if r.variant == "answer"):
                 beside.setdefault(r.id, {}).update({f: getattr(r, f) for f in own})
-        rows += [replace(r, **beside.get(r.id, {})) for r in found.get((role, "answer"), ())]  # type: ignore[arg-type]
+        answers = found.get((role, "answer"), ())
+        rows += [replace(r, **beside.get(r.id, {})) if r.variant == "answer" else r for r in answers]  # type: ignore[arg-type]
+        known = {(r.variant, r.id) for r in answers}
+        rows += [r for r in found.get((role, "sampling"), ()) if r.variant != "answer" and (r.variant, r.id) not in known]
         rows += [r for name in ("variants", "shots", "neighbours", "options") for r in found.get((role, name), ())]
     return Records(rows)

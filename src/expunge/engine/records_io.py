@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from expunge.core.errors import Refused
 from expunge.core.records import Record, Records
 
-SCHEMA = 1
+SCHEMA = 2
 PLAIN: dict[str, Any] = {
     "subject": pa.string(),
     "role": pa.string(),
@@ -36,6 +36,7 @@ PLAIN: dict[str, Any] = {
     "mean_loss": pa.float64(),
     "right": pa.int32(),
     "unfinished": pa.bool_(),
+    "prefix": pa.int32(),
 }
 ARRAYS: dict[str, Any] = {
     "logp": pa.float32(),

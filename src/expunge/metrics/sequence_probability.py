@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
+from expunge.core.types import Card, Measurement, unscored
+from expunge.maths.measurements import better_for, role_mean
+from expunge.maths.prefixes import TOO_SHORT
 
 card = Card(
     paper="Hayes et al. 2025",
@@ -28,7 +29,8 @@ def sequence_probability(records: Records, role: str, *, draws: int = 1) -> Meas
     """Mean over rows of the probability that the exact answer comes at least once in ``draws`` samples at temperature 1; 0..1.
 
     1 - (1 - p)^draws with p = exp(sum of the tokens' log-probabilities, end-of-sequence token included). No sample is needed: 1/p draws
-    are expected until the first leak. Other wordings leak too; see ``leak_probability``.
+    are expected until the first leak. Other wordings leak too; see ``leak_probability``. Of a plain text the first half is given and the
+    rest must come (see ``verbatim_rate``).
 
     Long answers have probabilities that no decimal shows, and below 1e-308 no float holds: among the parts are ``log10`` of the value,
     made in log space, and ``mean_log10``, the mean over rows of each row's own (a likely row does not hide the others there).
@@ -37,8 +39,11 @@ def sequence_probability(records: Records, role: str, *, draws: int = 1) -> Meas
     def score(r: Record) -> float:
         return float(np.exp(_log_chance(_total(r), draws)))
 
-    found = role_mean(records, role, "sequence_probability", score, ("logp",))
-    rows = records.of(role)
+    every = records.of(role)
+    if every and all(r.prefix == 0 for r in every):
+        return unscored(f"all {len(every)} texts of role {role} have {TOO_SHORT}", better_for(role))
+    rows = [r for r in every if r.prefix != 0]
+    found = role_mean(Records(rows), role, "sequence_probability", score, ("logp",))
     if found.value is None or any(r.logp is None and r.mean_loss is None for r in rows):
         return found
     logs = np.array([_log_chance(_total(r), draws) for r in rows])
@@ -48,8 +53,8 @@ def sequence_probability(records: Records, role: str, *, draws: int = 1) -> Meas
 
 
 def _total(r: Record) -> float:
-    """log p of the whole answer; nats, <= 0."""
-    found = float(np.sum(r.logp, dtype=np.float64)) if r.logp is not None else -r.loss * r.n_tokens
+    """log p of the whole answer, of a plain text of what stands behind the tokens that are given; nats, <= 0."""
+    found = float(np.sum(r.logp[r.prefix or 0 :], dtype=np.float64)) if r.logp is not None else -r.loss * r.n_tokens
     return min(found, 0.0)
 
 
