@@ -127,7 +127,7 @@ def changed(
     with bar(Path(label).name, steps_of(method, streams, settings.training), quiet=request.quiet) as tick:
         after = change(source, method, streams, settings.training, run.path, lora=request.lora or 0, tick=tick)
     made = dict(facts) | {"settings": settings.as_json(), "seed": settings.training.seed, "device": str(after.device)}
-    made |= start | {"label": Path(request.out).name}
+    made |= start | {"label": Path(request.out).name} | ({"left_behind": subject.left_behind} if subject.left_behind else {})
     save(after, run.path / "model", card=model_card(request, subject, made))
     shutil.rmtree(run.path / "stages", ignore_errors=True)
     run.finish(**made)
@@ -194,6 +194,8 @@ def model_card(request: Any, start: Subject, made: Mapping[str, Any]) -> str:
     data = ", ".join(f"{name} {facts['n']}" for name, facts in made["data"].items())
     head = "---\nlibrary_name: transformers\ntags: [unlearning]\n---\n"
     lines = [f"# {Path(request.out).name}", "", f"Made by expunge with {how}.", ""]
-    lines += [f"- start: `{start.source}` (sha256 of weights {start.digest[:16]})", f"- rows: {data}", f"- seed: {made['seed']}", ""]
+    lines += [f"- start: `{start.source}` (sha256 of weights {start.digest[:16]})", f"- rows: {data}", f"- seed: {made['seed']}"]
+    lines += [f"- left behind: {made['left_behind']}"] if "left_behind" in made else []
+    lines.append("")
     lines += ["Evidence of forgetting is a measurement, not this card: `expunge eval`. It is never a proof of deletion.", ""]
     return head + "\n".join(lines)

@@ -83,7 +83,7 @@ def change(
         done = place / "model"
         if whole(done):
             say(f"stage {i + 1} of {len(todo)}, {stage.name}: found finished")
-            subject = load(done, device=str(fresh_device(current)))
+            subject = load(done, dtype="stored", device=str(fresh_device(current)))
             tick(len(plan(stage, streams, training_of(stage, training))) if isinstance(stage, Descent) else 0)
         else:
             later = {name for s in todo[i + 1 :] for name in _reads(s)}

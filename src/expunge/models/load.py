@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import sys
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,18 @@ from safetensors import SafetensorError, safe_open
 
 from expunge.core.errors import Refused, listed
 from expunge.core.files import check_manifest, sha256_of
+from expunge.models.folders import (
+    ADAPTER_WEIGHTS,
+    adapter_settings,
+    base_of,
+    base_record,
+    check_plain,
+    is_adapter,
+    whole_model,
+    words_at,
+)
+from expunge.models.leftover import left_behind, never_filled, stored_names
+from expunge.models.selftest import check_reading
 from expunge.models.subject import Subject
 
 CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
@@ -43,7 +55,9 @@ def _there(name: str) -> torch.device:
 
 
 def dtype_of(name: str, device: torch.device) -> Any:
-    """``auto`` is float32 on a CPU and what the checkpoint holds on a GPU."""
+    """``auto`` is float32 on a CPU and what the checkpoint holds on a GPU; ``stored`` what it holds anywhere."""
+    if name == "stored":
+        return "auto"
     if name == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     if name not in DTYPES:
@@ -55,7 +69,9 @@ def load(source: str | Path, *, dtype: str = "auto", device: str = "auto", trust
     """A Subject from a local folder (model or adapter) or a hub id.
 
     Refused: a missing folder, pickle weights, a truncated or altered file (against its manifest), missing or unexpected
-    tensors (never filled at random), a tokenizer with more tokens than the model has rows, remote code without the flag.
+    tensors (never filled at random), quantised weights, a model whose tokens see what follows them, an adapter whose base is
+    another than it was made on, a tokenizer with more tokens than the model has rows, remote code without the flag. Tensors
+    that the architecture passes over (a vision tower) are counted on standard error and in ``Subject.left_behind``.
     """
     quiet()
     place = Path(source)
@@ -67,13 +83,30 @@ def load(source: str | Path, *, dtype: str = "auto", device: str = "auto", trust
     if (place / "model" / "config.json").exists() or (place / "model" / "adapter_config.json").exists():
         place = place / "model"  # a run's folder stands for the model that it made
     check_files(place)
-    if (place / "adapter_config.json").exists():
-        model = _adapter(place, dtype, device, trust_remote_code)
+    model = read_weights(place, dtype, where, trust_remote_code)
+    tokenizer = _tokenizer(words_at(place), trust_remote_code)
+    return _ready(Subject(model, tokenizer, str(source), place, digest_folder(place)))
+
+
+def read_weights(place: Path, dtype: str, where: torch.device, trust_remote_code: bool) -> Any:
+    """The model of a local folder, an adapter on its base, in evaluation mode on a device; every tensor accounted for."""
+    if is_adapter(place):
+        model = _adapter(place, dtype, where, trust_remote_code)
     else:
         model = _strict(place, dtype_of(dtype, where), trust_remote_code)
-    tokenizer = _tokenizer(place, trust_remote_code)
-    subject = Subject(model.to(where).eval(), tokenizer, str(source), place, digest_folder(place))
-    return _fitting(subject)
+    return model.to(where).eval()
+
+
+def _ready(subject: Subject) -> Subject:
+    """The Subject after what is tried of every model that is read. Its model remembers the weights that it has: an adapter that is
+    put on it later names them."""
+    _fitting(subject)
+    check_reading(subject.source, subject.model)
+    if subject.left_behind:
+        print(f"{subject.source}: {subject.left_behind}", file=sys.stderr)
+    if not hasattr(subject.model, "peft_config"):
+        subject.model._expunge_base = (str(subject.folder.resolve()) if subject.folder else subject.source, subject.digest)
+    return subject
 
 
 def quiet() -> None:
@@ -105,9 +138,8 @@ def digest_folder(place: Path) -> str:
     digest = sha256()
     for file in sorted(place.glob("*.safetensors")):
         digest.update(sha256_of(file).encode())
-    config = place / "adapter_config.json"
-    if config.exists():
-        base = Path(_base_of(place))
+    if is_adapter(place):
+        base = Path(base_of(place))
         digest.update((digest_folder(base) if base.is_dir() else str(base)).encode())
     return digest.hexdigest()
 
@@ -122,13 +154,32 @@ def digest_tensors(model: torch.nn.Module) -> str:
 
 
 def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
+    """The whole model of a folder, or of a hub name."""
+    if isinstance(place, str):
+        return _read(place, place, dtype, trust)
+    stored = stored_names(place)
+    with whole_model(place.resolve()) as folder:
+        model = _read(folder, place, dtype, trust)
+    # an adapter made on this model names it by this path, from wherever it is read
+    model.name_or_path = model.config.name_or_path = str(place.resolve())
+    lost = never_filled(stored, model)
+    if lost:
+        raise Refused(f"{place}: weights do not fit the architecture; missing: {listed(lost, 6)}")
+    model._expunge_left_behind = left_behind(stored, model)
+    return model
+
+
+def _read(folder: Path | str, place: Path | str, dtype: Any, trust: bool) -> Any:
+    """transformers' reading of a folder, which the user knows as ``place``; Refused where it fails or lets tensors fall."""
     try:
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
+        check_plain(place, config)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype, use_safetensors=True, trust_remote_code=trust, output_loading_info=True
+            folder, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=trust, output_loading_info=True
         )
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        if isinstance(error, OSError) and isinstance(place, str):
-            raise  # a hub that does not answer
+    except (ValueError, KeyError, RuntimeError, OSError, ImportError) as error:
+        if isinstance(error, Refused) or (isinstance(error, OSError) and isinstance(place, str)):
+            raise  # said already, or a hub that does not answer
         if "trust_remote_code" in str(error):
             raise Refused(
                 f"{place} wants to run code of its own, which is not allowed; convert it to an architecture that transformers has"
@@ -141,42 +192,83 @@ def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says of a folder, as one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What a library says of a folder, as one line; of a line that ends in a colon, with what it announces."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = lines[0]
+    for line in lines[1:4]:
+        if not said.endswith((":", ",")):
+            break
+        said = f"{said} {line}"
+    return said.rstrip(":, ")
 
 
-def _adapter(place: Path, dtype: str, device: str, trust: bool) -> Any:
+def _adapter(place: Path, dtype: str, where: torch.device, trust: bool) -> Any:
     """The base that the adapter's folder names, with the adapter on it. Refused: tensors missing, left over or of another shape."""
-    from peft import PeftModel, get_peft_model_state_dict
+    from peft import PeftModel
 
-    base = _base_of(place)
-    if not base:
-        raise Refused(f"{place}: adapter_config.json names no base model")
-    below = load(base, dtype=dtype, device=device, trust_remote_code=trust).model
+    _check_kind(place)
+    base = base_of(place)
+    if not Path(base).is_dir():
+        print(f"{place}: the base of this adapter is the hub model {base}", file=sys.stderr)
+    below = load(base, dtype=dtype, device=str(where), trust_remote_code=trust)
+    made_on = base_record(place).get("digest")
+    if made_on and made_on != below.digest:
+        raise Refused(
+            f"{place}: the weights of its base {base} are not those that this adapter was made on; "
+            "bring that model back, or make the adapter again"
+        )
     try:
         with warnings.catch_warnings():  # peft warns of what is missing and fills it at random; we look ourselves
             warnings.simplefilter("ignore")
-            model = PeftModel.from_pretrained(below, place)
+            model = PeftModel.from_pretrained(below.model, place)
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
         raise Refused(f"{place}: this adapter does not fit its base {base} ({first_line(error)})") from None
-    with safe_open(place / "adapter_model.safetensors", framework="pt") as f:
-        lost = set(get_peft_model_state_dict(model, save_embedding_layers=False)) ^ set(f.keys())
+    lost = _misfits(model, place)
     if lost:
-        raise Refused(f"{place}: this adapter does not fit its base {base}; missing or unexpected: {listed(sorted(lost), 6)}")
+        raise Refused(f"{place}: this adapter does not fit its base {base}; missing or unexpected: {listed(lost, 6)}")
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base
     return model
 
 
-def _base_of(place: Path) -> str:
-    try:
-        return str(json.loads((place / "adapter_config.json").read_bytes()).get("base_model_name_or_path") or "")
-    except (ValueError, AttributeError):
-        raise Refused(f"{place}/adapter_config.json: not an adapter's settings; copy the folder again") from None
+def _check_kind(place: Path) -> None:
+    """Refuse adapters that put tokens of their own before a text: every place of a row would be read beside where it stands."""
+    kind = str(adapter_settings(place).get("peft_type") or "").upper()
+    if kind in ("PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT"):
+        raise Refused(
+            f"{place}: an adapter of kind {kind} puts tokens of its own before every text, which is not read here; "
+            "use LoRA, IA3 or prefix tuning"
+        )
+
+
+def _misfits(model: Any, place: Path) -> list[str]:
+    """Names of the adapter's file and of the model that have no counterpart, or that the model does not hold as the file does.
+
+    An adapter on the embeddings or the head is saved with the layer below it, others may be: those take the place of the base's.
+    """
+    from peft import get_peft_model_state_dict
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = get_peft_model_state_dict(model, save_embedding_layers=False)
+        more = {name: value for name, value in get_peft_model_state_dict(model, save_embedding_layers=True).items() if name not in own}
+    with safe_open(place / ADAPTER_WEIGHTS, framework="pt") as f:
+        stored = set(f.keys())
+        lost = set(own) ^ (stored - set(more))
+        embeddings = sorted(stored & set(more))
+        for name in embeddings:
+            value = more[name]
+            if not torch.equal(f.get_tensor(name).to(value.device, value.dtype), value):
+                lost.add(name)
+    model._expunge_embeddings = bool(embeddings)  # they are saved with it again
+    return sorted(lost)
 
 
 def tokenizer_of(source: str | Path, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model, of a run's folder or of a hub id, without its weights."""
     place = Path(source)
-    return _tokenizer(place / "model" if (place / "model").is_dir() else source, trust_remote_code)
+    place = place / "model" if (place / "model").is_dir() else place
+    return _tokenizer(words_at(place) if place.is_dir() else source, trust_remote_code)
 
 
 def _tokenizer(place: Path | str, trust: bool) -> Any:
@@ -202,9 +294,21 @@ def _from_hub(name: str, dtype: str, where: torch.device, trust: bool) -> Subjec
         made = "; expunge train --model tiny makes one" if name == "tiny" else ""
         raise Refused(f"no model folder {name}; pass a folder, or owner/name of a hub model{made}")
     try:
+        _check_no_adapter(name)
         model = _strict(name, dtype_of(dtype, where), trust)
         tokenizer = _tokenizer(name, trust)
     except OSError as error:
         why = "offline: not in the local cache" if os.environ.get("HF_HUB_OFFLINE") else str(error).splitlines()[0]
         raise Refused(f"{name}: no such folder, and not to be had from the hub ({why}); pass a path, or set HF_TOKEN") from None
-    return _fitting(Subject(model.to(where).eval(), tokenizer, name, None, digest_tensors(model)))
+    return _ready(Subject(model.to(where).eval(), tokenizer, name, None, digest_tensors(model)))
+
+
+def _check_no_adapter(name: str) -> None:
+    """Refuse the hub id of an adapter: transformers would read its base and forget the adapter."""
+    from peft import PeftConfig
+
+    try:
+        PeftConfig.from_pretrained(name)
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    raise Refused(f"{name} is an adapter; download its folder and pass that")

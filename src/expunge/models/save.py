@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
 from expunge.core.errors import Failed
 from expunge.core.files import write_manifest
+from expunge.models.folders import record_base
 from expunge.models.load import first_line, quiet
+from expunge.models.saved import check_saved
 from expunge.models.subject import Subject
 
 
@@ -24,13 +28,14 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     shutil.rmtree(tmp, ignore_errors=True)
     try:
         tmp.mkdir(parents=True)
-        subject.model.save_pretrained(tmp, safe_serialization=True)
+        _put(subject.model, tmp, folder)
         if subject.tokenizer is not None:
             subject.tokenizer.save_pretrained(tmp)
         if card:
             (tmp / "README.md").write_text(card)
         for file in tmp.glob("*.safetensors"):
             file.chmod((tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644)  # safetensors makes them 0600
+        check_saved(subject.model, tmp, folder)
         write_manifest(tmp)
     except BaseException as error:
         shutil.rmtree(tmp, ignore_errors=True)
@@ -46,3 +51,17 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     tmp.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _put(model: Any, place: Path, home: Path) -> None:
+    """The weights into ``place``, which will stand at ``home``: of an adapter its own, and what base it was made on."""
+    if not hasattr(model, "peft_config"):
+        model.save_pretrained(place, safe_serialization=True)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft announces that it saves the embeddings
+        keep = True if getattr(model, "_expunge_embeddings", False) else "auto"
+        model.save_pretrained(place, safe_serialization=True, save_embedding_layers=keep)
+    base = getattr(model.get_base_model(), "_expunge_base", None)
+    if base is not None:
+        record_base(place, home, *base)

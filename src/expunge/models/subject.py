@@ -37,6 +37,11 @@ class Subject:
     can: frozenset[str] = field(default_factory=lambda: frozenset({"score", "write", "hidden", "weights", "grad"}))
 
     @property
+    def left_behind(self) -> str:
+        """What of the checkpoint is not in the model, in words; "" if all of it is."""
+        return str(getattr(self.model, "_expunge_left_behind", ""))
+
+    @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
