@@ -15,7 +15,7 @@ import torch
 from small import small_subject, streams
 
 from expunge.core.errors import Refused
-from expunge.core.types import Descent, Term
+from expunge.core.types import Adapter, Descent, Term
 from expunge.engine.change import change, check
 from expunge.engine.descend import NonFinite, descend, passes
 from expunge.engine.frozen import freeze
@@ -226,19 +226,19 @@ def test_hidden_terms_stop_the_forward_at_their_layer(tmp_path):
 def test_an_adapter_of_an_earlier_request_goes_on_where_the_method_selects(tmp_path):
     """rmu selects matrices by name: of an adapter on all of them it trains those pairs, and never the base below them."""
     before = attach(small_subject(), 2, seed=0)
-    after = change(before, rmu(layer=1), streams(), TRAINING, tmp_path, lora=2)
+    after = change(before, rmu(layer=1), streams(), TRAINING, tmp_path, adapter=Adapter(2))
     changed = {n for n, p in after.model.named_parameters() if not torch.equal(p, dict(before.model.named_parameters())[n])}
     assert changed and all(".lora_" in n and "down_proj" in n for n in changed)
     elsewhere = attach(small_subject(), 2, targets=["q_proj"])
     with pytest.raises(Refused, match="small: its adapter sits on none of the weights that this method trains"):
         change(elsewhere, rmu(layer=1), streams(), TRAINING, tmp_path / "elsewhere")
     with pytest.raises(Refused, match="--lora 3: small is an adapter of rank 2 that goes on"):
-        check(npo(), before, lora=3)
+        check(npo(), before, Adapter(3))
 
 
 def test_an_adapter_sits_on_what_the_method_selects(tmp_path):
     """rmu trains three down_proj matrices; with --lora the adapter is on those and nowhere else."""
-    after = change(small_subject(), rmu(layer=1), streams(), TRAINING, tmp_path, lora=2)
+    after = change(small_subject(), rmu(layer=1), streams(), TRAINING, tmp_path, adapter=Adapter(2))
     names = {n.split(".lora_")[0].split("model.layers.")[1] for n, _ in after.model.named_parameters() if "lora_" in n}
     assert names == {"0.mlp.down_proj", "1.mlp.down_proj"}
 

@@ -167,7 +167,7 @@ def test_an_adapter_goes_on(tofu, model, expunge, refused, tmp_path):
     assert {m.model.peft_config["default"].base_model_name_or_path for m in made} == {str(model)} and len({m.digest for m in made}) == 3
     first = out / FOLDERS[0]
     said = refused("unlearn", "npo", "--model", first, *tofu, *SHORT, "--lora", 4, "--stage", NAMES[1], "--out", tmp_path / "o")
-    assert said == f"--lora 4: {first} is an adapter of rank 2 that goes on; leave --lora away"
+    assert said == f"--lora 4: {first} is an adapter of rank 2 that goes on; give --lora 2"
 
 
 def test_answers_of_other_requests_may_stand_in_the_same_file(tofu, model, expunge, refused, tmp_path):

@@ -14,7 +14,7 @@ from expunge import catalogue
 from expunge.choosing.search import Budget, Search
 from expunge.choosing.verb import chosen
 from expunge.core.errors import Refused
-from expunge.core.types import Benchmark, Case, Descent, Example, Examples, Measurement, Method, Stage
+from expunge.core.types import Adapter, Benchmark, Case, Descent, Example, Examples, Measurement, Method, Stage
 from expunge.data.encode import encode
 from expunge.data.read import read
 from expunge.engine.change import change, check
@@ -27,7 +27,7 @@ from expunge.prepare.tools import Tools
 from expunge.progress import bar
 from expunge.report.beside import Beside
 from expunge.run import rows_on
-from expunge.settings import judges_of
+from expunge.settings import judges_of, uncontradicted
 from expunge.streams import Given, relabelled, rows_for
 
 Rows = str | Path | Sequence[Example | Mapping[str, Any]]
@@ -107,6 +107,7 @@ def unlearn(
     """
     settings = Training(**training)
     made = catalogue.resolve("methods", method, arguments) if isinstance(method, str) else method
+    uncontradicted(training, made, method if isinstance(method, str) else "the method")
     subject = subject_of(model)
     own = replace(tools or Tools(), seed=settings.seed, subject=lambda: subject)
     given = Given({name: examples_of(rows, name) for name, rows in (streams or {}).items()}, own)
@@ -123,10 +124,11 @@ def _changed(
     lora: int = 0,
     given: Given = Given(),
 ) -> Subject:
-    check(method, subject)
+    adapter = Adapter(lora) if lora else None
+    check(method, subject, adapter)
     streams = relabelled(method, {name: encode(subject.tokenizer, examples) for name, examples in rows.items()}, given)
     with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
-        after = change(subject, method, streams, training, Path(place), lora=lora)
+        after = change(subject, method, streams, training, Path(place), adapter=adapter)
     return replace(after, folder=None, digest=digest_tensors(after.model))
 
 

@@ -20,10 +20,9 @@ SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metric
 GLOBAL_OPTIONS = (  # noqa: SIM905
     "model benchmark forget retain holdout data subset columns allow_overlap max_length on out overwrite threads dtype device quiet "
     "lr epochs steps batch accumulate schedule warmup weight_decay clip seed save_every lora preset dry_run gold metrics label no_texts "
-    "lm_eval lm_limit "
+    "lora_alpha lora_targets lora_dropout lm_eval lm_limit "
     "from_log gold_log original shadow encoder nli gibberish mlm format "
-    "trust_remote_code against method verb debug help from alternate world refusals chat names anchors domain optimiser rho "
-    "betas"
+    "trust_remote_code against method verb debug help from alternate world refusals chat names anchors domain optimiser"
     " budget minutes methods lr_scale stage"
 ).split()
 NUMBER = r"-?\d+(?:\.\d+)?"

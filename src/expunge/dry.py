@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from expunge.core.types import Descent, Method, Prepare, Row, Stage, stages
-from expunge.engine.change import training_of
+from expunge.core.types import Adapter, Descent, Method, Prepare, Row, Stage, stages
+from expunge.engine.change import adapter_for, training_of
 from expunge.engine.frozen import layers_of
 from expunge.engine.plan import Training, plan
 from expunge.engine.step import wants_logits
@@ -19,7 +19,7 @@ GB = 1 << 30
 
 
 def expected(
-    subject: Subject, method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, lora: int = 0
+    subject: Subject, method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, adapter: Adapter | None = None
 ) -> dict[str, str]:
     """The plan in numbers. Time comes from one forward of the first micro-step on this machine (a backward costs two)."""
     lines = {
@@ -46,7 +46,8 @@ def expected(
         )
         lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject, settings)}
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
-    trained = weights if not lora else weights * 0.02
+    small = all(adapter_for(s, adapter) for s in stages(method) if isinstance(s, Descent))
+    trained = weights * 0.02 if small else weights
     lines["memory"] = (
         f"about {(weights + 3 * trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
     )

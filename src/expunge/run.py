@@ -31,7 +31,19 @@ from expunge.models.subject import Subject
 from expunge.prepare.remote import Remote
 from expunge.progress import bar
 from expunge.report.html import write_report
-from expunge.settings import Settled, at_stage, case_of, longest_of, out_of, preset_of, training_settings
+from expunge.settings import (
+    ADAPTER,
+    Settled,
+    at_stage,
+    case_of,
+    longest_of,
+    out_of,
+    preset_of,
+    training_settings,
+    typed,
+    uncontradicted,
+    without_idle,
+)
 from expunge.staged import evaluate as evaluate
 from expunge.staged import parts_of, walk
 from expunge.streams import Given, check_rows, given_of, relabelled, rows_for
@@ -43,7 +55,7 @@ def train(request: TrainRequest) -> Path:
     rows = rows_on(case, request.on)
     method = Descent(f"train_{request.on}", (nll(stream="train"),), anchor="train")
     fresh = request.model == "tiny"
-    preset = {k: v for k, v in (bench.settings if bench else {}).items() if not (fresh and k == "lr")}  # meant for a large, trained model
+    preset = {k: v for k, v in (bench.settings if bench else {}).items() if not (fresh and k in ("lr", *ADAPTER))}  # of a large model
     settings = training_settings(request, preset, "benchmark", Training(lr=tiny.LR) if fresh else Training())
     source = lambda: fresh_tiny(case, settings.training.seed) if fresh else loaded(request)
     with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
@@ -73,7 +85,9 @@ def settled(
 ) -> tuple[Call, Method, Settled, Given]:
     """The method as it was called, itself, its training settings, and what the user brings. Refused if its rows are not there."""
     called, preset = preset_of(request, bench)
+    without_idle(request, bench)
     method = catalogue.resolve("methods", called.name, called.args)
+    uncontradicted(typed(request), method, called.name)
     settings = training_settings(request, preset)
     others = [e for name, c in (bench.stages if bench else {}).items() if name != request.stage for e in c.train.get("forget", ())]
     given = given_of(request, case.train.get("forget", ()), settings.training.seed, source, others if request.stage else ())
@@ -86,7 +100,7 @@ def planned(request: UnlearnRequest, bench: Benchmark | None, case: Case, subjec
     called, method, settings, given = settled(request, bench, case, lambda: subject)
     rows = rows_for(method, case, given, called.name, pretend=True)
     streams = relabelled(method, {name: encoded(subject, examples, request, longest_of(bench)) for name, examples in rows.items()}, given)
-    for name, facts in expected(subject, method, streams, settings.training, request.lora or 0).items():
+    for name, facts in expected(subject, method, streams, settings.training, settings.adapter).items():
         print(f"{name:<24} {facts}")
     return Path(request.out)
 
@@ -119,14 +133,20 @@ def changed(
 ) -> Path:
     """Carry a Method out in a run's folder and publish OUT/model."""
     subject = source()
-    check(method, subject, request.lora or 0)
+    check(method, subject, settings.adapter)
+    settings = settings.going_on(subject)
     streams = relabelled(method, {name: encoded(subject, examples, request, longest) for name, examples in rows.items()}, given)
     start = {"model": {"source": str(request.model), "digest": subject.digest}, "data": data_facts(rows, salt_of(run.path / "private"))}
     run.agree(**start)
     label = request.out if request.verb == "train" else " ".join(filter(None, (request.method.name, request.stage)))
     with bar(Path(label).name, steps_of(method, streams, settings.training), quiet=request.quiet) as tick:
-        after = change(source, method, streams, settings.training, run.path, lora=request.lora or 0, tick=tick)
-    made = dict(facts) | {"settings": settings.as_json(), "seed": settings.training.seed, "device": str(after.device)}
+        after = change(source, method, streams, settings.training, run.path, adapter=settings.adapter, tick=tick)
+    made = dict(facts) | {
+        "settings": settings.as_json(method),
+        "stages": settings.stages_json(method),
+        "seed": settings.training.seed,
+        "device": str(after.device),
+    }
     made |= start | {"label": Path(request.out).name} | ({"left_behind": subject.left_behind} if subject.left_behind else {})
     save(after, run.path / "model", card=model_card(request, subject, made))
     shutil.rmtree(run.path / "stages", ignore_errors=True)

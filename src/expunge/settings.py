@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Call, Case
+from expunge.core.sameness import plain
+from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Method, Stage, stages
 from expunge.data.cases import case_from_files
 from expunge.data.overlap import drop, overlap, refusal
 from expunge.data.read import read
+from expunge.engine.change import adapter_for, training_of
 from expunge.engine.judge import Judge
 from expunge.engine.plan import Training
+from expunge.models.subject import Subject
 
 ALLOWED = {  # name -> (smallest, largest or None): what a training setting may be
     "lr": (0.0, 10.0),
@@ -27,24 +31,63 @@ ALLOWED = {  # name -> (smallest, largest or None): what a training setting may 
     "clip": (0.0, None),
     "save_every": (0, None),
     "seed": (0, 2**32 - 1),
+    "lora": (0, None),
+    "lora_alpha": (0.0, None),
+    "lora_dropout": (0.0, 0.99),
 }
+ADAPTER = ("lora", "lora_alpha", "lora_targets", "lora_dropout")
 
 
 @dataclass(frozen=True)
 class Settled:
-    """Training settings and, by name, the source of each: command line, preset, signature or house."""
+    """Training settings and, by name, the source of each: command line, preset, method or house; and the adapter that is asked for."""
 
     training: Training
     sources: Mapping[str, str]
+    adapter: Adapter | None = None
 
-    def as_json(self) -> dict[str, dict[str, Any]]:
-        """What run.yaml keeps."""
-        return {f.name: {"value": getattr(self.training, f.name), "source": self.sources[f.name]} for f in fields(Training)}
+    def as_json(self, method: Method | Stage = ()) -> dict[str, dict[str, Any]]:
+        """What run.yaml keeps: the settings with which the method's last training ran (``stages_json`` tells those of the others)."""
+        last = next((s for s in reversed(stages(method)) if isinstance(s, Descent)), Descent())
+        ran, own = training_of(last, self.training), dict(last.training)
+        kept = {
+            f.name: {"value": getattr(ran, f.name), "source": "method" if f.name in own else self.sources[f.name]} for f in fields(Training)
+        }
+        adapter = adapter_for(last, self.adapter)
+        if adapter:
+            values = dict(zip(ADAPTER, (adapter.rank, adapter.alpha, adapter.targets, adapter.dropout), strict=True))
+            kept |= {k: {"value": v, "source": self.sources.get(k, "method" if last.adapter else "house")} for k, v in values.items()}
+        return kept
+
+    def going_on(self, subject: Subject) -> Settled:
+        """The settings with the adapter that the model came with, if there is one: it is the one that is trained."""
+        present = getattr(subject.model, "peft_config", {}).get("default")
+        if present is None:
+            return self
+        own = Adapter(present.r, float(present.lora_alpha), dropout=float(present.lora_dropout))
+        return replace(self, adapter=own, sources={**self.sources, **dict.fromkeys(ADAPTER, "model")})
+
+    def stages_json(self, method: Method | Stage) -> dict[str, dict[str, Any]]:
+        """Stage by stage, by name, the settings that are not those of ``as_json``; nothing of a stage that shares them all."""
+        shared = {k: v["value"] for k, v in self.as_json(method).items()}
+        told = {}
+        for stage in stages(method):
+            if isinstance(stage, Descent):
+                ran = training_of(stage, self.training)
+                told[stage.name] = {k: v for k in shared if (v := getattr(ran, k, shared[k])) != shared[k]}
+        return {name: differing for name, differing in told.items() if differing}
+
+
+def typed(request: Any) -> dict[str, Any]:
+    """The training settings that the user gave, by name."""
+    asked = {f.name: getattr(request, f.name, None) for f in fields(Training)}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def training_settings(request: Any, preset: Mapping[str, Any], preset_name: str = "preset", house: Training = Training()) -> Settled:
     """Command line > preset > house default. Refused if a value is out of its range."""
-    asked = {f.name: getattr(request, f.name, None) for f in fields(Training)}
+    names = (*(f.name for f in fields(Training)), *ADAPTER)
+    asked = {name: getattr(request, name, None) for name in names}
     given = {k: v for k, v in asked.items() if v is not None}
     known = {k: v for k, v in preset.items() if k in asked}
     if "epochs" in given and "steps" not in given:
@@ -55,9 +98,34 @@ def training_settings(request: Any, preset: Mapping[str, Any], preset_name: str 
             raise Refused(
                 f"--{name.replace('_', '-')} {value}: must be at least {low}" + (f" and at most {high}" if high is not None else "")
             )
-    training = replace(house, **known | given)
-    source = lambda n: "command line" if n in given else preset_name if n in known else "house"
-    return Settled(training, {n: source(n) for n in asked})
+    training = replace(house, **{k: v for k, v in (known | given).items() if k not in ADAPTER})
+    sources = dict.fromkeys((f.name for f in fields(Training)), "house") | dict.fromkeys(known, preset_name)
+    return Settled(training, sources | dict.fromkeys(given, "command line"), adapter_of(given, known))
+
+
+def adapter_of(given: Mapping[str, Any], preset: Mapping[str, Any]) -> Adapter | None:
+    """The adapter that a command line and a preset ask for; None if neither does, or if ``--lora 0`` says so.
+
+    Another rank than the preset's takes the preset's scaling along. A rank of 0 is left to the method's own adapter.
+    """
+    if given.get("lora") == 0 or not any(name in ADAPTER for name in (*given, *preset)):
+        return None
+    rank = given.get("lora", preset.get("lora", 0))
+    alpha = preset.get("lora_alpha", 0.0)
+    if alpha and preset.get("lora") and rank:
+        alpha = alpha * rank / preset["lora"]
+    known = {**preset, **given}
+    return Adapter(rank, given.get("lora_alpha", alpha), known.get("lora_targets", ""), dropout=known.get("lora_dropout", 0.0))
+
+
+def uncontradicted(asked: Mapping[str, Any], method: Method | Stage, name: str) -> None:
+    """Refuse a training setting of the user's that no stage of the method would follow, because each has a value of its own."""
+    descents = [s for s in stages(method) if isinstance(s, Descent)]
+    for key, value in asked.items():
+        own = [s.training[key] for s in descents if key in s.training]
+        if value is not None and descents and len(own) == len(descents) and value not in own:
+            option = f"--{key.replace('_', '-')}"
+            raise Refused(f"{option} {value}: {name} is carried out with {option} {own[-1]}, which is part of it; leave {option} away")
 
 
 def preset_of(request: Any, bench: Benchmark | None) -> tuple[Call, Mapping[str, Any]]:
@@ -76,6 +144,41 @@ def preset_of(request: Any, bench: Benchmark | None) -> tuple[Call, Mapping[str,
     own = {a.name for a in found.arguments}
     arguments = {k: v for k, v in preset.items() if k in own}
     return Call(request.method.name, {**arguments, **request.method.args}), {k: v for k, v in preset.items() if k not in own}
+
+
+def without_idle(request: Any, bench: Benchmark | None) -> None:
+    """Refuse an argument of the method that the user gave and that changes nothing beside the others (a term whose weight is 0).
+
+    An argument that says what would have been anyway is no fault; a term is one, because it is asked for to have an effect.
+    """
+    name, args = request.method.name, dict(request.method.args)
+    terms = {a.name for a in catalogue.member("methods", name).arguments if a.annotation == "Term"}
+
+    def made(given: Mapping[str, Any]) -> Call:
+        return preset_of(replace(request, method=Call(name, given)), bench)[0]
+
+    def meaning(called: Call) -> Any:
+        return plain(catalogue.resolve("methods", called.name, called.args))
+
+    for key, value in args.items():
+        rest = {k: v for k, v in args.items() if k != key}
+        other = made(rest)
+        if key in terms:
+            other = made({**rest, key: "nll" if value == "kl" else "kl"})
+        elif _said(name, key, value) == _said(name, key, other.args.get(key)):
+            continue
+        if meaning(made(args)) == meaning(other):
+            weight = key.removesuffix("_term") + "_weight"
+            advice = f"give --{weight.replace('_', '-')} too" if key in terms else "leave it away"
+            raise Refused(f"--{key.replace('_', '-')} {value} does nothing: {name} is the same without it as it was called; {advice}")
+
+
+def _said(name: str, key: str, value: Any) -> Any:
+    """A value of an argument as its signature takes it; the default for None."""
+    argument = next((a for a in catalogue.member("methods", name).arguments if a.name == key), None)
+    if argument is None:
+        return value
+    return catalogue.convert(argument, literal_eval(argument.default) if value is None else value, name)
 
 
 def benchmark_of(request: Any) -> Benchmark | None:

@@ -18,7 +18,7 @@ from expunge.bench.measures import STRENGTH, UTILITY, as_json, teacher_forced, v
 from expunge.bench.recipe import trained
 from expunge.core.files import write_json
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Benchmark, Call, Method, Row, Stage
+from expunge.core.types import Adapter, Benchmark, Call, Method, Row, Stage
 from expunge.engine.change import change, check, steps_of
 from expunge.engine.plan import Training
 from expunge.exits import verdict
@@ -28,7 +28,7 @@ from expunge.models.load import load
 from expunge.models.save import save
 from expunge.models.subject import Subject, parameters_of
 from expunge.run import encoded
-from expunge.settings import benchmark_of, judge, longest_of, preset_of, training_settings
+from expunge.settings import benchmark_of, judge, longest_of, preset_of, training_settings, typed, uncontradicted
 from expunge.streams import given_of, relabelled, rows_for
 
 SCHEMA = 1
@@ -78,7 +78,8 @@ def computed(ask: Mapping[str, Any], level: float, model: str, keep: Path | None
     called, preset = preset_of(request, bench)
     settings = training_settings(request, preset)
     method = catalogue.resolve("methods", called.name, called.args)
-    check(method, original)
+    uncontradicted(typed(request), method, called.name)
+    check(method, original, settings.adapter)
     made: dict[str, Streams] = {}
 
     def streams_at(stage: str, part: Benchmark, subject: Subject) -> Streams:
@@ -91,13 +92,13 @@ def computed(ask: Mapping[str, Any], level: float, model: str, keep: Path | None
         return made[stage]
 
     def tried(training_at: Callable[[Streams], Training], kept: Path | None = None) -> dict[str, Any]:
-        after, found = walked(original, method, bench, streams_at, training_at)
+        after, found = walked(original, method, bench, streams_at, training_at, settings.adapter)
         found["at_level"] = at_level(original, after, parts_of(bench)[-1][1], level, found["values"])
         if kept:
             save(after, kept)
         return found
 
-    found: dict[str, Any] = {"method": called.as_json(), "settings": settings.as_json(), "preset": bool(preset), "level": level}
+    found: dict[str, Any] = {"method": called.as_json(), "settings": settings.as_json(method), "preset": bool(preset), "level": level}
     found["at_settings"] = tried(lambda streams: settings.training, keep)
     if ask["budget"]:
         equal = lambda streams: steps_for(method, streams, settings.training, ask["budget"])
@@ -117,6 +118,7 @@ def walked(
     bench: Benchmark,
     streams_at: Callable[[str, Benchmark, Subject], Streams],
     training_at: Callable[[Streams], Training],
+    adapter: Adapter | None = None,
 ) -> tuple[Subject, dict[str, Any]]:
     """The unlearned model after the last stage, what all stages cost together, its values; of a benchmark with stages those after each.
 
@@ -127,7 +129,7 @@ def walked(
     for stage, part in parts_of(bench):
         start = after if bench.begin == "last" else original
         streams = streams_at(stage, part, start)
-        after, cost = carried_out(start, method, streams, training_at(streams))
+        after, cost = carried_out(start, method, streams, training_at(streams), adapter)
         total = {k: round(total[k] + cost[k], 2) for k in total}
         after = after if bench.stages else merged(after)
         seen = as_json(values(after, part, whole(part)))
@@ -135,17 +137,21 @@ def walked(
     return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {})
 
 
-def changed(original: Subject, method: Method | Stage, streams: Streams, training: Training) -> tuple[Subject, dict[str, Any]]:
+def changed(
+    original: Subject, method: Method | Stage, streams: Streams, training: Training, adapter: Adapter | None = None
+) -> tuple[Subject, dict[str, Any]]:
     """The unlearned model with adapters folded in, and what it cost."""
-    after, cost = carried_out(original, method, streams, training)
+    after, cost = carried_out(original, method, streams, training, adapter)
     return merged(after), cost
 
 
-def carried_out(start: Subject, method: Method | Stage, streams: Streams, training: Training) -> tuple[Subject, dict[str, Any]]:
+def carried_out(
+    start: Subject, method: Method | Stage, streams: Streams, training: Training, adapter: Adapter | None
+) -> tuple[Subject, dict[str, Any]]:
     """The unlearned model, and what it cost: optimizer steps, training tokens, CPU seconds."""
     since = time.process_time()
     with tempfile.TemporaryDirectory() as place:
-        after = change(start, method, streams, training, Path(place))
+        after = change(start, method, streams, training, Path(place), adapter=adapter)
     seconds = round(time.process_time() - since, 2)
     return after, {
         "steps": steps_of(method, streams, training),

@@ -84,7 +84,7 @@ def settings(cell: Mapping[str, Any]) -> str:
     """A cell's arguments and training settings as one writes them on the command line; house defaults are left away."""
     house = Training()
     given = {k: f["value"] for k, f in cell["settings"].items() if f["source"] != "house" and f["value"] != getattr(house, k, None)}
-    given = {k: v for k, v in given.items() if k not in ("seed", "save_every")}
+    given = {k: v for k, v in given.items() if k not in ("seed", "save_every") and cell["settings"][k]["source"] != "method"}
     told = {**cell["method"]["args"], **given}
     plain = {k: f"{v:g}" if isinstance(v, float) else json.dumps(v) if isinstance(v, (list, bool)) else str(v) for k, v in told.items()}
     return " ".join(f"--{k.replace('_', '-')} {v}" for k, v in plain.items())

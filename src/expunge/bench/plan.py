@@ -21,7 +21,7 @@ from expunge.engine.ledger import SAFE
 ALL = "all"
 BUDGET = 60  # optimizer steps at equal budget on the built-in case, where good settings take 30 to 60
 GIVEN = ("alternate", "world", "refusals", "chat", "names", "anchors", "domain")
-TRAINING = tuple(k for k in TrainingRequest.__annotations__ if k not in ("seed", "save_every", "lora"))
+TRAINING = tuple(k for k in TrainingRequest.__annotations__ if k not in ("seed", "save_every") and not k.startswith("lora"))
 
 
 @dataclass(frozen=True)

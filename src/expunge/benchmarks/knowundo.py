@@ -52,8 +52,9 @@ def knowundo(split: str = "privacy", data: str = "") -> Benchmark:
     asked |= {"forget_trained": tuple(replace(e, role="forget_trained") for e in train["forget"])}
     full = (*train["retain"], *train["forget"], *asked["retain"], *asked["forget"])
     metrics = [(m, role) for role in asked for m in METRICS]
-    settings = {k: v for k, v in card.settings["knowundo"].items() if k != "lora"}
-    return Benchmark("knowundo", Case({"full": full, **train}, asked), metrics, settings=settings, generate={"max_new_tokens": 128})
+    return Benchmark(
+        "knowundo", Case({"full": full, **train}, asked), metrics, settings=card.settings["knowundo"], generate={"max_new_tokens": 128}
+    )
 
 
 def _unfolded(cells: list[Cells], part: str) -> list[Cells]:

@@ -18,7 +18,7 @@ from expunge.choosing.prior import PRIOR, STEPS
 from expunge.core.errors import Refused, listed
 
 EVIDENCE = ("reference", "theorem", "oracle", "reconstructed")
-TRAINING = ("lr", "batch", "accumulate", "schedule", "warmup", "weight_decay", "clip", "optimiser", "rho")
+TRAINING = ("lr", "batch", "accumulate", "schedule", "warmup", "weight_decay", "clip", "optimiser")
 TUNED_ON = "builtin"
 LARGE = 20_000_000  # parameters; the values on the cards were found on a model of one million, published ones for a billion are a hundredth
 LR_OF_LARGE = 0.01

@@ -21,7 +21,7 @@ from expunge.choosing.rows import Rows, parted
 from expunge.choosing.scoring import Floor, Seen, score
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
-from expunge.core.types import Call, Case, Descent, Method, Row, Stage, stages
+from expunge.core.types import Adapter, Call, Case, Descent, Method, Row, Stage, stages
 from expunge.data.encode import encode
 from expunge.engine.change import change, check, steps_of
 from expunge.engine.judge import want_of
@@ -175,7 +175,7 @@ class Search:
         spent = self.cost(c, steps)
         result = Result(c.key, rung, steps, spent, None, {})
         try:
-            after = change(self.source, self.method(c), self.streams(c, final), self.training(c, steps), work, lora=self.lora)
+            after = change(self.source, self.method(c), self.streams(c, final), self.training(c, steps), work, adapter=self.adapter)
             found = score(self.before, self.seen(after, final), self.floor.value)
             result = replace(result, score=round(found.value, 6), parts=found.as_json())
             self.keep(after, result)
@@ -186,6 +186,11 @@ class Search:
         write_json(kept, asdict(result))
         self.say(f"{c.words}: {spent} steps, " + (f"score {result.score:.3f}" if result.score is not None else result.reason))
         return result
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What --lora asks for."""
+        return Adapter(self.lora) if self.lora else None
 
     @property
     def models(self) -> Path:

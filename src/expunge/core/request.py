@@ -99,6 +99,9 @@ class TrainingRequest(DataRequest):
     seed: int | None = None
     save_every: int | None = None
     lora: int | None = None
+    lora_alpha: float | None = None
+    lora_targets: str | None = None
+    lora_dropout: float | None = None
     optimiser: str | None = None
 
 

@@ -181,13 +181,18 @@ class Controller:
 
 @dataclass(frozen=True)
 class Adapter:
-    """The LoRA adapter that a stage needs: its rank, alpha, the modules (a regular expression over their names, '' = every linear layer
-    but the head) and how it begins: zero, or ``fila`` (the directions that matter to forget and not to retain)."""
+    """The LoRA adapter that a stage or a run asks for.
+
+    ``rank``: 0 takes the stage's own. ``alpha``: 0 takes twice the rank. ``targets``: a regular expression over the names of the weight
+    matrices ('' = every linear layer but the head). ``dropout``: from 0 to 1. ``init``: zero, or ``fila`` (the directions that matter to
+    forget and not to retain).
+    """
 
     rank: int
-    alpha: float
+    alpha: float = 0.0
     targets: str = ""
     init: Literal["zero", "fila"] = "zero"
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -274,7 +279,8 @@ class Card:
     ``evidence``: reference (a number made outside this repository is matched), theorem, oracle (worked by hand), reconstructed
     (constants open). ``settings``: benchmark -> training settings that a paper published. ``claims``: what a small step does
     (lowers_logp, raises_refusal, moves_hidden, ...). ``differs``: where we knowingly leave the paper. ``settings`` may hold the
-    member's own arguments too, where a benchmark's differ; ``name:benchmark`` are those of a published name. ``tune``: the values that are
+    member's own arguments and an adapter (lora, lora_alpha, lora_targets, lora_dropout) too, where a benchmark's differ;
+    ``name:benchmark`` are those of a published name. ``tune``: the values that are
     worth trying, argument by argument (``lr`` among them), for ``expunge auto``.
     """
 

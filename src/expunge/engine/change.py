@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,12 +10,12 @@ from pathlib import Path
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import whole
-from expunge.core.types import Descent, Edit, Method, Prepare, Row, Stage, stages
+from expunge.core.types import Adapter, Descent, Edit, Method, Prepare, Row, Stage, stages
 from expunge.engine.descend import descend
 from expunge.engine.frozen import layers_of
 from expunge.engine.plan import Training, plan
 from expunge.maths.weights import apply
-from expunge.models.adapters import attach, go_on, merged
+from expunge.models.adapters import attach, go_on, matrices, merged
 from expunge.models.load import load
 from expunge.models.save import save
 from expunge.models.subject import Subject, blocks, parameters_of
@@ -44,14 +43,35 @@ def steps_of(method: Method | Stage, streams: Mapping[str, Sequence[Row]], train
     return sum(len(plan(s, streams, training_of(s, training))) for s in stages(method) if isinstance(s, Descent))
 
 
-def check(method: Method | Stage, subject: Subject, lora: int = 0) -> None:
+def adapter_for(stage: Descent, asked: Adapter | None) -> Adapter | None:
+    """The adapter that a stage trains: its own with what was asked for on top, or the one asked for; None if there is none.
+
+    The stage's own scaling goes along with another rank.
+    """
+    own = stage.adapter
+    if own is None:
+        return None if asked is None or not asked.rank else replace(asked, alpha=asked.alpha or 2.0 * asked.rank)
+    if asked is None:
+        return replace(own, alpha=own.alpha or 2.0 * own.rank)
+    rank = asked.rank or own.rank
+    alpha = asked.alpha or (own.alpha or 2.0 * own.rank) * rank / own.rank
+    return Adapter(rank, alpha, asked.targets or own.targets, own.init, asked.dropout or own.dropout)
+
+
+def check(method: Method | Stage, subject: Subject, asked: Adapter | None = None) -> None:
     """Refuse a stage that this model cannot carry out, before anything is trained."""
     depth = len(blocks(subject.model))
-    adapter = getattr(subject.model, "peft_config", {}).get("default")
-    if adapter and lora and lora != adapter.r:
-        raise Refused(f"--lora {lora}: {subject.source} is an adapter of rank {adapter.r} that goes on; leave --lora away")
+    present = getattr(subject.model, "peft_config", {}).get("default")
+    if present and asked and asked.rank and asked.rank != present.r:
+        raise Refused(f"--lora {asked.rank}: {subject.source} is an adapter of rank {present.r} that goes on; give --lora {present.r}")
+    descents = [s for s in stages(method) if isinstance(s, Descent)]
+    if asked and not asked.rank and not any(s.adapter for s in descents):
+        raise Refused("an adapter without a rank; give --lora RANK beside its other settings")
     for stage in stages(method):
         if isinstance(stage, Descent):
+            adapter = adapter_for(stage, asked)
+            if adapter and not present:
+                matrices(subject.model, adapter.targets or ("" if stage.adapter else stage.select))
             deep = [n for n in (*layers_of(stage.terms, "hidden"), *layers_of(stage.terms, "start_hidden")) if not 0 <= n < depth]
             if deep:
                 raise Refused(f"layer {deep[0]} of a model with {depth} blocks (0 to {depth - 1}); choose one with --layer")
@@ -64,12 +84,13 @@ def change(
     training: Training,
     out: Path,
     *,
-    lora: int = 0,
+    adapter: Adapter | None = None,
     tick: Callable[[int], None] = lambda n: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Subject:
     """The Subject after the Method, whose Prepare stages' rows are in ``streams`` already. ``source`` is not changed.
 
+    ``adapter``: what was asked for (``adapter_for``); None trains the weights, or the adapter that a stage has of its own.
     ``out`` keeps ``stages/`` and ``log.jsonl``.
 
     The last checkpoints of a single stage stay there until the caller has saved the result.
@@ -88,7 +109,7 @@ def change(
         else:
             later = {name for s in todo[i + 1 :] for name in _reads(s)}
             lent = {n: auxiliaries[n] if n in later else auxiliaries.pop(n) for n in _reads(stage) if n in auxiliaries}
-            subject = _carry_out(fresh(current), stage, streams, training, place, out / "log.jsonl", lent, lora, tick)
+            subject = _carry_out(fresh(current), stage, streams, training, place, out / "log.jsonl", lent, adapter, tick)
             if len(todo) > 1:  # a single stage's result is saved by the caller, who then drops the checkpoints
                 save(subject, done)
                 for rubbish in (*place.glob("checkpoint-*"), place / "cache"):
@@ -110,11 +131,6 @@ def _reads(stage: Stage) -> frozenset[str]:
     return frozenset(s for t in terms if t.provider for s in t.provider.sources) - {"start", "current"}
 
 
-def _adapted(subject: Subject, select: str) -> list[str]:
-    """The modules whose matrices a stage selects, for an adapter to sit on; none named = every linear layer."""
-    return [n.removesuffix(".weight") for n, _ in subject.model.named_parameters() if select and re.search(select, n)]
-
-
 def fresh_device(source: Source) -> str:
     return str(source.device) if isinstance(source, Subject) else "auto"
 
@@ -127,21 +143,19 @@ def _carry_out(
     place: Path,
     log: Path,
     auxiliaries: dict[str, Subject],
-    lora: int,
+    asked: Adapter | None,
     tick: Callable[[int], None],
 ) -> Subject:
     if isinstance(stage, Descent):
-        own = stage.adapter
+        own = adapter_for(stage, asked)
         if own and own.init == "fila":
             subject = merged(subject)  # it makes an adapter of its own out of the weights
         if hasattr(subject.model, "disable_adapter"):  # the adapter of an earlier stage, or of an earlier request, goes on
             go_on(subject, stage.select)
             stage = replace(stage, select="")
-        elif lora or own:
-            pattern = own.targets if own else stage.select
-            alpha = own.alpha * (lora or own.rank) / own.rank if own else None
-            rank = lora or (own.rank if own else 0)
-            attach(subject, rank, alpha=alpha, targets=_adapted(subject, pattern), seed=training.seed)
+        elif own:
+            targets = matrices(subject.model, own.targets or ("" if stage.adapter else stage.select))
+            attach(subject, own.rank, alpha=own.alpha, targets=targets, dropout=own.dropout, seed=training.seed)
             stage = replace(stage, select="")  # the adapter sits on the selected matrices; all of it is trained
         descend(subject, stage, streams, training_of(stage, training), place, auxiliaries=auxiliaries, log=log, tick=tick)
         # an adapter that began by changing its base means nothing on the base that the user has

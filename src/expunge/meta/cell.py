@@ -139,7 +139,8 @@ def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Su
     method = catalogue.resolve("methods", called.name, called.args)
     rows = rows_for(method, bench.case, Given(), called.name)
     streams = relabelled(method, {name: encode(original.tokenizer, some) for name, some in rows.items()}, Given())
-    return changed(original, method, streams, training_settings(request, preset).training)[0]
+    settings = training_settings(request, preset)
+    return changed(original, method, streams, settings.training, settings.adapter)[0]
 
 
 def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:

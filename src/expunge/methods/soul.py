@@ -21,16 +21,20 @@ card = Card(
         "builtin": {"lr": 3e-4, "steps": 60, "batch": 16, "objective": "npo", "retain_weight": 10.0},
     },
     tune={"lr": (2e-4, 5e-4, 1e-3), "objective": ("grad_diff", "npo"), "retain_weight": (1.0, 2.0, 5.0)},
-    differs="the momentum moves once a step (twice in the code); --rho sets the threshold (0.04), and the square of the unlearning "
+    differs="the momentum moves once a step (twice in the code); the square of the unlearning "
     "gradient stands for the Hessian, as in the code",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
+SOPHIA = {"optimiser": "sophia", "betas": (0.9, 0.95)}  # of the authors' optimizer
+
+
 def soul(
     objective: Literal["grad_diff", "npo", "idk"] = "grad_diff",
     beta: float = 0.1,
+    rho: float = 0.04,
     retain_term: Term = nll(stream="retain"),
     retain_weight: float = 2.0,
 ) -> Descent:
@@ -38,6 +42,7 @@ def soul(
 
     objective: grad_diff is ascent on the forget answers, npo its bounded kin, idk learns refusals.
     beta: inverse temperature of npo (> 0).
+    rho: Sophia's threshold (> 0); a smaller one lets more entries move by the whole learning rate. The authors' script has 0.04.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0).
     """
@@ -46,4 +51,4 @@ def soul(
         "npo": Term("forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"})),
         "idk": nll(stream="alternate"),
     }[objective]
-    return Descent("soul", (forget, *weighted(retain_term, retain_weight)), training={"optimiser": "sophia", "betas": (0.9, 0.95)})
+    return Descent("soul", (forget, *weighted(retain_term, retain_weight)), training={**SOPHIA, "rho": rho})

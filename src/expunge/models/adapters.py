@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
 
 import torch
 
-from expunge.core.errors import Refused
+from expunge.core.errors import Refused, listed
 from expunge.models.subject import Subject
 
 
@@ -36,6 +38,27 @@ def attach(
         torch.manual_seed(seed)
         subject.model = get_peft_model(subject.model, config)
     return subject
+
+
+def matrices(model: Any, pattern: str) -> list[str]:
+    """The modules whose weight matrix's name matches ``pattern``, for an adapter to sit on; none for '' (every linear layer).
+
+    Refused, with the nearest names that there are, if none matches: peft would take every linear layer then.
+    """
+    if not pattern:
+        return []
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise Refused(f"--lora-targets {pattern!r} is no regular expression: {error}") from None
+    weights = [n.removesuffix(".weight") for n, p in model.named_parameters() if n.endswith(".weight") and p.dim() == 2]
+    chosen = [n for n in weights if re.search(pattern, f"{n}.weight")]
+    if chosen:
+        return chosen
+    kinds = list(dict.fromkeys(n.rpartition(".")[2] for n in weights))
+    wanted = max(re.findall(r"[A-Za-z_]\w+", pattern.replace(".weight", "")) or [pattern], key=len)
+    near = get_close_matches(wanted, kinds, n=4, cutoff=0.4) or kinds
+    raise Refused(f"no weight matrix has a name that matches {pattern!r}, so an adapter has nothing to sit on; there are {listed(near)}")
 
 
 def go_on(subject: Subject, pattern: str = "") -> Subject:
