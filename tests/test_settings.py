@@ -154,6 +154,12 @@ def test_a_setting_that_the_method_would_not_follow_is_refused(name, setting, ow
     uncontradicted({"lr": 1e-3, **{k: dict(method.training)[k] for k in setting}}, method, name)
 
 
+def test_steps_beside_epochs_of_the_methods_own_are_refused():
+    method = catalogue.resolve("methods", "task_arithmetic", {"tune_epochs": 3.0})
+    with pytest.raises(Refused, match="--steps 9: task_arithmetic is carried out with its own 3 epochs"):
+        uncontradicted({"steps": 9}, method, "task_arithmetic")
+
+
 def test_a_setting_that_one_stage_follows_is_not_refused():
     uncontradicted({"epochs": 7.0, "steps": 3}, catalogue.resolve("methods", "kga"), "kga")
 

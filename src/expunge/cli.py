@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
@@ -17,7 +16,7 @@ from expunge.core.request import AskRequest, BenchRequest, DemoRequest, EvalRequ
 from expunge.core.types import Call
 from expunge.exits import ended
 from expunge.flags import *
-from expunge.words import dashed, method_of, own, own_help, repeated
+from expunge.words import dashed, method_of, own, own_help, prepare_threads, repeated
 
 app = typer.Typer(
     name="expunge",
@@ -390,15 +389,3 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = dashed(sys.argv[1:] if arguments is None else arguments)
     prepare_threads(words)
     sys.exit(ended(lambda: app(words, prog_name="expunge", standalone_mode=False), debug="--debug" in words))
-
-
-def prepare_threads(words: Sequence[str]) -> None:
-    """Threads are settled before torch is imported: one, unless asked; idle ones sleep (two spinning threads cost 10 x beside a job)."""
-    asked = next((w.partition("=")[2] or words[i + 1 : i + 2] for i, w in enumerate(words) if w.split("=")[0] == "--threads"), None)
-    number = asked if isinstance(asked, str) else (asked[0] if asked else None)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if number and number.isdecimal() and int(number) > 0:
-        os.environ["OMP_NUM_THREADS"] = number
-    else:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -125,7 +125,8 @@ def uncontradicted(asked: Mapping[str, Any], method: Method | Stage, name: str) 
         own = [s.training[key] for s in descents if key in s.training]
         if value is not None and descents and len(own) == len(descents) and value not in own:
             option = f"--{key.replace('_', '-')}"
-            raise Refused(f"{option} {value}: {name} is carried out with {option} {own[-1]}, which is part of it; leave {option} away")
+            instead = f"{option} {own[-1]}" if own[-1] is not None else f"its own {descents[-1].training['epochs']:g} epochs"
+            raise Refused(f"{option} {value}: {name} is carried out with {instead}, which is part of it; leave {option} away")
 
 
 def preset_of(request: Any, bench: Benchmark | None) -> tuple[Call, Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,15 @@ def repeated(request: Any, source: str) -> Any:
 def method_of(source: str) -> str:
     """The method of an earlier ``expunge unlearn``; '' without a source."""
     return str(kept(source, "unlearn").get("method", {}).get("name", "")) if source else ""
+
+
+def prepare_threads(words: Sequence[str]) -> None:
+    """Threads are settled before torch is imported: one, unless asked; idle ones sleep (two spinning threads cost 10 x beside a job)."""
+    asked = next((w.partition("=")[2] or words[i + 1 : i + 2] for i, w in enumerate(words) if w.split("=")[0] == "--threads"), None)
+    number = asked if isinstance(asked, str) else (asked[0] if asked else None)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if number and number.isdecimal() and int(number) > 0:
+        os.environ["OMP_NUM_THREADS"] = number
+    else:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -3,6 +3,8 @@
 import torch
 from torch import tensor
 
+from expunge.engine.change import training_of
+from expunge.engine.plan import Training
 from expunge.maths.weights import added, apply, difference, scaled
 from expunge.methods.task_arithmetic import task_arithmetic
 
@@ -40,3 +42,11 @@ def test_deltas_are_a_vector_space():
     d = difference(TUNED, START)
     assert added(d, scaled(d, -1))["w"].tolist() == [0, 0]
     assert torch.equal(added(d, added(d, d))["w"], added(added(d, d), d)["w"])
+
+
+def test_the_tuning_follows_the_run_unless_it_has_epochs_of_its_own():
+    training = Training(lr=0.5, epochs=7.0, steps=3)
+    assert training_of(task_arithmetic()[0], training) == training
+    own = training_of(task_arithmetic(tune_epochs=2.0, tune_lr=0.25)[0], training)
+    assert (own.epochs, own.steps, own.lr) == (2.0, None, 0.25)
+    assert task_arithmetic()[0].into == "tuned" and task_arithmetic()[0].terms[0].streams == ("forget",)

@@ -17,7 +17,7 @@ card = Card(
     where="section 2, forgetting via negation",
     family=("merging",),
     settings={
-        "builtin": {"lr": 3e-3, "batch": 16, "scale": 0.5, "tune_epochs": 3.0},
+        "builtin": {"lr": 3e-3, "batch": 16, "scale": 0.5, "epochs": 3.0},
     },
     tune={"lr": (1e-3, 2e-3, 3e-3), "scale": (0.5, 0.7, 1.0)},
     evidence="theorem",
@@ -30,13 +30,13 @@ def negate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale: f
     return scaled(difference(tuned, start), -scale)
 
 
-def task_arithmetic(scale: float = 1.0, tune_epochs: float = 3.0, tune_lr: float = 0.0) -> tuple[Stage, ...]:
+def task_arithmetic(scale: float = 1.0, tune_epochs: float = 0.0, tune_lr: float = 0.0) -> tuple[Stage, ...]:
     """theta_start - scale (theta_tuned - theta_start), theta_tuned fine-tuned on the forget rows.
 
     scale: how much of the change is subtracted (any number); 0 changes nothing, -1 gives the tuned model.
-    tune_epochs: epochs of the fine-tuning (> 0).
+    tune_epochs: epochs of the fine-tuning (>= 0; 0 takes the run's epochs or steps).
     tune_lr: its learning rate (>= 0; 0 takes the run's).
     """
-    settings = {"epochs": tune_epochs, "steps": None} | ({"lr": tune_lr} if tune_lr else {})
+    settings = ({"epochs": tune_epochs, "steps": None} if tune_epochs else {}) | ({"lr": tune_lr} if tune_lr else {})
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")
     return (tune, Edit("negate", partial(negate, scale=scale), frozenset({"tuned"})))
