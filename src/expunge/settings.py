@@ -18,6 +18,7 @@ from expunge.data.read import read
 from expunge.engine.change import adapter_for, training_of
 from expunge.engine.judge import Judge
 from expunge.engine.plan import Training
+from expunge.maths.scores import is_unlearned
 from expunge.models.subject import Subject
 
 ALLOWED = {  # name -> (smallest, largest or None): what a training setting may be
@@ -258,6 +259,9 @@ def _apart(case: Case, allow: str | None) -> Case:
     return Case({**case.train, "retain": kept}, {**case.evaluate, "retain": kept})
 
 
+SIDE_OPTION = {"forgotten": "--forget", "kept": "--retain"}
+
+
 def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) -> list[Judge]:
     """The metrics of a run: the benchmark's, or those that make sense of plain files; or the ones asked for by name."""
     own: list[tuple[str, str | None]] = [
@@ -273,11 +277,20 @@ def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) 
         for name in asked:
             catalogue.member("metrics", name)
             if name not in names:
-                whole = catalogue.member("metrics", name).card.get("whole", False)
-                entries += [(name, None)] if whole else [(name, r) for r in case.evaluate]
+                card = catalogue.member("metrics", name).card
+                entries += [(name, None)] if card.get("whole", False) else [(name, r) for r in _roles_for(name, card, case)]
         entries = [(m, r) for m, r in entries if m in asked]
     given = lambda m, r: dict(bench.arguments.get(f"{r}/{m}", bench.arguments.get(m, {}))) if bench else {}
     return [judge(Call(m, given(m, r)), r) for m, r in entries]
+
+
+def _roles_for(name: str, card: Mapping[str, Any], case: Case) -> list[str]:
+    """The roles of the case that a metric by role speaks of; Refused where there is none."""
+    side = card.get("side", "")
+    found = [r for r in case.evaluate if not side or is_unlearned(r) == (side == "forgotten")]
+    if not found:
+        raise Refused(f"metric {name} is of roles that are {side}, and the data have none; give {SIDE_OPTION[side]}")
+    return found
 
 
 def judge(call: Call, role: str | None) -> Judge:

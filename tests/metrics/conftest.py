@@ -30,7 +30,8 @@ def some_tokens(rng, mean_loss):
 
 def other_passes(rng, answer):
     """What the optional passes and other models say of a row."""
-    meaning = ("semantic_similarity", "entailment", "contradiction", "contradiction_of_output", "entity_share")
+    meaning = ("semantic_similarity", "entailment", "entity_share", "entity_pairs")
+    judged = ("contradicts", "contradicted_by_answer")
     return dict(
         samples=tuple(str(rng.choice([answer, " ".join(rng.choice(WORDS, 6))])) for _ in range(32)),
         sample_logp=-rng.exponential(9, 32),
@@ -38,7 +39,9 @@ def other_passes(rng, answer):
         grad_norm=rng.exponential(1, 4),
         unfinished=bool(rng.random() < 0.3),
         question="Where does the author live?",
-        given={name: float(rng.random()) for name in meaning} | {"gibberish": len(answer) / 100},
+        given={name: float(rng.random()) for name in meaning}
+        | {name: float(rng.random() < 0.3) for name in judged}
+        | {"gibberish": len(answer) / 100},
     )
 
 

@@ -1,7 +1,5 @@
 """Meaning: tiny encoders and judges made on the spot, against plain loops; what is unscored without them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from expunge.core.records import Records
 from expunge.engine.semantic import Encoder, Judge, of_gibberish, with_meaning
 from expunge.metrics.entailment import entailment
 from expunge.metrics.gibberish import gibberish
-from expunge.metrics.knowledge_forgetting import knowledge_forgetting
 from expunge.metrics.semantic_similarity import semantic_similarity
 
 WORDS = ["she", "lives", "in", "Taipei", "Paris", "born", "1991", "the", "author", "."]
@@ -65,10 +62,11 @@ def test_similarity_is_the_cosine_of_mean_pooled_states(encoder):
 def test_entailment_is_a_probability_in_a_direction(nli):
     own = Judge(nli)
     forth, back = own.of(PAIRS), own.of([(b, a) for a, b in PAIRS])
-    for (a, b), (entails, contradicts) in zip(PAIRS, forth, strict=True):
+    for (a, b), (entails, contradicts, *first) in zip(PAIRS, forth, strict=True):
         with torch.no_grad():
             p = own.model(**own.tokenizer(a, b, return_tensors="pt")).logits.softmax(-1)[0]
         assert (entails, contradicts) == (pytest.approx(float(p[0]), abs=1e-5), pytest.approx(float(p[2]), abs=1e-5))
+        assert first == [float(p.argmax() == 0), float(p.argmax() == 2)]  # the likeliest of all three labels, not one above a half
     assert forth[0] != back[0]
 
 
@@ -82,8 +80,11 @@ def test_records_learn_what_the_models_say(row, encoder, nli):
     found = with_meaning(plain, encoder, nli)
     assert semantic_similarity(found, "forget").value == pytest.approx(np.mean(Encoder(encoder).similar(PAIRS)))
     theirs = Judge(nli).of([(g, a) for a, g in PAIRS])
-    assert entailment(found, "forget").value == pytest.approx(np.mean([x * bool(g) for (x, _), (_, g) in zip(theirs, PAIRS, strict=True)]))
+    assert entailment(found, "forget").value == pytest.approx(np.mean([x[0] * bool(g) for x, (_, g) in zip(theirs, PAIRS, strict=True)]))
     assert [r.given["entailment"] for r in found][1] == 0  # nothing said entails nothing
+    assert [r.given["contradicts"] for r in found] == [x[3] * bool(g) for x, (_, g) in zip(theirs, PAIRS, strict=True)]
+    back = Judge(nli).of(PAIRS)
+    assert [r.given["contradicted_by_answer"] for r in found] == [x[3] * bool(g) for x, (_, g) in zip(back, PAIRS, strict=True)]
     assert with_meaning(plain) == plain or [r.given for r in with_meaning(plain)] == [r.given for r in plain]
 
 
@@ -106,7 +107,7 @@ def detector(tmp_path_factory):
 def test_gibberish_is_the_probability_of_the_label_clean(row, detector):
     own = of_gibberish(detector)
     texts = ["she lives in Taipei", "she she she she", "the author lives in Paris ."]
-    for text, (clean,) in zip(texts, own.of(texts), strict=True):
+    for text, (clean, _) in zip(texts, own.of(texts), strict=True):
         with torch.no_grad():
             p = own.model(**own.tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
         assert clean == pytest.approx(float(p[1]), abs=1e-5)
@@ -123,8 +124,8 @@ def test_a_classifier_without_the_label_is_refused(nli):
 
 def test_names_by_meaning(encoder):
     own = Encoder(encoder)
-    assert own.share(("Taipei",), ("Taipei", "Taipei"), 0.8) == 1  # the authors count pairs, and would say 2
-    assert own.share(("Taipei", "1991"), (), 0.8) == 0
+    assert own.shares(("Taipei",), ("Taipei", "Taipei"), 0.8) == (1, 2)  # names that have a counterpart, and pairs, as the authors count
+    assert own.shares(("Taipei", "1991"), (), 0.8) == (0, 0)
 
 
 def test_folders_that_are_no_models_are_refused(tmp_path, encoder):
@@ -137,47 +138,3 @@ def test_folders_that_are_no_models_are_refused(tmp_path, encoder):
         BertForSequenceClassification(config).save_pretrained(tmp_path)
         AutoTokenizer.from_pretrained(encoder).save_pretrained(tmp_path)
         Judge(tmp_path)
-
-
-# ------------------------------------------------------------------ KFR and KRR: a table by hand
-
-
-@pytest.mark.parametrize(
-    ("answer", "said", "contradicts", "forgotten", "kept"),
-    [
-        ("She lives in Taipei.", "She lives in Taipei.", 0.0, 0, 1),
-        ("She lives in Taipei.", "She lives in Paris.", 0.0, 1, 0),
-        ("She lives in Taipei.", "She lives in Taipei.", 0.9, 1, 0),
-        ("She lives in Taipei.", "", 0.0, 1, 0),
-        ("He writes novels.", "He writes novels.", 0.0, 0, 1),  # no name: contradiction decides, the reference says 'forgotten'
-        ("He writes novels.", "He paints.", 0.9, 1, 0),
-    ],
-)
-def test_six_cases(row, answer, said, contradicts, forgotten, kept):
-    known = {"given": {"contradiction": contradicts, "contradiction_of_output": contradicts}}
-    assert knowledge_forgetting(rows_of(row, [(answer, said)], **known), "forget").value == forgotten
-    assert knowledge_forgetting(rows_of(row, [(answer, said)], "retain", **known), "retain").value == kept
-
-
-def test_few_names_are_forgotten_at_half(row):
-    known = {"given": {"contradiction": 0.0}}
-    rows = rows_of(row, [("Taipei and Paris", "Taipei")], **known)
-    assert knowledge_forgetting(rows, "forget").value == 1  # one of two is at most half
-    assert knowledge_forgetting(rows, "forget", few=1).value == 0  # half is above .3
-
-
-def test_names_of_the_question_do_not_count(row):
-    rows = rows_of(
-        row,
-        [("Jaime Vasquez lives in Santiago.", "Jaime Vasquez writes.")],
-        question="Where does Jaime Vasquez live?",
-        given={"contradiction": 0.0},
-    )
-    assert knowledge_forgetting(rows, "forget").value == 1
-    assert knowledge_forgetting(Records(replace(r, question=None) for r in rows), "forget").value == 1
-
-
-def test_without_a_judge_it_is_unscored_or_by_names_alone(row):
-    rows = rows_of(row, [("She lives in Taipei.", "She lives in Taipei.")])
-    assert "--nli" in knowledge_forgetting(rows, "forget").reason
-    assert knowledge_forgetting(rows, "forget", contradiction=False).value == 0

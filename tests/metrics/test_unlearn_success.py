@@ -7,14 +7,12 @@ from expunge.metrics.unlearn_success import unlearn_success
 
 
 def test_by_hand(row):
-    rows = Records([row(hit=[True, False, True, True]), row("retain", hit=[True, False, True, True])])
-    assert unlearn_success(rows, "forget").value == 25
-    assert unlearn_success(rows, "retain").value == 75
+    assert unlearn_success(Records([row(hit=[True, False, True, True])]), "forget").value == 25
 
 
 def test_ends_and_direction(row):
-    rows = Records([row(hit=[True] * 3), row("retain", hit=[True] * 3), row("forget_trained", hit=[False] * 3)])
-    assert [unlearn_success(rows, r).value for r in ("forget", "retain", "forget_trained")] == [0, 100, 100]
+    rows = Records([row(hit=[True] * 3), row("forget_trained", hit=[False] * 3)])
+    assert [unlearn_success(rows, r).value for r in ("forget", "forget_trained")] == [0, 100]
     assert unlearn_success(rows, "forget").better == "higher"
 
 
@@ -34,4 +32,10 @@ def test_ids_kept_as_bfloat16_would_lose_true_hits(unlearned):
 
 def test_without_hits_it_is_said(row):
     assert unlearn_success(Records([row(mean_loss=1.0)]), "forget").value is None
-    assert unlearn_success(Records(), "retain").reason == "no rows of role retain; give --retain"
+    assert unlearn_success(Records(), "forget").reason == "no rows of role forget; give --forget"
+
+
+def test_of_what_is_to_be_kept_it_says_nothing(row):
+    """A high number under this name on retain rows would read as unlearned, and means kept."""
+    m = unlearn_success(Records([row("retain", hit=[True] * 3)]), "retain")
+    assert m.value is None and "retention_success" in m.reason

@@ -28,7 +28,8 @@ HUB = "zjunlp/KnowUnDo"
 DOMAINS = ("privacy", "copyright")
 SIDES = {"forget": "unlearn", "retain": "retention"}
 NAME = re.compile(r"\b[A-Z][\w’'-]*[a-z] (?:de |van |von |la )?[A-Z][\w-]*[a-z]\b")
-METRICS = ("unlearn_success", "exact_memorisation", "perplexity", "rouge_l_recall")
+METRICS = ("exact_memorisation", "perplexity", "rouge_l_recall")
+SUCCESS = {"forget": "unlearn_success", "forget_trained": "unlearn_success", "retain": "retention_success"}
 
 
 def knowundo(split: str = "privacy", data: str = "") -> Benchmark:
@@ -51,7 +52,7 @@ def knowundo(split: str = "privacy", data: str = "") -> Benchmark:
     asked = {role: of(f"{side}_val", role) for role, side in SIDES.items()}
     asked |= {"forget_trained": tuple(replace(e, role="forget_trained") for e in train["forget"])}
     full = (*train["retain"], *train["forget"], *asked["retain"], *asked["forget"])
-    metrics = [(m, role) for role in asked for m in METRICS]
+    metrics = [(m, role) for role in asked for m in (SUCCESS[role], *METRICS)]
     return Benchmark(
         "knowundo", Case({"full": full, **train}, asked), metrics, settings=card.settings["knowundo"], generate={"max_new_tokens": 128}
     )

@@ -298,10 +298,12 @@ class Card:
     superseded_by: str = ""
     distributed: Literal["yes", "gather", "no"] = "yes"
     # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the roles that a whole-model one reads;
-    # the unit of the value (core.units, which knows its range and margin), and whether it grows with what is known of the rows
+    # the unit of the value (core.units, which knows its range and margin), whether it grows with what is known of the rows, and of
+    # which roles a metric by role speaks, where it does not speak of all
     better: Any = ""
     unit: str = ""
     grows: Literal["", "knowledge"] = ""
+    side: Literal["", "forgotten", "kept"] = ""
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     whole: bool = False

@@ -26,9 +26,9 @@ SAME = 0.8  # cosine from which two names are one
 def with_meaning(
     records: Records, encoder: str | Path = "", nli: str | Path = "", gibberish: str | Path = "", same: float = SAME
 ) -> Records:
-    """The records with given values: ``semantic_similarity`` and ``entity_share`` by ``encoder``; ``entailment`` and ``contradiction``
-    (output to answer) and ``contradiction_of_output`` (answer to output) by ``nli``; ``gibberish`` (P(clean)) by ``gibberish``. Only rows
-    with both texts."""
+    """The records with given values: ``semantic_similarity``, ``entity_share`` and ``entity_pairs`` by ``encoder``; ``entailment`` (a
+    probability, output to answer), ``contradicts`` (output to answer) and ``contradicted_by_answer`` (answer to output), 1 where
+    contradiction is the likeliest label, by ``nli``; ``gibberish`` (P(clean)) by ``gibberish``. Only rows with both texts."""
     rows = [r for r in records if r.answer is not None and r.generated is not None]
     found: list[dict[str, float]] = [{} for _ in rows]
     if encoder:
@@ -37,14 +37,15 @@ def with_meaning(
             known["semantic_similarity"] = x
             names = entities_of(r.answer or "", r.question or "")
             if names:
-                known["entity_share"] = vectors.share(names, entities_of(r.generated or "", r.question or ""), same)
+                found_in = entities_of(r.generated or "", r.question or "")
+                known["entity_share"], known["entity_pairs"] = vectors.shares(names, found_in, same)
     if nli:
         judge = Judge(nli)
         forth = judge.of([(r.generated or "", r.answer or "") for r in rows])
         back = judge.of([(r.answer or "", r.generated or "") for r in rows])
         for known, r, a, b in zip(found, rows, forth, back, strict=True):
             said = float(bool((r.generated or "").strip()))  # nothing said entails and contradicts nothing
-            known |= {"entailment": a[0] * said, "contradiction": a[1] * said, "contradiction_of_output": b[1] * said}
+            known |= {"entailment": a[0] * said, "contradicts": a[3] * said, "contradicted_by_answer": b[3] * said}
     if gibberish:
         written = list(dict.fromkeys(r.generated or "" for r in rows if (r.generated or "").strip()))
         clean = dict(zip(written, of_gibberish(gibberish).of(written), strict=True))
@@ -107,16 +108,20 @@ class Encoder:
         a, b = (self.vectors([p[i] for p in pairs]) for i in (0, 1))
         return [float(x) for x in (a.astype(np.float64) * b).sum(-1)]
 
-    def share(self, names: Sequence[str], said: Sequence[str], same: float) -> float:
-        """How many of ``names`` have a counterpart of cosine at least ``same`` among what was said: 0..1 (the authors' count of pairs may
-        pass 1)."""
+    def shares(self, names: Sequence[str], said: Sequence[str], same: float) -> tuple[float, float]:
+        """Of ``names`` those that have a counterpart of cosine at least ``same`` among what was said, over their number, 0..1; and the
+        pairs of such counterparts over their number, which may pass 1."""
         if not said:
-            return 0.0
-        return float((self.vectors(list(names)) @ self.vectors(list(said)).T >= same).any(1).mean())
+            return 0.0, 0.0
+        alike = self.vectors(list(names)) @ self.vectors(list(said)).T >= same
+        return float(alike.any(1).mean()), float(alike.sum() / len(names))
 
 
 class Judge:
-    """A classifier of texts, or of pairs of texts, and those of its labels that have one of ``words`` in their names."""
+    """A classifier of texts, or of pairs of texts, and those of its labels that have one of ``words`` in their names.
+
+    Of labels that are equally likely the first counts as the likeliest, as in arg-max.
+    """
 
     def __init__(self, folder: str | Path, option: str = "--nli", words: Sequence[str] = ("entail", "contradict")) -> None:
         self.model, self.tokenizer = _loaded(folder, "AutoModelForSequenceClassification", option)
@@ -127,15 +132,17 @@ class Judge:
         self.at = list(at.values())
 
     def of(self, asked: Sequence[str] | Sequence[tuple[str, str]]) -> list[tuple[float, ...]]:
-        """The probabilities of the labels in question, of each text or (premise, hypothesis)."""
+        """Of each text or (premise, hypothesis): the probabilities of the labels in question, then for each whether it is the likeliest of
+        all labels (1 or 0)."""
         found: list[tuple[float, ...]] = [()] * len(asked)
         with evaluating(self.model):
             for batch in _batches(asked, lambda p: sum(map(len, p))):
                 room = min(512, getattr(self.model.config, "max_position_embeddings", 512))
                 words = self.tokenizer([asked[i] for i in batch], padding=True, truncation=True, max_length=room, return_tensors="pt")
-                p = self.model(**words).logits.float().softmax(-1)[:, self.at].tolist()
-                for i, x in zip(batch, p, strict=True):
-                    found[i] = tuple(x)
+                p = self.model(**words).logits.float().softmax(-1)
+                first = p.argmax(-1).tolist()
+                for i, x, likeliest in zip(batch, p[:, self.at].tolist(), first, strict=True):
+                    found[i] = (*x, *(float(at == likeliest) for at in self.at))
         return found
 
 

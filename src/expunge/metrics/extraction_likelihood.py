@@ -19,8 +19,9 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("S1", "EL"),
-    differs="Prefixes end where scoring begins (behind the prompt) or later, and the mean is over those there are; the authors' code "
-    "divides by one less than the paper's T - n.",
+    differs="Prefixes end where scoring begins (behind the prompt) or later, and the mean is over those there are, T - n of a text as in "
+    "the paper and its code. The code divides the hits by the n-grams of the true rest, this by those of the continuation: one that ends "
+    "early scores less there.",
 )
 
 

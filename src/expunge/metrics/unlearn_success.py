@@ -1,4 +1,4 @@
-"""KnowUnDo's success scores: what should be gone is not completed, what may stay still is."""
+"""KnowUnDo's unlearn success: what should be gone is not completed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from expunge.maths.scores import is_unlearned, lacking
 card = Card(
     paper="Tian et al. 2024 (KnowUnDo)",
     url="https://arxiv.org/abs/2407.01920",
-    where="unlearn success and retention success",
+    where="unlearn success",
     family=("memorisation",),
     evidence="oracle",
     better="higher",
     unit="percent",
+    side="forgotten",
     needs=("S1",),
     differs="Its code keeps log-probabilities and token ids in one bfloat16 tensor, which rounds ids above 256, so that true hits are "
     "lost and the model looks forgotten; hits here are compared as whole numbers. Which split is which success is from memory.",
@@ -24,15 +25,17 @@ card = Card(
 
 
 def unlearn_success(records: Records, role: str) -> Measurement:
-    """100 (1 - A) on roles to forget (unlearn success), 100 A on the others (retention success); 0..100, higher is better.
+    """100 (1 - A) on roles to forget; 0..100. Higher is better in the paper; a gold model, which never saw them, has less than 100, too.
 
-    A: the mean over rows of the share of arg-max tokens among the answer's tokens, the end-of-sequence token included.
+    A: the mean over rows of the share of arg-max tokens among the answer's tokens, the end-of-sequence token included. What is to be kept
+    has ``retention_success``, which is 100 A.
     """
+    if not is_unlearned(role):
+        return unscored(f"role {role} is to be kept: ask for retention_success", "higher")
 
     def score(r: Record) -> float:
         assert r.hit is not None
-        share = float(np.mean(r.hit))
-        return 100 * (1 - share if is_unlearned(role) else share)
+        return 100 * (1 - float(np.mean(r.hit)))
 
     rows = records.of(role)
     reason = lacking(rows, role, "", ("hit",))
