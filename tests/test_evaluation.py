@@ -8,6 +8,7 @@ import pytest
 from commands import expunge, jsonl, refused
 
 from expunge.engine.peer_log import read_log
+from expunge.judging import sources_in
 from expunge.models import tiny
 from expunge.models.save import save
 from expunge.models.subject import Subject
@@ -180,3 +181,12 @@ def test_rows_that_only_one_log_has_are_listed(expunge, tmp_path):
     apart, same = (json.loads((tmp_path / o / "comparison.json").read_text())["rows"]["forget/probability"] for o in ("out", "same"))
     assert (apart["n"], apart["unmatched"]) == (38, 7)
     assert (same["difference"], same["groups"], same["verdict"]) == (0, 2, "undecided")  # two authors decide nothing
+
+
+def test_a_folder_whose_name_has_a_comma_is_one_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("lr=1e-3,seed=0", "lr=1e-3", "plain"):
+        (tmp_path / name).mkdir()
+    assert sources_in("lr=1e-3,seed=0") == ["lr=1e-3,seed=0"]
+    assert sources_in("plain,lr=1e-3,seed=0,lr=1e-3,hub/name,") == ["plain", "lr=1e-3,seed=0", "lr=1e-3", "hub/name"]
+    assert sources_in("") == [] and sources_in("a,b") == ["a", "b"]

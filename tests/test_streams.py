@@ -128,3 +128,12 @@ def test_a_corpus_is_written_where_only_a_domain_is_given():
     assert {e.group for e in rows["forget"]} == {"corpus/0", "corpus/1"} and all(e.role == "forget" and e.text for e in rows["forget"])
     with pytest.raises(Refused, match="x needs a chat model"):
         check_rows(Descent("x", BOTH), Case({"retain": RETAIN}, {}), Given(tools=Tools(domain="knots")), "x")
+
+
+def test_rows_with_odd_line_ends_are_read_again(tmp_path):
+    """U+2028 and its like end a line for str.splitlines, and no row of JSON Lines."""
+    odd = (replace(FORGET[0], prompt="Where\u2028does\u0085it\x1c dwell?"), *FORGET[1:])
+    case = Case({"forget": odd, "retain": RETAIN}, {})
+    made = rows_for(idk_dpo(), case, Given(), "x", tmp_path / "kept")
+    assert rows_for(idk_dpo(), case, Given(), "x", tmp_path / "kept") == made
+    assert made["alternate"][0].prompt == odd[0].prompt

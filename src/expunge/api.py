@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -14,9 +14,9 @@ from expunge import catalogue
 from expunge.choosing.search import Budget, Search
 from expunge.choosing.verb import chosen
 from expunge.core.errors import Refused
-from expunge.core.types import Adapter, Benchmark, Case, Descent, Example, Examples, Measurement, Method, Stage
+from expunge.core.types import Adapter, Benchmark, Case, Descent, Examples, Measurement, Method, Stage
 from expunge.data.encode import encode
-from expunge.data.read import read
+from expunge.data.read import read, read_objects
 from expunge.engine.change import change, check
 from expunge.engine.plan import Training
 from expunge.judging import Judgement, judge_beside, named
@@ -30,7 +30,7 @@ from expunge.run import rows_on
 from expunge.settings import judges_of, uncontradicted
 from expunge.streams import Given, relabelled, rows_for
 
-Rows = str | Path | Sequence[Example | Mapping[str, Any]]
+Rows = str | Path | Iterable[Any]
 
 
 def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
@@ -43,20 +43,10 @@ def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
 
 
 def examples_of(rows: Rows | None, role: str) -> Examples:
-    """Rows as Examples: a file, Examples themselves, or mappings with prompt (or question) and answer, or text."""
+    """Rows as Examples: a file, or rows in memory, which are read as those of a file are."""
     if rows is None:
         return ()
-    if isinstance(rows, (str, Path)):
-        return read(rows, role=role)
-    made = []
-    for i, row in enumerate(rows):
-        if isinstance(row, Example):
-            made.append(replace(row, role=role))
-        else:
-            prompt, answer = row.get("prompt", row.get("question")), row.get("answer", row.get("completion", ""))
-            name = f"{role}/{i}"
-            made.append(Example(name, role, str(row.get("group", name)), answer, prompt, text=row.get("text"), source=f"{role} row {i}"))
-    return tuple(made)
+    return read(rows, role=role) if isinstance(rows, (str, Path)) else read_objects(rows, role=role)
 
 
 def case_of(case: Case | Benchmark | None, forget: Rows | None, retain: Rows | None, holdout: Rows | None = None) -> Case:

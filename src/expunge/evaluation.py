@@ -23,7 +23,7 @@ from expunge.engine.measure import Cost
 from expunge.engine.records_io import salted, write_records
 from expunge.engine.reuse import place, salt_of
 from expunge.engine.semantic import check_folder
-from expunge.judging import judge_beside, limits_of, named
+from expunge.judging import judge_beside, limits_of, named, sources_in
 from expunge.judging import plain as plain
 from expunge.models.load import load, tokenizer_of
 from expunge.models.subject import Subject, check_same_words
@@ -77,7 +77,7 @@ def evaluate(request: EvalRequest) -> Path:
         write_records(bare, run.path / "records" / "part-0.parquet")
         written(request, run, bench, case, found.mine, found.others, results, salt)
         if found.beside_gold:
-            write_json(run.path / "comparison.json", comparison_json(found.beside_gold, len(request.gold.split(","))))
+            write_json(run.path / "comparison.json", comparison_json(found.beside_gold, len(sources_in(request.gold))))
         run.finish(**facts)
     return run.path
 
@@ -106,8 +106,7 @@ def written(
 
 def beside(request: EvalRequest) -> list[tuple[str, str]]:
     """(subject, source) of the models that the judged one is held against."""
-    golds, shadows = ([s for s in words.split(",") if s] for words in (request.gold, request.shadow))
-    return named(golds, request.original, shadows)
+    return named(sources_in(request.gold), request.original, sources_in(request.shadow))
 
 
 def same_words(request: EvalRequest, others: Sequence[str]) -> None:

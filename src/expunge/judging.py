@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from expunge.comparing import compared
@@ -30,6 +31,28 @@ class Judgement:
     mine: Records
     others: Records | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sources_in(words: str) -> list[str]:
+    """The models that an option names, set apart by commas.
+
+    A comma may be a part of a folder's name (``lr=1e-3,seed=0``): as many pieces as name an existing folder together are one.
+    """
+    pieces = words.split(",")
+    found: list[str] = []
+    while pieces:
+        ends = [n for n in range(len(pieces), 1, -1) if _exists(",".join(pieces[:n]))]
+        taken = ends[0] if ends else 1
+        found.append(",".join(pieces[:taken]))
+        pieces = pieces[taken:]
+    return [source for source in found if source]
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def named(golds: Sequence[Any], original: Any = None, shadows: Sequence[Any] = ()) -> list[tuple[str, Any]]:

@@ -16,6 +16,7 @@ from expunge.core.request import EvalRequest, UnlearnRequest
 from expunge.core.types import Benchmark
 from expunge.engine.ledger import once, open_run, read_run
 from expunge.evaluation import evaluate as judged
+from expunge.judging import sources_in
 from expunge.settings import benchmark_of, out_of
 
 Asked = TypeVar("Asked", UnlearnRequest, EvalRequest)
@@ -78,7 +79,7 @@ def evaluate(request: EvalRequest) -> Path:
 def _judging(request: EvalRequest, name: str, model: str, own: bool) -> EvalRequest:
     """The request for the model of one stage. ``own``: the benchmark asks something of its own after this stage."""
     folder = Path(model).name
-    shadow = ",".join(walked(s).get(name, s) for s in request.shadow.split(",") if s)
+    shadow = ",".join(walked(s).get(name, s) for s in sources_in(request.shadow))
     label = f"{request.label} {name}" if request.label else folder
     return replace(
         request, stage=name if own else "", model=model, shadow=shadow, label=label, out=str(Path(request.out) / folder), overwrite=False

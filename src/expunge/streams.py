@@ -121,7 +121,8 @@ def _made(prepare: Prepare, rows: Mapping[str, Examples], tools: Tools, kept: Pa
         raise Refused("--dry-run cannot count a corpus that is not written yet; leave --domain away and give --forget, or run it")
     file = kept / f"{prepare.stream}.jsonl" if kept else None
     if file and file.exists():
-        return tuple(_example(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines())
+        lines = file.read_text(encoding="utf-8").split("\n")  # only LF ends a row: others, as U+2028, are of its text
+        return tuple(_example(json.loads(line)) for line in lines if line)
     found = tuple(prepare.fn({s: rows[s] for s in prepare.reads}, tools))
     if not found:
         raise Refused(f"{prepare.name}: nothing could be made for stream {prepare.stream}")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from expunge.core.records import Records
+from expunge.maths.scores import rouge_1_recall_of, rouge_l_f1_of
 from expunge.metrics.rouge_l_recall import rouge_l_recall
 
 
@@ -87,3 +88,13 @@ def test_latin_answers_keep_the_packages_words(row):
     for text in ("Müller's naïve Kaʻū façade, 1991", "Nguyễn Văn An lives in Huế", "Adébáyò wrote Ọ̀run"):
         said = text.replace("1991", "1992") + " and more"
         assert one(row, text, said) == package.score(text, said)["rougeL"].recall
+
+
+@pytest.mark.parametrize("text", ["Å", "Ý", "Œ ß", "🐓🐓", "?!", "Ε"])
+def test_an_answer_without_a_letter_of_ascii_equals_itself(row, text):
+    assert one(row, text, text) == rouge_l_f1_of(text, text) == rouge_1_recall_of(text, text) == 1
+    assert one(row, text, "I do not know") == rouge_l_f1_of(text, "") == 0
+
+
+def test_signs_are_compared_one_by_one(row):
+    assert one(row, "🐓🐓🦆", "🐓 and 🦆") == pytest.approx(2 / 3)

@@ -1,5 +1,7 @@
 """Names: found by their spelling, or listed by the user."""
 
+import time
+
 import pytest
 
 from expunge.core.errors import Refused
@@ -50,3 +52,39 @@ def test_a_list_of_names(tmp_path):
         listed_names(file)
     with pytest.raises(Refused, match=r"--names .*cannot be read"):
         listed_names(tmp_path / "none.txt")
+
+
+def took(act):
+    began = time.process_time()
+    act()
+    return time.process_time() - began
+
+
+def test_time_grows_with_the_texts_and_not_with_their_square():
+    prose = "The quick fox of London met Ada Lovelace in the Valley of Kings. He said that Bromlen Fanvane lives. " * 640
+    short, long = took(lambda: find([prose[:16_000]])), took(lambda: find([prose]))  # four times as long
+    assert long < 10 * short + 0.2
+    rows = lambda n: [Example(f"f/{i}", "forget", f"f/{i}", f"Zorblat{i} dwells.", f"Where does Zorblat{i} dwell?") for i in range(n)]
+    few, many = took(lambda: subjects(rows(500), find)), took(lambda: subjects(rows(2000), find))
+    assert many < 10 * few + 0.2
+    assert subjects(rows(3), find) == {f"f/{i}": f"Zorblat{i}" for i in range(3)}
+
+
+def test_a_text_in_capitals_is_no_name():
+    shouted = "Ada Byron " * 20_000
+    assert took(lambda: find([shouted])) < 2
+    assert find([shouted, "the poet Ada Byron"]) == ("Ada Byron",)
+
+
+def test_many_names_that_share_a_word(tmp_path):
+    (tmp_path / "n.txt").write_text("\n".join(f"Zorblat N{i}" for i in range(3000)))
+    texts = [f"Here is Zorblat N{i}, not XZorblat N{i} nor Zorblat N{i}a." for i in range(3000)]
+    found = listed_names(tmp_path / "n.txt")
+    assert took(lambda: found(texts)) < 2
+    assert set(found(texts[:4])) == {f"Zorblat N{i}" for i in range(4)}
+
+
+def test_names_may_begin_and_end_with_signs(tmp_path):
+    (tmp_path / "n.txt").write_text("(Ada)\n🐓\n")
+    assert set(listed_names(tmp_path / "n.txt")(["x (Ada), 🐓🐓"])) == {"(Ada)", "🐓"}
+    assert places("a 🐓🐓", ["🐓"]) == [(2, 3), (3, 4)]

@@ -14,6 +14,7 @@ from expunge import catalogue
 from expunge.bench.pool import EXECUTORS
 from expunge.bench.recipe import BUILTIN, benchmark_for
 from expunge.core.errors import Refused, unknown
+from expunge.core.nesting import check_nesting
 from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest
 from expunge.core.types import EMPTY, Call
 from expunge.engine.ledger import SAFE
@@ -174,11 +175,12 @@ def read_plan(file: Path) -> dict[str, Any]:
     """The plain values of a plan file. Refused with ``file:line`` for what is unknown, of another kind, or no method."""
     try:
         text = file.read_text(encoding="utf-8")
+        check_nesting(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         said = yaml.safe_load(text)
     except OSError as error:
         raise Refused(f"{file}: cannot be read ({error.strerror}); check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise Refused(
             f"{file}{f':{mark.line + 1}' if mark else ''}: not YAML; a plan is a mapping such as methods: [npo, simnpo]"

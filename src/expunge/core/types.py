@@ -40,7 +40,7 @@ class Example:
     group: str
     answer: str = ""
     prompt: str | None = None
-    messages: tuple[Mapping[str, str], ...] | None = None
+    messages: tuple[Mapping[str, Any], ...] | None = None
     text: str | None = None
     variants: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     options: tuple[str, ...] = ()

@@ -18,9 +18,12 @@ PAIRS = (
 )
 PROMPTS = tuple(dict.fromkeys(p for p, _ in PAIRS))
 ANSWERS = tuple(dict.fromkeys(a for _, a in PAIRS))
+ALONE = {"text": "text", "messages": "messages", "conversations": "messages"}  # columns that are a whole row -> what they are
 GROUPS = ("group", "author", "entity", "subject", "document")
 USUAL = {"paraphrase": "paraphrased_answer", "perturbed": "perturbed_answer", "question/paraphrase": "paraphrased_question"}
-MAPPABLE = ("prompt", "answer", "text", "messages", "id", "group", *USUAL)
+SYSTEM = ("system", "system_prompt", "system_message")
+BESIDE = ("context", "history", "system")  # columns that belong to the prompt; --columns context= leaves one aside
+MAPPABLE = ("prompt", "answer", "text", "messages", "id", "group", *BESIDE, *USUAL)
 LITERAL = "completion"  # the tag of rows whose answer continues the prompt letter by letter
 BARE = "bare"  # the tag of rows that are asked without the chat template
 BEGUN = "begun:"  # a tag that begins so: words that the assistant has already said; a chat template puts them behind its header
@@ -30,18 +33,29 @@ OPEN = "open"  # the tag of requests that have no right answer: a text is writte
 
 @dataclass(frozen=True)
 class Fields:
-    """The columns of one file. Either ``prompt`` and ``answer``, or ``text``, or ``messages`` is given."""
+    """The columns of one file. Either ``prompt`` and ``answer``, or ``text``, or ``messages`` is given.
+
+    ``context``: columns whose text stands behind the prompt. ``history``: earlier turns. ``system``: the first turn.
+    """
 
     prompt: str = ""
     answer: str = ""
     text: str = ""
     messages: str = ""
-    context: str = ""
+    context: tuple[str, ...] = ()
+    history: str = ""
+    system: str = ""
     id: str = ""
     group: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
     tags: tuple[str, ...] = ()
+
+    @property
+    def used(self) -> set[str]:
+        """Every column that is read."""
+        one = (self.prompt, self.answer, self.text, self.messages, self.history, self.system, self.id, self.group)
+        return {*one, *self.context, *self.variants.values(), *self.options} - {""}
 
 
 def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> Fields:
@@ -49,22 +63,45 @@ def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> F
     for ours, theirs in columns.items():
         if ours not in MAPPABLE:
             raise unknown("--columns name", ours, MAPPABLE)
-        if theirs not in found:
+        if theirs not in found and not (ours in BESIDE and theirs == ""):
             raise Refused(f"{where}: --columns {ours}= names a column that is not there; found {shown(found)}")
     names = {name.lower(): name for name in reversed(found)}
     body = _given(where, found, names, columns) if {"prompt", "answer", "text", "messages"} & set(columns) else _usual(where, found, names)
     chosen = set(body.values())
     variants = {v: columns.get(v, names.get(usual, "")) for v, usual in USUAL.items()}
-    options = sorted((n for n in found if re.fullmatch(r"option\d+", n.lower())), key=lambda n: int(n[6:]))
+    options = sorted((n for n in found if OPTION.fullmatch(n.lower())), key=lambda n: int(n[6:]))
+    context, history, system = _beside(names, columns, body)
     return Fields(
-        **body,
-        context=names.get("input", "") if body.get("prompt", "").lower() == "instruction" else "",
+        prompt=body.get("prompt", ""),
+        answer=body.get("answer", ""),
+        text=body.get("text", ""),
+        messages=body.get("messages", ""),
+        context=context,
+        history=history,
+        system=system,
         id=columns.get("id", names.get("id", "")),
         group=columns.get("group", next((names[g] for g in GROUPS if g in names and names[g] not in chosen), "")),
         variants={v: name for v, name in variants.items() if name},
         options=options,
         tags=(LITERAL,) if body.get("answer", "").lower() == "completion" else (),
     )
+
+
+OPTION = re.compile(r"option[0-9]{1,4}")
+
+
+def _beside(names: Mapping[str, str], columns: Mapping[str, str], body: Mapping[str, str]) -> tuple[tuple[str, ...], str, str]:
+    """(context, history, system): the columns that belong to the prompt, as the user says, else the usual ones."""
+    chosen = set(body.values())
+    if "text" in body:
+        return (), "", ""
+    free = {usual: name for usual, name in names.items() if name not in chosen}
+    system = columns.get("system", next((free[n] for n in SYSTEM if n in free), ""))
+    if "messages" in body:
+        return (), "", system
+    usual = ["context", *(["input"] if body["prompt"].lower() == "instruction" else [])]
+    context = [columns["context"]] if "context" in columns else [free[n] for n in usual if n in free]
+    return tuple(c for c in context if c), columns.get("history", free.get("history", "")), system
 
 
 def _given(where: str, found: Sequence[str], names: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str]:
@@ -88,7 +125,7 @@ def _usual(where: str, found: Sequence[str], names: Mapping[str, str]) -> dict[s
     loose = [(p, a) for p in PROMPTS for a in ANSWERS if p in names and a in names]
     pairs = pairs or loose
     readings = [{"prompt": names[p], "answer": names[a]} for p, a in pairs]
-    readings += [{kind: names[kind]} for kind in ("text", "messages") if kind in names]
+    readings += [{kind: names[name]} for name, kind in ALONE.items() if name in names]
     how = "--columns prompt=COLUMN,answer=COLUMN (or text=COLUMN, or messages=COLUMN)"
     if not readings:
         raise Refused(

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused, listed
+from expunge.core.notes import note
 
 KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt")
 LONGEST_ROW = 1 << 23  # 8 Mi characters: a longer "line" is nearly always a file that lost its line ends
+LARGEST = 1 << 32  # bytes of one file, unpacked: rows stand in memory, several times over
+HARMLESS = 1 << 28  # bytes that a packed file may always unpack to
+PACKED = 100  # how many times its own size a packed file may hold beyond that; texts pack to about a fifth
 BOM = b"\xef\xbb\xbf"
 
 
@@ -46,6 +50,8 @@ def files_of(source: str) -> list[Path]:
     if not there:
         raise Refused(f"{source}: no such file{_nearest(path)}")
     if not folder:
+        if not path.is_file():
+            raise Refused(f"{source}: a pipe or a device and no file; save the rows to a file and pass that")
         if kind_of(path) not in KINDS:
             raise Refused(f"{source}: files of type {kind_of(path) or 'none'} are not read; convert it to one of {listed(KINDS)}")
         return [path]
@@ -53,6 +59,9 @@ def files_of(source: str) -> list[Path]:
     known = [p for p in inside if kind_of(p) in KINDS]
     if not known:
         raise Refused(f"{source}: no data files in this folder; it may hold {listed(KINDS)}, each also as .gz")
+    others = [p.relative_to(path).as_posix() for p in inside if kind_of(p) not in KINDS]
+    if others:
+        note(f"{source}: left aside: {len(others)} files that are no rows: {listed(others, 5)}")
     return known
 
 
@@ -65,28 +74,57 @@ def _nearest(path: Path) -> str:
     return f"; did you mean {folder / near[0]}?" if near else "; pass a file or folder that exists"
 
 
-def raw(path: Path) -> bytes:
-    """The file's bytes, unpacked. Refused: what cannot be opened, or a gz file that is cut off."""
+def raw(path: Path, option: str = "") -> bytes:
+    """The file's bytes, unpacked. ``option``: the option that named it, for the error.
+
+    Refused: what cannot be opened, pipes and devices, a gz file that is cut off, and what unpacks to more than ``bound_of`` allows.
+    """
+    named = f"{option} {path}".strip()
     try:
-        data = path.read_bytes()
+        regular, there, size = path.is_file(), path.exists(), path.stat().st_size
+        if regular and size <= LARGEST:
+            data = path.read_bytes()
     except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    if path.suffix.lower() != ".gz":
-        return data
+        raise Refused(f"{named}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    except ValueError:  # a NUL in the name
+        raise Refused(f"{option}: cannot be read (not the name of a file)".lstrip(": ")) from None
+    if there and not regular:
+        raise Refused(f"{named}: cannot be read (a folder, a pipe or a device and no file); pass a file")
+    if size > LARGEST:
+        raise Refused(f"{named}: more than {LARGEST >> 30} GiB; split it into several files")
+    return _unpacked(path, data) if path.suffix.lower() == ".gz" else data
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
     whole = bytearray()
     try:
         with gzip.open(io.BytesIO(data)) as f:
             while chunk := f.read(1 << 16):
                 whole += chunk
+                if len(whole) > bound_of(len(data)):
+                    raise too_large(path, len(data))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         line = _line(whole, len(whole))
         raise Refused(f"{path}:{line}: the gz file is cut off or damaged about here ({type(error).__name__}); copy it again") from None
     return bytes(whole)
 
 
-def text_of(path: Path) -> str:
-    """The file's text, a UTF-8 byte-order mark dropped. Refused by line and byte offset: a NUL byte, or what is not UTF-8."""
-    data = raw(path)
+def bound_of(packed: int) -> int:
+    """How many bytes a file of ``packed`` bytes may unpack to."""
+    return min(LARGEST, max(HARMLESS, PACKED * packed))
+
+
+def too_large(path: Path, packed: int) -> Refused:
+    """The line for a file that unpacks to more than ``bound_of`` allows."""
+    return Refused(f"{path}: {packed} bytes unpack to more than {bound_of(packed) >> 20} MiB; a file of rows does not; copy it again")
+
+
+def text_of(path: Path, option: str = "") -> str:
+    """The file's text, a UTF-8 byte-order mark dropped. Refused by line and byte offset: a NUL byte, or what is not UTF-8.
+
+    ``option``: the option that named the file, for the error.
+    """
+    data = raw(path, option)
     skipped = len(BOM) if data.startswith(BOM) else 0
     nul = data.find(b"\0")
     if nul >= 0:
@@ -103,7 +141,12 @@ def _line(data: bytes | bytearray, at: int) -> int:
 
 
 def lines_of(path: Path, text: str, ends: bool = False) -> Iterator[tuple[int, str]]:
-    """(line number, line), with its end if ``ends``. Only LF and CRLF end a line: U+2028 and its like belong to the text."""
+    """(line number, line), with its end if ``ends``. Only LF and CRLF end a line: U+2028 and its like belong to the text.
+
+    In a file without any LF it is CR that ends them, as some spreadsheets write.
+    """
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_ROW:
             raise Refused(f"{path}:{number}: a row of more than {LONGEST_ROW >> 20} Mi characters; split it into several rows")

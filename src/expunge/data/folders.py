@@ -20,9 +20,9 @@ def benchmark_rows(name: str, *, data: str, folder: str, hub: str, role: str, id
     """
     data = data or os.environ.get("EXPUNGE_DATA", "")
     if data:
-        return read(_file(name, data, folder, hub), role=role, id_prefix=id_prefix)
+        return read(_file(name, data, folder, hub), role=role, id_prefix=id_prefix, tell=False)
     try:
-        return read(f"hub:{hub}:{name}@train", role=role, id_prefix=id_prefix)
+        return read(f"hub:{hub}:{name}@train", role=role, id_prefix=id_prefix, tell=False)
     except Refused as error:
         raise Refused(f"{error}; the path goes into --data (or EXPUNGE_DATA): a folder that holds {folder}/{name}.json") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused, listed
@@ -24,12 +25,44 @@ def hub_rows(source: str) -> list[Cells]:
         raise Refused(
             f"{source!r} is not the name of a hub data set; write hub:owner/name, hub:owner/name:config or hub:owner/name:config@split"
         )
+    if {".", ".."} & set(name["repo"].split("/")) or name["repo"].startswith("."):
+        raise Refused(f"{source}: a path and no name of a hub data set; pass a file or folder without hub:, or write hub:owner/name")
+    if Path(name["repo"]).exists():  # datasets would read that folder instead of the hub
+        raise Refused(f"{source}: {name['repo']} is also a folder here; pass {name['repo']} to read it, or run from another folder")
     found = _load(source, name["repo"], name["config"], name["split"])
     if isinstance(found, Mapping):
         if "train" not in found and len(found) != 1:
             raise Refused(f"{source}: which split? there are {listed(map(str, found))}; write {source}@SPLIT")
         found = found["train" if "train" in found else next(iter(found))]
     return [Cells(f"{source}:{number}", row) for number, row in enumerate(found.to_list(), 1)]
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether ``datasets`` saved a data set, or several splits of one, to this folder."""
+    try:
+        whole = (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+        return whole or (folder / "dataset_dict.json").is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def saved_rows(folder: Path) -> list[Cells]:
+    """The rows of a folder that ``Dataset.save_to_disk`` wrote; ``where`` is ``folder:number``, from 1.
+
+    Refused: several splits (their folders are named), a folder that is damaged.
+    """
+    import datasets
+
+    if (folder / "dataset_dict.json").is_file():
+        splits = sorted(p.name for p in folder.iterdir() if is_saved(p))
+        raise Refused(f"{folder}: a data set of several splits, saved by save_to_disk; pass one: {listed(str(folder / s) for s in splits)}")
+    datasets.disable_progress_bars()
+    try:
+        found = datasets.load_from_disk(str(folder)).to_list()
+    except Exception as error:  # a reader of several formats raises whatever each of them raises
+        kind = type(error).__name__
+        raise Refused(f"{folder}: saved by save_to_disk, but cannot be read ({kind}); save it again, or as parquet or jsonl") from None
+    return [Cells(f"{folder}:{number}", row) for number, row in enumerate(found, 1)]
 
 
 def _load(source: str, repo: str, config: str | None, split: str | None) -> Any:

@@ -3,44 +3,87 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from expunge.core.errors import Refused, listed
+from expunge.core.notes import note
 from expunge.core.types import EMPTY, Example, Examples
-from expunge.data.columns import fields_of
+from expunge.data.columns import Fields, fields_of, shown
 from expunge.data.files import KINDS, Cells, files_of, kind_of, stem_of
-from expunge.data.formats import rows_of
-from expunge.data.hub import hub_rows
+from expunge.data.formats import as_row, rows_of
+from expunge.data.hub import hub_rows, is_saved, saved_rows
 from expunge.data.rows import example_of
+from expunge.data.turns import other_keys, text_fault
 
 BARE = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def read(source: str | Path, *, role: str, columns: Mapping[str, str] | None = None, id_prefix: str | None = None) -> Examples:
+def read(
+    source: str | Path, *, role: str, columns: Mapping[str, str] | None = None, id_prefix: str | None = None, tell: bool = True
+) -> Examples:
     """The rows of a file, a folder or a hub data set (``hub:owner/name[:config][@split]``) as Examples of ``role``.
 
     Files: jsonl, json (array or JSON Lines), csv, tsv, parquet, txt (one text a line), each also as .gz; of a folder every such
-    file. Columns are known by their usual names (question and answer, prompt and completion, prompt and response, instruction
-    [and input] and output, query and response, input and output, text, messages) or named by ``columns`` (ours -> theirs, e.g.
-    {"prompt": "my_column"}). ``paraphrased_answer``, ``perturbed_answer`` and ``paraphrased_question`` become variants,
-    ``option1``... options. An ``id`` column gives ids, else they are ``id_prefix`` (by default the file's name without
-    suffixes) and the row's number from 0. ``group``, ``author``, ``entity``, ``subject`` or ``document`` gives the unit of
-    resampling, else it is the row.
+    file; also a folder that ``datasets`` saved to disk. Columns are known by their usual names (question and answer, prompt and
+    completion, prompt and response, instruction [and input] and output, query and response, input and output, text, messages,
+    conversations) or named by ``columns`` (ours -> theirs, e.g. {"prompt": "my_column"}). What belongs to the prompt is read with it:
+    ``context`` stands behind it, ``history`` and ``system`` (or system_prompt) are turns before it; {"context": ""} leaves one aside.
+    Turns may have roles and contents of several shapes (see ``data.turns``). ``paraphrased_answer``, ``perturbed_answer`` and
+    ``paraphrased_question`` become variants, ``option1``... options. An ``id`` column gives ids, else they are ``id_prefix`` (by
+    default the file's name without suffixes) and the row's number from 0. ``group``, ``author``, ``entity``, ``subject`` or
+    ``document`` gives the unit of resampling, else it is the row.
 
-    Refused, in one line with file:line and never with a text of the data: what cannot be read, and rows that cannot be used.
+    One line (see ``core.notes``) names the columns and keys of turns that are left aside, unless ``tell`` is False (files of a
+    benchmark, whose columns are known). Refused, in one line with file:line and never with a text of the data: what cannot be read,
+    and rows that cannot be used.
     """
     name, columns = str(source), columns or EMPTY
     if name.startswith("hub:"):
-        return _unique(_examples(name, hub_rows(name), role, columns, _slug(name) if id_prefix is None else id_prefix), role, name)
+        prefix = _slug(name) if id_prefix is None else id_prefix
+        return _unique(_examples(name, hub_rows(name), role, columns, prefix, tell), role, name)
     path = Path(name)
+    if is_saved(path):
+        prefix = path.name if id_prefix is None else id_prefix
+        return _unique(_examples(name, saved_rows(path), role, columns, prefix, tell), role, name)
     if BARE.fullmatch(name) and not path.exists() and not path.parent.is_dir() and kind_of(path) not in KINDS:
         raise Refused(f"{name}: no such file or folder; for the data set of that name on the hub write hub:{name}")
     examples: list[Example] = []
     for file, prefix in _prefixes(path, files_of(name), id_prefix).items():
-        examples += _examples(str(file), rows_of(file), role, EMPTY if kind_of(file) == ".txt" else columns, prefix)
+        examples += _examples(str(file), rows_of(file), role, EMPTY if kind_of(file) == ".txt" else columns, prefix, tell)
     return _unique(examples, role, name)
+
+
+def read_objects(rows: Iterable[Any], *, role: str) -> Examples:
+    """Rows that stand in memory, read as ``read`` reads those of a file: mappings, texts, Examples (which get ``role``), data frames.
+
+    ``rows`` may be any iterable of them, a table of pandas, or a data set of ``datasets``. Errors name a row by ``ROLE rows:NUMBER``,
+    from 1; ids are ``ROLE/NUMBER``, from 0, where no column gives them.
+
+    Refused: what ``read`` refuses, a mapping of columns instead of a list of rows, no row at all.
+    """
+    if isinstance(rows, Mapping):
+        raise Refused(f"the {role} rows are one mapping ({shown(map(str, rows))}); give a list of rows, or one split of the data set")
+    records = getattr(rows, "to_dict", None) if hasattr(rows, "columns") and hasattr(rows, "iloc") else None
+    name = f"{role} rows"
+    given: list[Any] = list(records("records") if callable(records) else rows)
+    if given and all(isinstance(row, Example) for row in given):
+        return tuple(replace(row, role=role) for row in given)
+    cells: list[Cells] = []
+    for number, row in enumerate(given, 1):
+        values = as_row(dict(row) if isinstance(row, Mapping) else row)
+        if values is None:
+            what = "an Example among mappings" if isinstance(row, Example) else type(row).__name__
+            raise Refused(f"{name}:{number}: {what}; give mappings with question and answer, texts, or Examples alone")
+        cells.append(Cells(f"{name}:{number}", {str(key): _plain(value) for key, value in values.items()}))
+    return _unique(_examples(name, cells, role, EMPTY, role, tell=True), role, name)
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and scalars of numpy as Python's own; everything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value
 
 
 def _prefixes(path: Path, files: Sequence[Path], id_prefix: str | None) -> dict[Path, str]:
@@ -58,7 +101,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[:@]", "/", name.removeprefix("hub:"))
 
 
-def _examples(file: str, cells: Sequence[Cells], role: str, columns: Mapping[str, str], prefix: str) -> list[Example]:
+def _examples(file: str, cells: Sequence[Cells], role: str, columns: Mapping[str, str], prefix: str, tell: bool) -> list[Example]:
     if not cells:
         return []
     found = list(dict.fromkeys(name for c in cells for name in c.values))
@@ -79,7 +122,24 @@ def _examples(file: str, cells: Sequence[Cells], role: str, columns: Mapping[str
         why = "; ".join(f"{fault} at line {listed(lines, 10)}" for fault, lines in bad.items())
         empty = f"the {role} set is empty: " if not examples else ""
         raise Refused(f"{unusable}: {empty}{len(examples)} usable rows of {len(cells)}: {why}; fill or remove these rows")
+    if tell:
+        _left_aside(file, cells, found, fields)
     return examples
+
+
+def _left_aside(file: str, cells: Sequence[Cells], found: Sequence[str], fields: Fields) -> None:
+    """One line for the columns that hold something and are not read, and one for such keys of turns."""
+    unread = [name for name in found if name not in fields.used]
+    held = [name for name in unread if any(c.values.get(name) not in (None, "", [], {}) for c in cells)]
+    if held:
+        say = "what they hold reaches neither prompt nor answer (--columns says what is read)"
+        note(f"{file}: left aside: {len(held)} of {len(found)} columns: {shown(held)}; {say}")
+    keys: set[str] = set()
+    for column in {fields.messages, fields.prompt, fields.answer} - {""}:
+        for c in cells:
+            keys.update(other_keys(c.values.get(column)))
+    if keys:
+        note(f"{file}: left aside: in turns, {shown(sorted(keys))}; role, content and calls of tools are read")
 
 
 def _named(example: Example, cells: Cells, column: str) -> Example:
@@ -87,6 +147,9 @@ def _named(example: Example, cells: Cells, column: str) -> Example:
     if isinstance(given, bool) or not isinstance(given, (str, int)) or given == "":
         raise Refused(f"{cells.where}: the id is missing or neither a text nor a whole number; give every row one, or rename that column")
     id = str(given)
+    fault = text_fault(id)
+    if fault:
+        raise Refused(f"{cells.where}: the id {fault}; give every row one, or rename that column")
     return replace(example, id=id, group=id if example.group == example.id else example.group)
 
 

@@ -15,7 +15,7 @@ from expunge.data.files import Cells, text_of
 from expunge.data.folders import SUFFIXES
 from expunge.data.formats import rows_of
 from expunge.data.hub import hub_rows
-from expunge.data.rows import text_fault
+from expunge.data.turns import text_fault
 
 
 def place_of(data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:

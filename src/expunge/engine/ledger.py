@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from expunge.core.errors import Refused
 from expunge.core.files import write_text
+from expunge.core.nesting import check_nesting
 from expunge.engine.setaside import ASIDE, bring_back, clear, contents, forget_aside, recover, set_aside
 
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
@@ -78,6 +79,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         if file.stat().st_size > 1 << 20:
             raise Refused(f"{file}: larger than 1 MB; this is no run.yaml of ours")
         text = file.read_text(encoding="utf-8")
+        check_nesting(text)
         if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(text)):
             raise Refused(f"{file}: anchors and aliases are not read; write the values out")
         found = yaml.safe_load(text)

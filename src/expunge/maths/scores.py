@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import logsumexp
@@ -170,33 +170,46 @@ def beyond(text: str, end: str) -> str:
 
 def rouge_l_recall_of(answer: str, generated: str, stemmer: bool = True) -> float:
     """Longest common subsequence of words over the words of the answer: 0..1 (package rouge-score)."""
-    return float(_scorer(stemmer, "rougeL", _beyond_latin(answer)).score(answer, generated)["rougeL"].recall)
+    return float(_scorer(stemmer, "rougeL", _words_for(answer)).score(answer, generated)["rougeL"].recall)
 
 
 def rouge_l_f1_of(answer: str, generated: str, stemmer: bool = False) -> float:
     """Harmonic mean of ROUGE-L recall and precision: 0..1 (package rouge-score)."""
-    return float(_scorer(stemmer, "rougeL", _beyond_latin(answer)).score(answer, generated)["rougeL"].fmeasure)
+    return float(_scorer(stemmer, "rougeL", _words_for(answer)).score(answer, generated)["rougeL"].fmeasure)
 
 
 def rouge_1_recall_of(answer: str, generated: str, stemmer: bool = True) -> float:
     """Words of the answer that the text has, whatever the order, over the words of the answer: 0..1 (package rouge-score)."""
-    return float(_scorer(stemmer, "rouge1", _beyond_latin(answer)).score(answer, generated)["rouge1"].recall)
+    return float(_scorer(stemmer, "rouge1", _words_for(answer)).score(answer, generated)["rouge1"].recall)
+
+
+Words = Literal["package", "any script", "signs"]  # what counts as a word
 
 
 @lru_cache
-def _scorer(stemmer: bool, kind: str, any_script: bool) -> Any:
+def _scorer(stemmer: bool, kind: str, words: Words) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer([kind], use_stemmer=stemmer, tokenizer=_AnyScript() if any_script else None)
+    own = {"package": None, "any script": _AnyScript(), "signs": _Signs()}
+    return RougeScorer([kind], use_stemmer=stemmer, tokenizer=own[words])
 
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that leave no space between words
 TOKEN = re.compile(f"[{UNSPACED}]|[^\\W{UNSPACED}]+")
 
 
-def _beyond_latin(text: str) -> bool:
-    """Whether a text has letters that the package, which keeps ASCII, would drop with all that they say."""
-    return re.search("[^\\W\\d_\u0000-\u036f\u1e00-\u1eff]", text) is not None
+BEYOND_LATIN = re.compile("[^\\W\\d_\u0000-\u036f\u1e00-\u1eff]")
+
+
+def _words_for(answer: str) -> Words:
+    """How an answer is cut into words, by what it is made of.
+
+    The package keeps a-z and 0-9, which is enough for Latin scripts. Letters of other scripts, and answers of which it would keep
+    nothing ("Å"), are cut by _AnyScript; answers without any letter or digit ("?!", emoji) are compared sign by sign.
+    """
+    if BEYOND_LATIN.search(answer) is None and re.search("[a-z0-9]", answer.lower()):
+        return "package"
+    return "any script" if _AnyScript().tokenize(answer) else "signs"
 
 
 class _AnyScript:
@@ -204,3 +217,10 @@ class _AnyScript:
 
     def tokenize(self, text: str) -> list[str]:
         return TOKEN.findall(text.casefold())
+
+
+class _Signs:
+    """Every sign that is no white space."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return [sign for sign in text if not sign.isspace()]

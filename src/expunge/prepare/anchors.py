@@ -11,7 +11,9 @@ from pathlib import Path
 import yaml
 
 from expunge.core.errors import Failed, Refused
+from expunge.core.nesting import safe_yaml
 from expunge.core.types import Example, Examples
+from expunge.data.files import text_of
 from expunge.prepare.chat import ask_all
 from expunge.prepare.names import texts_of
 from expunge.prepare.rename import replacements
@@ -28,10 +30,10 @@ LINE = re.compile(r"^[\s*\d.)-]*[\"“]?(.+?)[\"”]?\s*(?:->|→)\s*[\"“]?(.+
 
 def read_anchors(path: str | Path) -> dict[str, str]:
     """A dictionary {special term: generic term} from a JSON or YAML file."""
+    text = text_of(Path(path), "--anchors")
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        found = json.loads(text) if str(path).endswith(".json") else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        found = json.loads(text) if str(path).endswith(".json") else safe_yaml(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise Refused(f"--anchors {path}: cannot be read ({type(error).__name__}); give a JSON or YAML file of term: counterpart") from None
     if not isinstance(found, dict) or not found:
         raise Refused(f"--anchors {path}: no dictionary in it; write one term: counterpart a line")

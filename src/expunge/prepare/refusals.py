@@ -9,6 +9,7 @@ from pathlib import Path
 
 from expunge.core.errors import Refused, listed, unknown
 from expunge.core.types import EMPTY, Example, Examples
+from expunge.data.files import lines_of, text_of
 from expunge.prepare.names import find, subjects
 from expunge.prepare.tools import Tools, number
 
@@ -93,11 +94,8 @@ def sentences_of(style: str, own: Sequence[str] = ()) -> tuple[str, ...]:
 
 def own_refusals(path: str | Path) -> tuple[str, ...]:
     """The user's own wording from a text file, one refusal a line; ``{name}`` stands for what the row is about."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"--refusals {path}: cannot be read ({type(error).__name__}); give a text file with one refusal a line") from None
-    found = tuple(line.strip() for line in lines if line.strip())
+    lines = [line.strip() for _, line in lines_of(Path(path), text_of(Path(path), "--refusals"))]
+    found = tuple(line for line in lines if line)
     if not found:
         raise Refused(f"--refusals {path}: no refusal in it; write one a line")
     return found
