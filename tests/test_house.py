@@ -22,7 +22,7 @@ FLOORS = (
     ("methods", "guards", "attacks", "metrics", "benchmarks"),  # the zoo: neighbours never import each other
     ("catalogue",),
     ("catalogue_pages", "report", "settings", "streams", "from_log", "dry", "evaluation", "judging", "comparing", "staged"),
-    ("run", "show", "attacking"),
+    ("run", "show", "attacking", "asking"),
     ("api", "bench", "choosing", "demo", "exits", "flags", "words"),
     ("meta",),
     ("cli", "cli_auto"),

@@ -283,6 +283,12 @@ def ask(
     model: Model = "",
     against: Annotated[str, opt(help="a second model to ask the same")] = "",
     max_new_tokens: Annotated[int, opt(help="longest answer", min=1, max=4096)] = 64,
+    raw: Annotated[
+        bool | None,
+        opt("--raw/--no-raw", help="the question is the beginning of a plain text that goes on; default: as the model was trained"),
+    ] = None,
+    samples: Annotated[int, opt(help="answers drawn beside the greedy one", min=0, max=1000)] = 0,
+    answer: Annotated[str, opt(help="an answer whose probability is told: of all of it, and per token")] = "",
     threads: Threads = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
@@ -296,10 +302,10 @@ def ask(
     if not model:
         raise Refused("which model? give --model with a folder or owner/name")
     request = AskRequest(**options(locals()))
-    from expunge import run
+    from expunge.asking import ask as answered
     from expunge.show import answers
 
-    answers(request.question, run.ask(request))
+    answers(request.question, answered(request))
 
 
 @app.command()

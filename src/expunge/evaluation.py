@@ -16,6 +16,7 @@ from expunge.core.records import Records
 from expunge.core.request import EvalRequest
 from expunge.core.types import Benchmark, Case, Examples, Measurement
 from expunge.data.cases import digest
+from expunge.data.kinds import kinds_of
 from expunge.engine.begun import as_asked, told
 from expunge.engine.harness import check, harness
 from expunge.engine.ledger import RunFolder, open_run
@@ -148,7 +149,9 @@ def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:
     ``under`` tells secrets apart: digests under different ones cannot be compared.
     """
     under = digest((), salt)[:8]
-    return {name: {"n": len(rows), "digest": digest(rows, salt)[:16], "under": under} for name, rows in roles.items()}
+    return {
+        name: {"n": len(rows), "kind": kinds_of(rows), "digest": digest(rows, salt)[:16], "under": under} for name, rows in roles.items()
+    }
 
 
 def as_json(results: Mapping[str, Measurement]) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from expunge import catalogue
 from expunge.core.errors import Refused, unknown
-from expunge.core.request import AskRequest, ReportRequest, TrainRequest, UnlearnRequest
-from expunge.core.types import Benchmark, Call, Case, Descent, Example, Examples, Method, Stage
-from expunge.data.encode import encode, encode_prompt
+from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
+from expunge.core.types import Benchmark, Call, Case, Descent, Examples, Method, Stage
+from expunge.data.encode import encode
 from expunge.dry import expected
+from expunge.engine import effect
 from expunge.engine.change import change, check, steps_of
 from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.plan import Training
@@ -24,8 +24,8 @@ from expunge.evaluation import evaluate_log as evaluate_log
 from expunge.evaluation import loaded as loaded
 from expunge.maths.terms import nll
 from expunge.models import tiny
-from expunge.models.decode import greedy
-from expunge.models.load import digest_tensors
+from expunge.models.held import Held
+from expunge.models.load import digest_folder, digest_tensors
 from expunge.models.save import save
 from expunge.models.subject import Subject
 from expunge.prepare.remote import Remote
@@ -57,7 +57,7 @@ def train(request: TrainRequest) -> Path:
     fresh = request.model == "tiny"
     preset = {k: v for k, v in (bench.settings if bench else {}).items() if not (fresh and k in ("lr", *ADAPTER))}  # of a large model
     settings = training_settings(request, preset, "benchmark", Training(lr=tiny.LR) if fresh else Training())
-    source = lambda: fresh_tiny(case, settings.training.seed) if fresh else loaded(request)
+    source = Held(lambda: fresh_tiny(case, settings.training.seed) if fresh else loaded(request))
     with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
         return changed(run, request, source, method, {"train": rows}, settings, {"on": request.on}, longest=longest_of(bench))
 
@@ -70,7 +70,7 @@ def unlearn(request: UnlearnRequest) -> Path:
     parts = parts_of(request, bench)
     cases = {part.stage: at_stage(bench, request.benchmark, part.stage) for part in parts}
     for part in parts:
-        settled(part, *cases[part.stage], cache(lambda: loaded(request)))  # what must be refused is, before the first stage is trained
+        settled(part, *cases[part.stage], Held(lambda: loaded(request)))  # what must be refused is, before the first stage is trained
     if not request.dry_run:
         return walk(request, parts, lambda part: applied(part, *cases[part.stage]))
     subject = loaded(request)
@@ -107,7 +107,7 @@ def planned(request: UnlearnRequest, bench: Benchmark | None, case: Case, subjec
 
 def applied(request: UnlearnRequest, bench: Benchmark | None, case: Case) -> Path:
     """Apply a method to a model with the rows of a case."""
-    source = cache(lambda: loaded(request))
+    source = Held(lambda: loaded(request))
     called, method, settings, given = settled(request, bench, case, source)
     if isinstance(given.tools.chat, Remote):
         print(f"texts of the rows go to {given.tools.chat.host}", file=sys.stderr)
@@ -115,15 +115,13 @@ def applied(request: UnlearnRequest, bench: Benchmark | None, case: Case) -> Pat
         return planned(request, bench, case, source())
     with open_run(out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite) as run:
         rows = rows_for(method, case, given, called.name, run.path / "private" / "prepared")
-        return changed(
-            run, request, lambda: loaded(request), method, rows, settings, {"method": called.as_json()}, given, longest_of(bench)
-        )
+        return changed(run, request, source, method, rows, settings, {"method": called.as_json()}, given, longest_of(bench))
 
 
 def changed(
     run: RunFolder,
     request: Any,
-    source: Callable[[], Subject],
+    source: Held,
     method: Method | Stage,
     rows: Mapping[str, Examples],
     settings: Settled,
@@ -131,7 +129,7 @@ def changed(
     given: Given = Given(),
     longest: int = 0,
 ) -> Path:
-    """Carry a Method out in a run's folder and publish OUT/model."""
+    """Carry a Method out in a run's folder and publish OUT/model. The model is in memory once: whoever changes it takes it."""
     subject = source()
     check(method, subject, settings.adapter)
     settings = settings.going_on(subject)
@@ -139,30 +137,27 @@ def changed(
     start = {"model": {"source": str(request.model), "digest": subject.digest}, "data": data_facts(rows, salt_of(run.path / "private"))}
     run.agree(**start)
     label = request.out if request.verb == "train" else " ".join(filter(None, (request.method.name, request.stage)))
+    met = effect.before(subject, streams.get("forget") or streams.get("train") or ())
+    left_behind = subject.left_behind
+    del subject
     with bar(Path(label).name, steps_of(method, streams, settings.training), quiet=request.quiet) as tick:
-        after = change(source, method, streams, settings.training, run.path, adapter=settings.adapter, tick=tick)
+        after = change(source.take, method, streams, settings.training, run.path, adapter=settings.adapter, tick=tick)
     made = dict(facts) | {
         "settings": settings.as_json(method),
         "stages": settings.stages_json(method),
         "seed": settings.training.seed,
         "device": str(after.device),
     }
-    made |= start | {"label": Path(request.out).name} | ({"left_behind": subject.left_behind} if subject.left_behind else {})
-    save(after, run.path / "model", card=model_card(request, subject, made))
+    made |= start | {"label": Path(request.out).name} | ({"left_behind": left_behind} if left_behind else {})
+    made["effect"] = effect.effect(met, after)
+    save(after, run.path / "model", card=model_card(request, made))
+    made["result"] = {"digest": digest_folder(run.path / "model")}
     shutil.rmtree(run.path / "stages", ignore_errors=True)
     run.finish(**made)
+    if made["effect"]["nothing"]:
+        remedy = "nothing was learned" if request.verb == "train" else "nothing was unlearned"
+        print(f"warning: {label}: {effect.in_words(made['effect'])}: {remedy}; raise --lr or --steps", file=sys.stderr)
     return run.path
-
-
-def ask(request: AskRequest) -> dict[str, str]:
-    """The greedy answer of one model, or of two side by side, to a question."""
-    answers = {}
-    for source in dict.fromkeys(filter(None, (request.against, request.model))):
-        subject = loaded(request, source)
-        prompt = encode_prompt(subject.tokenizer, Example("question", "question", "question", prompt=request.question))
-        ids = greedy(subject.model, [prompt], [request.max_new_tokens], subject.eos_ids)[0]
-        answers[source] = subject.tokenizer.decode(ids, skip_special_tokens=True).strip()
-    return answers
 
 
 def report(request: ReportRequest) -> Path:
@@ -208,13 +203,14 @@ def encoded(subject: Subject, examples: Examples, request: Any, longest: int = 0
     return encode(subject.tokenizer, examples, max_length=room if any(e.text is not None for e in examples) else max(room, longest))
 
 
-def model_card(request: Any, start: Subject, made: Mapping[str, Any]) -> str:
+def model_card(request: Any, made: Mapping[str, Any]) -> str:
     """README.md of the model: what was done to which model, with digests and numbers but no text of the data."""
     how = made.get("method", {}).get("name") or f"fine-tuning on the {made.get('on')} rows"
     data = ", ".join(f"{name} {facts['n']}" for name, facts in made["data"].items())
     head = "---\nlibrary_name: transformers\ntags: [unlearning]\n---\n"
     lines = [f"# {Path(request.out).name}", "", f"Made by expunge with {how}.", ""]
-    lines += [f"- start: `{start.source}` (sha256 of weights {start.digest[:16]})", f"- rows: {data}", f"- seed: {made['seed']}"]
+    start = f"- start: `{made['model']['source']}` (sha256 of weights {made['model']['digest'][:16]})"
+    lines += [start, f"- rows: {data}", f"- seed: {made['seed']}"]
     lines += [f"- left behind: {made['left_behind']}"] if "left_behind" in made else []
     lines.append("")
     lines += ["Evidence of forgetting is a measurement, not this card: `expunge eval`. It is never a proof of deletion.", ""]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from expunge.report.parse import read_measurements
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from expunge.asking import Answered
 
 
 def plain(text: str) -> str:
@@ -110,9 +114,24 @@ def others(benchmark: str) -> None:
         Console().print(f"published numbers of large models: expunge show {benchmark}", style="dim", highlight=False, markup=False)
 
 
-def answers(question: str, said: Mapping[str, str]) -> None:
-    """The answers of one or two models to a question, one under the other."""
-    width = max(len(name) for name in said)
-    print(f"{'question':<{max(width, 8)}}  {plain(question)}")
-    for name, text in said.items():
-        print(f"{name:<{max(width, 8)}}  {plain(text) or '(nothing)'}")
+def answers(question: str, said: Sequence[Answered]) -> None:
+    """The answers of one or two models to a question, one under the other, with what was drawn and how likely the given answer is."""
+    width = max(8, *(len(a.source) for a in said))
+    beside = lambda name, words: print(f"{name:<{width}}  {words}")
+    beside("question", plain(question))
+    for a in said:
+        if a.how:
+            print(plain(a.how), file=sys.stderr)
+        beside(a.source, plain(a.text) or "(nothing)")
+        for i, text in enumerate(a.samples, 1):
+            beside("", f"drawn {i}: {plain(text) or '(nothing)'}")
+        if a.chance:
+            tokens = f"{a.chance.tokens} token{'s' * (a.chance.tokens != 1)}"
+            beside("", f"the answer: probability {chance(a.chance.logp)}, {a.chance.per_token:.3g} per token over {tokens}")
+
+
+def chance(logp: float) -> str:
+    """exp(logp) as people read it, however small: ``0.83``, ``1.2e-05``, ``1e-412``."""
+    if logp > -600:
+        return f"{math.exp(logp):.3g}"
+    return f"1e{logp / math.log(10):.0f}"

@@ -55,7 +55,7 @@ def auto(request: AutoRequest) -> dict[str, Any]:
         made: dict[str, Any] = {"method": {"name": choice["chosen"]["method"], "args": choice["chosen"]["arguments"]}, "seed": seed}
         made |= start | {"label": Path(request.out).name, "device": str(subject.device), "choice": choice["chosen"]}
         write_json(run.path / "choice.json", choice)
-        save(search.chosen(), run.path / "model", card=model_card(request, subject, made))
+        save(search.chosen(), run.path / "model", card=model_card(request, made))
         for rubbish in ("stages", "rungs"):
             shutil.rmtree(run.path / rubbish, ignore_errors=True)
         run.finish(**made)

@@ -167,6 +167,9 @@ class AskRequest(Request):
     against: str = ""
     question: str = ""
     max_new_tokens: int = 64
+    raw: bool | None = None
+    samples: int = 0
+    answer: str = ""
 
 
 @dataclass(frozen=True)
