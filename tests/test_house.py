@@ -21,8 +21,8 @@ FLOORS = (
     ("prepare",),
     ("methods", "guards", "attacks", "metrics", "benchmarks"),  # the zoo: neighbours never import each other
     ("catalogue",),
-    ("catalogue_pages", "report", "settings", "streams", "from_log", "dry", "evaluation", "judging", "comparing", "staged"),
-    ("run", "show", "attacking", "asking"),
+    ("catalogue_pages", "report", "settings", "streams", "from_log", "dry", "evaluation", "judging", "comparing", "staged", "asking"),
+    ("run", "show", "attacking"),
     ("api", "bench", "choosing", "demo", "exits", "flags", "words"),
     ("meta",),
     ("cli", "cli_auto"),

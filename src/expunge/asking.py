@@ -80,7 +80,7 @@ def _tags(raw: bool | None, source: str) -> tuple[tuple[str, ...], str]:
         return (
             LITERAL,
             BARE,
-        ), f"{source} was trained on plain texts: the question is the beginning of one (--no-raw asks it as a question)"
+        ), f"{source} was trained on plain texts: the question begins one (--no-raw asks it as a question)"
     return ((LITERAL,) if kind == COMPLETIONS else ()), ""
 
 

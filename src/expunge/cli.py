@@ -302,10 +302,10 @@ def ask(
     if not model:
         raise Refused("which model? give --model with a folder or owner/name")
     request = AskRequest(**options(locals()))
-    from expunge.asking import ask as answered
+    from expunge import run
     from expunge.show import answers
 
-    answers(request.question, answered(request))
+    answers(request.question, run.ask(request))
 
 
 @app.command()

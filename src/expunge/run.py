@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge import catalogue
+from expunge.asking import ask as ask
 from expunge.core.errors import Refused, unknown
 from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Benchmark, Call, Case, Descent, Examples, Method, Stage
