@@ -25,7 +25,7 @@ FLOORS = (
     ("run", "show", "attacking"),
     ("api", "bench", "choosing", "demo", "exits", "flags", "words"),
     ("meta",),
-    ("cli", "cli_auto"),
+    ("cli", "cli_auto", "cli_cache"),
     ("__main__", "__init__"),
 )
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
@@ -36,7 +36,20 @@ ONLY_IN = {
     "datasets": ("data",),
     "accelerate": ("models", "engine"),
 }
-LIGHT = ("catalogue", "catalogue_pages", "cli", "cli_auto", "exits", "flags", "progress", "show", "words", "__init__", "__main__")
+LIGHT = (
+    "catalogue",
+    "catalogue_pages",
+    "cli",
+    "cli_auto",
+    "cli_cache",
+    "exits",
+    "flags",
+    "progress",
+    "show",
+    "words",
+    "__init__",
+    "__main__",
+)
 HEAVY = (
     "torch",
     "transformers",

@@ -11,6 +11,7 @@ import typer
 
 from expunge import catalogue
 from expunge.cli_auto import auto
+from expunge.cli_cache import cache
 from expunge.core.errors import Refused, unknown
 from expunge.core.request import AskRequest, BenchRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Call
@@ -365,29 +366,7 @@ def bench(
 
 
 app.command()(auto)
-
-
-@app.command()
-def cache(
-    action: Annotated[str, typer.Argument(help="show what is kept, or clear it")] = "show",
-    debug: Debug = False,
-) -> None:
-    """The passes that EXPUNGE_CACHE keeps for reuse: how many there are and where, or remove them.
-
-    Example: expunge cache clear
-    """
-    from expunge.engine.reuse import clear, place, size
-
-    if action not in ("show", "clear"):
-        raise unknown("action on the cache", action, ("show", "clear"))
-    folder = place()
-    if folder is None:
-        typer.echo("EXPUNGE_CACHE is not set: no passes are kept")
-    elif action == "clear":
-        typer.echo(f"{clear()} passes removed")
-    else:
-        kept, held = size()
-        typer.echo(f"{folder}: {kept} passes, {held / 1e6:.1f} MB; expunge cache clear removes them")
+app.command()(cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
