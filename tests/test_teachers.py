@@ -43,17 +43,26 @@ def test_a_great_beta_is_the_label_made_impossible():
     assert softmax(turned_down(rows, LABEL, beta=50.0)) == pytest.approx(softmax(without_label(rows, LABEL)), abs=1e-7)
 
 
-def test_what_the_reinforced_copy_prefers_is_turned_down():  # (1,0,0) - relu((3,0,-1) - (1,0,0)) = (-1, 0, 0)
-    assert unlike_reinforced((BASE, REINFORCED), LABEL, alpha=1.0).tolist() == [[-1.0, 0.0, 0.0]]
+def test_what_the_reinforced_copy_prefers_is_turned_down():  # of equal means the edit is that of raw logits: (1,0,0) - (2,0,0) + c
+    made = unlike_reinforced((BASE, tensor([[3.0, -1.0, -1.0]])), LABEL, alpha=1.0)
+    assert softmax(made) == pytest.approx(softmax(tensor([[-1.0, 0.0, 0.0]])))
+    assert made[0].tolist() == pytest.approx([-4 / 3, -1 / 3, -1 / 3])
 
 
-def test_the_edit_is_not_shift_invariant():  # +1 on the reinforced side: softmax (.155, .422, .422) -> (.090, .245, .665)
-    soft = [softmax(unlike_reinforced((BASE, REINFORCED + c), LABEL, alpha=1.0)) for c in (0, 1)]
-    assert soft[0] == pytest.approx([0.155, 0.422, 0.422], abs=1e-3)
-    assert soft[1] == pytest.approx([0.090, 0.245, 0.665], abs=1e-3)
+def test_each_row_is_centred_by_its_own_mean():  # (2,-1,-1)/3 - relu((7,-2,-5)/3 - (2,-1,-1)/3) = (-3,-1,-1)/3
+    assert unlike_reinforced((BASE, REINFORCED), LABEL, alpha=1.0)[0].tolist() == pytest.approx([-1.0, -1 / 3, -1 / 3])
+    soft = [softmax(unlike_reinforced((BASE + a, REINFORCED + b), LABEL, alpha=1.0)) for a, b in ((0, 0), (0, 1), (5, -3))]
+    assert soft[0] == pytest.approx(soft[1]) and soft[0] == pytest.approx(soft[2])
 
 
-def test_a_teacher_hands_its_edit_normalised_rows_so_a_shift_of_one_model_does_nothing():
+def test_what_is_known_by_heart_is_turned_down_by_the_papers_alpha():
+    """100 words, the label 8 above the rest and 11 in the copy: 8 - 5 x 2.97 = -6.85 below it. Log-probabilities gain .033 only (p .962)."""
+    start, copy = (torch.zeros(1, 100).index_fill(1, LABEL, z) for z in (8.0, 11.0))
+    assert start.softmax(-1)[0, 0].item() == pytest.approx(0.968, abs=1e-3)
+    assert softmax(unlike_reinforced((start, copy), LABEL, alpha=5.0))[0] == pytest.approx(math.exp(-6.85) / 99, rel=1e-3)
+
+
+def test_a_shift_of_one_models_logits_does_nothing_to_a_teacher():
     class Shifted:  # a table and a head at once: what two models say of one token, the second's logits moved by a constant
         def __init__(self, z):
             self.z = z

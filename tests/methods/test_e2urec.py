@@ -1,16 +1,35 @@
 """E2URec by hand."""
 
+import pytest
 import torch
 from torch import tensor
 
 from expunge.core.types import streams_of
-from expunge.methods.e2urec import e2urec
+from expunge.methods.e2urec import card, e2urec
 
 
-def test_two_teachers():  # (1,0,0) - 2 relu((3,0,-1) - (1,0,0)) = (-3, 0, 0); what is kept is told by the start itself
-    forget, _, keep = e2urec(alpha=2.0)[1].terms
-    assert forget.provider.edit((tensor([[1.0, 0, 0]]), tensor([[3.0, 0, -1]])), tensor([0])).tolist() == [[-3, 0, 0]]
+def test_two_teachers():  # (2,-1,-1)/3 - 2 relu((5,-1,-4)/3) = (-8,-1,-1)/3; what is kept is told by the start itself
+    forget, _, keep = e2urec()[1].terms
+    made = forget.provider.edit((tensor([[1.0, 0, 0]]), tensor([[3.0, 0, -1]])), tensor([0]))
+    assert made[0].tolist() == pytest.approx([-8 / 3, -1 / 3, -1 / 3])
+    assert forget.provider.sources == ("start", "reinforced") and forget.streams == ("forget",) and keep.streams == ("retain",)
     assert keep.provider.sources == ("start",) and keep.provider.edit is None
+
+
+def test_the_authors_script_for_movielens():
+    """alpha 2, weight .6; a first phase of forget alone; the copy learns the forget rows at a rate of its own, 5e-5."""
+    reinforce, learn = e2urec()
+    assert [round(t.coef, 9) for t in learn.terms] == [0.4, 0.6, 0.6] and learn.anchor == "forget"
+    assert learn.controller.factors({}, 0.19) and not learn.controller.factors({}, 0.2)
+    assert [t.streams for t in reinforce.terms] == [("forget",)] and reinforce.into == "reinforced"
+    preset = card.settings["movielens"]
+    assert {k: preset[k] for k in ("lr", "batch", "weight", "alpha", "reinforce_lr")} == {
+        "lr": 1e-3,
+        "batch": 16,
+        "weight": 0.6,
+        "alpha": 2.0,
+        "reinforce_lr": 5e-5,
+    }
 
 
 def test_the_weight_stands_before_each_side():

@@ -14,12 +14,22 @@ START = tensor([[1.0, 0.0, 0.0]])
 
 
 def test_argmax_targets_are_certain():
-    got = whp_teacher((START, tensor([[3.0, 0.0, 1.0]])), tensor([0]), alpha=1.0, targets="argmax")  # (-1, 0, -1): the second word
+    got = whp_teacher((START, tensor([[3.0, 0.0, 1.0]])), tensor([0]), alpha=1.0, targets="argmax")  # the second word
     assert torch.softmax(got, -1).tolist() == [[0.0, 1.0, 0.0]]
+
+
+def test_the_papers_alpha_is_5_and_targets_are_first_choices():
+    """The start's first word lies 1 above the others; a gain g turns it down by 5 x 2/3 g: .83 of it at 1/4, 1.67 at 1/2."""
+    edit = whp()[1].terms[0].provider.edit
+    for gain, first in ((0.25, 0), (0.5, 1)):
+        said = edit((START, START + tensor([[gain, 0.0, 0.0]])), tensor([0]))
+        assert said.argmax().item() == first and torch.softmax(said, -1).max() == 1.0
+    assert [t.streams for t in whp()[1].terms] == [("forget",)]  # the paper keeps nothing by a term
 
 
 def test_two_stages_and_the_copy_stays_apart():
     reinforce, learn = whp()
+    assert dict(reinforce.training) == {"epochs": 3.0, "steps": None} and reinforce.terms[0].streams == ("forget",)
     assert reinforce.into == "reinforced" and learn.into == ""
     assert learn.terms[0].provider.sources == ("start", "reinforced")
 
@@ -39,10 +49,9 @@ def says(source, row):
 
 def test_what_the_copy_prefers_and_what_has_been_named_is_turned_down():
     got = anchored_teacher(ROW, [GENERIC], says, alpha=2.0, targets="soft")
-    even, copy = math.log(0.125), math.log(0.3)
-    want = [even] * 8
-    want[3] = even - 2 * (copy - even)
-    want[6] = even - 5.0  # the counterpart of what the question named
+    want = [0.0] * 8  # an even row, centred
+    want[3] = -2 * math.log(3) * 7 / 8  # the copy's word 3 lies ln 3 above its seven others, so 7/8 of it above their mean
+    want[6] = -5.0  # the counterpart of what the question named
     assert got[1].tolist() == pytest.approx(want, abs=1e-5)
 
 
@@ -59,8 +68,8 @@ def test_the_first_mention_is_not_penalised():
 
     got = anchored_teacher(first, [generic], score, alpha=2.0, targets="soft")
     assert not got.isnan().any()
-    torch.testing.assert_close(got[:2], tensor([EVEN] * 2))
-    assert got[2][6].item() == pytest.approx(math.log(0.125) - 5.0)  # from the next token on
+    torch.testing.assert_close(got[:2], torch.zeros(2, 8))
+    assert got[2][6].item() == pytest.approx(-5.0)  # from the next token on
 
 
 def test_a_row_without_anchor_terms_reads_as_it_is():

@@ -1,7 +1,6 @@
 """Edits of a teacher's rows, for ``Provider(edit=...)``: (log-softmaxed rows, one [N, V] per source; labels [N]) -> [N, V] logits, nats.
 
-The rows come log-softmaxed because ``z - alpha relu(z_r - z)`` changes when a constant is added to one side; what is returned need not
-sum to one. A word may be given -inf: forward KL and cross-entropy never weigh it, reverse KL to it is infinite.
+What is returned need not sum to one. A word may be given -inf: forward KL and cross-entropy never weigh it, reverse KL to it is infinite.
 """
 
 from __future__ import annotations
@@ -23,8 +22,14 @@ def without_label(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
 
 
 def unlike_reinforced(logits: tuple[Tensor, ...], labels: Tensor, *, alpha: float) -> Tensor:
-    """z - alpha relu(z_r - z): words that the second source likes better than the first are turned down (WHP, RKLD, E2URec)."""
-    return logits[0] - alpha * torch.relu(logits[1] - logits[0])
+    """z - alpha relu(z_r - z): words that the second source likes better than the first are turned down (WHP, RKLD, E2URec).
+
+    z and z_r are centred, each row by its own mean over the words: a constant added to one model's logits then does nothing, and the rest
+    is what the papers do to raw logits. Log-probabilities would hide most of it: a word that the second source knows by heart is hardly
+    likelier there than it was, while its raw logit has grown, and all other words' log-probabilities have fallen.
+    """
+    own, reinforced = (rows - rows.mean(-1, keepdim=True) for rows in logits)
+    return own - alpha * torch.relu(reinforced - own)
 
 
 def certain(row: Tensor) -> Tensor:
