@@ -102,8 +102,6 @@ def test_unscored_tokens_do_not_matter(seen):
 
 def test_order_and_size_of_the_batch_do_not_matter(seen):
     for term, ps in seen:
-        if term.couples == "batch":
-            continue
         index = [2, 0, 3, 1]
         whole = term(*ps)
         torch.testing.assert_close(term(*(rows_of(p, index) for p in ps)), whole[index])
@@ -150,6 +148,7 @@ def cosine(a, b):
     return sum((x * y).sum() for x, y in zip(a, b)) / (sum((x * x).sum() for x in a) * sum((y * y).sum() for y in b)).sqrt()
 
 
+SIGNED = {"kga"}  # its rule minimises the size of the term, whatever its sign
 MERGED = {"zjuklab"}  # their edit merges copies that have forgotten already
 CLAIMED_WITH = {"whp": {"targets": "soft"}}  # the arg-max of the edited teacher is often still the label: its step has no sure sign
 CLAIMS = {"lowers_logp": ("forget", -1), "raises_refusal": ("alternate", 1), "learns_relabelled": ("relabelled", 1)}
@@ -200,6 +199,8 @@ def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
     watch = Descent("watch", (catalogue.resolve_term("ascent", stream=stream),))
     logp = passes(model, watch.terms, [{stream: u[stream]} for u in units], frozen)[stream, "answer"]
     up = torch.autograd.grad(logp.logp[logp.mask].sum(), params)
+    if name in SIGNED:
+        turn = 1.0 if sum(t.coef * found[t.name] for t in forget) > 0 else -1.0
     assert turn * sign * cosine([-g for g in down], up) > 0
 
 

@@ -56,7 +56,7 @@ def test_each_row_is_centred_by_its_own_mean():  # (2,-1,-1)/3 - relu((7,-2,-5)/
 
 
 def test_what_is_known_by_heart_is_turned_down_by_the_papers_alpha():
-    """100 words, the label 8 above the rest and 11 in the copy: 8 - 5 x 2.97 = -6.85 below it. Log-probabilities gain .033 only (p .962)."""
+    """100 words, the label 8 above the rest and 11 in the copy: 8 - 5 x 2.97 = -6.85. Log-probabilities gain .033 only."""
     start, copy = (torch.zeros(1, 100).index_fill(1, LABEL, z) for z in (8.0, 11.0))
     assert start.softmax(-1)[0, 0].item() == pytest.approx(0.968, abs=1e-3)
     assert softmax(unlike_reinforced((start, copy), LABEL, alpha=5.0))[0] == pytest.approx(math.exp(-6.85) / 99, rel=1e-3)

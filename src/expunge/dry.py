@@ -36,7 +36,9 @@ def expected(
         seen = sum(len(r) for units in steps for u in units for r in u.values())
         once = {(r.role, r.id, r.variant): len(r) for units in steps for u in units for r in u.values()}
         caching = (
-            sum(once.values()) if any(t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden") for t in stage.terms) else 0
+            sum(once.values())
+            if any(t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden", subject.model) for t in stage.terms)
+            else 0
         )
         rate = _tokens_per_second(subject, [r for u in steps[0][: settings.batch] for r in u.values()])
         depth = 1.0 if any(map(wants_logits, stage.terms)) else 0.7
@@ -44,7 +46,7 @@ def expected(
         lines[f"stage {i} {stage.name}"] = (
             f"{len(steps)} steps, {seen} tokens forward and backward, {caching} tokens once through the start model"
         )
-        lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject, settings)}
+        lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject)}
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
     small = all(adapter_for(s, adapter) for s in stages(method) if isinstance(s, Descent))
     trained = weights * 0.02 if small else weights
@@ -55,19 +57,13 @@ def expected(
     return lines
 
 
-def remarks(stage: Descent, subject: Subject, training: Training) -> Iterator[tuple[str, str]]:
-    """What a user should know of a stage beforehand: buffers that it keeps, and terms that a split of the batch changes."""
+def remarks(stage: Descent, subject: Subject) -> Iterator[tuple[str, str]]:
+    """What a user should know of a stage beforehand: buffers that it keeps."""
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
     if stage.combine is not None:
         yield "gradients", f"one more copy for each side and each average, {weights / GB:.2f} GB apiece when all weights are trained"
     if any("weights" in t.needs for t in stage.terms):
         yield "distance", f"a copy of the weights it began with, {weights / GB:.2f} GB when all are trained"
-    coupled = [t.name for t in stage.terms if t.couples == "batch"]
-    if coupled and training.accumulate > 1:
-        yield (
-            "batch",
-            f"{', '.join(coupled)}: each micro-step of {training.batch} rows counts alone; --accumulate changes what is minimised",
-        )
 
 
 def _tokens_per_second(subject: Subject, rows: Sequence[Row]) -> float:

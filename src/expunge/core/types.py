@@ -124,9 +124,10 @@ class Term:
     a number: ``tok`` divides their sum by the scored tokens of the step, ``seqmean`` and ``seqsum`` by its rows,
     ``allpos`` by every position, padding included (only where a paper did that). The values must be made to match
     (see ``maths.passes.reduce_tokens``). ``needs``: what the Pass must hold besides ``logp`` (``start_logp``, ``teacher``,
-    ``logits``, ``weight``, ``hidden:L``, ``start_hidden:L``); ``weights`` alone: the term reads no rows but the trained parameters,
-    ``fn(maths.weights.Trained) -> [1]``, once a step (``streams=()``, ``reduction="once"``). ``couples="batch"``: a row's value depends on
-    the rows beside it, so accumulation changes it. ``span``: ``answer`` scores the answer, ``all`` every real token of the row.
+    ``logits``, ``weight``, ``hidden:L``, ``start_hidden:L``, L a block's number or ``all``); ``weights`` alone: the term reads no
+    rows but the trained parameters, ``fn(maths.weights.Trained) -> [1]``, once a step (``streams=()``, ``reduction="once"``). A row's
+    value does not depend on the rows beside it, so that a step may be cut into micro-steps. ``span``: ``answer`` scores the answer,
+    ``all`` every real token of the row.
     """
 
     name: str
@@ -137,7 +138,6 @@ class Term:
     provider: Provider | None = None
     span: Literal["answer", "all"] = "answer"
     coef: float = 1.0
-    couples: Literal["", "batch"] = ""
     group: str = ""
 
     def __post_init__(self) -> None:

@@ -193,6 +193,11 @@ class Asked:
     def lr(self) -> float:
         return float(self.trainer._get_learning_rate())
 
+    def value(self, side: str) -> float:
+        """The loss of a side's terms over the whole step, where its gradient was asked for first."""
+        terms = [t for t in self.trainer.stage.terms if t.side == side]
+        return sum(self.coefficients[t.name] * float(self.sums[t.name]) for t in terms)
+
     def __call__(self, side: str, at: Grads | None = None) -> Grads:
         """The gradient of a side's terms over the whole step, at ``at`` or at the weights as they are."""
         terms = [t for t in self.trainer.stage.terms if t.side == side]

@@ -16,7 +16,7 @@ from expunge.core.types import EMPTY, Descent, Provider, Row, Term
 from expunge.engine.caches import Head, Key, Table, Teacher, key_of, observe, observe_dense, read_hidden, read_last, read_logp
 from expunge.engine.plan import Unit, by_id
 from expunge.models.forward import capacity_for, forward, pack
-from expunge.models.subject import Subject
+from expunge.models.subject import Subject, blocks
 from expunge.progress import Tick
 
 
@@ -29,9 +29,11 @@ class Frozen:
     teachers: Mapping[str, Teacher]
 
 
-def layers_of(terms: Sequence[Term], need: str) -> tuple[int, ...]:
-    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``."""
-    return tuple(sorted({int(n.split(":")[1]) for t in terms for n in t.needs if n.startswith(need + ":")}))
+def layers_of(terms: Sequence[Term], need: str, model: Any = None) -> tuple[int, ...]:
+    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``; ``:all`` are the blocks of ``model`` (none without one)."""
+    asked = {n.split(":")[1] for t in terms for n in t.needs if n.startswith(need + ":")}
+    every = range(len(blocks(model))) if "all" in asked and model is not None else ()
+    return tuple(sorted({*every, *(int(layer) for layer in asked if layer != "all")}))
 
 
 def freeze(
@@ -60,8 +62,8 @@ def freeze(
     need_logp = [t for t in stage.terms if "start_logp" in t.needs]
     logp = observe(model, met(need_logp), read_logp, folder / "start_logp.npy", tick) if need_logp else None
     hidden = {}
-    for layer in layers_of(stage.terms, "start_hidden"):
-        terms = [t for t in stage.terms if f"start_hidden:{layer}" in t.needs]
+    for layer in layers_of(stage.terms, "start_hidden", model):
+        terms = [t for t in stage.terms if t.needs & {f"start_hidden:{layer}", "start_hidden:all"}]
         hidden[layer] = observe(model, met(terms), read_hidden(layer), folder / f"start_hidden_{layer}.npy", tick)
     teachers = {}
     for i, term in enumerate(t for t in stage.terms if "teacher" in t.needs):

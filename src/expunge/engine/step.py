@@ -28,8 +28,9 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
     pairs = dict.fromkeys((s, t.span) for t in terms for s in t.streams)
     rows = [(u[s], span) for s, span in pairs for u in units]
     device = next(model.parameters()).device
-    packed = pack([r for r, _ in rows], capacity_for(getattr(model, "module", model)), [s for _, s in rows]).to(device)
-    out = forward(model, packed, want_logits=any(map(wants_logits, terms)), layers=layers_of(terms, "hidden"))
+    bare = getattr(model, "module", model)
+    packed = pack([r for r, _ in rows], capacity_for(bare), [s for _, s in rows]).to(device)
+    out = forward(model, packed, want_logits=any(map(wants_logits, terms)), layers=layers_of(terms, "hidden", bare))
     logp = label_logp(out.logits, packed.labels) if out.logits is not None else None
     counts = torch.bincount(packed.at[0], minlength=len(rows)).tolist()
     made: dict[tuple[str, str], Pass] = {}
@@ -50,7 +51,7 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
             start_logp=None if start_logp is None else part.table(start_logp),
             weight=part.table(_weights(mine, span, device)) if any("weight" in t.needs for t in asking) else None,
             hidden={layer: part.table(h[cut]) for layer, h in out.hidden.items()},
-            start_hidden={layer: part.table(frozen.hidden[layer].get(mine, span, device)) for layer in layers_of(asking, "start_hidden")},
+            start_hidden={n: part.table(frozen.hidden[n].get(mine, span, device)) for n in layers_of(asking, "start_hidden", bare)},
             at=part.at,
             logits=None if out.logits is None else out.logits[cut],
             seed=seed,

@@ -1,7 +1,8 @@
 """How two gradients become one: rules for ``Descent.combine``, and the algebra they are made of.
 
 A rule is ``rule(ask, state, **settings) -> gradient``. ``ask(side, at=None)`` is the gradient of that side's terms over the whole step,
-at the trained weights or at other weights (``at``); ``ask.weights`` are the trained weights now, ``ask.lr`` the step's learning rate.
+at the trained weights or at other weights (``at``); ``ask.value(side)`` is the loss of those terms as it was first asked for;
+``ask.weights`` are the trained weights now, ``ask.lr`` the step's learning rate.
 ``state`` is the rule's own memory (names -> numbers or Grads); it stands in the checkpoints. Grads map parameter names to tensors.
 """
 
@@ -25,6 +26,8 @@ class Ask(Protocol):
     step: int
 
     def __call__(self, side: str, at: Grads | None = None) -> Grads: ...
+
+    def value(self, side: str) -> float: ...
 
 
 def inner(a: Grads, b: Grads) -> Tensor:
@@ -52,18 +55,17 @@ def moving(old: Grads | None, new: Grads, keep: float) -> Grads:
     return dict(new) if old is None else {n: keep * old[n] + (1 - keep) * new[n] for n in new}
 
 
-def rectified(g: Grads, anchor: Grads, floor: float = 0.0) -> Grads:
-    """g without what goes too far against ``anchor``: never below cosine ``floor`` with it, and never longer than g (GRU, PCGrad).
+def rectified(g: Grads, anchor: Grads, most: float = 1.0) -> Grads:
+    """g without what goes against ``anchor``, never longer than g (GRU, PCGrad).
 
-    With floor 0: g - (<g, a> / |a|^2) a where <g, a> < 0, orthogonal to the anchor, else g itself. Below 0 (down to -1, which changes
-    nothing) as much of the conflict is left as gives that cosine.
+    Where <g, a> < 0: g - (max(cos, -most) |g| / |a|) a, cos the cosine of the two, else g itself. With most = 1 the result is orthogonal
+    to the anchor; below it a part of strong conflicts is left (the code's orthogonal_component_COSCLIP has 0.5), with 0 all of them.
     """
     dot, length = inner(g, anchor), inner(anchor, anchor)
-    if dot >= 0 or length == 0 or dot >= floor * (length * inner(g, g)).sqrt():
+    if dot >= 0 or length == 0:
         return g
-    across = (inner(g, g) - dot * dot / length).clamp(min=0).sqrt()  # the length of g's part orthogonal to the anchor
-    left = floor / max(1 - floor * floor, 1e-12) ** 0.5 * across * length.sqrt()  # <g', a> that the floor allows
-    return added(g, anchor, -(dot - left) / length)
+    least = -most * (length * inner(g, g)).sqrt()  # <g, a> at the cosine up to which a conflict is taken out
+    return added(g, anchor, -torch.maximum(dot, least) / length)
 
 
 def agreeing(g: Grads, other: Grads) -> Grads:

@@ -26,14 +26,14 @@ card = Card(
             "lr": 2e-3,
             "steps": 60,
             "batch": 16,
-            "alpha": 3000.0,
             "forget_share": 0.1,
             "reinforce_lr": 5e-3,
             "reinforce_epochs": 10,
-        },  # what is known by heart leaves the copy little to gain, so alpha must be large
+        },
     },
-    tune={"lr": (1e-3, 2e-3), "alpha": (300.0, 3000.0), "weight": (0.4, 0.6, 0.8)},
-    differs="the first phase is a share of the run, not a number of epochs, and keeps the coefficient 1 - weight; padding never counts",
+    tune={"lr": (1e-3, 2e-3), "alpha": (2.0, 5.0), "weight": (0.4, 0.6, 0.8)},
+    differs="the first phase is a share of the run, not a number of epochs, and keeps the coefficient 1 - weight; padding never counts; "
+    "the teacher's logits are centred by their mean",
     evidence="oracle",
     claims="lowers_logp",
 )

@@ -22,28 +22,27 @@ card = Card(
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "objective": ("npo", "wga"), "forget_weight": (0.3, 1.0, 3.0)},
     published_as={"pcgrad": {"decay": 0.0, "both": True, "retain_weight": 1.0}},
-    differs="below a cosine floor of 0 as much conflict is left as gives that cosine (the code's rule for its floor is not known); "
-    "rectified in float64 sums on the device, before clipping; AdamW's preconditioner bends the step afterwards, as in the paper",
+    differs="rectified in float64 sums on the device, before clipping; AdamW's preconditioner bends the step afterwards, as in the paper",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
-def rectify(ask: Ask, state: State, *, decay: float, floor: float, retain_weight: float, both: bool) -> Grads:
+def rectify(ask: Ask, state: State, *, decay: float, most: float, retain_weight: float, both: bool) -> Grads:
     """g_f rectified against the moving average of g_r, + retain_weight x g_r (itself rectified against g_f if ``both``)."""
     forget, retain = ask("forget"), ask("retain")
     state["anchor"] = moving(state.get("anchor"), retain, decay)
-    made = rectified(forget, state["anchor"], floor)
+    made = rectified(forget, state["anchor"], most)
     if not retain_weight:
         return made
-    return added(made, rectified(retain, forget, floor) if both else retain, retain_weight)
+    return added(made, rectified(retain, forget, most) if both else retain, retain_weight)
 
 
 def gru(
     objective: Literal["ga", "npo", "simnpo", "wga"] = "ga",
     beta: float = 0.0,
     decay: float = 0.2,
-    floor: float = 0.0,
+    most: float = 1.0,
     both: bool = False,
     forget_weight: float = 1.0,
     retain_term: Term = nll(stream="retain"),
@@ -54,11 +53,11 @@ def gru(
     objective: what forgets; ga is plain ascent, wga ascent weighted by p^beta.
     beta: its inverse temperature or exponent (>= 0); 0 takes the usual one of each.
     decay: how much of the average of earlier retain gradients stays at each step (0 to 1).
-    floor: the cosine with that average that may remain (-1 to 0); 0 leaves no conflict, -0.5 some, -1 all of it.
+    most: up to which cosine a conflict is taken out (0 to 1); 1 all of it, 0.5 as the code's clipped form, 0 nothing.
     both: rectify the retain gradient against the forget gradient too (PCGrad).
     forget_weight: coefficient of the forget term (>= 0).
     retain_term: whose gradient is protected.
     retain_weight: how much of its gradient is followed too (>= 0); 0 only protects it.
     """
-    rule = partial(rectify, decay=decay, floor=floor, retain_weight=retain_weight, both=both)
+    rule = partial(rectify, decay=decay, most=most, retain_weight=retain_weight, both=both)
     return Descent("gru", (forget_weight * objective_term(objective, beta), retain_term), combine=rule)

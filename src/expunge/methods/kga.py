@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from expunge.core.types import Card, Controller, Descent, Prepare, Provider, Stage, Term
+from expunge.maths.gradients import Ask, Grads, State, added, scaled
 from expunge.maths.passes import Pass, mean, scatter
 from expunge.maths.terms import kl, kl_rows, nll, weighted
 from expunge.prepare.mismatch import mismatches
@@ -24,7 +25,9 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0, "helper_lr": 1e-3},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0, 5.0, 10.0)},
-    differs="the two helpers are copies of the start, tuned on the forget rows and on the new rows; the paper trains them on these alone",
+    differs="the two helpers are copies of the start, tuned on the forget rows and on the new rows; the paper trains them on these alone; "
+    "a divergence is a mean over an answer's tokens (the code's is a sum over them); the sign is that of the step's gap, which the log "
+    "tells signed (the code's is each micro-batch's own)",
     evidence="oracle",
     claims="lowers_logp",
 )
@@ -37,19 +40,22 @@ def gap_teacher(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
 
 
 def kga_term(forget: Pass, new: Pass) -> Tensor:
-    """|KL(A_f || model) on forget - KL(A_n || A_start) on new|, means over rows of means over tokens: [B] whose mean it is, nats.
-
-    The sign is the batch's: a model that has overshot is pulled back.
-    """
+    """KL(A_f || model) on forget - KL(A_n || A_start) on new, means over tokens: [B] whose mean is the gap, nats."""
     assert forget.teacher is not None and forget.logits is not None and new.teacher is not None
     far = mean(scatter(kl_rows(forget.teacher[:, :-1], forget.logits), forget), forget.mask)
-    gap = far - mean(scatter(new.teacher[:, -1].to(far.dtype), new), new.mask)
-    return gap * gap.mean().sign().detach()
+    return far - mean(scatter(new.teacher[:, -1].to(far.dtype), new), new.mask)
+
+
+def narrowed(ask: Ask, state: State, *, kept: bool) -> Grads:
+    """The gradient of |gap| + retain term, the gap that of the whole step: a model that has overshot is pulled back."""
+    gap = ask("forget")
+    made = scaled(gap, 1.0 if ask.value("forget") >= 0 else -1.0)
+    return added(made, ask("retain")) if kept else made
 
 
 def noted(state: Mapping[str, float], values: Mapping[str, float], progress: float) -> dict[str, float]:
-    """The first gap and the one of now."""
-    return {"first": state.get("first", values["gap"]), "now": values["gap"]}
+    """The size of the first gap and of the one of now."""
+    return {"first": state.get("first", abs(values["gap"])), "now": abs(values["gap"])}
 
 
 def narrow(state: Mapping[str, float], *, share: float) -> bool:
@@ -78,7 +84,9 @@ def kga(
     of_forget = Descent("of_forget", (nll(stream="forget"),), training=settings, into="of_forget")
     of_new = Descent("of_new", (nll(stream=new),), training=settings, into="of_new")  # as many rows as of_forget: the gaps compare
     teacher = Provider(("of_forget", "of_new", "start"), edit=gap_teacher)
-    gap = Term("gap", kga_term, ("forget", new), "seqmean", frozenset({"teacher"}), teacher, couples="batch")
+    gap = Term("gap", kga_term, ("forget", new), "seqmean", frozenset({"teacher"}), teacher)
     stop = Controller(after=noted, stop=partial(narrow, share=stop_share)) if stop_share else None
     made = (Prepare("mismatch", stream="mismatch", fn=mismatches),) if new == "mismatch" else ()
-    return (*made, of_forget, of_new, Descent("align", (gap, *weighted(retain_term, retain_weight)), controller=stop))
+    rule = partial(narrowed, kept=retain_weight > 0)
+    align = Descent("align", (gap, *weighted(retain_term, retain_weight)), controller=stop, combine=rule)
+    return (*made, of_forget, of_new, align)

@@ -15,17 +15,17 @@ card = Card(
     family=("distillation",),
     settings={
         "builtin": {
-            "lr": 1e-3,
+            "lr": 2e-3,
             "steps": 60,
             "batch": 16,
-            "alpha": 1000.0,
+            "alpha": 5.0,
             "reinforce_lr": 5e-3,
             "reinforce_epochs": 10,
             "retain_weight": 10.0,
-        }  # what is known by heart leaves the copy little to gain, so alpha must be large
+        }
     },
-    tune={"lr": (5e-4, 1e-3, 2e-3), "alpha": (100.0, 1000.0), "retain_weight": (3.0, 10.0)},
-    differs="the teacher's formula is the one of WHP and alpha is open: no code was published",
+    tune={"lr": (5e-4, 1e-3, 2e-3), "alpha": (1.0, 5.0, 10.0), "retain_weight": (3.0, 10.0)},
+    differs="the teacher's formula is the one of WHP and alpha is open: no code was published; logits are centred by their mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )

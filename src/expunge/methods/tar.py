@@ -25,8 +25,9 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "tamper_weight": 0.3, "tamper_lr": 1e-4},
     },
     tune={"lr": (1e-3, 2e-3), "tamper_weight": (0.3, 1.0, 4.0), "tamper_lr": (1e-4, 5e-4)},
-    differs="adversary and tamper loss see the forget rows of the same step (the paper holds some out); one adversary rate; the hidden "
-    "states that are kept are those of the layers named; the random mapping that precedes it is another method's",
+    differs="adversary and tamper loss see the forget rows of the same step (the paper holds some out); one adversary rate; entropy of the "
+    "answers, not of every position; states of the blocks (the code also keeps those of the embeddings); the random mapping that precedes "
+    "it is another method's",
     evidence="oracle",
     claims="lowers_logp",
 )
@@ -45,13 +46,13 @@ def tamper_term(p: Pass) -> Tensor:
 
 
 def states_term(p: Pass, *, layers: tuple[int, ...]) -> Tensor:
-    """Sum over tokens of the mean over layers of |h - h_start|_2: [B, T, D] -> [B]."""
-    far = [torch.linalg.vector_norm(p.hidden[n] - p.start_hidden[n], dim=-1) for n in layers]
+    """Sum over tokens of the mean over layers (none named: all that there are) of |h - h_start|_2: [B, T, D] -> [B]."""
+    far = [torch.linalg.vector_norm(p.hidden[n] - p.start_hidden[n], dim=-1) for n in layers or sorted(p.start_hidden)]
     return total(torch.stack(far).mean(0), p.mask)
 
 
 def tampered(ask: Ask, state: State, *, tamper_steps: int, sample_every: int, tamper_lr: float, growth: float) -> Grads:
-    """g_retain + mean over sampled inner steps i of exp(growth (i - (K - 1))) x the tamper gradient at the adversary's weights.
+    """g_retain + the sum over sampled inner steps i of exp(growth (i - (K - 1))) x the tamper gradient at the adversary's weights.
 
     The adversary takes K AdamW steps on the forget rows from the weights as they are; K = 0: the tamper gradient there. First order.
     """
@@ -67,7 +68,7 @@ def tampered(ask: Ask, state: State, *, tamper_steps: int, sample_every: int, ta
             found.append(scaled(ask("forget", at=there), math.exp(growth * (i - (tamper_steps - 1)))))
     made = ask("retain")
     for g in found:
-        made = added(made, g, 1 / len(found))
+        made = added(made, g)
     return made
 
 
@@ -77,7 +78,7 @@ def tar(
     tamper_lr: float = 1e-4,
     tamper_weight: float = 4.0,
     growth: float = 0.0625,
-    layers: tuple[str, ...] = ("0", "1", "2"),
+    layers: tuple[str, ...] = ("all",),
     states_weight: float = 1.0,
     retain_term: Term = nll(stream="retain"),
     retain_weight: float = 1.0,
@@ -85,20 +86,20 @@ def tar(
     """High entropy on the forget answers, also after an adversary has relearned them for some steps.
 
     tamper_steps: the adversary's steps (>= 0; the paper's 64); 0 is entropy and retain alone.
-    sample_every: every how many of them the entropy is asked for, counted from the last (> 0).
+    sample_every: every how many of them the entropy is asked for, counted from the last (> 0; the paper's 4); the gradients add up.
     tamper_lr: the adversary's learning rate (> 0).
     tamper_weight: coefficient of the entropy (> 0).
     growth: how much more later steps count, exp(growth) each (>= 0).
-    layers: the blocks whose states are kept on the retain rows; the paper keeps all.
+    layers: the blocks whose states are kept on the retain rows, by number; all is the paper's.
     states_weight: coefficient of that (>= 0).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (> 0).
     """
-    kept = tuple(int(n) for n in layers)
-    needs = frozenset(f"{of}:{n}" for n in kept for of in ("hidden", "start_hidden"))
+    kept = () if "all" in layers else tuple(int(n) for n in layers)
+    needs = frozenset(f"{of}:{n}" for n in kept or ("all",) for of in ("hidden", "start_hidden"))
     states = Term("states", partial(states_term, layers=kept), ("retain",), "tok", needs)
     adversary = Term("adversary", nll(stream="forget").fn, ("forget",), "tok", group="adversary")
     tamper = Term("forget", tamper_term, ("forget",), "tok", frozenset({"logits"}), coef=tamper_weight)
     rule = partial(tampered, tamper_steps=tamper_steps, sample_every=sample_every, tamper_lr=tamper_lr, growth=growth)
-    terms = (tamper, *((adversary,) if tamper_steps else ()), *weighted(states, states_weight if kept else 0.0))
+    terms = (tamper, *((adversary,) if tamper_steps else ()), *weighted(states, states_weight))
     return Descent("tar", (*terms, retain_weight * retain_term), combine=rule)

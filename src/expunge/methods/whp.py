@@ -25,7 +25,8 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "reads": "generic", "targets": "soft", "retain_weight": 3.0},
     },
     tune={"lr": (1e-3, 2e-3), "reads": ("original", "generic"), "retain_weight": (1.0, 3.0)},
-    differs="by default both teachers read the original text; with reads=generic a row is a block, however short",
+    differs="by default both teachers read the original text; with reads=generic a row is a block, however short; logits are centred by "
+    "their mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )
