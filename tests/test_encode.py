@@ -397,3 +397,44 @@ def test_a_request_without_a_right_answer_scores_its_end_alone(name):
     assert row.ids[:-1] == asked.ids[: asked.n_prompt] and row.n_prompt == len(row) - 1 and row.answer_ids == asked.answer_ids[-1:]
     with pytest.raises(Refused, match="of no token"):
         encode(t, [qa("Write a poem.", "")])
+
+
+# ------------------------------------------------------------------ rows without an end, rows with demonstrations
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_a_text_that_had_no_end_gets_none(bos):
+    """What is scored of an ``unended`` text is the text; of its chunks, too, and of a continuation."""
+    t, text = tokenizer(CHATML, bos=bos), "The author of the book 日本 is Ada.\n" * 7
+    open_ = replace(raw(text), tags=("unended",))
+    (with_end,), (row,) = encode(t, [raw(text)], max_length=10_000), encode(t, [open_], max_length=10_000)
+    assert row.ids == with_end.ids[:-1] and row.answer_ids == with_end.answer_ids[:-1] and not row.eos and row.text == text
+    chunks = encode(t, [open_], max_length=32)
+    assert tuple(i for c in chunks for i in c.answer_ids) == row.answer_ids and not any(c.eos for c in chunks)
+    tags = ("completion", "bare")
+    (ended,), (row,) = encode(t, [qa("The", " book", tags=tags)]), encode(t, [qa("The", " book", tags=(*tags, "unended"))])
+    assert row.ids == ended.ids[:-1] and row.n_prompt == ended.n_prompt and not row.eos and t.decode(row.answer_ids) == " book"
+
+
+def test_a_text_of_one_token_without_an_end_has_nothing_to_score():
+    with pytest.raises(Refused, match=r"t.txt:1: a text of one token, and none to score; remove the row"):
+        encode(tokenizer(), [replace(raw("T"), tags=("unended",))])
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_as_many_demonstrations_as_fit_stand_before_the_question(name):
+    """The oldest are dropped; one more would be too long."""
+    t = made(name)
+    turns = [{"role": r, "content": f"{r} says {i} again"} for i in range(20) for r in ("user", "assistant")]
+    asked = qa("Who wrote it?", messages=(*turns, {"role": "user", "content": "Who wrote it?"}))
+    count = lambda e: len(encode(t, [e], max_length=10_000)[0])
+    bare = count(replace(asked, messages=asked.messages[-1:]))
+    for most in (0, 300, 10_000):
+        few = replace(asked, tags=(f"shots:{most}",))
+        (row,) = encode(t, [few], max_length=10_000)
+        assert row.ids[: row.n_prompt] == tuple(encode_prompt(t, few, max_length=10_000))
+        shown = [k for k in range(21) if count(replace(asked, messages=asked.messages[2 * (20 - k) :])) == len(row)]
+        assert len(shown) == 1 and (shown[0] == 0) == (most == 0) and (shown[0] == 20) == (most == 10_000)
+        assert len(row) - bare <= most
+        more = replace(asked, messages=asked.messages[2 * (19 - shown[0]) :]) if shown[0] < 20 else None
+        assert more is None or count(more) - bare > most - 40  # a header or so is not of the demonstrations

@@ -121,6 +121,41 @@ def test_logs_are_read_by_author_and_their_texts_stay_with_the_row(logs):
     assert records.subjects() == ["unlearned"]
 
 
+MUSE_THEIRS = {
+    "forget_knowmem/rouge_l_f1": "forget_knowmem_ROUGE",
+    "retain_knowmem/rouge_l_f1": "retain_knowmem_ROUGE",
+    "forget_verbmem/rouge_l_f1": "forget_verbmem_ROUGE",
+    "forget_verbmem/extraction_strength": "extraction_strength",
+    "forget_verbmem/exact_memorisation": "exact_memorization",
+    "mia_grad_norm": "mia_gradnorm",
+} | {name: name for name in SAME_NAME}
+
+
+@pytest.mark.parametrize("name", ["News_target", "News_retrain"])
+def test_every_published_aggregate_of_a_muse_log(name, shared):
+    """KnowMem and VerbMem as well; what is extracted is of the passages of VerbMem, not of those whose membership is asked."""
+    folder = shared / "data/muse_eval_logs"
+    found, summary = evaluated(folder / f"{name}.EVAL.json.gz"), json.loads((folder / f"{name}.SUMMARY.json").read_text())
+    for ours, theirs in MUSE_THEIRS.items():
+        assert theirs not in summary or found[ours].value == close(summary[theirs]), ours
+    assert set(summary) <= {*MUSE_THEIRS.values(), "privleak"} and "forget/extraction_strength" not in found
+    assert found["forget_knowmem/rouge_l_f1"].n == found["forget_verbmem/extraction_strength"].groups == 100
+    records = read_log(folder / f"{name}.EVAL.json.gz")
+    assert records.of("forget_knowmem")[0].answer == "1472" and records.of("forget_knowmem")[0].generated in ("1472", "1996")
+
+
+def test_muse_logs_held_against_each_other_and_against_themselves(shared):
+    """Published: target against gold -99.81, gold against open-unlearning's stand-in of .5 -4.72. Gold against itself is 0."""
+    target, gold = (shared / f"data/muse_eval_logs/News_{name}.EVAL.json.gz" for name in ("target", "retrain"))
+    assert evaluated(gold, gold)["privleak"].value == 0
+    judged = metric("privleak")
+    with_both = judged(read_log(gold), read_log(gold, "gold"), gold_auc=0.4772)
+    assert with_both.value == 0 and not with_both.parts  # a gold model that is given goes before a published number
+    alone = judged(read_log(gold), gold_auc=0.5)
+    assert alone.value == close(-4.7199999990560135) and alone.parts == {"published AUC of gold": 0.5}
+    assert judged(read_log(target), read_log(gold, "gold"), gold_auc=0.4772).value == close(-99.81108310247458)
+
+
 def test_muse_logs_give_their_published_privleak(shared):
     folder = shared / "data/muse_eval_logs"
     found = evaluated(folder / "News_target.EVAL.json.gz", folder / "News_retrain.EVAL.json.gz")

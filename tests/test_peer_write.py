@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,24 @@ def test_aggregates_are_the_peers_names(models, judges):
     assert log["mia_loss"]["forget"]["value_by_index"]["0"]["score"] == first.loss  # higher for strangers, there
     assert log["forget_Q_A_ROUGE"]["value_by_index"]["0"]["generation"] == first.generated
     assert log["mia_gradnorm"]["forget"]["value_by_index"]["0"]["score"] == first.grad_norm[3]
+
+
+def test_a_log_of_muse_is_written_under_its_names_and_read_back(models, tmp_path):
+    """KnowMem and VerbMem by ROUGE-L F1; what is extracted is of the passages of VerbMem."""
+    turned = {"forget": "forget_verbmem", "retain": "forget_knowmem", "real_authors": "retain_knowmem"}
+    records = Records(replace(r, role=turned.get(r.role, r.role)) for r in models[0] if r.role in (*turned, "holdout"))
+    places = [("rouge_l_f1", role) for role in turned.values()] + [
+        (m, "forget_verbmem") for m in ("extraction_strength", "exact_memorisation")
+    ]
+    judges = [judge(Call(name, {"stemmer": True} if name == "rouge_l_f1" else {}), role) for name, role in places]
+    results = judged(judges, records, None)
+    log = peer_log(records, results)
+    assert {"forget_verbmem_ROUGE", "forget_knowmem_ROUGE", "retain_knowmem_ROUGE", "extraction_strength"} < set(log)
+    assert log["forget_knowmem_ROUGE"]["agg_value"] == pytest.approx(results["forget_knowmem/rouge_l_f1"].value)
+    (tmp_path / "muse.json").write_text(json.dumps(log, allow_nan=False))
+    back = judged(judges, read_log(tmp_path / "muse.json"), None)
+    for key, m in results.items():
+        assert m.value is not None and back[key].value == pytest.approx(m.value, rel=1e-9), key
 
 
 def test_without_texts_there_are_none(models, judges):

@@ -29,7 +29,7 @@ from expunge.judging import plain as plain
 from expunge.models.load import load, tokenizer_of
 from expunge.models.subject import Subject, check_same_words
 from expunge.progress import bar
-from expunge.settings import case_of, judges_of, out_of
+from expunge.settings import absent_of, case_of, judges_of, out_of
 
 TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of another model, which some metrics read
 
@@ -63,7 +63,7 @@ def evaluate(request: EvalRequest) -> Path:
             told=lambda name, cost: None if request.quiet else said(name, cost, limit),
         )
         facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name, "kind": request.kind or "unlearned"}
-        facts |= found.facts
+        facts |= found.facts | absent_of(bench)
         texts = told(found.mine)
         if texts:
             facts["texts"] = texts

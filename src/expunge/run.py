@@ -35,6 +35,7 @@ from expunge.report.html import write_report
 from expunge.settings import (
     ADAPTER,
     Settled,
+    absent_of,
     at_stage,
     case_of,
     longest_of,
@@ -60,7 +61,9 @@ def train(request: TrainRequest) -> Path:
     settings = training_settings(request, preset, "benchmark", Training(lr=tiny.LR) if fresh else Training())
     source = Held(lambda: fresh_tiny(case, settings.training.seed) if fresh else loaded(request))
     with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
-        return changed(run, request, source, method, {"train": rows}, settings, {"on": request.on}, longest=longest_of(bench))
+        return changed(
+            run, request, source, method, {"train": rows}, settings, {"on": request.on} | absent_of(bench), longest=longest_of(bench)
+        )
 
 
 def unlearn(request: UnlearnRequest) -> Path:
@@ -116,7 +119,8 @@ def applied(request: UnlearnRequest, bench: Benchmark | None, case: Case) -> Pat
         return planned(request, bench, case, source())
     with open_run(out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite) as run:
         rows = rows_for(method, case, given, called.name, run.path / "private" / "prepared")
-        return changed(run, request, source, method, rows, settings, {"method": called.as_json()}, given, longest_of(bench))
+        facts = {"method": called.as_json()} | absent_of(bench)
+        return changed(run, request, source, method, rows, settings, facts, given, longest_of(bench))
 
 
 def changed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge import catalogue
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import Refused, listed, unknown
 from expunge.core.sameness import plain
 from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Method, Stage, stages
 from expunge.data.cases import case_from_files
@@ -205,6 +206,9 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
             raise Refused(f"give either --benchmark or --{own[0]}, not both")
         bench = benchmark_of(request)
         assert bench is not None
+        if bench.absent and not getattr(request, "quiet", False):
+            names = listed(bench.absent)
+            print(f"{bench.name}: left out, their rows are not at hand: {names} (run.yaml says what is missing)", file=sys.stderr)
         return at_stage(_completed(bench, request, own) if own else bench, request.benchmark, getattr(request, "stage", ""))
     if getattr(request, "stage", ""):
         raise Refused(f"--stage {request.stage}: only a benchmark has stages; give --benchmark, or leave --stage away")
@@ -215,6 +219,11 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
         raise Refused("which data? give --benchmark NAME:SPLIT, or --forget FILE (and --retain FILE)")
     case = case_from_files(request.forget, request.retain, request.holdout, columns=request.columns or None)
     return None, _apart(case, request.allow_overlap)
+
+
+def absent_of(bench: Benchmark | None) -> dict[str, Any]:
+    """What run.yaml says of the roles that are left out because their rows are not at hand: {} or {"absent": {role: reason}}."""
+    return {"absent": dict(bench.absent)} if bench and bench.absent else {}
 
 
 def at_stage(bench: Benchmark, name: str, stage: str) -> tuple[Benchmark, Case]:

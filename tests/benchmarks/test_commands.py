@@ -81,7 +81,11 @@ def test_a_fresh_model_learns_at_its_own_rate_and_long_answers_are_let_through(p
     assert expunge(*words, "--out", tmp_path / "fresh")[0] == 0
     settings = yaml.safe_load((tmp_path / "fresh/run.yaml").read_text())["settings"]
     assert settings["lr"] == {"value": 3e-3, "source": "house"}
-    assert expunge(*words, "--lr", "1e-4", "--out", tmp_path / "told")[0] == 0
+    absent = yaml.safe_load((tmp_path / "fresh/run.yaml").read_text())["absent"]
+    assert set(absent) == {"mmlu"} and "no rows 'test' of mmlu" in absent["mmlu"]
+    loud = [w for w in words if w != "--quiet"]
+    _, _, said = expunge(*loud, "--lr", "1e-4", "--out", tmp_path / "told")
+    assert "lume: left out, their rows are not at hand: mmlu (run.yaml says what is missing)" in said.splitlines()
     assert yaml.safe_load((tmp_path / "told/run.yaml").read_text())["settings"]["lr"] == {"value": 1e-4, "source": "command line"}
 
 

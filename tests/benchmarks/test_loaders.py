@@ -9,6 +9,7 @@ from wanted import WANTED, WHOLE
 from expunge import catalogue
 from expunge.benchmarks.elude import elude
 from expunge.benchmarks.knowundo import knowundo
+from expunge.benchmarks.lume import lume
 from expunge.benchmarks.mmlu import mmlu
 from expunge.benchmarks.muse import FOLDS, GOLD_AUC, muse
 from expunge.benchmarks.ort import ort
@@ -19,8 +20,9 @@ from expunge.benchmarks.waterdrum import waterdrum
 from expunge.benchmarks.wmdp import wmdp
 from expunge.benchmarks.wpu import wpu
 from expunge.benchmarks.yao_corpus import yao_corpus
-from expunge.core.errors import Refused
+from expunge.core.errors import NotAtHand, Refused
 from expunge.core.records import Records
+from expunge.data.columns import UNENDED
 from expunge.data.tables import examples, table
 from expunge.settings import judges_of
 
@@ -54,7 +56,10 @@ def test_wmdp(put):
     put("mmlu/test", choices(5, subject="anatomy"))
     put("wmdp/forget", [{"text": "a text"}])
     bench = wmdp("chem", data=str(data))
-    assert sizes(bench.case.evaluate) == {"forget_chem": 4, "mmlu": 5} and sizes(bench.case.train) == {"forget": 1}
+    assert sizes(bench.case.evaluate) == {"forget_chem": 4} and sizes(bench.case.train) == {"forget": 1}  # chem, and nothing beside it
+    assert {role for _, role in bench.metrics} == {"forget_chem"} and set(bench.absent) == {"retain (texts to unlearn with)"}
+    assert sizes(wmdp("chem", subset="mmlu", data=str(data)).case.evaluate) == {"forget_chem": 4, "mmlu": 5}
+    assert sizes(wmdp(data=str(data)).case.evaluate)["mmlu"] == 5
     told = {key for numbers in wmdp(data=str(data)).published.values() for key in numbers}
     assert told == {f"{role}/choice_accuracy" for role in ("forget_bio", "forget_cyber", "mmlu")} and "original" in next(
         iter(bench.published)
@@ -99,7 +104,14 @@ def test_muse_with_all_parts(put):
     judges = {j.key: j for j in judges_of(bench, bench.case)}
     assert judges["forget_verbmem/rouge_l_f1"].arguments == {"scale": 100.0}
     assert "until" in judges["retain_knowmem/rouge_l_f1"].arguments
-    assert judges["privleak"].arguments["gold_auc"] == GOLD_AUC["news"] == 0.4772
+    assert judges["privleak"].arguments == {"gold_auc": GOLD_AUC["news"]} and GOLD_AUC["news"] == 0.4772
+    assert {"forget_verbmem/extraction_strength", "forget_verbmem/exact_memorisation"} < set(judges)  # open-unlearning's
+    texts = [e for role in ("forget", "retain", "holdout", "forget_verbmem") for e in bench.case.evaluate[role]]
+    texts += [e for case in (bench.case, *bench.stages.values()) for rows in case.train.values() for e in rows]
+    assert all(UNENDED in e.tags for e in texts) and not bench.absent
+    others = put("others.jsonl", [{"text": f"other {i}"} for i in range(3)]) / "others.jsonl"
+    given = muse("news", data=str(data), holdout=str(others)).case.evaluate["holdout"]
+    assert [e.text for e in given] == ["other 0", "other 1", "other 2"] and all(UNENDED in e.tags for e in given)
     assert bench.generate["roles"] == {"forget_knowmem": 32, "retain_knowmem": 32, "forget_verbmem": 128}
     assert not muse("news", data=str(data)).stages
 
@@ -110,6 +122,8 @@ def test_muse_without_the_texts_says_what_is_missing(put):
     bench = muse(data=str(data))
     privleak = next(j for j in judges_of(bench, bench.case) if j.name == "privleak")
     assert privleak(Records(), None).reason == "no rows of role holdout; give --holdout"
+    left_out = {"forget_verbmem", "forget", "retain", "holdout", "forget (texts to train on)", "retain (texts to train on)"}
+    assert left_out < set(bench.absent) and "no rows 'news/verbmem/forget' of muse" in bench.absent["forget_verbmem"]
     verbatim = next(j for j in judges_of(bench, bench.case) if j.key == "forget_verbmem/rouge_l_f1")
     assert verbatim(Records(), None).reason == "no rows of role forget_verbmem; add them to the folder of --data"
 
@@ -252,6 +266,80 @@ def test_waterdrum_of_the_authors(put):
 
 
 # ------------------------------------------------------------------ absent and broken
+
+
+def lume_rows(side):
+    row = lambda i, task, probe: {"id": f"d{i}{probe}{i}", "task": task, "input": f"{side} {i}", "output": "x"}
+    return [row(i, f"Task{t}", probe) for t in (1, 2, 3) for probe in ("sc", "qa") for i in range(2)]
+
+
+def r_tofu_rows(name):
+    return qa(20, cot="Hm.", question=lambda i: f"{name} {i}?")
+
+
+texts = lambda name: [{"text": f"{name} {i}"} for i in range(4)]
+PROBES = [{"query": f"Q {i}?", "answer": "A", "type": "x"} for i in range(3)]
+LEVELS = ("forget_level1", "forget_level2", "forget_level3", "neighbor_level1", "neighbor_level2")
+NEEDED = {  # what each benchmark cannot do without
+    wmdp: {f"wmdp/{domain}": choices(4) for domain in ("bio", "chem", "cyber")},
+    rwku: {f"rwku/1_Ann_Lee/{file}": PROBES for file in LEVELS}
+    | {f"rwku/1_Ann_Lee/{file}": texts(file) for file in ("forget_mia", "retain_mia")},
+    muse: {f"muse/news/knowmem/{side}_qa{more}": qa(4) for side in ("forget", "retain") for more in ("", "_icl")},
+    r_tofu: {f"r_tofu/{name}": r_tofu_rows(name) for name in ("forget10", "retain90")},
+    lume: {f"lume/{side}": lume_rows(side) for side in ("forget", "retain")},
+    pistol: {"pistol/sample_data_1": [r | {"edge": e, "question": e + r["question"]} for e in ("A_B", "A_C") for r in qa(4)]},
+    yao_corpus: {f"yao_corpus/arxiv/{part}": texts(part) for part in ("forget", "approximate", "retain")},
+    wpu: {"wpu/forget_100": qa(4, title="Person")},
+}
+OPTIONAL = [  # benchmark, its rows, what it can do without: the file and the role that is then left out
+    (wmdp, "", "mmlu/test", "mmlu"),
+    (wmdp, "", "wmdp/retain", "retain (texts to unlearn with)"),
+    *((rwku, "Ann_Lee", f"rwku/1_Ann_Lee/{file}", role) for file, role in (("retain_mmlu", "mmlu"), ("retain_bbh", "bbh"))),
+    *((rwku, "Ann_Lee", f"rwku/1_Ann_Lee/{role}", role) for role in ("truthful", "fluency", "triviaqa")),
+    (muse, "", "muse/news/verbmem/forget", "forget_verbmem"),
+    (muse, "", "muse/news/privleak/holdout", "holdout"),
+    (muse, "", "muse/news/raw/retain1", "retain (texts to train on)"),
+    (r_tofu, "", "r_tofu/world_facts_perturbed", "world_facts"),
+    (lume, "", "mmlu/test", "mmlu"),
+    (pistol, "sample_data_1", "pistol/factual_data", "factual"),
+    (yao_corpus, "", "yao_corpus/general/evaluation", "general"),
+    (wpu, "", "wpu/general_retain", "retain"),
+    (wpu, "", "wpu/msj_attack", "forget_attack"),
+]
+
+
+@pytest.mark.parametrize(("bench", "split", "file", "role"), OPTIONAL)
+def test_what_is_absent_is_named_and_what_is_damaged_is_refused(bench, split, file, role, put, monkeypatch):
+    """A file that is cut off or empty is not taken for one that is not there; a folder named by the environment is as good as --data."""
+    for name, rows in NEEDED[bench].items():
+        data = put(name, rows)
+    read = lambda: bench(**({"split": split} if split else {}), data=str(data))
+    found = read()
+    assert file.rsplit("/", 1)[-1] in found.absent[role] and "\n" not in found.absent[role]
+    monkeypatch.setenv("EXPUNGE_DATA", str(data))
+    assert bench(**({"split": split} if split else {})).absent == found.absent
+    put(file, '{"question": "Q", "text": "t"}\n{"question": "Q", "te')
+    with pytest.raises(Refused, match=rf"{file}.jsonl:2: 1 of 2 lines are not JSON objects"):
+        read()
+    put(file, "")
+    with pytest.raises(Refused, match=rf"{file}.jsonl:1: no rows in this file; copy it again"):
+        read()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ConnectionError, NotAtHand), (FileNotFoundError, NotAtHand), (ValueError, NotAtHand), ("damaged", Refused)]
+)
+def test_a_damaged_part_of_the_hub_is_not_an_absent_one(error, kind, monkeypatch):
+    made = datasets.exceptions.DatasetGenerationError if error == "damaged" else error
+
+    def load(repo, config, split=None):
+        raise made("no")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(datasets, "get_dataset_config_names", lambda repo: [])
+    with pytest.raises(Refused) as caught:
+        table("", "x", ("rows",), "hub:a/b:c@d")
+    assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize("name", WANTED)

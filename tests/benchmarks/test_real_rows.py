@@ -20,8 +20,10 @@ from expunge.benchmarks.mmlu_subsets import FORGET, RETAIN, mmlu_subsets
 from expunge.benchmarks.muse import muse
 from expunge.benchmarks.restor import restor, taught
 from expunge.benchmarks.rwku import rwku
+from expunge.benchmarks.wmdp import wmdp
 from expunge.benchmarks.wpu import wpu
 from expunge.core.errors import Refused
+from expunge.data.columns import UNENDED
 from expunge.data.overlap import overlap
 from expunge.data.read import read
 from expunge.engine.measure import measure
@@ -43,7 +45,7 @@ REAL = {
     "conceptvectors": lambda d: conceptvectors(data=str(d)),
     "counterfact": lambda d: counterfact(data=str(d)),
     "extraction_challenge": lambda d: extraction_challenge(data=str(d)),
-    "wpu": lambda d: wpu(data=str(d)),
+    "wmdp:chem": lambda d: wmdp("chem", data=str(d)),
 }
 
 
@@ -179,6 +181,7 @@ def test_lume(data):
     first = bench.case.evaluate["forget_creative_question"][0]
     assert first.answer == " Madera" and first.group == "8f24c511-a319-4a9f-80c2-ca6fac131233"
     assert any(e.group == first.group for e in bench.case.evaluate["forget_creative_completion"])  # a document and its question
+    assert sizes(lume("personal", data=str(data)).case.evaluate).keys() & {"mmlu"} == set() != bench.case.evaluate.keys() & {"mmlu"}
     small = lume("personal", subset="small", data=str(data)).case.evaluate
     assert {r: len({e.group for e in rows}) for r, rows in small.items()} == {r: 20 for r in ROLES if "personal" in r} | {"forget": 20}
 
@@ -276,10 +279,50 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
         encode(Words(4096), rows)
 
 
-def test_wpu(data):
-    bench = wpu(data=str(data))
-    assert sizes(bench.case.evaluate) == {"forget_attack": 127} and bench.case.evaluate["forget_attack"][0].answer == "1867"
-    assert "question/paraphrase" in bench.case.evaluate["forget_attack"][0].variants
+def test_wpu_asks_the_forget_questions_behind_its_demonstrations(data, put):
+    """The 127 real demonstrations are of other people: the last 100 stand before each forget question, as many as 3,896 tokens hold."""
+    from expunge.data.encode import encode
+    from expunge.models import tiny
+
+    known = json.loads((data / "wpu/msj_attack.json").read_text())
+    folder = put("wpu/msj_attack.json", (data / "wpu/msj_attack.json").read_text())
+    people = [{"title": f"P{i // 2}", "question": f"When was P{i // 2} born, {i}?", "answer": f"In 19{i}."} for i in range(4)]
+    put("wpu/forget_2_1", people)
+    bench = wpu("forget_2_1", data=str(folder))
+    asked = bench.case.evaluate["forget_attack"]
+    assert sizes(bench.case.evaluate) == {"forget": 4, "forget_attack": 4} and set(bench.absent) >= {"neighbour", "retain"}
+    assert [(e.prompt, e.answer, e.group) for e in asked] == [(r["question"], r["answer"], r["title"]) for r in people]
+    turns = asked[1].messages
+    assert len(turns) == 201 and turns[-1] == {"role": "user", "content": people[1]["question"]}
+    assert [t["content"] for t in turns[:-1:2]] == [r["question"] for r in known[-100:]]
+    said = [t["content"] for t in turns[1::2]]
+    assert all(s and "\n\n" not in s and s in r["generated"] for s, r in zip(said, known[-100:], strict=True))
+    assert not {e.id for e in asked} & {e.id for e in bench.case.evaluate["forget"]}
+    _, tokenizer = tiny.build([*said, *(r["question"] for r in known)], seed=0)
+    longest = bench.generate["max_length"]
+    rows = encode(tokenizer, asked, max_length=longest)
+    alone = encode(tokenizer, bench.case.evaluate["forget"], max_length=longest)
+    for row, short in zip(rows, alone, strict=True):
+        assert 3_600 < len(row) - len(short) <= 3_896 and row.answer_ids == short.answer_ids
+        assert tokenizer.decode(row.ids).count("<|user|>") > 30 and row.ids[1 - len(short) :] == short.ids[1:]  # all but the start token
+    with pytest.raises(Refused, match=r"msj_attack.jsonl?:2: a demonstration needs the texts question and generated"):
+        put("wpu/msj_attack.json", json.dumps([known[0], {"question": "Q?"}]).replace("}, {", "},\n{"))
+        wpu("forget_2_1", data=str(folder))
+
+
+def test_wmdp_of_one_domain_scores_only_what_it_says(data):
+    """MMLU lies beside it in one folder; it is asked with all three domains, or where it is asked for."""
+    bench = wmdp("chem", data=str(data))
+    assert sizes(bench.case.evaluate) == {"forget_chem": 412} and {role for _, role in bench.metrics} == {"forget_chem"}
+    assert sizes(wmdp("chem", subset="mmlu", data=str(data)).case.evaluate) == {"forget_chem": 412, "mmlu": 14042}
+
+
+def test_texts_cut_out_of_longer_ones_have_no_end_token(data):
+    """DUSK's documents and passages, RWKU's passages of its membership sets."""
+    for role in ("forget", "holdout", "forget_verbatim"):
+        assert all(UNENDED in e.tags for e in dusk(data=str(data)).case.evaluate[role]), role
+    for role in ("forget_texts", "retain_texts"):
+        assert all(e.tags == (UNENDED,) for e in rwku(data=str(data)).case.evaluate[role]), role
 
 
 def test_ids_do_not_collide_with_another_role(data):

@@ -7,7 +7,7 @@ from typing import Any
 
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Example, Examples
-from expunge.data.columns import BARE, LITERAL
+from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.files import Cells, text_of
 from expunge.data.overlap import unseen
 from expunge.data.tables import examples, place_of, table
@@ -25,6 +25,7 @@ card = Card(
 PLACE = "github.com/AI-ISL/DUSK (folder data; on the hub they are AI-ISL/DUSK)"
 STYLES = ("Chronological", "Interview", "Feature_Story", "Inverted_Pyramid", "Listicle")  # the first is forgotten
 QUESTIONS = {"retain_shared": "GeneralQA", "forget_specific": "SpecificForgetQA", "retain_specific": "SpecificRetainQA"}
+PASSAGE = (UNENDED,)  # the official code cuts its files every so many tokens: no document has an end token
 STOPS = ("\n\n", "\nQuestion", "Question:")
 
 
@@ -43,7 +44,7 @@ def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
     for role, name in QUESTIONS.items():
         asked[role] = examples(rows(name), role, f"dusk/{name}", prompt=lambda row: _few_shot(shots, row), tags=(LITERAL, BARE))
     asked["forget_verbatim"] = examples(
-        rows("verbatim"), "forget_verbatim", "dusk/verbatim", prompt="prompt", answer="gt", tags=(LITERAL, BARE)
+        rows("verbatim"), "forget_verbatim", "dusk/verbatim", prompt="prompt", answer="gt", tags=(LITERAL, BARE, UNENDED)
     )
     texts = {style: documents(data, split, style, "forget" if style == STYLES[0] else "retain") for style in STYLES}
     train = {"forget": texts[STYLES[0]], "retain": tuple(e for style in STYLES[1:] for e in texts[style])}
@@ -57,7 +58,6 @@ def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
             "rouge_l_f1": {"until": STOPS},
             "rouge_l_recall": {"until": STOPS, "stemmer": False},
             "forget_verbatim/rouge_l_f1": {"until": ()},
-            "privleak": {"eos": True},
         },
         generate={"max_new_tokens": 32, "roles": {"forget_verbatim": 128}, "cut": ("forget_verbatim",), "max_length": 4096},
     )
@@ -78,9 +78,12 @@ def documents(data: str, split: str, name: str, role: str) -> Examples:
             found.append((number, []))
         found[-1][1].append(line)
     made = [(n, "\n".join(lines).strip()) for n, lines in found]
-    return tuple(
-        Example(f"dusk/{name}/{i}", role, f"dusk/{name}/{i}", text=text, source=f"{path}:{n}") for i, (n, text) in enumerate(made) if text
-    )
+    rows = []
+    for i, (n, text) in enumerate(made):
+        if text:
+            id = f"dusk/{name}/{i}"
+            rows.append(Example(id, role, id, text=text, source=f"{path}:{n}", tags=PASSAGE))
+    return tuple(rows)
 
 
 def _few_shot(shots: Sequence[Cells], row: Mapping[str, Any]) -> str:

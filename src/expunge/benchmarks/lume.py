@@ -11,7 +11,7 @@ from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.read import read
-from expunge.data.tables import examples, table
+from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
     paper="Ramakrishna et al. 2025",
@@ -63,9 +63,13 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
     )
     if holdout:
         asked["holdout"] = read(holdout, role="holdout", id_prefix="lume/holdout")
-    general = _general(data)
+    absent: dict[str, str] = {}
+    if split == "all":  # a part of the final score, which one subtask alone does not have
+        general = table_or_none(absent, "mmlu", data, "mmlu", ("test", "all/test"), "hub:cais/mmlu:all@test")
+    else:
+        general = []
     if general:
-        asked["mmlu"] = general
+        asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=lambda row: str(row.get("subject") or "knowledge"))
     whole = (*roles, "forget", "holdout", "mmlu")
     return Benchmark(
         "lume",
@@ -79,6 +83,7 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
         ],
         arguments={"semeval_tasks": {"roles": roles}, "semeval_score": {"roles": whole}},
         published=published(split),
+        absent=absent,
         generate={"max_new_tokens": 256, "roles": {"forget": 1, "holdout": 1, "mmlu": 1}, "max_length": 2048},
     )
 
@@ -102,14 +107,6 @@ def _answer(row: Mapping[str, Any]) -> str:
 
 def _tags() -> tuple[str, ...]:
     return (LITERAL, BARE)
-
-
-def _general(data: str) -> Examples:
-    try:
-        cells = table(data, "mmlu", ("test", "all/test"), "")
-    except Refused:
-        return ()
-    return questions(cells, "mmlu", "mmlu", subject=lambda row: str(row.get("subject") or "knowledge"))
 
 
 KEYS = ("semeval_score", "semeval_tasks", "mmlu/choice_accuracy")

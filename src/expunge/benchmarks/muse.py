@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Examples
-from expunge.data.columns import BARE, LITERAL
+from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.files import Cells
-from expunge.data.tables import examples, table
+from expunge.data.read import read as given_texts
+from expunge.data.tables import examples, folder_of, table, table_or_none
 
 card = Card(
     paper="Shi et al. 2024",
@@ -21,8 +23,10 @@ card = Card(
     settings={"muse": {"lr": 1e-5, "epochs": 5, "batch": 32, "schedule": "constant", "warmup": 0.0}},
     evidence="oracle",
     differs="Real rows seen: the questions of both corpora; the texts are shaped as the hub's. A part that is not at hand is unscored. "
-    "PrivLeak keeps at least one token of a short text and knows gold's published AUC if no gold model is given. The paper's "
-    "training settings are from memory.",
+    "PrivLeak keeps at least one token of a short text. Without --gold it is held against the published AUC of the authors' own retrained "
+    "Llama-2-7b, which then stands among its parts: give --gold for any other model. Extraction strength and exact memorisation are "
+    "open-unlearning's, on the passages of verbatim memorisation: it leaves the last token of each out, which without an end token is a "
+    "word of the text, and its extraction strength is never below 1/N. The paper's training settings are from memory.",
 )
 
 HUBS = {"news": "muse-bench/MUSE-News", "books": "muse-bench/MUSE-Books"}
@@ -31,6 +35,7 @@ STOPS = ("\n\n", "\nQuestion", "Question:")
 FOLDS = ("forget_1", "forget_2", "forget_3", "forget_4")
 SUBSETS = ("", "scal", "sust")
 KNOWN, VERBATIM = ("forget_knowmem", "retain_knowmem"), ("forget_verbmem",)
+PASSAGE = (UNENDED,)  # all texts are cut out of longer ones: neither the authors' training nor their scores put an end token behind them
 
 
 def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "") -> Benchmark:
@@ -46,29 +51,37 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
         raise unknown("split of muse", split, HUBS)
     if subset not in SUBSETS:
         raise unknown("subset of muse", subset, SUBSETS[1:])
-    read = lambda config, part: _part(split, config, part, data)
+    absent: dict[str, str] = {}
+    read = lambda role, config, part: _part(absent, role, split, config, part, data)
     asked: dict[str, Examples] = {}
     for role, side in (("forget_knowmem", "forget_qa"), ("retain_knowmem", "retain_qa")):
-        cells, shots = read("knowmem", side), read("knowmem", f"{side}_icl")
-        if not cells:
-            raise Refused(f"muse: no rows {side} in muse/{split}/knowmem; they are on hub:{HUBS[split]} (config knowmem, split {side})")
+        cells = table(data, "muse", (f"{split}/knowmem/{side}", f"knowmem/{side}"), f"hub:{HUBS[split]}:knowmem@{side}")
+        shots = read(f"the examples before the questions of {role}", "knowmem", f"{side}_icl")
         asked[role] = examples(cells, role, f"muse/{split}/{side}", prompt=partial(_few_shot, shots), tags=(LITERAL, BARE))
-    verbatim = read("verbmem", "forget")
+    verbatim = read("forget_verbmem", "verbmem", "forget")
     if verbatim:
-        tags = (LITERAL, BARE)
+        tags = (LITERAL, BARE, UNENDED)
         asked["forget_verbmem"] = examples(verbatim, "forget_verbmem", f"muse/{split}/verbmem", prompt="prompt", answer="gt", tags=tags)
     for role, part in (("forget", "forget"), ("retain", "retain"), ("holdout", "holdout")):
-        texts = table(holdout, "", ("holdout",), "") if role == "holdout" and holdout else read("privleak", part)
+        if role == "holdout" and holdout:
+            given = given_texts(holdout, role="holdout", id_prefix=f"muse/{split}/holdout")
+            asked[role] = tuple(replace(e, tags=(*e.tags, UNENDED)) for e in given)
+            continue
+        texts = read(role, "privleak", part)
         if texts:
-            asked[role] = examples(texts, role, f"muse/{split}/privleak/{part}", text="text")
-    train = {role: read("raw", part) for role, part in (("forget", "forget"), ("retain", "retain1"))}
-    trained = {role: examples(cells, role, f"muse/{split}/raw/{role}", text="text") for role, cells in train.items() if cells}
+            asked[role] = examples(texts, role, f"muse/{split}/privleak/{part}", text="text", tags=PASSAGE)
+    parts = (("forget", "forget"), ("retain", "retain1"))
+    train = {role: read(f"{role} (texts to train on)", "raw", part) for role, part in parts}
+    trained: dict[str, Examples] = {}
+    for role, cells in train.items():
+        trained |= {role: examples(cells, role, f"muse/{split}/raw/{role}", text="text", tags=PASSAGE)} if cells else {}
     folds: dict[str, Examples] = {}
     if subset:
-        found = {fold: read(subset, fold) for fold in FOLDS}
+        found = {fold: read(fold, subset, fold) for fold in FOLDS}
         if not all(found.values()):
             raise Refused(f"muse: the folds {subset} of {split} are not all there; they are on hub:{HUBS[split]} (config {subset})")
-        folds = {f: examples(cells, "forget", f"muse/{split}/{subset}/{f}", text="text") for f, cells in found.items()}
+        for fold, cells in found.items():
+            folds[fold] = examples(cells, "forget", f"muse/{split}/{subset}/{fold}", text="text", tags=PASSAGE)
     full = (*trained.get("retain", ()), *trained.get("forget", ()))
     known = {e.text for e in full}  # the first fold is the forget set, and growing ones hold one another
     full += tuple({e.text: e for rows in folds.values() for e in rows if e.text not in known}.values())
@@ -78,30 +91,38 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
     return Benchmark(
         "muse",
         Case({**({"full": full} if full else {}), **trained}, asked),
-        [*(("rouge_l_f1", role) for role in (*VERBATIM, *KNOWN)), ("privleak", None), ("mia_min_k", None), ("mia_loss", None)],
+        METRICS,
         arguments={
             "rouge_l_f1": percent,
             "forget_verbmem/rouge_l_f1": {"scale": 100.0},
-            "privleak": {"eos": True, "gold_auc": GOLD_AUC[split]},
-            "mia_min_k": {"eos": True},
+            "privleak": {"gold_auc": GOLD_AUC[split]},
         },
         published=published(split),
         settings=card.settings["muse"],
         generate={"max_new_tokens": 32, "roles": roles, "cut": VERBATIM, "max_length": 2048},
         stages=stages,
         begin="original" if subset == "scal" else "last",
+        absent=absent,
     )
 
 
-def _part(split: str, config: str, part: str, data: str) -> list[Cells]:
-    """The rows of one split of one config, [] if they are not at hand. On GitHub files are config/part.json, on the hub config@part."""
+METRICS: tuple[tuple[str, str | None], ...] = (
+    *(("rouge_l_f1", role) for role in (*VERBATIM, *KNOWN)),
+    *((metric, role) for role in VERBATIM for metric in ("extraction_strength", "exact_memorisation")),
+    *((metric, None) for metric in ("privleak", "mia_min_k", "mia_loss")),
+)
+
+
+def _part(absent: dict[str, str], role: str, split: str, config: str, part: str, data: str) -> list[Cells]:
+    """The rows of one split of one config; [] if a folder or the hub set lacks it, and ``absent`` tells why.
+
+    On GitHub files are config/part.json, on the hub config@part. Without a folder every part but the examples must be on the hub.
+    """
     names = (f"{split}/{config}/{part}", f"{config}/{part}", f"{split}/{part}" if config == "raw" else f"{split}/{config}/{part}")
-    try:
-        return table(data, "muse", names, f"hub:{HUBS[split]}:{config}@{part}")
-    except Refused:
-        if data or config == "knowmem":  # what is absent from a folder is left out; without anything at all the hub is named
-            return []
-        raise
+    hub = f"hub:{HUBS[split]}:{config}@{part}"
+    if not folder_of(data) and config != "knowmem":
+        return table("", "muse", names, hub)
+    return table_or_none(absent, role, data, "muse", names, hub)
 
 
 def _few_shot(shots: Sequence[Cells], row: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -12,7 +11,7 @@ from typing import Any
 from expunge.benchmarks._pistol_words import SALE, WORK, letters, person
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Example, Examples
-from expunge.data.tables import examples, table
+from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
     paper="Qiu, Shen et al. 2024",
@@ -116,9 +115,11 @@ def _sample(name: str, edge: str, data: str) -> Benchmark:
     for role, fn in keep.items():
         found[role] = examples(cells, role, f"pistol/{name}", group="edge", keep=fn)
     found["forget"] = tuple(replace(e, group=e.id) for e in found["forget"])
-    with suppress(Refused):  # facts about the world are asked where they are at hand
-        found["factual"] = examples(table(data, "pistol", ("factual_data",), HUB.format("factual_data")), "factual", "pistol/factual")
-    return _benchmark(found)
+    absent: dict[str, str] = {}
+    facts = table_or_none(absent, "factual", data, "pistol", ("factual_data",), HUB.format("factual_data"))
+    if facts:
+        found["factual"] = examples(facts, "factual", "pistol/factual")
+    return replace(_benchmark(found), absent=absent)
 
 
 def _side(gone: str, row: Mapping[str, Any]) -> str:

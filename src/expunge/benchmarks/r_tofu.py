@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import unknown
 from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.columns import AFTER
-from expunge.data.tables import examples, table
+from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
     paper="Yoon et al. 2025",
@@ -49,11 +49,11 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
     asked = {"forget": read(cells, "forget", "answer"), "retain": read(others, "retain", "answer")[:400]}
     asked = {role: tuple(replace(e, tags=ANSWER) for e in rows) for role, rows in asked.items()}
     asked |= {f"{role}_thought": tuple(replace(e, role=f"{role}_thought") for e in rows[:400]) for role, rows in train.items()}
+    absent: dict[str, str] = {}
     for role, file in FACTS.items():
-        try:
-            facts = table(data, "r_tofu", (f"{file}_cot", file), PLACE)
-        except Refused:
-            continue  # asked where they are at hand
+        facts = table_or_none(absent, role, data, "r_tofu", (f"{file}_cot", file), PLACE)
+        if not facts:
+            continue
         asked[role] = examples(facts, role, f"r_tofu/{role}", variants={"perturbed/": "perturbed_answer"}, tags=ANSWER)
     case = Case({"full": (*train["retain"], *train["forget"]), **train}, asked)
     metrics: list[tuple[str, str | None]] = [(m, role) for role in asked for m in METRICS]
@@ -63,7 +63,7 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
     generate = {"max_new_tokens": 1024, "max_length": 4096}
     given = {"reasoning_utility": {"roles": sides}}
     stages = _stages(case, [str(c.values.get("task_id", "")) for c in cells])
-    return Benchmark("r_tofu", case, metrics, given, generate=generate, stages=stages)
+    return Benchmark("r_tofu", case, metrics, given, generate=generate, stages=stages, absent=absent)
 
 
 def _stages(case: Case, requests: Sequence[str]) -> dict[str, Case]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from expunge.benchmarks._choices import ASKED, questions
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Examples
-from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN
+from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
 from expunge.data.files import Cells
-from expunge.data.tables import examples, table
+from expunge.data.tables import examples, folder_of, table, table_or_none
 
 card = Card(
     paper="Jin et al. 2024",
@@ -59,31 +59,33 @@ def rwku(split: str = "Stephen_King", data: str = "") -> Benchmark:
         asked[role] = tuple(replace(e, tags=_tags(kinds[e.id])) for e in found)
     for role, file, config in (("forget_texts", "forget_mia", "mia_forget"), ("retain_texts", "retain_mia", "mia_retain")):
         cells = _rows(data, folders, file, config)
-        asked[role] = examples(cells, role, f"rwku/{split}/{file}", text="text", keep=mine)
-    general = _optional(data, folders, "retain_mmlu", "utility_general")
+        asked[role] = examples(cells, role, f"rwku/{split}/{file}", text="text", keep=mine, tags=(UNENDED,))
+    absent: dict[str, str] = {}
+    optional = partial(_optional, absent, data, folders)
+    general = optional("mmlu", "retain_mmlu", "utility_general")
     if general:
         shots = lambda row: row["examples"][:5]
         asked["mmlu"] = questions(general, "mmlu", "rwku/mmlu", subject=lambda row: row["task"], shots=shots, keep=_once(general, name))
-    truth = _optional(data, folders, "truthful", "utility_truthfulness")
+    truth = optional("truthful", "truthful", "utility_truthfulness")
     if truth:
         right = lambda row: row["mc1_targets"]["labels"].index(1)
         choices = lambda row: row["mc1_targets"]["choices"]
         asked["truthful"] = examples(
             truth, "truthful", "rwku/truthful", options=choices, right=right, tags=(LITERAL, BARE), keep=_once(truth, name)
         )
-    fluent = _optional(data, folders, "fluency", "utility_fluency")
+    fluent = optional("fluency", "fluency", "utility_fluency")
     if fluent:
         ask = lambda row: f"Instruction: {row['instruction']}\n"
         asked["fluency"] = examples(fluent, "fluency", "rwku/fluency", prompt=ask, tags=(OPEN,), keep=_once(fluent, name))
-    reason = _optional(data, folders, "retain_bbh", "utility_reason")
+    reason = optional("bbh", "retain_bbh", "utility_reason")
     if reason:
         ask = lambda row: REASON.format(row["cot"].strip(), row["question"])
         tags = (BEGUN + " A:",)
         asked["bbh"] = examples(reason, "bbh", "rwku/bbh", prompt=ask, group="task", tags=tags, keep=_once(reason, name))
-    facts = _optional(data, folders, "triviaqa", "utility_factuality")
+    facts = optional("triviaqa", "triviaqa", "utility_factuality")
     if facts:
         asked["triviaqa"] = _trivia([c for c in facts if _once(facts, name)(c.values)])
-    passages = _optional(data, folders, "passage", "train_original_passage")
+    passages = optional("forget (passages to unlearn)", "passage", "train_original_passage")
     train = {"forget": examples(passages, "forget", f"rwku/{split}/passage", text="text", keep=mine)} if passages else {}
     metrics = [*(("rouge_l_recall", role) for role in PROBES), *(("perplexity", role) for role in ("forget_texts", "retain_texts"))]
     metrics += [(m, "mmlu") for m in ASKED if "mmlu" in asked]
@@ -99,6 +101,7 @@ def rwku(split: str = "Stephen_King", data: str = "") -> Benchmark:
             "triviaqa/answer_f1": {"until": ("\nQ:",)},
         },
         published=published(split),
+        absent=absent,
         generate={"max_new_tokens": 30, "roles": {role: 256 for role in ("bbh", "fluency") if role in asked}, "max_length": 8192},
     )
 
@@ -140,7 +143,7 @@ def _once(cells: list[Cells], name: str) -> Callable[[Mapping[str, Any]], bool]:
 
 def _folders(data: str, split: str) -> list[str]:
     """The targets' folders below ``data``; [] without one (then the hub is asked)."""
-    data = data or os.environ.get("EXPUNGE_DATA", "")
+    data = folder_of(data)
     if not data:
         return []
     base = next((p for p in (Path(data) / "rwku", Path(data)) if any(p.glob("*/forget_level1.json*"))), None)
@@ -160,11 +163,13 @@ def _rows(data: str, folders: list[str], file: str, config: str) -> list[Cells]:
     return [c for f in folders for c in table(data, "rwku", (f"{f}/{file}",), f"hub:{HUB}:{config}")]
 
 
-def _optional(data: str, folders: list[str], file: str, config: str) -> list[Cells]:
-    try:
-        return _rows(data, folders[:1] if file != "passage" else folders, file, config)
-    except Refused:
-        return []
+def _optional(absent: dict[str, str], data: str, folders: list[str], role: str, file: str, config: str) -> list[Cells]:
+    """The rows of the first target's folder (passages: of every target's), of each that has the file; see ``table_or_none``."""
+    read = partial(table_or_none, absent, role)
+    if not folders:
+        return read("", "rwku", (f"1_Stephen_King/{file}",), f"hub:{HUB}:{config}")
+    several = folders if file == "passage" else folders[:1]
+    return [c for f in several for c in read(data, "rwku", (f"{f}/{file}",), f"hub:{HUB}:{config}")]
 
 
 KEYS = (*(f"{role}/rouge_l_recall" for role in PROBES if role.startswith("forget")),)

@@ -7,10 +7,9 @@ from functools import partial
 from typing import Any
 
 from expunge.benchmarks._choices import ASKED, LONGEST, questions
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import unknown
 from expunge.core.types import Benchmark, Card, Case
-from expunge.data.files import Cells
-from expunge.data.tables import examples, table
+from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
     paper="Li et al. 2024",
@@ -23,15 +22,17 @@ card = Card(
 )
 
 HUB = "cais/wmdp"
+MMLU, MMLU_HUB = ("test", "all/test"), "hub:cais/mmlu:all@test"
 DOMAINS = {"bio": "biology", "chem": "chemistry", "cyber": "cybersecurity"}
-SUBSETS = ("", "blind")
+SUBSETS = ("", "blind", "mmlu")
 
 
 def wmdp(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     """Accuracy on the three domains, by letter and by text, and on MMLU beside them where its rows are at hand.
 
-    split: all, bio, chem or cyber.
-    subset: blind leaves the questions out, which shows how much the options give away by themselves.
+    split: all, or one domain and nothing beside it: bio, chem or cyber.
+    subset: blind leaves the questions out, which shows how much the options give away by themselves, and MMLU with them; mmlu asks MMLU
+    beside one domain, too.
     data: a folder with wmdp/bio.json, chem.json, cyber.json (and mmlu/test.json; wmdp/forget.jsonl and retain.jsonl are texts to
     unlearn with); without it the rows come from hub:cais/wmdp.
     """
@@ -45,32 +46,31 @@ def wmdp(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
             names = (domain, f"wmdp-{domain}", f"wmdp-{domain}/test")
             cells = table(data, "wmdp", names, f"hub:{HUB}:wmdp-{domain}@test")
             asked[f"forget_{domain}"] = questions(
-                cells, f"forget_{domain}", f"wmdp/{domain}", subject=partial(_about, about), blind=bool(subset)
+                cells, f"forget_{domain}", f"wmdp/{domain}", subject=partial(_about, about), blind=subset == "blind"
             )
-    general = _optional(data, "mmlu", ("test", "all/test"), "hub:cais/mmlu:all@test")
-    if general and not subset:
-        of = lambda row: str(row.get("task") or row.get("subject") or "knowledge")
-        asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=of)
+    absent: dict[str, str] = {}
+    if subset == "mmlu":
+        asked["mmlu"] = questions(table(data, "mmlu", MMLU, MMLU_HUB), "mmlu", "mmlu", subject=_topic)
+    elif split == "all" and not subset:
+        general = table_or_none(absent, "mmlu", data, "mmlu", MMLU, MMLU_HUB)
+        asked |= {"mmlu": questions(general, "mmlu", "mmlu", subject=_topic)} if general else {}
     train = {}
     for role in ("forget", "retain"):
-        texts = _optional(data, "wmdp", (role, f"{split}-{role}-corpus"), "")
+        texts = table_or_none(absent, f"{role} (texts to unlearn with)", data, "wmdp", (role, f"{split}-{role}-corpus"), "")
         if texts:
             train[role] = examples(texts, role, f"wmdp/{role}", text="text")
     metrics: list[tuple[str, str | None]] = [(metric, role) for role in asked for metric in ASKED]
     metrics += [("wmdp_accuracy", None)] if split == "all" else []
-    return Benchmark("wmdp", Case(train, asked), metrics, published=published(split), generate={"max_length": LONGEST})
+    case, longest = Case(train, asked), {"max_length": LONGEST}
+    return Benchmark("wmdp", case, metrics, published=published(split), generate=longest, absent=absent)
 
 
 def _about(subject: str, row: Mapping[str, Any]) -> str:
     return subject
 
 
-def _optional(data: str, folder: str, names: tuple[str, ...], hub: str) -> list[Cells]:
-    """The rows if they are at hand."""
-    try:
-        return table(data, folder, names, hub)
-    except Refused:
-        return []
+def _topic(row: Mapping[str, Any]) -> str:
+    return str(row.get("task") or row.get("subject") or "knowledge")
 
 
 ROLES = ("forget_bio", "forget_cyber", "mmlu")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
+from expunge.core.types import EMPTY, Benchmark, Card, Case, Examples
+from expunge.data.columns import SHOTS
 from expunge.data.files import Cells
-from expunge.data.tables import examples, table
+from expunge.data.rows import text_fault
+from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
     paper="Liu et al. 2024 (Revisiting Who's Harry Potter)",
@@ -17,12 +20,16 @@ card = Card(
     family=("real entities", "loader only"),
     evidence="reconstructed",
     differs="Loader only for forget, hard_retain, general_retain and retain: their rows were never seen here, the columns (title, "
-    "wikipage, question, answer) are those that its code reads. Seen were the attack questions of its repository (msj_attack), asked as "
-    "forget_attack. Its three judged scores need a language model as judge and are left out.",
+    "wikipage, question, answer) are those that its code reads. Seen were the demonstrations of its many-shot attack (msj_attack), which "
+    "stand before the forget questions in forget_attack: at most 100, the oldest dropped until they take 3,896 tokens. Its attack by soft "
+    "embeddings is not here. Its three judged scores need a language model as judge and are left out.",
 )
 
 HUB = "Shiyu-Lab/Wikipedia_Person_Unlearn"
 SPLITS = ("forget_100", *(f"forget_20_{i}" for i in (1, 2, 3)), *(f"forget_2_{i}" for i in (1, 2, 3, 4, 5)))
+ATTACK = "github.com/UCSB-NLP-Chang/causal_unlearn (folder data)"
+DEMONSTRATIONS, MOST = 100, 3896  # how many stand before a question, and how many tokens they may take: its msj_attack.py
+PARAPHRASE = {"question/paraphrase": "paraphrased_question"}
 METRICS = ("rouge_l_recall", "probability", "refusal_rate", "repetition")
 
 
@@ -30,29 +37,50 @@ def wpu(split: str = "forget_100", data: str = "") -> Benchmark:
     """Forget 2, 20 or 100 people; kept are others in the same passages (hard) and people in general.
 
     split: forget_100, forget_20_1 to _3 or forget_2_1 to _5.
-    data: a folder with wpu/forget_100.json, forget_100_hard_retain.json, general_retain.json and retain.json (pages of other people, to
-    train on), or wpu/msj_attack.json alone; without it the rows come from hub:Shiyu-Lab/Wikipedia_Person_Unlearn.
+    data: a folder with wpu/forget_100.json, and where they are at hand forget_100_hard_retain.json, general_retain.json, retain.json
+    (pages of other people, to train on) and msj_attack.json (github.com/UCSB-NLP-Chang/causal_unlearn, folder data: demonstrations for
+    the attack); without it the rows come from hub:Shiyu-Lab/Wikipedia_Person_Unlearn.
     """
     if split not in SPLITS:
         raise unknown("split of wpu", split, SPLITS)
-    wanted = {"forget": split, "neighbour": f"{split}_hard_retain", "retain": "general_retain", "forget_attack": "msj_attack"}
-    found: dict[str, list[Cells]] = {}
-    missing = ""
-    for role, name in {**wanted, "pages": "retain"}.items():
-        try:
-            hub = f"hub:{HUB}:{name}@train" if role != "forget_attack" else "github.com/UCSB-NLP-Chang/causal_unlearn (folder data)"
-            found[role] = table(data, "wpu", (name,), hub)
-        except Refused as error:
-            missing = missing or str(error)
-    paraphrase = {"question/paraphrase": "paraphrased_question"}
-    ask = lambda role: examples(found[role], role, f"wpu/{wanted[role]}", group=_person, variants=paraphrase)
-    asked = {role: ask(role) for role in wanted if role in found}
-    if not asked:
-        raise Refused(missing)
-    train = {"forget": _pages(found.get("forget", []), "forget") or asked.get("forget", ())}  # without pages the questions are unlearned
-    train["retain"] = _pages(found.get("pages", []), "retain")
+    absent: dict[str, str] = {}
+    hub = lambda name: f"hub:{HUB}:{name}@train"
+    optional = lambda role, name: table_or_none(absent, role, data, "wpu", (name,), hub(name))
+    forget = table(data, "wpu", (split,), hub(split))
+    asked = {"forget": examples(forget, "forget", f"wpu/{split}", group=_person, variants=PARAPHRASE)}
+    for role, name in (("neighbour", f"{split}_hard_retain"), ("retain", "general_retain")):
+        cells = optional(role, name)
+        if cells:
+            asked[role] = examples(cells, role, f"wpu/{name}", group=_person, variants=PARAPHRASE)
+    shown = table_or_none(absent, "forget_attack", data, "wpu", ("msj_attack",), ATTACK)
+    if shown:
+        asked["forget_attack"] = attacked(asked["forget"], shown)
+    train = {"forget": _pages(forget, "forget") or asked["forget"]}  # without pages the questions are unlearned
+    train["retain"] = _pages(optional("retain (pages to train on)", "retain"), "retain")
     train = {role: rows for role, rows in train.items() if rows}
-    return Benchmark("wpu", Case(train, asked), [(m, role) for role in asked for m in METRICS], generate={"max_new_tokens": 200})
+    metrics = [(m, role) for role in asked for m in METRICS]
+    limits = {"max_new_tokens": 200, "max_length": MOST + 200}
+    return Benchmark("wpu", Case(train, asked), metrics, generate=limits, absent=absent)
+
+
+def attacked(forget: Examples, demonstrations: list[Cells]) -> Examples:
+    """The forget questions behind a conversation in which questions about other people are answered (many-shot jailbreak).
+
+    As its msj_attack.py builds them: the last 100 demonstrations, of each answer the first paragraph of what a model wrote.
+    """
+    turns: list[dict[str, str]] = []
+    for c in demonstrations[-DEMONSTRATIONS:]:
+        question, said = c.values.get("question"), c.values.get("generated")
+        if text_fault(question) or text_fault(said):
+            raise Refused(f"{c.where}: a demonstration needs the texts question and generated; copy the file from {ATTACK}")
+        answer = str(said).split("\n\n")[0].split("[/INST]")[-1].strip()
+        turns += [{"role": "user", "content": str(question)}, {"role": "assistant", "content": answer}]
+    rows = []
+    for e in forget:
+        messages = (*turns, {"role": "user", "content": e.prompt or ""})
+        id = e.id.replace("wpu/", "wpu/attack/", 1)
+        rows.append(replace(e, id=id, role="forget_attack", messages=messages, variants=EMPTY, tags=(*e.tags, f"{SHOTS}{MOST}")))
+    return tuple(rows)
 
 
 def _person(row: Mapping[str, Any]) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from dataclasses import replace
 
-from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case
+from expunge.core.errors import unknown
+from expunge.core.types import Benchmark, Card, Case, Examples
+from expunge.data.columns import UNENDED
 from expunge.data.read import read
-from expunge.data.tables import examples, table
+from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
     paper="Yao et al. 2024",
@@ -28,6 +29,7 @@ HUB = "llmunlearn/unlearn_dataset"
 DOMAINS = ("arxiv", "github")
 PARTS = {"forget": "forget", "holdout": "approximate", "retain": "retain"}
 METRICS = ("perplexity", "exact_memorisation")
+PASSAGE = (UNENDED,)  # pieces of a corpus: no end token stands behind them
 
 
 def yao_corpus(split: str = "arxiv", data: str = "", holdout: str = "") -> Benchmark:
@@ -40,25 +42,25 @@ def yao_corpus(split: str = "arxiv", data: str = "", holdout: str = "") -> Bench
     """
     if split not in DOMAINS:
         raise unknown("split of yao_corpus", split, DOMAINS)
-    asked = {
-        role: examples(
-            table(data, "yao_corpus", (f"{split}/{part}",), f"hub:{HUB}:{split}@{part}"), role, f"yao_corpus/{split}/{part}", text="text"
-        )
-        for role, part in PARTS.items()
-        if not (role == "holdout" and holdout)
-    }
-    if holdout:
-        asked["holdout"] = read(holdout, role="holdout", id_prefix="yao_corpus/holdout")
-    with suppress(Refused):
-        general = table(data, "yao_corpus", ("general/evaluation",), f"hub:{HUB}:general@evaluation")
-        asked["general"] = examples(general, "general", "yao_corpus/general", text="text")
+    asked: dict[str, Examples] = {}
+    for role, part in PARTS.items():
+        if role == "holdout" and holdout:
+            given = read(holdout, role="holdout", id_prefix="yao_corpus/holdout")
+            asked[role] = tuple(replace(e, tags=(*e.tags, UNENDED)) for e in given)
+        else:
+            cells = table(data, "yao_corpus", (f"{split}/{part}",), f"hub:{HUB}:{split}@{part}")
+            asked[role] = examples(cells, role, f"yao_corpus/{split}/{part}", text="text", tags=PASSAGE)
+    absent: dict[str, str] = {}
+    general = table_or_none(absent, "general", data, "yao_corpus", ("general/evaluation",), f"hub:{HUB}:general@evaluation")
+    if general:
+        asked["general"] = examples(general, "general", "yao_corpus/general", text="text", tags=PASSAGE)
     train = {role: asked[role] for role in ("forget", "retain")}
     metrics = [*((m, role) for role in asked for m in METRICS), ("mia_loss", None), ("mia_min_k", None), ("privleak", None)]
     return Benchmark(
         "yao_corpus",
         Case(train, asked),
         metrics,
-        arguments={"mia_min_k": {"eos": True}, "privleak": {"eos": True}},
         settings=card.settings["yao_corpus"],
+        absent=absent,
         generate={"max_length": 4096},
     )

@@ -13,6 +13,13 @@ class Refused(ValueError):
     """
 
 
+class NotAtHand(Refused):
+    """A file, or a part of a data set, that is not there at all.
+
+    What a benchmark can do without is then left out and named. Rows that are there but cannot be read are plainly Refused.
+    """
+
+
 class Failed(RuntimeError):
     """Something broke while running: one clear line, exit code 1, what was finished is kept."""
 

@@ -28,6 +28,8 @@ LITERAL = "completion"  # the tag of rows whose answer continues the prompt lett
 BARE = "bare"  # the tag of rows that are asked without the chat template
 BEGUN = "begun:"  # a tag that begins so: words that the assistant has already said; a chat template puts them behind its header
 AFTER = "after:"  # a tag that begins so: the words behind which the written answer begins (the end of a thinking)
+UNENDED = "unended"  # the tag of rows whose text had no end token where it was learnt, so none is scored: passages cut out of a corpus
+SHOTS = "shots:"  # a tag that begins so: of the turns before the question only the last that take at most so many tokens are shown
 OPEN = "open"  # the tag of requests that have no right answer: a text is written, and only its end is scored
 
 

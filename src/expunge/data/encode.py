@@ -9,9 +9,10 @@ from typing import Any
 from expunge.core.errors import Refused, listed, unknown
 from expunge.core.types import Example, Row
 from expunge.data.chat import Turns
-from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN
+from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
 from expunge.data.given import as_given, tokens_of
 from expunge.data.marks import marked, own
+from expunge.data.shots import fitted
 from expunge.data.spans import Ask, Ids, Tokens, prompts, spans, without_template
 
 
@@ -33,21 +34,22 @@ def encode(
     turn (None: none; "" is an empty one). A control token's name inside the data ("</s>") is text, never a control token.
 
     Rows tagged ``begun:WORDS`` (chat template only): the words stand behind the assistant's header and belong to the prompt. Rows tagged
-    ``open`` have no answer: their end token alone is scored.
+    ``open`` have no answer: their end token alone is scored. Of rows tagged ``shots:N`` the last demonstrations are shown that take at
+    most N tokens. Rows tagged ``unended`` have no end token at all, texts as well as answers.
 
     ``Example.spans`` become ``Row.weights``: 1 for a token that holds a character of a span, else 0.
 
     Refused by file:line: answers that ``max_length`` would cut, prompts or answers of no token; spans that are not in the answer.
     """
     tokens = Tokens(tokenizer)
-    asks = [a for e in examples for a in asks_of(e, variants, system)]
+    asks = fitted(tokens, [a for e in examples for a in asks_of(e, variants, system)])
     given = [a for a in asks if tokens_of(a.example)]
     prompted = [a for a in asks if a.turns and not tokens_of(a.example)]
     found = _spans(tokens, prompted)
     _check(prompted, found, max_length)
     texts = [a for a in asks if not a.turns]
     rows = {id(a): [as_given(tokens, a, max_length)] for a in given}
-    rows |= {id(a): [_row(a, a.example.id, ids, n, a.answer)] for a, (ids, n) in zip(prompted, found, strict=True)}
+    rows |= {id(a): [_answer(a, ids, n)] for a, (ids, n) in zip(prompted, found, strict=True)}
     rows |= {id(a): _chunks(tokens, a, ids, max_length) for a, ids in zip(texts, _text_ids(tokens, texts), strict=True)}
     return [row for a in asks for row in (marked(tokens, a, rows[id(a)]) if a.example.spans and own(a) else rows[id(a)])]
 
@@ -61,6 +63,7 @@ def encode_prompt(tokenizer: Any, example: Example, variant: str = "answer", *, 
     ask = next(asks_of(example, (variant,), system), None)
     if ask is None:
         raise unknown("variant", variant, ("answer", *example.variants))
+    ask = fitted(tokens, [ask])[0]
     asked = without_template(tokens) if BARE in example.tags else tokens
     if ask.turns and tokens_of(example):
         return as_given(tokens, ask, max_length).ids[: len(tokens_of(example)["prompt_ids"])]
@@ -125,6 +128,12 @@ def _row(ask: Ask, id: str, ids: Ids, n_prompt: int, text: str, eos: bool = True
     return Row(id, e.role, e.group, ask.variant, ids, scored, n_prompt, eos, text, e.source)
 
 
+def _answer(ask: Ask, ids: Ids, n_prompt: int) -> Row:
+    """The row of an answer, its end token left away if it is tagged ``unended``."""
+    ended = UNENDED not in ask.example.tags
+    return _row(ask, ask.example.id, ids if ended else ids[:-1], n_prompt, ask.answer, eos=ended)
+
+
 # ------------------------------------------------------------------ raw text
 
 
@@ -141,21 +150,24 @@ def _text_ids(tokens: Tokens, asks: Sequence[Ask]) -> list[Ids]:
 def _chunks(tokens: Tokens, ask: Ask, ids: Ids, max_length: int) -> list[Row]:
     """One row, or even chunks of at most ``max_length`` tokens. Without bos a chunk begins with the last token before it, unscored."""
     head = tokens.head
-    body = (*ids, tokens.eos)
+    ended = UNENDED not in ask.example.tags
+    body = (*ids, tokens.eos) if ended else tuple(ids)
     lead = len(head) or 1
     scored = body if head else body[1:]
     room = max_length - lead
     if room < 1:
         raise Refused(f"--max-length {max_length} leaves no token to score; raise it above {lead}")
+    if not scored:
+        raise Refused(f"{ask.where}: a text of one token, and none to score; remove the row")
     n = -(-len(scored) // room)
     if n == 1:
-        return [_row(ask, ask.example.id, head + body, lead, ask.answer)]
+        return [_row(ask, ask.example.id, head + body, lead, ask.answer, eos=ended)]
     cuts = [len(scored) * k // n for k in range(n + 1)]
     texts = _texts(tokens, ask, ids, [c + (0 if head or not c else 1) for c in cuts])
     rows = []
     for k, (a, b) in enumerate(pairwise(cuts)):
         before = head or body[a : a + 1]
-        rows.append(_row(ask, f"{ask.example.id}#{k}", before + scored[a:b], lead, texts[k], eos=k == n - 1))
+        rows.append(_row(ask, f"{ask.example.id}#{k}", before + scored[a:b], lead, texts[k], eos=ended and k == n - 1))
     return rows
 
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from expunge.core.errors import Refused, listed
+from expunge.core.errors import NotAtHand, Refused, listed
 from expunge.data.files import Cells
 
 NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<config>[^@:]+))?(?:@(?P<split>[\w.\-\[\]:%+]+))?")
@@ -17,8 +17,8 @@ NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<config>[^@:]+))?(?:@(?P
 def hub_rows(source: str) -> list[Cells]:
     """Every row; ``where`` is ``source:number``, from 1. Without a split, the only one or ``train`` is taken.
 
-    Gated sets are opened by the usual token (HF_TOKEN or ``hf auth login``). Refused in one line: offline or missing, no such
-    config or split. What the hub answered is not repeated, it may quote the request.
+    Gated sets are opened by the usual token (HF_TOKEN or ``hf auth login``). Refused in one line: NotAtHand if offline or missing or no
+    such config or split, plainly if the rows are there and cannot be read. What the hub answered is not repeated, it may quote the request.
     """
     name = NAME.fullmatch(source)
     if name is None:
@@ -74,17 +74,30 @@ def _load(source: str, repo: str, config: str | None, split: str | None) -> Any:
         return datasets.load_dataset(repo, config, split=split)
     except Exception as error:  # builders raise whatever their readers raise; every one of them means: no rows
         kind = type(error).__name__
+        if _damaged(error):
+            raise Refused(
+                f"{source}: the rows are there and cannot be read ({kind}); remove them from the cache and load them again"
+            ) from None
         names = _configs(repo) if isinstance(error, ValueError) else []
         if config is not None and names and config not in names:
             near = get_close_matches(config, names, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {listed(names)}"
-            raise Refused(f"{source}: no config {config!r} in this data set; {hint}") from None
+            raise NotAtHand(f"{source}: no config {config!r} in this data set; {hint}") from None
         if names:
-            raise Refused(f"{source}: no such split or config; configs are {listed(names)}; write hub:owner/name:config@split") from None
-        raise Refused(
+            raise NotAtHand(f"{source}: no such split or config; configs are {listed(names)}; write hub:owner/name:config@split") from None
+        raise NotAtHand(
             f"{source}: not in the local cache, and the hub gave no rows ({kind}: offline, no such data set, or gated); "
             "pass a path, or set HF_TOKEN if it is gated"
         ) from None
+
+
+def _damaged(error: Exception) -> bool:
+    """Whether the files were found and their reader failed; what says that nothing was found is a name, a split or a connection."""
+    from datasets.exceptions import DatasetsError
+    from datasets.table import CastError
+
+    absent = isinstance(error, (ConnectionError, FileNotFoundError)) or type(error) is ValueError
+    return isinstance(error, CastError) or (isinstance(error, (DatasetsError, UnicodeError, EOFError)) and not absent)
 
 
 def _configs(repo: str) -> list[str]:

@@ -71,4 +71,5 @@ def _asks(e: Example, letters: bool) -> Iterable[tuple[Example, str]]:
 
 def _bare(row: Row, variant: str) -> Row:
     """The row without its end token."""
-    return replace(row, variant=variant, ids=row.ids[:-1], scored=row.scored[:-1], eos=False)
+    end = len(row) - row.eos
+    return replace(row, variant=variant, ids=row.ids[:end], scored=row.scored[:end], eos=False)

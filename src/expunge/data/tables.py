@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from expunge.core.errors import Refused, listed
+from expunge.core.errors import NotAtHand, Refused, listed
 from expunge.core.types import EMPTY, Example, Examples
 from expunge.data.columns import OPEN
 from expunge.data.files import Cells, text_of
@@ -18,13 +18,18 @@ from expunge.data.hub import hub_rows
 from expunge.data.turns import text_fault
 
 
+def folder_of(data: str) -> str:
+    """The folder of rows that was given, or EXPUNGE_DATA; "" if neither is."""
+    return data or os.environ.get("EXPUNGE_DATA", "")
+
+
 def place_of(data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:
     """The file of the first of ``names`` that lies in ``data/folder`` or in ``data``, with any suffix; None without ``data``.
 
     ``data`` may come from EXPUNGE_DATA. Names may hold a path; ``name-*.parquet``, as the hub stores shards, is found as well.
-    Refused in one line that says what is wanted and which hub data set has it.
+    Refused in one line that says what is wanted and which hub data set has it: NotAtHand if only the file is absent.
     """
-    data = data or os.environ.get("EXPUNGE_DATA", "")
+    data = folder_of(data)
     if not data:
         return None
     instead = f"it must hold {folder}/{names[0]}{suffixes[0]}"
@@ -38,32 +43,49 @@ def place_of(data: str, folder: str, names: Sequence[str], hub: str, suffixes: S
                 for path in found:
                     if path.is_file():
                         return path
-    raise Refused(f"--data {data}: no rows {names[0]!r} of {folder} in this folder; {instead}")
+    raise NotAtHand(f"--data {data}: no rows {names[0]!r} of {folder} in this folder; {instead}")
 
 
 def table(data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES) -> list[Cells]:
     """The raw rows of a file below ``data``, or of the hub data set ``hub`` ("hub:owner/name:config@split").
 
-    ``hub`` may be another place's name where the hub has none; then a folder is asked for. Refused if the rows are in neither.
+    ``hub`` may be another place's name where the hub has none; then a folder is asked for. NotAtHand if the rows are in neither;
+    Refused, with file:line, if they are there and cannot be read, or if the file holds none.
     """
     path = place_of(data, folder, names, hub, suffixes)
     if path is not None:
-        return rows_of(path)
+        rows = rows_of(path)
+        if not rows:
+            raise Refused(f"{path}:1: no rows in this file; copy it again")
+        return rows
     if not hub.startswith("hub:"):
-        raise Refused(
+        raise NotAtHand(
             f"{folder}: its rows are not read from the hub; copy them from {hub} and give --data, a folder with {folder}/{names[0]}.json"
         )
     try:
         return hub_rows(hub)
     except Refused as error:
-        raise Refused(f"{error}; the path goes into --data (or EXPUNGE_DATA): a folder that holds {folder}/{names[0]}.json") from None
+        instead = f"the path goes into --data (or EXPUNGE_DATA): a folder that holds {folder}/{names[0]}.json"
+        raise type(error)(f"{error}; {instead}") from None
+
+
+def table_or_none(absent: MutableMapping[str, str], role: str, data: str, folder: str, names: Sequence[str], hub: str) -> list[Cells]:
+    """The rows of a role that a benchmark can do without, as ``table`` reads them; [] if they are not at hand.
+
+    ``absent[role]`` is then the reason in one line. Rows that are there but cannot be read are refused.
+    """
+    try:
+        return table(data, folder, names, hub)
+    except NotAtHand as error:
+        absent[role] = str(error)
+        return []
 
 
 def document(data: str, folder: str, names: Sequence[str], hub: str) -> tuple[Path, Any]:
     """(the file, its JSON) of data that are one object and no rows."""
     path = place_of(data, folder, names, hub, (".json", ".json.gz"))
     if path is None:
-        raise Refused(
+        raise NotAtHand(
             f"{folder}: its rows are not read from the hub; copy them from {hub} and give --data, a folder with {folder}/{names[0]}.json"
         )
     try:

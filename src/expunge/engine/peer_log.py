@@ -1,4 +1,4 @@
-"""Reader of the peer's evaluation logs: open-unlearning's TOFU_EVAL.json, and those of the first TOFU code (and ULD's).
+"""Reader of the peer's evaluation logs: open-unlearning's TOFU_EVAL.json and MUSE_EVAL.json, and those of the first TOFU code (and ULD's).
 
 What such a log holds per row (mean losses, ROUGE, memorisation and membership scores) becomes Records, so that our metrics judge it as
 they judge a model. Its own aggregates are not read. Membership scores are turned round: ours are higher for likely members.
@@ -21,6 +21,9 @@ AUTHORED = ("forget", "retain", "holdout")
 ROLES = {"forget": "forget", "retain": "retain", "ra": "real_authors", "wf": "world_facts"}
 LOSSES = {"Q_A_Prob": "answer", "Q_A_PARA_Prob": "paraphrase", "Q_A_PERT_Prob": "perturbed"}
 TEXTS = {"Q_A_ROUGE": "answer", "Q_A_PARA_ROUGE": "paraphrase"}
+MUSE = {f"{role}_ROUGE": role for role in ("forget_knowmem", "retain_knowmem", "forget_verbmem")}
+VERBATIM = "forget_verbmem"  # MUSE's hits are those of the passages of verbatim memorisation; its membership scores are of other texts
+ROUGE = {"rougeL_f1": "rouge_l_f1", "rougeL_recall": "rouge_l_recall", "rouge1_recall": "rouge_1_recall"}
 HITS = {"exact_memorization": "exact_memorisation", "extraction_strength": "extraction_strength"}
 MIA = ("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus", "mia_reference", "mia_gradnorm")
 LEGACY = {
@@ -47,8 +50,13 @@ def read_log(path: str | Path, subject: str = "unlearned") -> Records:
     else:
         _open_unlearning(log, found)
     if not found.rows:
-        raise Refused(f"{place}: holds no metric of an open-unlearning or TOFU evaluation log; give TOFU_EVAL.json")
-    return Records(_records(found.rows, subject, tofu=any("Q_A" in name or name in LEGACY for name in log)))
+        raise Refused(f"{place}: holds no metric of an open-unlearning or TOFU evaluation log; give TOFU_EVAL.json or MUSE_EVAL.json")
+    tofu = not _is_muse(log) and any("Q_A" in name or name in LEGACY for name in log)
+    return Records(_records(found.rows, subject, tofu=tofu))
+
+
+def _is_muse(log: Mapping[str, Any]) -> bool:
+    return any(name in log for name in MUSE)
 
 
 def _load(place: Path) -> Mapping[str, Any]:
@@ -126,14 +134,26 @@ def _open_unlearning(log: Mapping[str, Any], found: _Rows) -> None:
             metric = f"{prefix}_{ending}"
             for i, entry, x in found.by_index(metric, log[metric], "rougeL_recall") if metric in log else ():
                 found.put(role, variant, i, "given/rouge_l_recall", found.number(metric, i, x))
-                for ours, theirs in (("answer", "ground_truth"), ("generated", "generation")):
-                    if isinstance(entry.get(theirs), str):
-                        found.put(role, variant, i, ours, entry[theirs])
+                _texts(found, role, variant, i, entry)
+    for metric, role in MUSE.items():
+        for i, entry, _ in found.by_index(metric, log[metric], "rougeL_f1") if metric in log else ():
+            for theirs, name in ROUGE.items():
+                if entry.get(theirs) is not None:
+                    found.put(role, "answer", i, f"given/{name}", found.number(metric, i, entry[theirs]))
+            _texts(found, role, "answer", i, entry)
+    hits = VERBATIM if _is_muse(log) else "forget"
     for metric, name in HITS.items():
         for i, _, x in found.by_index(metric, log[metric], "score") if metric in log else ():
-            found.put("forget", "answer", i, f"given/{name}", found.number(metric, i, x))
+            found.put(hits, "answer", i, f"given/{name}", found.number(metric, i, x))
     for metric in MIA:
         _membership(log, metric, found)
+
+
+def _texts(found: _Rows, role: str, variant: str, row: int, entry: Mapping[str, Any]) -> None:
+    """The right answer and the written one, where the log kept them."""
+    for ours, theirs in (("answer", "ground_truth"), ("generated", "generation")):
+        if isinstance(entry.get(theirs), str):
+            found.put(role, variant, row, ours, entry[theirs])
 
 
 def _membership(log: Mapping[str, Any], metric: str, found: _Rows) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Measurement
-from expunge.engine.peer_log import LOSSES, ROLES
+from expunge.engine.peer_log import LOSSES, MUSE, ROLES, VERBATIM
 from expunge.maths.scores import longest_hit_suffix, min_k_of, min_k_plus_plus_of, probability_of, rouge_l_f1_of, tokens
 from expunge.maths.scores import rouge_1_recall_of as rouge_1
 from expunge.maths.scores import rouge_l_recall_of as rouge_l
@@ -33,7 +33,8 @@ def peer_log(records: Records, measured: Mapping[str, Measurement], gold: Record
         rows, short = records.of(role), SHORT.get(role, role)
         if rows and role != "holdout":
             log |= _losses(records, role, short, rows) | _rouge(rows, short, texts) | _truth(records, role, short, rows, measured)
-    hits, there = records.of("forget"), all(r.hit is not None for r in records.of("forget"))
+    hits = records.of(VERBATIM) or records.of("forget")
+    there = all(r.hit is not None for r in hits)
     log |= _block("exact_memorization", hits, lambda r: {"score": _exact(r)}, there)
     log |= _block("extraction_strength", hits, lambda r: {"score": _strength(r)}, there)
     log |= _membership(records, gold)
@@ -73,6 +74,8 @@ def _rouge(rows: Sequence[Record], short: str, texts: bool) -> dict[str, Any]:
         return {"rouge1_recall": rouge_1(a, g), "rougeL_f1": rouge_l_f1_of(a, g, True), "rougeL_recall": rouge_l(a, g)} | said
 
     there = all(r.answer is not None and r.generated is not None for r in rows)
+    if f"{short}_ROUGE" in MUSE:
+        return _block(f"{short}_ROUGE", rows, row, there, "rougeL_f1")
     return _block(f"{short}_Q_A_ROUGE", rows, row, there, "rougeL_recall")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from expunge.core.records import Record
 from expunge.core.types import Example, Row
 from expunge.data.columns import AFTER
+from expunge.data.spans import Tokens
 from expunge.engine.reads import Read
 from expunge.maths.scores import beyond
 from expunge.models.subject import Subject
@@ -55,9 +56,15 @@ def end_of_thinking(example: Example) -> str:
 
 
 def shortened(subject: Subject, row: Row, n: int) -> str:
-    """The first n tokens of the row's answer as text; the text itself if it has no more."""
-    ids = row.answer_ids[: -1 if row.eos else None]
-    return row.text if len(ids) <= n else str(subject.tokenizer.decode(list(ids[:n]), skip_special_tokens=True))
+    """The first n tokens of the row's answer as text; the text itself if it has no more.
+
+    They are counted as the official code of MUSE and DUSK counts: the answer by itself, the start token (bos) among the n if the
+    tokenizer writes one. So 128 tokens of Llama are 127 of the text.
+    """
+    tokens = Tokens(subject.tokenizer)
+    room = max(n - len(tokens.head), 0)
+    ids = tokens.ids([row.text], plain=tokens.injects(row.text))[0]
+    return row.text if len(ids) <= room else str(subject.tokenizer.decode(list(ids[:room]), skip_special_tokens=True))
 
 
 def other_answers(example: Example) -> tuple[str, ...] | None:
