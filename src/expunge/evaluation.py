@@ -63,7 +63,7 @@ def evaluate(request: EvalRequest) -> Path:
             told=lambda name, cost: None if request.quiet else said(name, cost, limit),
         )
         facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name, "kind": request.kind or "unlearned"}
-        facts |= found.facts | absent_of(bench)
+        facts |= {**found.facts, **absent_of(bench)}
         texts = told(found.mine)
         if texts:
             facts["texts"] = texts
