@@ -33,7 +33,7 @@ def measurements(folder: Path) -> None:
     if not (folder / "measurements.json").exists():
         return stages(folder, console)
     found = read_measurements(folder / "measurements.json") or {}
-    console.print(listing(found, title=folder.name))
+    console.print(listing(found, title=folder.name, gold=(folder / "comparison.json").exists()))
     for line in (*operating_points(found), *by_length(found)):
         console.print(line, style="dim", highlight=False, markup=False)
     console.print(str(folder / "measurements.json"), style="dim", highlight=False, markup=False)

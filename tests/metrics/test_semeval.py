@@ -25,7 +25,8 @@ def some(row, seed=0, n=8, forgotten=None):
 
 def others(row, seed=0, n=16):
     rng = np.random.default_rng(seed)
-    made = [row(role, i, mean_loss=float(rng.normal(mu, 1))) for role, mu in (("forget", 1.0), ("holdout", 2.0)) for i in range(n)]
+    means = (("member", 1.0), ("nonmember", 2.0), ("forget", 0.5), ("holdout", 3.0))
+    made = [row(role, i, mean_loss=float(rng.normal(mu, 1))) for role, mu in means for i in range(n)]
     for i in range(n):
         right = int(rng.integers(4))
         made += [row("mmlu", i, f"letters/{t}", options=rng.normal(size=4), right=(right - t) % 4) for t in range(4)]
@@ -53,12 +54,17 @@ def test_against_a_loop(row):
         twelve.append(1 - x if role.startswith("forget") else x)
     tasks = semeval_tasks(records)
     assert tasks.value == pytest.approx(hmean(twelve)) and [*tasks.parts.values()] == pytest.approx(twelve)
-    loss = {role: [r.loss for r in made if r.role == role] for role in ("forget", "holdout")}
-    auc = roc_auc_score([1] * 16 + [0] * 16, [-x for x in loss["forget"] + loss["holdout"]])
     mmlu = np.mean([np.argmax(r.options) == r.right for r in made if r.variant == "letters/0"])
-    m = semeval_score(records)
-    assert m.value == pytest.approx(np.mean([hmean(twelve), 1 - 2 * abs(auc - 0.5), mmlu]))
-    assert m.interval[0] < m.value < m.interval[1]
+    values = {}
+    for sides in (("member", "nonmember"), ("forget", "holdout")):
+        loss = {role: [r.loss for r in made if r.role == role] for role in sides}
+        auc = roc_auc_score([1] * 16 + [0] * 16, [-x for x in loss[sides[0]] + loss[sides[1]]])
+        m = semeval_score(records, roles=(*ROLES, *sides, "mmlu"))
+        assert m.value == pytest.approx(np.mean([hmean(twelve), 1 - 2 * abs(auc - 0.5), mmlu]))
+        assert m.interval[0] < m.value < m.interval[1]
+        assert ("not the task's own score" in m.note) == (sides[0] == "forget")
+        values[sides] = m.value
+    assert semeval_score(records).value == values["member", "nonmember"] != values["forget", "holdout"]
 
 
 def test_any_zero_makes_the_aggregate_zero(row):
@@ -80,6 +86,6 @@ def test_what_is_missing_is_said(row):
     made = some(row)
     m = semeval_tasks(Records(r for r in made if r.role != ROLES[3]))
     assert m.reason == f"the task aggregate needs all 12 parts: no rows of role {ROLES[3]}; add them to the folder of --data"
-    assert semeval_score(Records(made)).reason == "no rows of role holdout; give --holdout"
+    assert semeval_score(Records(made)).reason == "no rows of role nonmember; add them to the folder of --data"
     full = [*made, *others(row)]
     assert semeval_score(Records(r for r in full if r.role != "mmlu")).reason == "no rows of role mmlu; add them to the folder of --data"

@@ -336,7 +336,8 @@ class Measurement:
     """A value with what is needed to believe it, or the reason why there is none.
 
     ``value`` None means unscored; then ``reason`` says why. ``interval`` is the 95 % cluster bootstrap over ``groups`` groups.
-    ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the summands of an aggregate).
+    ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the summands of an aggregate). ``note``: a
+    line that must be read beside the value.
     ``each``: (role, id) -> (number, group) of the rows whose mean the value is, or whose AUC between forget and holdout; that two
     models can be compared row by row. It is not written. ``margin``: the difference to another model that is let pass as too small to
     matter, in the unit of the value; None: none is known.
@@ -349,6 +350,7 @@ class Measurement:
     better: Better | None = None
     reason: str | None = None
     parts: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+    note: str = field(default="", kw_only=True)
     each: Mapping[tuple[str, str], tuple[float, str]] = field(default_factory=lambda: EMPTY, compare=False, repr=False)
     margin: float | None = None
 
@@ -361,6 +363,7 @@ class Measurement:
             "better": self.better,
             "margin": self.margin,
             "reason": self.reason,
+            **({"note": self.note} if self.note else {}),
             **({"parts": dict(self.parts)} if self.parts else {}),
         }
 

@@ -67,15 +67,19 @@ def given_mean(records: Records, role: str, name: str, reason: str, kept: Better
 
 
 def membership(
-    records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]
+    records: Records,
+    name: str,
+    fn: Callable[[Record], float],
+    fields: Sequence[str],
+    sides: tuple[str, str] = ("forget", "holdout"),
 ) -> tuple[list[Record], np.ndarray, list[Record], np.ndarray] | str:
-    """Membership scores (higher = more likely a member) of forget and holdout rows, or the reason why not."""
-    forget, holdout = records.of("forget"), records.of("holdout")
-    absent = [no_rows(role) for role, rows in (("holdout", holdout), ("forget", forget)) if not rows]
+    """Membership scores (higher = more likely a member) of forget and holdout rows, or of two other ``sides``; or the reason why not."""
+    forget, holdout = (records.of(role) for role in sides)
+    absent = [no_rows(role) for role, rows in ((sides[1], holdout), (sides[0], forget)) if not rows]
     if absent:
         return absent[0]
     scores = []
-    for role, rows in (("forget", forget), ("holdout", holdout)):
+    for role, rows in ((sides[0], forget), (sides[1], holdout)):
         reason = lacking(rows, role, name, fields)
         scores.append(np.empty(0) if reason else values(rows, name, fn))
         reason = reason or not_finite(scores[-1], role)

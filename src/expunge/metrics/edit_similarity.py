@@ -26,7 +26,8 @@ card = Card(
 
 
 def edit_similarity(records: Records, role: str) -> Measurement:
-    """Mean over rows of 1 - d / max(characters of answer, of output), d the Levenshtein distance; 0..1, an empty output gives 0.
+    """Mean over rows of 1 - d / max(characters of answer, of output), d the Levenshtein distance; 0..1, an empty output gives 0 (unless
+    the answer is empty, too).
 
     The part ``distance`` is the mean of d in characters: insertions, deletions and substitutions.
     """

@@ -1,4 +1,4 @@
-"""Entailment: the share of answers whose meaning contains the right answer, as a model of inference judges it."""
+"""Entailment: how surely what the model wrote contains the meaning of the right answer, as a model of inference judges it."""
 
 from __future__ import annotations
 

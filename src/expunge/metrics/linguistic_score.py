@@ -21,7 +21,8 @@ card = Card(
     unit="share",
     needs=("S2",),
     differs="Two of its three parts, Brunet's index and Honore's statistic; the third, the perplexity of the text under another model, is "
-    "left out. The score is averaged row by row.",
+    "left out. Words without punctuation, the authors' tokenizer counts marks; the score is averaged row by row, theirs is of the means "
+    "of the indices.",
 )
 
 

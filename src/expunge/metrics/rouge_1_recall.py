@@ -16,7 +16,8 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("S2",),
-    differs="The tokeniser of rouge-score keeps ASCII letters and digits only.",
+    differs="The tokeniser of rouge-score keeps ASCII letters and digits only; an answer with letters beyond Latin is cut into words of "
+    "any script instead.",
 )
 
 

@@ -18,12 +18,13 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("S1", "S2"),
-    differs="MUSE's own code uses no stemmer, open-unlearning's MUSE a stemmer (stemmer=True). An empty output gives 0.",
+    differs="MUSE's own code uses no stemmer, open-unlearning's MUSE a stemmer (stemmer=True). An empty output gives 0. An "
+    "answer with letters beyond Latin is cut into words of any script, where rouge-score would keep ASCII only.",
 )
 
 
 def rouge_l_f1(records: Records, role: str, *, stemmer: bool = False, until: Sequence[str] = (), scale: float = 1.0) -> Measurement:
-    """Mean over rows of the harmonic mean of LCS recall and precision (package rouge-score), times ``scale``.
+    """Mean over rows of the harmonic mean of LCS recall and precision (package rouge-score), times ``scale``; 0..scale.
 
     ``until``: the output ends where the first of these strings begins (a model without an end of its own writes the next question).
     ``scale``: 100 where a paper prints it so.

@@ -20,21 +20,24 @@ card = Card(
     better="higher",
     unit="share",
     needs=("S1", "S2", "options"),
-    reads=("forget", "holdout", "mmlu"),
+    reads=("member", "nonmember", "mmlu"),
     whole=True,
-    differs="A membership score near 1 also comes with destroyed models: read the parts. Without rows for a part there is no score.",
+    differs="A membership score near 1 also comes with destroyed models: read the parts. Without rows for a part there is no score. "
+    "Membership is told of the task's own member and nonmember documents, which are gated; of other rows (benchmark lume: forget and "
+    "holdout) the number is another one than the task's, and a note says so.",
 )
 
+OFFICIAL = ("member", "nonmember")
 
-def semeval_score(
-    records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = (*ROLES, "forget", "holdout", "mmlu")
-) -> Measurement:
-    """(task aggregate + 1 - 2 |AUC - .5| + MMLU accuracy) / 3, AUC that of the loss, forget against holdout rows; 0..1.
 
-    ``roles``: those of the task aggregate, then forget, holdout and the one with options. ``gold`` is not used.
+def semeval_score(records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = (*ROLES, *OFFICIAL, "mmlu")) -> Measurement:
+    """(task aggregate + 1 - 2 |AUC - .5| + MMLU accuracy) / 3, AUC that of the mean loss, members against nonmembers; 0..1.
+
+    ``roles``: those of the task aggregate, then the members, the nonmembers and the role with options. ``gold`` is not used.
     """
     tasks = task_scores(records, roles[:-3])
-    scores = membership(records, "mia_loss", lambda r: -r.loss, ("loss",))
+    sides = (roles[-3], roles[-2])
+    scores = membership(records, "mia_loss", lambda r: -r.loss, ("loss",), sides)
     letters = letters_of(records, roles[-1])
     for part in (tasks, scores, letters):
         if isinstance(part, str):
@@ -51,4 +54,7 @@ def semeval_score(
         drawn = harmonic_mean(np.concatenate([mean_draws(t, g, stream=i) for i, (t, g) in enumerate(tasks.values())], axis=1))
         told = 1 - 2 * np.abs(auc_draws(x, groups_of(forget), y, groups_of(holdout), stream=20) - 0.5)
         interval = percentile_interval((drawn + told + mean_draws(right[None], groups_of(letters.rows), stream=50)[:, 0]) / 3, value)
-    return Measurement(value, sum(map(len, families)), sum(len(set(g)) for g in families), interval, "higher", None, parts)
+    other = f"not the task's own score: its membership is of {sides[0]} against {sides[1]} rows, not of the task's member documents"
+    note = "" if sides == OFFICIAL else other
+    n, n_groups = sum(map(len, families)), sum(len(set(g)) for g in families)
+    return Measurement(value, n, n_groups, interval, "higher", None, parts, note=note)

@@ -19,8 +19,8 @@ card = Card(
     unit="share",
     needs=("S1", "S2"),
     whole=True,
-    differs="ROUGE-L is its recall with a stemmer, as in the evaluation script that participants used; that case does not count in an "
-    "exact match is from memory.",
+    differs="As in the evaluation script that participants were given: ROUGE-L is its recall with a stemmer, an exact match is equality "
+    "but for case and white space at the ends. Rows weigh alike within a part. The task's own rows are gated.",
 )
 
 

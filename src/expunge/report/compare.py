@@ -106,6 +106,11 @@ def gold_of(subjects: Iterable[Judged], key: str) -> float | None:
     return gold_value(s.measurements.get(key) for s in subjects if s.kind == "gold")
 
 
+def has_gold(subjects: Iterable[Judged]) -> bool:
+    """Whether there is a gold to hold the others against: among them, or beside one of them when it was judged."""
+    return any(s.kind == "gold" or s.beside for s in subjects)
+
+
 def margin_of(m: Measurement) -> float:
     """The measurement's own margin; that of shares where none was kept (files of older versions, whose leading metrics are shares)."""
     return float(UNITS["share"].margin or 0.0) if m.margin is None else m.margin

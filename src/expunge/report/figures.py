@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from expunge.core.types import Measurement
-from expunge.report.compare import Curve, Judged, bounds, gold_of, ordered, scored
+from expunge.report.compare import Curve, Judged, bounds, gold_of, has_gold, ordered, scored
 from expunge.report.svg import CHAR, GOLD, MUTED, Scale, Style, drawing, fitted, grid, label, line, marker, path, spread
-from expunge.report.words import number, phrase, tick
+from expunge.report.words import NO_GOLD, number, phrase, tick
 
 WIDTH = 390.0
 Styles = Mapping[str, Style]
@@ -34,7 +34,7 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
         return None
     x = fitted([b for _, f, _ in points for b in (f.value or 0.0, *bounds(f))], 46.0, WIDTH - 12)
     y = fitted([b for _, _, r in points for b in (r.value or 0.0, *bounds(r))], 340.0, 34.0)
-    parts = grid(x, y, f"{phrase(forget)}  (want: like gold)", f"{phrase(retain)}  (want: high)")
+    parts = grid(x, y, f"{phrase(forget)}  ({'want: like gold' if has_gold(subjects) else NO_GOLD})", f"{phrase(retain)}  (want: high)")
     gx, gy = gold_of(subjects, forget), gold_of(subjects, retain)
     if gx is not None:
         parts.append(line(x(gx), y.a, x(gx), y.b, GOLD.colour, 1.2, "5 4"))

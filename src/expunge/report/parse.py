@@ -94,7 +94,8 @@ def measurement(entry: Any, where: str) -> Measurement:
         return Measurement(None, n, groups, None, better, str(reason))
     parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)} if isinstance(entry.get("parts"), dict) else {}
     margin = float(entry["margin"]) if finite(entry.get("margin")) else None
-    return Measurement(float(value), n, groups, _ends(ends), better, entry.get("reason"), parts, margin=margin)
+    note = str(entry.get("note") or "")
+    return Measurement(float(value), n, groups, _ends(ends), better, entry.get("reason"), parts, margin=margin, note=note)
 
 
 def read_curve(file: Path) -> Curve | None:

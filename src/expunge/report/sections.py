@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from expunge.report.compare import ordered
+from expunge.report.compare import has_gold, ordered
 from expunge.report.folders import Folder, Found
 from expunge.report.words import goal, split_key, spoken
 
@@ -67,10 +67,11 @@ def _plain(v: Any) -> str:
 def explained(found: Found, meanings: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """(metric, which way is better by role, what it measures) for every metric in the tables."""
     met: dict[str, dict[str, list[str]]] = {}
+    gold = has_gold(found.subjects)
     for s in found.subjects:
         for key, m in s.measurements.items():
             role, name = split_key(key)
-            roles = met.setdefault(name, {}).setdefault(goal(m.better), [])
+            roles = met.setdefault(name, {}).setdefault(goal(m.better, gold), [])
             if role not in roles:
                 roles.append(role)
     told = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from expunge.core.types import Measurement
-from expunge.report.compare import Curve, Judged, against, best_of_columns, ordered, scored
+from expunge.report.compare import Curve, Judged, against, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import gold_at
 from expunge.report.words import goal, interval, phrase, split_key, spoken, tick, value
 
@@ -49,10 +49,13 @@ class Reasons:
     met: dict[str, int] = field(default_factory=dict)
 
     def note(self, key: str, m: Measurement | None) -> int:
-        """The number of the reason why there is no value, 0 if there is one."""
-        if scored(m):
-            return 0
-        words = f"{phrase(key)}: {'not measured' if m is None else m.reason or 'no reason given'}"
+        """The number of the reason why there is no value, or of the note that must be read beside it; 0 if there is none."""
+        if m is not None and scored(m):
+            if not m.note:
+                return 0
+            words = f"{phrase(key)}: {m.note}"
+        else:
+            words = f"{phrase(key)}: {'not measured' if m is None else m.reason or 'no reason given'}"
         return self.met.setdefault(words, len(self.met) + 1)
 
 
@@ -87,7 +90,8 @@ def _sheet(role: str, keys: Sequence[str], shown: Sequence[Judged]) -> Sheet:
 
 
 def _goal(key: str, shown: Sequence[Judged]) -> str:
-    return next((goal(m.better) for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), "")
+    better = next((m.better for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), None)
+    return goal(better, has_gold(shown))
 
 
 def size(m: Measurement) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from expunge.core.types import Measurement
-from expunge.report.compare import Curve, Judged, best_of_columns, ordered, scored
+from expunge.report.compare import Curve, Judged, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import Finding
 from expunge.report.tables import Reasons, curve_sheet
 from expunge.report.words import goal, interval, phrase, split_key, spoken, value
@@ -47,8 +47,11 @@ def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = ""
     return Group(*parts, *(Text(line, style="dim") for line in below))
 
 
-def listing(measurements: Mapping[str, Measurement], *, title: str = "") -> RenderableType:
-    """One model in full: a row per measurement with value, interval, n, groups and which way is better; reasons below."""
+def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: bool = True) -> RenderableType:
+    """One model in full: a row per measurement with value, interval, n, groups and which way is better; reasons and notes below.
+
+    ``gold``: whether the model was judged beside one.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -63,7 +66,7 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "") -> Rend
             sheet.add_section()
         before = role
         n, groups = (str(m.n), str(m.groups)) if scored(m) else ("", "")
-        way = goal(m.better)
+        way = goal(m.better, gold)
         sheet.add_row(phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3), n, groups, SHORT.get(way, way))
     below = [Text(f"({number}) {reason}", style="dim") for reason, number in reasons.met.items()]
     return Group(*([Text(title, style="bold")] if title else []), sheet, *below)
@@ -127,7 +130,11 @@ def _look(kind: str) -> str:
 def _wide(key: str, shown: Sequence[Judged]) -> int:
     """Characters that a column needs: the longest word of its heading or line of its cells."""
     met = [m for s in shown if (m := s.measurements.get(key)) is not None]
-    lines = [f"{value(m)}*" for m in met] + [interval(m) + HOLD for m in met] + [SHORT.get(way := goal(m.better), way) for m in met]
+    lines = (
+        [f"{value(m)}*" for m in met]
+        + [interval(m) + HOLD for m in met]
+        + [SHORT.get(way := goal(m.better, has_gold(shown)), way) for m in met]
+    )
     return max(map(len, [*phrase(key).split(), *lines, "– (1)"]))
 
 
@@ -151,7 +158,7 @@ def _head(key: str, shown: Sequence[Judged]) -> Text:
 
     better = next((m.better for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), None)
     role, name = split_key(key)
-    way = goal(better)
+    way = goal(better, has_gold(shown))
     head = Text(f"{spoken(role)}\n{spoken(name)}" if role else spoken(name), style="bold")
     return head.append(f"\n{SHORT.get(way, way)}", style="dim not bold") if way else head
 
@@ -162,7 +169,8 @@ def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Te
 
     if m is None or m.value is None:
         return Text(f"{value(m)} ({note})", style="dim")
+    beside = f" ({note})" if note else ""
     if not ends:
-        return Text(value(m, 3))
-    cell = Text(value(m) + ("*" if best else HOLD), style="bold green" if best else "")
+        return Text(value(m, 3) + beside)
+    cell = Text(value(m) + ("*" if best else HOLD) + beside, style="bold green" if best else "")
     return cell.append(f"\n{interval(m)}{HOLD}", style="dim not bold") if m.interval else cell

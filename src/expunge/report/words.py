@@ -56,8 +56,13 @@ def phrase(key: str) -> str:
     return spoken(key.replace("/", " "))
 
 
-def goal(better: Better | None) -> str:
-    """Which way a number should go, in two words."""
+NO_GOLD = "no gold given"
+
+
+def goal(better: Better | None, gold: bool = True) -> str:
+    """Which way a number should go, in two words. ``gold``: whether there is one; else nothing can be closest to it, and that is said."""
+    if better == "gold" and not gold:
+        return NO_GOLD
     if better is None:
         return ""
     if isinstance(better, str):
