@@ -4,6 +4,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from commands import expunge, once, refused
@@ -12,7 +13,8 @@ from small import rows, small_subject
 from expunge import catalogue
 from expunge.bench.cell import read_cell
 from expunge.bench.fair import smallest_share, steps_for, tokens_of
-from expunge.bench.gather import spread
+from expunge.bench.gather import quality_of, spread
+from expunge.bench.hardness import garbled
 from expunge.bench.plan import ALL, entry_of, plan_of, read_plan
 from expunge.bench.plot import strips, tradeoff
 from expunge.bench.pool import pool, together
@@ -289,9 +291,10 @@ def made(n):
     for i in range(n):
         f, r = 0.05 + 0.9 * ((i * 7) % n) / n, 0.3 + 0.7 * ((i * 11) % n) / n
         level = point(min(f + 0.1, 1), 0.95) | {"u": spread([i / n, i / n])}
-        some = point(f, r) | {"steps": 60, "tokens": 1000, "seconds": 2.0, "at_level": level, "same": True}
+        more = flat(quality=r, relearned=f, garbled=0.5)
+        some = point(f, r) | more | {"steps": 60, "tokens": 1000, "seconds": 2.0, "at_level": level, "same": True}
         rows[f"method_number_{i}"] = {"n": 2, "errors": [], "settings": "--lr 1", "preset": True, "at_settings": some}
-    plan = {"benchmark": "builtin", "seeds": [0, 1], "budget": 0, "level": 0.95}
+    plan = {"benchmark": "builtin", "seeds": [0, 1], "budget": 0, "level": 0.95, "relearn": {}}
     told = {"command": "expunge bench", "machine": "", "cpu_seconds": 1.0, "plan": plan, "skipped": {}}
     return {**told, "original": point(0.95, 0.95), "gold": point(0.1, 1.0), "methods": rows}
 
@@ -307,14 +310,51 @@ def test_every_method_is_in_table_and_drawings():
 def test_the_order_and_the_front():
     found = made(3)
     rows = found["methods"]
-    for name, f, r, left in (("method_number_0", 0.05, 0.9, 0.4), ("method_number_1", 0.08, 0.95, 0.2), ("method_number_2", 0.5, 0.5, 0.3)):
+    for name, f, r, q in (("method_number_0", 0.0, 0.9, 0.4), ("method_number_1", 0.08, 0.95, 0.2), ("method_number_2", 0.5, 0.5, 0.3)):
         rows[name]["at_settings"]["forget/probability"] = spread([f])
         rows[name]["at_settings"]["retain/probability"] = spread([r])
-        rows[name]["at_settings"]["at_level"]["forget/probability"] = spread([left])
+        rows[name]["at_settings"]["quality"] = spread([q])
+    assert [name[-1] for name, _ in ordered(found)] == ["0", "2", "1"]
+    assert front(found) == {"method_number_1"}  # .10 below gold is farther from it than .02 below
+
+
+def test_without_a_gold_nothing_is_ranked_by_quality():
+    found = made(3)
+    del found["gold"]
+    rows = found["methods"]
+    for i, left in enumerate((0.4, 0.2, 0.3)):
+        rows[f"method_number_{i}"]["at_settings"]["quality"] = spread([None])
+        rows[f"method_number_{i}"]["at_settings"]["at_level"]["forget/probability"] = spread([left])
     assert [name[-1] for name, _ in ordered(found)] == ["1", "2", "0"]
-    assert front(found) == {"method_number_1"}  # below gold counts as gold, so 0 forgets no more and keeps less
+    assert "**quality** needs a gold" in page(found)
+    assert "**quality** needs a gold" not in page(made(3))
+
+
+def test_quality_punishes_overshoot_hiding_and_damage():
+    """Three models with the same forget probability after relearning or before it, and one like gold."""
+    end = lambda f, r, n, after: {
+        "values": {f"{k}/probability": {"value": v} for k, v in (("forget", f), ("retain", r), ("neighbour", n))},
+        "relearned": after,
+    }
+    ends = {"original": end(0.9, 0.9, 0.9, 0.9), "gold": end(0.1, 1.0, 1.0, 0.2)}
+    of = lambda *found: quality_of(end(*found), ends)
+    like_gold, overshot, hidden, damaged = of(0.1, 0.9, 0.9, 0.2), of(0.0, 0.9, 0.9, 0.2), of(0.1, 0.9, 0.9, 0.9), of(0.1, 0.45, 0.9, 0.2)
+    assert like_gold["quality"] == 1.0
+    assert overshot["closeness"] == pytest.approx(1 - 0.1 / 0.8) and overshot["quality"] == pytest.approx(4 / (3 + 8 / 7))
+    assert hidden["resistance"] == 0.0 and hidden["quality"] == 0.0
+    assert damaged["retain"] == pytest.approx(0.5) and damaged["quality"] == pytest.approx(4 / 5)
+    assert set(quality_of(end(0.1, 0.9, 0.9, 0.2), {**ends, "gold": None}).values()) == {None}
+    assert of(None, 0.9, 0.9, 0.2)["quality"] is None  # a missing part is not taken for a good one
+
+
+def test_garbled_answers_are_stranger_than_gold_ever_is():
+    gold = np.linspace(0.0, 2.0, 101)
+    assert garbled(gold, gold) == pytest.approx(0.01, abs=0.01)
+    assert garbled(np.array([0.0, 1.0, 5.0, np.inf]), gold) == 0.5
+    assert garbled(np.array([]), gold) is None
 
 
 def test_spread_of_seeds_and_of_one():
     assert spread([0.1, 0.3])["mean"] == pytest.approx(0.2) and spread([0.1, 0.3])["low"] == 0.1
+    assert spread([0.2])["low"] is None, "one number says nothing of its spread"
     assert spread([0.2], [[0.1, 0.3]])["high"] == 0.3 and spread([None])["mean"] is None

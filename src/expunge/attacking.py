@@ -10,7 +10,7 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.core.files import write_json
-from expunge.core.types import Call, Case, Examples, Measurement
+from expunge.core.types import Call, Case, Examples, Measurement, Row
 from expunge.data.encode import encode
 from expunge.engine.change import change
 from expunge.engine.judge import Judge, judged, wants_of
@@ -31,24 +31,33 @@ def relearned(
 
     Every point starts anew from the model, so that each is what an adversary with that budget would get.
     """
-    case = case_of(benchmark)
-    held = frozenset(e.group for e in taken(case.train["forget"], share, seed))
-    unseen = {**case.evaluate, "forget": tuple(e for e in case.evaluate["forget"] if e.group not in held)}
-    subject = load(model)
+    case, subject = case_of(benchmark), load(model)
+    held, unseen = unheld(case, share, seed)
     rows = {"forget": encode(subject.tokenizer, case.train["forget"])}
     args = {"relearn_lr": lr, "relearn_batch": batch, "share": share}
     with open_run(out, verb="attack", request={"model": model, "attack": "relearn", "steps": list(steps), **args}) as run:
         points = [measure(subject, unseen)]
         for n in steps:
-            attack = catalogue.resolve("attacks", "relearn", {**args, "relearn_steps": n})
-            with tempfile.TemporaryDirectory(dir=out) as place:
-                after = change(subject, attack, rows, Training(seed=seed, save_every=0), Path(place))
-            points.append(measure(after, unseen))
-        facts = {"name": "relearn", "args": args, "of": label, "held": len(held)}
+            points.append(measure(relearnt(subject, rows, {**args, "relearn_steps": n}, seed), unseen))
+        facts = {"name": "relearn", "args": args, "of": label, "held": held}
         curve = curve_of("relearn", label, [0, *steps], "relearning steps", points)
         write_json(out / "curves.json", curve)
         run.finish(label=f"{label} relearned", kind="attacked", attack=facts, seed=seed)
     return out
+
+
+def unheld(case: Case, share: float, seed: int) -> tuple[int, dict[str, Examples]]:
+    """How many forget groups the adversary holds, and the evaluation rows with those of the other forget groups only."""
+    held = frozenset(e.group for e in taken(case.train["forget"], share, seed))
+    others = tuple(e for e in case.evaluate["forget"] if e.group not in held)
+    return len(held), {**case.evaluate, "forget": others}
+
+
+def relearnt(subject: Subject, rows: Mapping[str, Sequence[Row]], args: Mapping[str, Any], seed: int) -> Subject:
+    """The model after the relearning attack with these arguments; ``subject`` stays as it is."""
+    attack = catalogue.resolve("attacks", "relearn", args)
+    with tempfile.TemporaryDirectory() as place:
+        return change(subject, attack, rows, Training(seed=seed, save_every=0), Path(place))
 
 
 def quantised(model: str, label: str, benchmark: str, out: Path, *, bits: Sequence[int]) -> Path:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from expunge.bench.pool import pool, together
 from expunge.bench.recipe import BUILTIN as BENCHMARK
-from expunge.bench.recipe import benchmark_for, trained
+from expunge.bench.recipe import RELEARN, benchmark_for, trained
 from expunge.core.errors import Refused
 from expunge.core.request import DemoRequest, EvalRequest, ReportRequest, UnlearnRequest
 from expunge.core.types import call
 from expunge.engine.ledger import once
 
 WORKERS = 2
-RELEARN: dict[str, Any] = {"steps": (5, 10, 20), "share": 0.25, "lr": 5e-4, "batch": 16}
+STEPS = (5, 10, 20)  # of relearning
 BITS = (8, 4)
 
 
@@ -93,7 +94,9 @@ def judge(out: Path, name: str, seed: int) -> None:
     )
     once(place, lambda: run.evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
-    once(relearn, lambda: attacking.relearned(str(out / name), name, case_of(seed), relearn, seed=seed, **RELEARN))
+    settings = {"share": RELEARN["share"], "lr": RELEARN["relearn_lr"], "batch": RELEARN["relearn_batch"]}
+    relearned = partial(attacking.relearned, str(out / name), name, case_of(seed), relearn, steps=STEPS, seed=seed)
+    once(relearn, lambda: relearned(**settings))
     rounded = out / "attacked" / f"{name}-quantise"
     once(rounded, lambda: attacking.quantised(str(out / name), name, case_of(seed), rounded, bits=BITS))
 

@@ -12,14 +12,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from expunge import catalogue
 from expunge.bench.fair import smallest_share, steps_for, tokens_of
-from expunge.bench.measures import STRENGTH, UTILITY, as_json, teacher_forced, values, whole
+from expunge.bench.hardness import answers_of, garbled, relearned, strangeness
+from expunge.bench.measures import STRENGTH, UTILITY, as_json, records_of, teacher_forced, values, whole
 from expunge.bench.recipe import trained
 from expunge.core.files import write_json
+from expunge.core.records import Records
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import Adapter, Benchmark, Call, Method, Row, Stage
 from expunge.engine.change import change, check, steps_of
+from expunge.engine.judge import judged
 from expunge.engine.plan import Training
 from expunge.exits import verdict
 from expunge.maths.weights import mixed
@@ -31,7 +36,7 @@ from expunge.run import encoded
 from expunge.settings import benchmark_of, judge, longest_of, preset_of, training_settings, typed, uncontradicted
 from expunge.streams import given_of, relabelled, rows_for
 
-SCHEMA = 1
+SCHEMA = 2
 Streams = Mapping[str, Sequence[Row]]
 
 
@@ -53,15 +58,35 @@ def baseline(place: str, ask: Mapping[str, Any], model: str) -> None:
         trained(Path(model), ask["benchmark"], ask["seed"], gold=name == "gold", **ask["recipe"])
     since = time.process_time()
     bench, subject = shared(ask["benchmark"], ask["data"], model)
-    found = {"values": as_json(values(subject, bench, whole(bench))), "seconds": round(time.process_time() - since, 2)}
+    found: dict[str, Any] = {"values": as_json(values(subject, bench, whole(bench)))}
+    found["relearned"] = relearned(subject, parts_of(bench)[-1][1], ask["relearn"], ask["seed"])
+    found["seconds"] = round(time.process_time() - since, 2)
     write_json(Path(place) / "result.json", {"schema": SCHEMA, "ask": dict(ask), **found})
 
 
 # ------------------------------------------------------------------ a method's cell
 
 
-def cell(place: str, ask: dict[str, Any], level: float, models: str, keep: bool) -> None:
-    """Compute a cell into ``place``/result.json. What goes wrong is the cell's one line; the bench goes on."""
+@lru_cache(maxsize=2)
+def strangeness_of_gold(benchmark: str, data: str, original: str, gold: str) -> np.ndarray | None:
+    """How strange gold's answers are to the original: what the answers of the methods are held against; None without a gold."""
+    if not gold:
+        return None
+    bench, reader = shared(benchmark, data, original)
+    last = parts_of(bench)[-1][1]
+    return strangeness(reader, last, answers_of(load(gold), last))
+
+
+def cell(place: str, ask: dict[str, Any], level: float, models: tuple[str, str], keep: bool) -> None:
+    """Compute a cell into ``place``/result.json. What goes wrong is the cell's one line; the bench goes on.
+
+    Args:
+        place: The cell's folder.
+        ask: All that decides its numbers, see ``Plan.ask``.
+        level: The retain probability that counts as equal utility.
+        models: Folders of the original and of gold ("" for none).
+        keep: Whether the unlearned model is kept.
+    """
     since, wall = time.process_time(), time.monotonic()
     try:
         found = computed(ask, level, models, Path(place) / "model" if keep else None)
@@ -71,8 +96,9 @@ def cell(place: str, ask: dict[str, Any], level: float, models: str, keep: bool)
     write_json(Path(place) / "result.json", {"schema": SCHEMA, "ask": ask, **found, **cost})
 
 
-def computed(ask: Mapping[str, Any], level: float, model: str, keep: Path | None) -> dict[str, Any]:
-    """The numbers of a cell. ``level``: the retain probability that counts as equal utility."""
+def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep: Path | None) -> dict[str, Any]:
+    """The numbers of a cell; arguments as of ``cell``."""
+    model, gold = models
     request = replace(UnlearnRequest.from_json(ask["request"]), model=model)
     bench, original = shared(request.benchmark, request.data, model)
     called, preset = preset_of(request, bench)
@@ -92,8 +118,12 @@ def computed(ask: Mapping[str, Any], level: float, model: str, keep: Path | None
         return made[stage]
 
     def tried(training_at: Callable[[Streams], Training], kept: Path | None = None) -> dict[str, Any]:
-        after, found = walked(original, method, bench, streams_at, training_at, settings.adapter)
-        found["at_level"] = at_level(original, after, parts_of(bench)[-1][1], level, found["values"])
+        after, found, records = walked(original, method, bench, streams_at, training_at, settings.adapter)
+        last = parts_of(bench)[-1][1]
+        found["at_level"] = at_level(original, after, last, level, found["values"])
+        found["relearned"] = relearned(after, last, ask["relearn"], request.seed)
+        usual = strangeness_of_gold(request.benchmark, request.data, model, gold)
+        found["garbled"] = None if usual is None else garbled(strangeness(original, last, records), usual)
         if kept:
             save(after, kept)
         return found
@@ -119,12 +149,14 @@ def walked(
     streams_at: Callable[[str, Benchmark, Subject], Streams],
     training_at: Callable[[Streams], Training],
     adapter: Adapter | None = None,
-) -> tuple[Subject, dict[str, Any]]:
-    """The unlearned model after the last stage, what all stages cost together, its values; of a benchmark with stages those after each.
+) -> tuple[Subject, dict[str, Any], Records]:
+    """The unlearned model after the last stage, what all stages cost together with its values, and its records.
+
+    Of a benchmark with stages the values after each stage, too.
 
     Each stage begins as ``bench.begin`` says; an adapter goes on, as it does in ``expunge unlearn``.
     """
-    after, stages, seen = original, {}, {}
+    after, stages, seen, records = original, {}, {}, Records()
     total: dict[str, Any] = {"steps": 0, "tokens": 0, "seconds": 0.0}
     for stage, part in parts_of(bench):
         start = after if bench.begin == "last" else original
@@ -132,9 +164,10 @@ def walked(
         after, cost = carried_out(start, method, streams, training_at(streams), adapter)
         total = {k: round(total[k] + cost[k], 2) for k in total}
         after = after if bench.stages else merged(after)
-        seen = as_json(values(after, part, whole(part)))
+        records = records_of(after, part, whole(part))
+        seen = as_json(judged(whole(part), records, None))
         stages[stage] = {"values": seen, **cost}
-    return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {})
+    return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {}), records
 
 
 def changed(

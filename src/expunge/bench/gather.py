@@ -6,23 +6,29 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from expunge.bench.cell import SCHEMA
+from expunge.bench.measures import FORGET, NEIGHBOUR, UTILITY
 from expunge.bench.plan import Plan
 from expunge.engine.plan import Training
+from expunge.maths.quality import PARTS, closeness, kept, quality, resistance
 
 LIBRARIES = ("expunge", "torch", "transformers", "numpy")
+Ends = Mapping[str, Mapping[int, Mapping[str, Any]]]
 Cells = Mapping[str, Sequence[tuple[int, dict[str, Any]]]]
 
 
 def gather(out: Path, plan: Plan, skipped: Mapping[str, str], cells: Cells) -> dict[str, Any]:
     """bench.json. Holds numbers, names and settings; no text of the data."""
     baselines: dict[str, Any] = {n: summary([c for _, c in cells.get(n, ())]) for n in ("original", "gold") if cells.get(n)}
-    rows = {e.label: row(cells.get(e.label, ())) for e in plan.methods if e.label not in skipped}
+    ends: Ends = {n: dict(cells.get(n, ())) for n in ("original", "gold")}
+    rows = {e.label: row(cells.get(e.label, ()), ends) for e in plan.methods if e.label not in skipped}
+    for name, found in baselines.items():
+        found["relearned"] = spread([c.get("relearned") for c in ends[name].values()])
     every: list[dict[str, Any]] = [c for some in cells.values() for _, c in some]
     spent = sum(c["cpu_seconds"] if "cpu_seconds" in c else c["seconds"] for c in every)
     return {
@@ -42,8 +48,9 @@ def made_with() -> str:
     return f"{platform.machine()}, Python {platform.python_version()}, " + ", ".join(f"{n} {_version(n)}" for n in LIBRARIES)
 
 
-def row(cells: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
-    """A method over its seeds."""
+def row(cells: Sequence[tuple[int, dict[str, Any]]], ends: Ends) -> dict[str, Any]:
+    """A method over its seeds. ``ends``: the cells of the original and of gold by seed."""
+    seeds = [s for s, c in cells if "error" not in c]
     good = [c for _, c in cells if "error" not in c]
     made: dict[str, Any] = {"n": len(good), "errors": [f"seed {s}: {c['error']}" for s, c in cells if "error" in c]}
     if not good:
@@ -54,10 +61,35 @@ def row(cells: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
         if some:
             level = summary([c["at_level"] for c in some]) | {"u": spread([c["at_level"]["u"] for c in some])}
             cost = {k: mean(c[k] for c in some) for k in ("steps", "tokens", "seconds")}
-            made[part] = summary(some) | cost | {"at_level": level, "same": all(c.get("same", False) for c in some)}
+            rated = [quality_of(c[part], {n: e.get(s) for n, e in ends.items()}) for s, c in zip(seeds, good, strict=True) if part in c]
+            sides = {k: spread([r[k] for r in rated]) for k in ("quality", *PARTS)}
+            sides |= {k: spread([c.get(k) for c in some]) for k in ("relearned", "garbled")}
+            made[part] = summary(some) | sides | cost | {"at_level": level, "same": all(c.get("same", False) for c in some)}
             if "stages" in some[0]:
                 made[part]["stages"] = {name: summary([c["stages"][name] for c in some]) for name in some[0]["stages"]}
     return made
+
+
+def quality_of(cell: Mapping[str, Any], ends: Mapping[str, Mapping[str, Any] | None]) -> dict[str, float | None]:
+    """Quality and its parts of one model beside original and gold of its seed; all None without them."""
+    original, gold = ends["original"], ends["gold"]
+    if original is None or gold is None:
+        return dict.fromkeys(("quality", *PARTS))
+    at = lambda found, key: found["values"].get(key, {}).get("value")
+    parts: dict[str, float | None] = {}
+    parts["closeness"] = _known(closeness, [at(found, FORGET) for found in (cell, original, gold)])
+    for name, key in (("retain", UTILITY), ("neighbour", NEIGHBOUR)):
+        if at(original, key) is not None:  # a benchmark may have no neighbours
+            parts[name] = _known(kept, [at(cell, key), at(original, key)])
+    if original.get("relearned") is not None:  # a plan may leave the attack away
+        after = [found.get("relearned") for found in (cell, original, gold)]
+        parts["resistance"] = _known(resistance, after)
+    return {**dict.fromkeys(PARTS), **parts, "quality": quality(parts)}
+
+
+def _known(part: Callable[..., float | None], values: Sequence[float | None]) -> float | None:
+    """A part of quality, None where one of its values is missing."""
+    return None if None in values else part(*values)
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -67,11 +99,18 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float | None], intervals: Sequence[Any] = ()) -> dict[str, Any]:
-    """Mean, low and high of the values that are there: the range over seeds, or of a single seed its interval."""
+    """Mean of the values that are there, with low and high: the range over seeds, or of a single seed its interval.
+
+    A single value without an interval has neither: one number says nothing of its spread.
+    """
     good = [v for v in values if v is not None]
     if not good:
         return {"mean": None, "low": None, "high": None, "values": list(values)}
-    low, high = (min(good), max(good)) if len(good) > 1 else next((tuple(i) for i in intervals if i), (good[0], good[0]))
+    low, high = None, None
+    if len(good) > 1:
+        low, high = min(good), max(good)
+    elif any(intervals):
+        low, high = next(tuple(i) for i in intervals if i)
     return {"mean": sum(good) / len(good), "low": low, "high": high, "values": list(values)}
 
 

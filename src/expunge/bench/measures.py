@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from expunge.core.records import Records
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import Benchmark, Call, Example, Measurement
 from expunge.engine.judge import Judge, judged, wants_of
@@ -14,7 +15,8 @@ from expunge.models.subject import Subject
 from expunge.settings import judge, judges_of
 
 ROLES = ("forget", "retain", "neighbour")
-UTILITY = "retain/probability"
+FORGET, UTILITY, NEIGHBOUR = "forget/probability", "retain/probability", "neighbour/probability"
+SAID = "forget/rouge_l_recall"
 STRENGTH = "forget/extraction_strength"
 Values = dict[str, Measurement]
 
@@ -36,12 +38,21 @@ def whole(bench: Benchmark) -> list[Judge]:
 
 def values(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Values:
     """Measurements by key; only the roles that the judges read go through the model."""
+    return judged(judges, records_of(subject, bench, judges), None)
+
+
+def records_of(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Records:
+    """The records that the judges need of a model."""
     read = {role for j in judges for role in j.roles}
     roles: dict[str, tuple[Example, ...]] = {r: tuple(rows) for r, rows in bench.case.evaluate.items() if rows and r in read}
     limits = limits_of(bench, UnlearnRequest.max_length)
     wants = wants_of(judges, list(roles), bench.generate)
-    seen = measure(subject, roles, wants, max_new_tokens=limits["max_new_tokens"], max_length=limits["max_length"])
-    return judged(judges, seen.records, None)
+    return measure(subject, roles, wants, max_new_tokens=limits["max_new_tokens"], max_length=limits["max_length"]).records
+
+
+def longest(bench: Benchmark) -> int:
+    """How many tokens a row may have."""
+    return int(limits_of(bench, UnlearnRequest.max_length)["max_length"])
 
 
 def as_json(found: Values) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import yaml
 
 from expunge import catalogue
 from expunge.bench.pool import EXECUTORS
-from expunge.bench.recipe import BUILTIN, benchmark_for
+from expunge.bench.recipe import BUILTIN, LARGE, attack_for, benchmark_for
 from expunge.core.errors import Refused, unknown
 from expunge.core.nesting import check_nesting
 from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest
@@ -40,7 +40,7 @@ class Plan:
     ``model``, ``gold``: folders; without them a tiny Llama is trained for every seed by the benchmark's recipe, ``recipe`` on top.
     ``training`` stands over every method's own settings. ``given``: what methods need besides the case, by option name (world: FILE).
     ``budget``: optimizer steps at equal budget (0: left away). ``level``: share of the original's retain probability that counts as equal
-    utility.
+    utility. ``relearn``: arguments of the relearning attack on every model, on top of the usual ones (``relearn_steps: 40``).
     """
 
     methods: tuple[Entry, ...]
@@ -53,6 +53,7 @@ class Plan:
     training: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     recipe: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     given: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    relearn: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     budget: int = BUDGET
     level: float = 0.95
     executor: str = "local"
@@ -74,7 +75,8 @@ class Plan:
     def ask(self, entry: Entry, seed: int) -> dict[str, Any]:
         """All that decides a cell's numbers. A cell on disk that answers another question is made again."""
         asked = self.request(entry, seed).as_json()
-        return {"request": asked, "recipe": dict(self.recipe), "budget": self.budget, "level": self.level, "code": code_of(entry)}
+        numbers: dict[str, Any] = {"budget": self.budget, "level": self.level, "relearn": attack_for(self.benchmark, self.relearn)}
+        return {"request": asked, "recipe": dict(self.recipe), **numbers, "code": code_of(entry)}
 
 
 def code_of(entry: Entry) -> str:
@@ -166,9 +168,9 @@ def numbers(said: str) -> list[int]:
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "methods": (list, str), "benchmark": (str,), "seeds": (list,), "model": (str,), "gold": (str,), "data": (str,), "training": (dict,),
-    "recipe": (dict,), "given": (dict,), "budget": (int,), "level": (float, int), "executor": (str,), "workers": (int,),
+    "recipe": (dict,), "given": (dict,), "relearn": (dict,), "budget": (int,), "level": (float, int), "executor": (str,), "workers": (int,),
 }  # fmt: skip
-INSIDE = {"training": TRAINING, "recipe": TRAINING, "given": GIVEN}
+INSIDE = {"training": TRAINING, "recipe": TRAINING, "given": GIVEN, "relearn": tuple(LARGE)}
 
 
 def read_plan(file: Path) -> dict[str, Any]:
@@ -219,7 +221,10 @@ def _check(key: str, value: Any) -> None:
     elif name:
         if name not in INSIDE[group]:
             raise unknown(f"key of {group}", name, INSIDE[group])
-        _fits(name, value)
+        if group == "relearn":
+            _attacks(name, value)
+        else:
+            _fits(name, value)
     elif key not in KINDS:
         raise unknown("key of a plan", key, KINDS)
     elif type(value) not in KINDS[key] or (key == "methods" and value != ALL):
@@ -233,6 +238,13 @@ def _fits(name: str, value: Any) -> None:
         UnlearnRequest.from_json({name: value})
     except TypeError as error:
         raise Refused(str(error)) from None
+
+
+def _attacks(name: str, value: Any) -> None:
+    """An argument of the attack, of its kind and within its range."""
+    member = catalogue.member("attacks", "relearn")
+    argument = next(a for a in member.arguments if a.name == name)
+    catalogue.check_ranges(member, {name: catalogue.convert(argument, value, member.name)})
 
 
 def _kind(key: str) -> str:

@@ -80,8 +80,8 @@ def _story(found: Mapping[str, Any]) -> str:
     return (
         f"{len(ordered(found))} methods, mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}; bars are the "
         + ("range over seeds" if len(seeds) > 1 else "95 % interval over groups")
-        + ". Named: the front, where no other method forgets more and keeps more (below gold counts as gold). "
-        + "Numbers are those of the list, best at equal utility first."
+        + ". Named: the front, where no other method is nearer to gold on forget and keeps more. "
+        + "Numbers are those of the list, best quality first."
     )
 
 
@@ -208,7 +208,7 @@ def _outwards(w: float) -> Iterator[tuple[float, float]]:
 
 def _list(rows: Sequence[tuple[str, Any]], best: set[str], left: float, most: int) -> list[Markup]:
     """Number and name of every method, in columns of ``most``."""
-    parts = [label(left, 22.0, "best at equal utility first", size=SIZE, fill=MUTED)]
+    parts = [label(left, 22.0, "best quality first", size=SIZE, fill=MUTED)]
     for i, (name, _) in enumerate(rows):
         at, top = left + 170.0 * (i // most), 42.0 + 17.5 * (i % most)
         words = name if len(name) <= 20 else name[:19] + "…"

@@ -18,7 +18,7 @@ from expunge.bench.measures import UTILITY
 from expunge.bench.plan import Entry, Plan, plan_of
 from expunge.bench.plot import write_plots
 from expunge.bench.pool import Job, check_executor, pool, together
-from expunge.bench.recipe import benchmark_for
+from expunge.bench.recipe import attack_for, benchmark_for
 from expunge.bench.stages import names_of, tables
 from expunge.bench.table import page, shown
 from expunge.core.errors import Failed, Refused, listed
@@ -109,7 +109,8 @@ def model_of(out: Path, plan: Plan, name: str, seed: int) -> str:
 def ask_baseline(out: Path, plan: Plan, name: str, seed: int) -> dict[str, Any]:
     model = (plan.model if name == "original" else plan.gold) or f"{MODELS}/{name}-s{seed}"  # OUT may be moved
     where = {"benchmark": benchmark_for(plan.benchmark, seed), "data": plan.data, "model": model}
-    return {"name": name, "seed": seed, "train": not plan.model, "recipe": dict(plan.recipe), **where}
+    asked = {"name": name, "seed": seed, "train": not plan.model, "recipe": dict(plan.recipe)}
+    return {**asked, "relearn": attack_for(plan.benchmark, plan.relearn), **where}
 
 
 def place_of(out: Path, label: str, seed: int) -> Path:
@@ -133,12 +134,13 @@ def cells(out: Path, plan: Plan, todo: Todo, keep: bool) -> list[Job]:
         if original is None or original["values"][UTILITY]["value"] is None:
             raise Failed(f"the original of seed {seed} could not be measured")
         level = plan.level * original["values"][UTILITY]["value"]
+        models = (model_of(out, plan, "original", seed), model_of(out, plan, "gold", seed))
         for entry in todo.entries:
             place, ask = place_of(out, entry.label, seed), plan.ask(entry, seed)
             made = read_cell(place, ask)
             if made is None or "error" in made or (keep and not (place / "model").exists()):
                 shutil.rmtree(place / "model", ignore_errors=True)
-                jobs.append((cell, str(place), ask, level, model_of(out, plan, "original", seed), keep))
+                jobs.append((cell, str(place), ask, level, models, keep))
     return jobs
 
 

@@ -5,26 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expunge.bench.measures import STRENGTH, UTILITY
+from expunge.bench.hardness import GARBLED
+from expunge.bench.measures import FORGET, NEIGHBOUR, SAID, STRENGTH, UTILITY
+from expunge.bench.recipe import attack_for
 from expunge.catalogue_pages import short as decimals
 from expunge.report.words import NONE
 
-FORGET, NEIGHBOUR, SAID = "forget/probability", "neighbour/probability", "forget/rouge_l_recall"
-HEAD = ("#", "", "n", "forget", "retain", "neighbour", "said", "utility", "steps", "tokens", "CPU s", "equal utility: u", "forget", "ES")
+HEAD = (
+    "#", "", "n", "quality", "forget", "retain", "neighbour", "relearned", "garbled", "said", "utility",
+    "steps", "tokens", "CPU s", "equal utility: u", "forget", "ES",
+)  # fmt: skip
 Row = Mapping[str, Any]
 NOTES = """
-- **forget, retain, neighbour**: mean probability of the right answer, mean over seeds [{what}]; **said**: ROUGE-L recall of the greedy
-  answer on the forget questions; **utility**: model utility. On forget the value to reach is gold's, which never saw those rows.
+- **quality**, by which the rows are ordered: the harmonic mean, within each seed, of closeness (1 - |p - p of gold| / |p of the
+  original - p of gold| on forget: forgetting more than gold costs as much as forgetting less), the share of the original's probability
+  kept on retain and on neighbours, and resistance (1 - (p - p of gold) / (p of the original - p of gold), all three after relearning).
+  1: like gold on all sides; 0: as far off as the original on one of them.
+- **forget, retain, neighbour**: mean probability of the right answer, mean over seeds [{what}]. On forget the value to reach is gold's,
+  which never saw those rows.
+- **relearned**: forget probability after {steps} steps of relearning at rate {rate:g} on {share:.0%} of the forget groups, asked of the
+  others. Gold relearns too: what lies above gold's value was hidden.
+- **garbled**: share of the answers to forget questions that the original finds stranger than 99 % of gold's answers (no refusals among
+  them): no wrong facts but no language; ! marks more than {garbled:.0%}. **said**: ROUGE-L recall of those answers; **utility**: model
+  utility.
 - **at equal utility**: the original's weights are mixed into the unlearned ones, theta = u original + (1 - u) unlearned, with the least
-  u (to 1/128) that brings the retain probability to {level:.0%} of the original's; then forget probability and extraction strength (ES) are
-  compared. u = 0: it kept enough by itself. u = 1: nothing less than the original does. Rows stand in the order of forget at equal
-  utility; all that lies below gold counts as gold, and there extraction strength decides.
-- **#** is the number of the method in tradeoff.svg; * marks the front: no other method forgets more and keeps more at its settings
-  (below gold counts as gold).
+  u (to 1/128) that brings the retain probability to {level:.0%} of the original's; then forget probability and extraction strength (ES)
+  are measured again. u = 0: it kept enough by itself. u = 1: nothing less than the original does.
+- **#** is the number of the method in tradeoff.svg; * marks the front: no other method is nearer to gold on forget and keeps more at its
+  settings.
 - **steps, tokens**: optimizer steps of all stages, tokens that went forward and backward through the model in training (teachers not
   among them); **CPU s**: CPU time of the change alone, one thread, measuring not among it.
 - Settings are those of the method's card for this benchmark, else the house's, which are made for larger models.
-- A model may only hide what it no longer says; this table does not attack. `expunge demo` and the audit do.
+- One attack is tried here, with one budget. What resists it may still be hidden: see `expunge demo`.
+"""
+UNRANKED = """
+- **quality** needs a gold (--gold): nothing else says how much a model that never saw the rows would know. Without it the rows are
+  ordered by the forget probability at equal utility, where less may be too little.
 """
 
 
@@ -34,9 +50,11 @@ def short(value: float | None) -> str:
 
 
 def ranged(found: Mapping[str, Any] | None) -> str:
-    """``.12 [.10 .15]``"""
+    """``.12 [.10 .15]``; of a single value without an interval ``.12``."""
     if not found or found["mean"] is None:
         return NONE
+    if found["low"] is None:
+        return short(found["mean"])
     return f"{short(found['mean'])} [{short(found['low'])} {short(found['high'])}]"
 
 
@@ -45,26 +63,30 @@ def mean_of(row: Row, key: str) -> float | None:
 
 
 def ordered(found: Mapping[str, Any], part: str = "at_settings") -> list[tuple[str, Row]]:
-    """Methods with numbers, best first: forget at equal utility down to gold's, then extraction strength there, then retain as it is."""
-    gold = mean_of(found.get("gold", {}), FORGET) or 0.0
+    """Methods with numbers, best first: by quality, and without a gold by the forget probability at equal utility."""
 
-    def rank(item: tuple[str, Row]) -> tuple[float, float, float]:
-        level = item[1][part]["at_level"]
-        left, strength = mean_of(level, FORGET), mean_of(level, STRENGTH)
-        return (max(1.0 if left is None else left, gold), 1.0 if strength is None else strength, -(mean_of(item[1][part], UTILITY) or 0.0))
+    def rank(item: tuple[str, Row]) -> tuple[float, float, str]:
+        name, row = item
+        quality = mean_of(row[part], "quality")
+        left = mean_of(row[part]["at_level"], FORGET)
+        return (1.0 if quality is None else -quality, 1.0 if left is None else left, name)
 
     return sorted(((name, row) for name, row in found["methods"].items() if part in row), key=rank)
 
 
 def front(found: Mapping[str, Any]) -> set[str]:
-    """The methods that none outdoes in both forgetting and keeping, at their settings. What lies below gold counts as gold."""
+    """The methods that none outdoes both in nearness to gold's forget probability (0 without a gold) and in keeping, at their settings."""
     gold = mean_of(found.get("gold", {}), FORGET) or 0.0
-    points = {
-        name: (max(mean_of(row["at_settings"], FORGET) or 0.0, gold), mean_of(row["at_settings"], UTILITY) or 0.0)
-        for name, row in ordered(found)
-    }
-    beaten = lambda p: any(q[0] <= p[0] and q[1] >= p[1] and q != p for q in points.values())
-    return {name for name, p in points.items() if not beaten(p)}
+    points: dict[str, tuple[float, float]] = {}
+    for name, row in ordered(found):
+        forget, kept = mean_of(row["at_settings"], FORGET), mean_of(row["at_settings"], UTILITY)
+        if forget is not None and kept is not None:
+            points[name] = (abs(forget - gold), kept)
+    best = set()
+    for name, (far, kept) in points.items():
+        if not any(f <= far and k >= kept and (f, k) != (far, kept) for f, k in points.values()):
+            best.add(name)
+    return best
 
 
 # ------------------------------------------------------------------ Markdown
@@ -85,7 +107,10 @@ def page(found: Mapping[str, Any]) -> str:
         "![forget against retain](tradeoff.svg)",
         "",
     ]
-    parts += [markdown(HEAD, lines_of(found)), NOTES.format(what=what, level=plan["level"])]
+    attack = attack_for(plan["benchmark"], plan["relearn"])
+    facts = {"steps": attack["relearn_steps"], "rate": attack["relearn_lr"], "share": attack["share"]}
+    notes = NOTES.format(what=what, level=plan["level"], garbled=GARBLED, **facts)
+    parts += [markdown(HEAD, lines_of(found)), notes + ("" if "gold" in found else UNRANKED.lstrip())]
     if plan["budget"] and any("at_budget" in row for _, row in rows):
         parts += [
             f"## At equal budget: {plan['budget']} optimizer steps",
@@ -115,24 +140,32 @@ def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _line(name: str, i: int | str, row: Row, wide: int) -> list[str]:
+    """The cells of original and gold."""
     n = len(row[FORGET]["values"]) if FORGET in row else 0
-    cells = [str(i), name, str(n), ranged(row.get(FORGET)), ranged(row.get(UTILITY))]
-    cells += [short(mean_of(row, k)) for k in (NEIGHBOUR, SAID, "model_utility")]
+    cells = [str(i), name, str(n), *_measured(row)]
     return [*cells, *[""] * (wide - len(cells) - 2), short(mean_of(row, FORGET)), short(mean_of(row, STRENGTH))]
+
+
+def _measured(row: Row) -> list[str]:
+    """Quality to utility."""
+    cells = ["" if "quality" not in row else ranged(row["quality"]), ranged(row.get(FORGET)), ranged(row.get(UTILITY))]
+    cells += [short(mean_of(row, NEIGHBOUR)), ranged(row.get("relearned")), garbled_share(row)]
+    return [*cells, short(mean_of(row, SAID)), short(mean_of(row, "model_utility"))]
+
+
+def garbled_share(row: Row) -> str:
+    """The share of garbled answers, with ! where it is more than GARBLED; empty for what is not asked (original and gold)."""
+    if "garbled" not in row:
+        return ""
+    share = mean_of(row, "garbled")
+    return short(share) + (" !" if share is not None and share > GARBLED else "")
 
 
 def _cells(name: str, i: int, row: Row, part: str) -> list[str]:
     some, level = row[part], row[part]["at_level"]
-    first = _line(name, i, some, 10)[:8]
-    first[2] = str(row["n"])
+    first = [str(i), name, str(row["n"]), *_measured(some)]
     cost = [f"{some['steps']:g}", f"{some['tokens'] / 1000:.0f}k", f"{some['seconds']:.1f}"]
-    return [
-        *first,
-        *cost,
-        ranged(level["u"]) if row["n"] > 1 else short(level["u"]["mean"]),
-        ranged(level.get(FORGET)),
-        ranged(level.get(STRENGTH)),
-    ]
+    return [*first, *cost, ranged(level["u"]), ranged(level.get(FORGET)), ranged(level.get(STRENGTH))]
 
 
 def _settings(name: str, row: Row) -> list[str]:
@@ -159,24 +192,31 @@ def shown(found: Mapping[str, Any]) -> None:
     sheet = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=f"Bench on {found['plan']['benchmark']}", title_justify="left"
     )
-    for head in ("#", "method"):
-        sheet.add_column(head, no_wrap=True, justify="right" if head == "#" else "left")
-    for head in ("n", "forget", "retain", "neigh-\nbour", "steps", "CPU s", "u", "forget\nthere", "ES\nthere"):
+    sheet.add_column("#", no_wrap=True, justify="right", min_width=2)
+    sheet.add_column("method", overflow="fold")
+    heads = ("n", "quality", "forget", "retain", "neigh-\nbour", "re-\nlearned", "garbled", "CPU s")
+    for head in heads:
         sheet.add_column(head, justify="right", no_wrap=True, min_width=max(4 if head != "n" else 1, *map(len, head.split("\n"))))
     for name, look in (("original", "dim"), ("gold", "yellow")):
         if name in found:
             row = found[name]
-            three = [short(mean_of(row, k)) for k in (FORGET, UTILITY, NEIGHBOUR)]
-            there = [short(mean_of(row, k)) for k in (FORGET, STRENGTH)]
-            sheet.add_row("", name, str(len(row[FORGET]["values"])), *three, "", "", "", *there, style=look, end_section=name == "gold")
+            four = [short(mean_of(row, k)) for k in (FORGET, UTILITY, NEIGHBOUR, "relearned")]
+            n = str(len(row[FORGET]["values"]))
+            sheet.add_row("", name, n, "", *four, "", "", style=look, end_section=name == "gold")
     for i, (name, row) in enumerate(ordered(found), 1):
-        some, level = row["at_settings"], row["at_settings"]["at_level"]
-        three = [short(mean_of(some, k)) for k in (FORGET, UTILITY, NEIGHBOUR)]
-        there = [short(level["u"]["mean"]), short(mean_of(level, FORGET)), short(mean_of(level, STRENGTH))]
-        cost = [f"{some['steps']:g}", f"{some['seconds']:.1f}"]
-        sheet.add_row(str(i), f"{name}*" if name in best else name, str(row["n"]), *three, *cost, *there)
+        some = row["at_settings"]
+        five = [short(mean_of(some, k)) for k in ("quality", FORGET, UTILITY, NEIGHBOUR, "relearned")]
+        told = f"{name}*" if name in best else name
+        sheet.add_row(str(i), told, str(row["n"]), *five, garbled_share(some), f"{some['seconds']:.1f}")
     console.print(sheet)
-    console.print("there: at equal utility, once the share u of the original is mixed in", style="dim", markup=False, highlight=False)
+    if "gold" in found:
+        console.print(
+            "quality: nearness to gold on forget (both sides), kept on retain and neighbours, and what relearning leaves forgotten;\n"
+            f"garbled: answers that are no language, ! above {GARBLED:.0%}; all of it is explained in bench.md",
+            style="dim", markup=False, highlight=False,
+        )  # fmt: skip
+    else:
+        console.print("no quality: give --gold, a model that never saw the forget rows", style="dim", markup=False, highlight=False)
     for name, row in found["methods"].items():
         for error in row["errors"]:
             console.print(f"failed: {name}, {error}", style="red", markup=False, highlight=False)

@@ -12,7 +12,7 @@ card = Card(
     family=("ascent",),
     settings={
         "tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "weight_decay": 0.01},  # TOFU: lr 1e-5, weight decay 0.01, 5 epochs
-        "builtin": {"lr": 1.5e-3, "steps": 60, "batch": 16, "forget_weight": 0.3},
+        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "forget_weight": 0.3},
     },
     tune={"lr": (5e-4, 1e-3, 1.5e-3), "forget_weight": (0.1, 0.3), "retain_weight": (1.0, 3.0)},
     evidence="reference",
