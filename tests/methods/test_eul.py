@@ -4,9 +4,12 @@ from math import log
 
 import pytest
 from napkin import a_pass
+from small import small_subject, streams
 from torch import tensor
 from torch.testing import assert_close
 
+from expunge.engine.change import change
+from expunge.engine.plan import Training
 from expunge.methods.eul import eul
 
 TERMS = {t.name: t for t in eul(cap=2.0).terms}
@@ -24,3 +27,24 @@ def test_the_push_ends_at_the_cap():  # -(ln 2 + 2): the second token costs ln 1
     assert_close(value, tensor([-(log(2) + 2.0)]).double())
     value.sum().backward()
     assert p.logp.grad.tolist() == [[1.0, 0.0]]
+
+
+def test_the_layer_sits_on_the_mlps_output_matrices_and_nothing_else_moves(tmp_path):
+    start = small_subject()
+    training = Training(lr=1e-2, steps=2, batch=4, save_every=0)
+    after = change(start, eul(), streams(), training, tmp_path).model
+    config = after.peft_config["default"]
+    assert (config.r, config.lora_alpha) == (16, 16.0)
+    trained = {n.split(".lora_")[0].split("model.")[-1] for n, p in after.named_parameters() if p.requires_grad}
+    assert trained == {f"layers.{i}.mlp.down_proj" for i in range(3)}
+
+
+def test_every_part_has_its_weight_and_reads_its_own_rows():
+    terms = eul(away_weight=2.0, close_weight=3.0, ascent_weight=5.0, retain_weight=7.0).terms
+    assert [(t.name, t.streams, t.coef) for t in terms] == [
+        ("away/forget", ("forget",), 2.0),
+        ("forget", ("forget",), 5.0),
+        ("kl/retain", ("retain",), 3.0),
+        ("nll/retain", ("retain",), 7.0),
+    ]
+    assert [t.coef for t in eul().terms] == [1.0, 0.5, 1.0, 1.0]

@@ -35,3 +35,10 @@ def test_loose_thresholds_move_all_and_others_leave_the_rest_alone(tmp_path):
     assert all(moved(tmp_path / "a", cosine=1.01, least_gradient=0.0).values())
     some = moved(tmp_path / "b", cosine=0.02, least_gradient=0.0)
     assert 0 < sum(some.values()) < len(some)
+
+
+def test_the_authors_constants():
+    """Random labels in 3 copies, cosine below .92 and mean size above 6e-4; -.4 and 2.0 of means per answer."""
+    stage = memflex()
+    assert stage.locate.keywords == {"cosine": 0.92, "least": 6e-4, "copies": 3}
+    assert [(t.name, t.coef, t.reduction) for t in stage.terms] == [("ascent/forget", 0.4, "seqmean"), ("nll/retain", 2.0, "seqmean")]

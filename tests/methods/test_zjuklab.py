@@ -1,8 +1,14 @@
 """TIES and its use by hand."""
 
+import math
+
+import pytest
+import torch
+from napkin import a_pass
 from torch import tensor
 from torch.testing import assert_close
 
+from expunge.core.types import Adapter
 from expunge.maths.weights import apply, ties, trimmed
 from expunge.methods.zjuklab import zjuklab
 
@@ -29,5 +35,26 @@ def test_merging_with_itself_gives_it_back():
     assert_close(weights["w"], copy["w"])
 
 
-def test_weights_of_both_copies():
-    assert [[t.coef for t in s.terms] for s in zjuklab()[:2]] == [[0.4, 0.2, 0.4], [0.3, 0.4, 0.3]]
+def test_the_recipe_of_both_copies():
+    """Authors' unlearn-merging.py: (ga, gk, gd) = (.4, .2, .4) and (.3, .4, .3), where gk multiplies the NLL and gd the KL; rank and alpha
+    32 on every linear layer; TIES at density .8 with weights 1 and 1."""
+    first, second, merge = zjuklab()
+    names = ["forget", "nll/retain", "kl/retain"]
+    assert [[(t.name, t.coef) for t in s.terms] for s in (first, second)] == [
+        list(zip(names, (0.4, 0.2, 0.4))),
+        list(zip(names, (0.3, 0.4, 0.3))),
+    ]
+    assert first.adapter == second.adapter == Adapter(32, 32.0)
+    assert (first.into, second.into, merge.needs) == ("first", "second", {"first", "second"})
+    start = {"w": torch.zeros(10)}
+    copy = {"w": torch.arange(1.0, 11.0)}
+    assert (merge.fn(start, copy, copy)["w"] != 0).sum() == 8
+
+
+def test_the_preference_is_of_the_mean_per_token():
+    """beta .1 on .5 and .25 against .5 and .5: 20 log(1 + (1/2)^(.1 / 2)) = 13.519; of the sum it would be 13.178."""
+    term = zjuklab()[0].terms[0]
+    p = a_pass(p=[0.5, 0.25], start=[0.5, 0.5])
+    assert term(p).item() == pytest.approx(20 * math.log(1 + 0.5**0.05))
+    assert term(p).item() == pytest.approx(13.519, abs=1e-3)
+    assert term.reduction == "seqmean"

@@ -26,6 +26,12 @@ def npo_term(p: Pass, *, beta: float) -> Tensor:
     return 2 / beta * softplus(beta * total(p.logp - p.start_logp, p.mask))
 
 
+def mean_npo_term(p: Pass, *, beta: float) -> Tensor:
+    """The same of the answer's mean log-probability per token in place of its sum: [B, T] -> [B], nats."""
+    assert p.logp is not None and p.start_logp is not None
+    return 2 / beta * softplus(beta * mean(p.logp - p.start_logp, p.mask))
+
+
 def simnpo_term(p: Pass, *, beta: float, delta: float) -> Tensor:
     """(2/beta) log(1 + exp(-beta (NLL/T - delta))), NLL/T the mean over the answer's T tokens: [B, T] -> [B], nats."""
     assert p.logp is not None

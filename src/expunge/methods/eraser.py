@@ -15,7 +15,22 @@ card = Card(
     url="https://arxiv.org/abs/2404.05880",
     where="the three losses of section 3",
     family=("gradient ascent",),
-    settings={"builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "gamma": 2.0, "retain_weight": 3.0}},
+    settings={
+        # authors' train_agrs.json, Llama-2-7b-chat: threshold 1.8, lr 2e-5, cosine, 5 epochs, batch 64, no weight decay, LoRA on q and v
+        "harmful_answers": {
+            "lr": 2e-5,
+            "epochs": 5,
+            "batch": 64,
+            "schedule": "cosine",
+            "weight_decay": 0.0,
+            "gamma": 1.8,
+            "lora": 8,
+            "lora_alpha": 16.0,
+            "lora_targets": r"\.(q_proj|v_proj)\.weight$",
+            "lora_dropout": 0.05,
+        },
+        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "gamma": 2.0, "retain_weight": 3.0},
+    },
     tune={"lr": (5e-4, 1e-3), "gamma": (1.5, 3.0), "retain_weight": (1.0, 3.0)},
     differs="the floor holds for each answer (the code's for the mean of a batch); KL over real tokens of the retain rows only: questions "
     "about entities and refused prompts, as the paper has them, are data to give as --retain; no random prefix and suffix",
@@ -30,7 +45,7 @@ def eraser_term(p: Pass, *, gamma: float) -> Tensor:
     return (gamma + mean(p.logp, p.mask)).clamp(min=0)
 
 
-def eraser(gamma: float = 1.5, forget_weight: float = 1.0, retain_term: Term = kl(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def eraser(gamma: float = 1.8, forget_weight: float = 1.0, retain_term: Term = kl(stream="retain"), retain_weight: float = 1.0) -> Descent:
     """Ascent on each forget answer until its loss reaches gamma, plus a retain term (KL to the start model).
 
     gamma: the loss per token, in nats, at which an answer counts as forgotten (> 0).

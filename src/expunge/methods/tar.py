@@ -22,9 +22,9 @@ card = Card(
     settings={
         # authors' script for biosecurity: 750 outer steps, 64 inner, lr 2e-5, adversary 2e-6 to 4e-5, batch 8
         "wmdp": {"lr": 2e-5, "steps": 750, "batch": 8, "tamper_steps": 64, "sample_every": 4},
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "tamper_weight": 0.3, "tamper_lr": 1e-4},
+        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "tamper_weight": 0.15, "tamper_lr": 1e-4, "states_weight": 0.3},
     },
-    tune={"lr": (1e-3, 2e-3), "tamper_weight": (0.3, 1.0, 4.0), "tamper_lr": (1e-4, 5e-4)},
+    tune={"lr": (1e-3, 2e-3), "tamper_weight": (0.15, 0.5, 2.0), "tamper_lr": (1e-4, 5e-4)},
     differs="adversary and tamper loss see the forget rows of the same step (the paper holds some out); one adversary rate; entropy of the "
     "answers, not of every position; states of the blocks (the code also keeps those of the embeddings); the random mapping that precedes "
     "it is another method's",
