@@ -49,9 +49,11 @@ def expected(
         lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject)}
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
     small = all(adapter_for(s, adapter) for s in stages(method) if isinstance(s, Descent))
-    trained = weights * 0.02 if small else weights
+    moved = sum(p.numel() for p in subject.model.parameters()) * (0.02 if small else 1.0)
+    held = 4 if small else next(subject.model.parameters()).element_size()
+    trained = moved * (held + 8 + (4 if held < 4 else 0))  # gradients, two moments, of 16-bit weights a float32 copy
     lines["memory"] = (
-        f"about {(weights + 3 * trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
+        f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
     )
     lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
     return lines

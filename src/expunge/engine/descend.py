@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -31,6 +32,7 @@ from expunge.engine.optimisers import optimiser_of
 from expunge.engine.plan import SCHEDULES, Training, Unit, denominators, plan
 from expunge.engine.steering import Steering
 from expunge.engine.step import passes, values_of
+from expunge.engine.wide import check_trainable, told, widen
 from expunge.maths.gradients import Grads, swapped
 from expunge.maths.weights import Trained
 from expunge.models.load import quiet
@@ -75,13 +77,17 @@ class Descending(Trainer):
         return 0
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """AdamW as Trainer makes it, or the optimizer that the settings name."""
+        """AdamW as Trainer makes it, or the optimizer that the settings name; 16-bit weights are stepped in float32."""
         if self.training.optimiser == "adamw":
-            return super().create_optimizer() if model is None else super().create_optimizer(model)
-        decayed = set(self.get_decay_parameter_names(self.model))
-        split = [[p for n, p in self.trained().items() if (n in decayed) == yes] for yes in (True, False)]
-        groups = [{"params": ps, "weight_decay": d} for ps, d in zip(split, (self.training.weight_decay, 0.0), strict=True) if ps]
-        made = optimiser_of(self.training.optimiser, groups, self.training.lr, self.training.betas, self.training.rho)
+            made = super().create_optimizer() if model is None else super().create_optimizer(model)
+        else:
+            decayed = set(self.get_decay_parameter_names(self.model))
+            split = [[p for n, p in self.trained().items() if (n in decayed) == yes] for yes in (True, False)]
+            groups = [{"params": ps, "weight_decay": d} for ps, d in zip(split, (self.training.weight_decay, 0.0), strict=True) if ps]
+            made = optimiser_of(self.training.optimiser, groups, self.training.lr, self.training.betas, self.training.rho)
+        pairs = widen(made)
+        if pairs:
+            print(told(self.stage.name, pairs), file=sys.stderr)
         self.optimizer = made
         return made
 
@@ -271,6 +277,7 @@ def descend(
     torch.manual_seed(training.seed)
     steps = plan(stage, streams, training)
     _select(subject.model, stage.select)
+    check_trainable(subject.source or stage.name, list(subject.model.parameters()))
     lent = auxiliaries if auxiliaries is not None else {}
     frozen = freeze(subject.model, stage, steps, lent, folder / "cache", lambda n: None, streams)
     lent.clear()  # they have said what they had to say: one model in memory while training
