@@ -421,7 +421,9 @@ def test_a_limit_while_measuring(after, before, tmp_path, expunge, spawn):
 def test_a_loss_that_is_no_number(before, tmp_path, refused, expunge):
     """float32 overflows at 3.4e38: a large step makes the next loss NaN. The run stops there and keeps the weights before."""
     out = tmp_path / "out"
-    line = refused(*before.unlearn("grad_diff", out, "--optimiser", "sgd", "--forget_weight", "1e16", "--lr", "9", "--clip", "0", steps=6), code=1)
+    line = refused(
+        *before.unlearn("grad_diff", out, "--optimiser", "sgd", "--forget_weight", "1e16", "--lr", "9", "--clip", "0", steps=6), code=1
+    )
     assert "stage grad_diff: term " in line and " at step " in line and "smaller --lr" in line, line
     assert run_of(out)["status"] == "running" and not (out / "model").exists()
     kept = [word.rstrip(";") for word in line.split() if "checkpoint-" in word]

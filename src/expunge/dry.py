@@ -52,9 +52,7 @@ def expected(
     moved = sum(p.numel() for p in subject.model.parameters()) * (0.02 if small else 1.0)
     held = 4 if small else next(subject.model.parameters()).element_size()
     trained = moved * (held + 8 + (4 if held < 4 else 0))  # gradients, two moments, of 16-bit weights a float32 copy
-    lines["memory"] = (
-        f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
-    )
+    lines["memory"] = f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
     lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
     return lines
 

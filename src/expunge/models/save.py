@@ -14,7 +14,7 @@ from expunge.core.files import write_manifest
 from expunge.models.folders import record_base
 from expunge.models.load import first_line, quiet
 from expunge.models.saved import check_saved
-from expunge.models.subject import Subject
+from expunge.models.subject import Subject, end_of_turn, settings_ends
 
 
 def save(subject: Subject, folder: Path, card: str = "") -> Path:
@@ -28,6 +28,7 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     shutil.rmtree(tmp, ignore_errors=True)
     try:
         tmp.mkdir(parents=True)
+        _name_end(subject)
         _put(subject.model, tmp, folder)
         if subject.tokenizer is not None:
             subject.tokenizer.save_pretrained(tmp)
@@ -51,6 +52,15 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     tmp.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _name_end(subject: Subject) -> None:
+    """Let the generation settings name the token that closes a turn: with it the answers were trained to end, elsewhere too."""
+    end = end_of_turn(subject.tokenizer)
+    settings = getattr(subject.model, "generation_config", None)
+    if end is None or settings is None or end in settings_ends(subject.model):
+        return
+    settings.eos_token_id = [*settings_ends(subject.model), end]
 
 
 def _put(model: Any, place: Path, home: Path) -> None:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from expunge.core.errors import Refused
+from expunge.data.chat import frame_of
+from expunge.data.spans import Tokens
 
 
 @dataclass
@@ -52,11 +54,30 @@ class Subject:
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
-        """Every token that ends a text: the generation settings' list and the tokenizer's own."""
-        config = getattr(self.model, "generation_config", None)
-        ids = getattr(config, "eos_token_id", None)
-        found = list(ids) if isinstance(ids, (list, tuple)) else [ids]
-        return tuple(dict.fromkeys(int(i) for i in (*found, self.tokenizer.eos_token_id) if i is not None))
+        """Every token that ends a text: the generation settings' list, the tokenizer's own, and what the chat template writes at the
+        end of an assistant's turn, with which answers end in training."""
+        found = (*settings_ends(self.model), self.tokenizer.eos_token_id, end_of_turn(self.tokenizer))
+        return tuple(dict.fromkeys(int(i) for i in found if i is not None))
+
+
+def settings_ends(model: Any) -> list[int]:
+    """The tokens at which a model's generation settings let a text end."""
+    ids = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    return [int(i) for i in (ids if isinstance(ids, (list, tuple)) else [ids]) if i is not None]
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """The token with which the chat template closes an assistant's turn; None without a template, or where it closes it with none."""
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        return None
+    key, found = getattr(tokenizer, "_expunge_end_of_turn", ("", None))
+    if key != template:
+        frame = frame_of(tokenizer, ("user", "assistant"), False)
+        end, after = Tokens(tokenizer).closing(frame[-1]) if frame else (None, -1)
+        found = end if after >= 0 else None
+        tokenizer._expunge_end_of_turn = (template, found)
+    return found
 
 
 def words_of(tokenizer: Any) -> str:
