@@ -108,5 +108,5 @@ def test_a_resumed_run_in_bfloat16_ends_with_the_same_bits(tmp_path):
 
 
 def test_float16_is_not_trained(tmp_path):
-    with pytest.raises(Refused, match="float16 weights are not trained.*pass --dtype bfloat16 or float32"):
+    with pytest.raises(Refused, match=r"float16 weights are not trained.*pass --dtype bfloat16 or float32"):
         trained(tmp_path, torch.float16)

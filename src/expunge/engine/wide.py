@@ -73,4 +73,7 @@ def told(stage: str, pairs: Sequence[Pair]) -> str:
     """One line on what the copies are and cost."""
     held = str(pairs[0][0].dtype).removeprefix("torch.")
     size = sum(wide.numel() for _, wide in pairs) * 12 / 1e9  # the copy, and both moments in float32 where there are any
-    return f"stage {stage}: the weights are {held}; steps are made on a float32 copy ({size:.1f} GB with its moments), the result is rounded to {held}"
+    return (
+        f"stage {stage}: the weights are {held}; steps are made on a float32 copy ({size:.1f} GB with its moments), "
+        f"the result is rounded to {held}"
+    )
