@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from expunge.core.errors import Refused, listed, unknown
 from expunge.core.types import Example, Row
-from expunge.data.chat import Turns
+from expunge.data.chat import Turn, Turns
 from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
 from expunge.data.given import as_given, tokens_of
 from expunge.data.marks import marked, own
@@ -96,14 +97,19 @@ def asks_of(example: Example, variants: Sequence[str], system: str | None) -> It
 def _turns(example: Example, question: str | None, system: str | None) -> Turns:
     if example.text is not None:
         return ()
-    first = () if system is None else (("system", system),)
+    first = () if system is None else (Turn("system", system),)
     if not example.messages:
-        return (*first, ("user", (example.prompt or "") if question is None else question))
-    turns = [(t["role"], t["content"]) for t in example.messages]
+        return (*first, Turn("user", (example.prompt or "") if question is None else question))
+    turns = [Turn(t["role"], t["content"], _more(t)) for t in example.messages]
     if question is not None:
-        last = max(i for i, (role, _) in enumerate(turns) if role == "user")
-        turns[last] = ("user", question)
-    return (*(() if turns[0][0] == "system" else first), *turns)
+        last = max(i for i, turn in enumerate(turns) if turn.role == "user")
+        turns[last] = Turn("user", question)
+    return (*(() if turns[0].role == "system" else first), *turns)
+
+
+def _more(turn: Mapping[str, Any]) -> str:
+    more = {key: value for key, value in turn.items() if key not in ("role", "content")}
+    return json.dumps(more, sort_keys=True) if more else ""
 
 
 def _check(asks: Sequence[Ask], found: Sequence[tuple[Ids, int]], max_length: int) -> None:

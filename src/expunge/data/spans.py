@@ -10,7 +10,8 @@ from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.types import Example
-from expunge.data.chat import Turns, frame_of, plain_prompt, render, render_all
+from expunge.data.chat import Roles, Turn, Turns, frame_of, plain_prompt, render, render_all, roles_of, wants_parts
+from expunge.data.selftest import check_answers, check_turns
 
 Ids = tuple[int, ...]
 AT_ONCE = 256  # texts: a tokenizer keeps some 120 bytes for each token until it is done with all that it was given
@@ -53,6 +54,16 @@ class Tokens:
         return found
 
     @cached_property
+    def parts(self) -> bool:
+        """Whether the chat template wants contents as lists of parts."""
+        return self.chat and wants_parts(self.tokenizer)
+
+    @cached_property
+    def headers(self) -> dict[Roles, tuple[str, str] | None]:
+        """What ``header_of`` found for each shape of a conversation."""
+        return {}
+
+    @cached_property
     def head(self) -> Ids:
         """What the tokenizer puts before a text by itself (bos), as plain language-model training has it; () if nothing."""
         bare, full = self.ids(["a"])[0], tuple(self.tokenizer("a")["input_ids"])
@@ -78,7 +89,7 @@ class Tokens:
 
     def injects(self, answer: str, turns: Turns = ()) -> bool:
         """Whether the data hold the name of a control token."""
-        return any(map(self._names.search, (answer, *(content for _, content in turns))))
+        return any(map(self._names.search, (answer, *(turn.content for turn in turns))))
 
     def closing(self, tail: str) -> tuple[int, int]:
         """(end token, tokens after it) of what a template writes after the answer; (eos, -1) if it writes no end token."""
@@ -96,14 +107,16 @@ def without_template(tokens: Tokens) -> Tokens:
 
 def prompts(tokens: Tokens, asks: Sequence[Ask]) -> tuple[list[str], list[Ids]]:
     """Text and ids of each prompt, the ids that generation starts from; equal ones are made once."""
-    key = {i: (a.turns, a.literal, a.begun) for i, a in enumerate(asks)}
+    key = {i: (a.turns, a.literal, a.begun, _kind_of(a)) for i, a in enumerate(asks)}
     first = {k: i for i, k in reversed(key.items())}
     each = [asks[i] for i in first.values()]
     if tokens.chat:
-        headed = render_all(tokens.tokenizer, [a.turns for a in each], prompt=True, sources=[a.where for a in each])
-        texts = [text + a.begun for text, a in zip(headed, each, strict=True)]
+        sources = [a.where for a in each]
+        headed = render_all(tokens.tokenizer, [a.turns for a in each], prompt=True, sources=sources, parts=tokens.parts)
+        texts = [_headed(tokens, a, text) + a.begun for text, a in zip(headed, each, strict=True)]
     else:
         texts = [plain_prompt(a.turns, a.literal) for a in each]
+    check_turns(tokens.tokenizer if tokens.chat else None, [(a.where, a.turns) for a in each], texts, tokens.parts)
     found = dict(zip(first, tokens.ids(texts), strict=True))
     for k, a, text in zip(first, each, texts, strict=True):
         if tokens.injects("", a.turns):
@@ -118,7 +131,58 @@ def _sanitised(tokens: Tokens, ask: Ask, text: str) -> Ids:
         return tokens.ids([text], plain=True)[0]
     how: dict[str, Any] = {"tokenize": True, "return_dict": False, "sanitize_control_tokens": True}
     begun = tokens.ids([ask.begun], plain=True)[0] if ask.begun else ()
-    return tuple(render(tokens.tokenizer, ask.turns, prompt=True, source=ask.where, **how)) + begun
+    ids = tuple(render(tokens.tokenizer, ask.turns, prompt=True, source=ask.where, parts=tokens.parts, **how))
+    header = header_of(tokens, roles_of(ask.turns))
+    if header is not None and _headed(tokens, ask, header[0]) != header[0]:
+        asked, own = tokens.ids([header[0], _headed(tokens, ask, header[0])])
+        if ids[-len(asked) :] != asked:
+            raise Refused(
+                f"{ask.where}: the name of a control token stands in the row, and the end of its prompt cannot be told; remove it"
+            )
+        ids = ids[: -len(asked)] + own
+    return ids + begun
+
+
+OPENED = re.compile(r"<(think|thinking|reasoning)>\s*\Z")  # a prompt that leaves a thinking open
+CLOSED = re.compile(r"</(think|thinking|reasoning)>")
+
+
+def _kind_of(ask: Ask) -> str:
+    """What the header before an answer depends on: whether there is one, and whether it brings its own thoughts."""
+    if not ask.answer or ask.begun:
+        return "none"
+    opened = re.match(r"\s*<(think|thinking|reasoning)>", ask.answer) is not None
+    return "thought" if opened else "rest of a thought" if CLOSED.search(ask.answer) else "answer"
+
+
+def _headed(tokens: Tokens, ask: Ask, text: str) -> str:
+    """A prompt with the header that the template itself writes before such an answer.
+
+    Some templates end the prompt otherwise than they write an answered conversation: they open a thinking which the answer then does
+    not close, or leave out the name of a channel. The answer would stand where it never stands. A prompt that closes its thinking is
+    as good as it is; an answer that brings its own thoughts needs them open once and not twice.
+    """
+    kind = _kind_of(ask)
+    header = header_of(tokens, roles_of(ask.turns))
+    if kind in ("none", "rest of a thought") or header is None or not text.endswith(header[0]):
+        return text
+    asked, written = header
+    before = text[: len(text) - len(asked)]
+    if kind == "thought":
+        return before + OPENED.sub("", asked)
+    closes = CLOSED.search(asked) is not None and OPENED.search(asked) is None
+    spaced = written.startswith(asked) and not written[len(asked) :].strip()
+    return text if closes or spaced else before + written
+
+
+def header_of(tokens: Tokens, roles: Roles) -> tuple[str, str] | None:
+    """(what ends a prompt of such turns, what stands between the last of them and an answer); None where that cannot be told."""
+    if roles not in tokens.headers:
+        asked = frame_of(tokens.tokenizer, roles, True, tokens.parts)
+        whole = frame_of(tokens.tokenizer, (*roles, "assistant"), False, tokens.parts)
+        known = asked is not None and whole is not None and asked[:-1] == whole[:-2]
+        tokens.headers[roles] = (asked[-1], whole[-2]) if known and asked and whole else None
+    return tokens.headers[roles]
 
 
 def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
@@ -129,19 +193,19 @@ def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
     """
     begins, heads = prompts(tokens, asks)
     if tokens.chat:
-        whole = render_all(
-            tokens.tokenizer, [(*a.turns, ("assistant", a.begun + _said(a))) for a in asks], prompt=False, sources=[a.where for a in asks]
-        )
+        answered = [(*a.turns, Turn("assistant", a.begun + _said(a))) for a in asks]
+        sources = [a.where for a in asks]
+        whole = render_all(tokens.tokenizer, answered, prompt=False, sources=sources, parts=tokens.parts)
         tails = _tails(tokens, asks)
     else:
         whole = [b + _plain_answer(a) for b, a in zip(begins, asks, strict=True)]
-        tails = {tuple(r for r, _ in a.turns): "" for a in asks}
+        tails = {roles_of(a.turns): "" for a in asks}
     ends = {roles: tokens.closing(tail) if tail is not None else (tokens.eos, -1) for roles, tail in tails.items()}
     bodies = tokens.ids(whole)
     found: list[tuple[Ids, int]] = []
     alone: list[int] = []
     for i, (a, begin, head, text, ids) in enumerate(zip(asks, begins, heads, whole, bodies, strict=True)):
-        roles = tuple(r for r, _ in a.turns)
+        roles = roles_of(a.turns)
         end, after = ends[roles]
         if not tokens.chat:
             ids, after = tokens.head + ids + (end,), 0
@@ -155,9 +219,10 @@ def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
         )
         alone += [] if fits else [i]
         found.append((ids if fits else head, len(head)))
+    check_answers([(asks[i].where, asks[i].answer) for i in alone], [whole[i] for i in alone])
     apart = tokens.ids([_said(asks[i]) if tokens.chat else _plain_answer(asks[i]) for i in alone], plain=True)
     for i, answer in zip(alone, apart, strict=True):
-        found[i] = (heads[i] + answer + (ends[tuple(r for r, _ in asks[i].turns)][0],), len(heads[i]))
+        found[i] = (heads[i] + answer + (ends[roles_of(asks[i].turns)][0],), len(heads[i]))
     return found
 
 
@@ -172,8 +237,8 @@ def _plain_answer(ask: Ask) -> str:
 
 def _tails(tokens: Tokens, asks: Sequence[Ask]) -> dict[tuple[str, ...], str | None]:
     """roles of the prompt -> what the template writes after the answer, None where that cannot be told."""
-    shapes = dict.fromkeys(tuple(r for r, _ in a.turns) for a in asks)
-    frames = {roles: frame_of(tokens.tokenizer, (*roles, "assistant"), False) for roles in shapes}
+    shapes = dict.fromkeys(roles_of(a.turns) for a in asks)
+    frames = {roles: frame_of(tokens.tokenizer, (*roles, "assistant"), False, tokens.parts) for roles in shapes}
     return {roles: frame[-1] if frame else None for roles, frame in frames.items()}
 
 
