@@ -38,7 +38,7 @@ def _last(tokens: Tokens, ask: Ask, most: int, chat: bool) -> Turns:
         pairs = (fewest + unknown + 1) // 2
         turns = before[len(before) - 2 * pairs :]
         if chat:
-            text = render(tokens.tokenizer, turns, prompt=False, source=ask.where)
+            text = render(tokens.tokenizer, turns, prompt=False, source=ask.where, parts=tokens.parts)
         else:
             text = plain_prompt(turns, ask.literal)
         if len(tokens.ids([text])[0]) <= most:
