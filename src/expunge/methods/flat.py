@@ -24,7 +24,8 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "divergence": "kl", "retain_weight": 1.0},
     },
     tune={"lr": (3e-4, 1e-3, 2e-3), "divergence": ("tv", "kl"), "retain_weight": (0.3, 1.0)},
-    differs="probabilities are averaged over the answer's tokens; the code also counts masked columns, so that padding changes its loss",
+    differs="the divergence is taken of each row's two probabilities and then averaged (the code takes it of the batch's means); "
+    "probabilities are averaged over the answer's tokens; the code also counts masked columns, so that padding changes its loss",
     evidence="oracle",
     claims="raises_refusal",
 )

@@ -19,7 +19,10 @@ card = Card(
     url="https://arxiv.org/abs/2210.01504",
     where="section 3.1, equation 1; the stop on shuffled text is GRACE's",
     family=("ascent",),
-    settings={"tofu": {"lr": 1e-5, "epochs": 10, "batch": 32}},  # OpenUnlearning: lr 1e-5, 10 epochs, effective batch 32
+    settings={
+        "tofu": {"lr": 1e-5, "epochs": 10, "batch": 32},  # OpenUnlearning: lr 1e-5, 10 epochs, effective batch 32
+        "builtin": {"lr": 1e-3, "steps": 10, "batch": 16},
+    },
     differs="loss and stop rules are taken on the answer, as in TOFU; the paper takes whole sequences (give raw text rows for that)",
     evidence="reference",
     claims="lowers_logp",

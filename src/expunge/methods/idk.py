@@ -19,7 +19,8 @@ card = Card(
         "builtin": {"lr": 3e-3, "steps": 60, "batch": 16},
     },
     tune={"lr": (1e-3, 2e-3, 3e-3)},
-    differs="one refusal per forget row, drawn once from the seed; the reference code draws a new one at every access",
+    differs="the refusals are sixteen sentences of our own (TOFU ships a list of a hundred: bring it with --refusals); one per forget row, "
+    "drawn once from the seed, where the reference code draws a new one at every access",
     claims="raises_refusal",
 )
 

@@ -19,7 +19,8 @@ card = Card(
         "builtin": {"lr": 4e-3, "steps": 60, "batch": 16},
     },
     tune={"lr": (1e-3, 2e-3, 5e-3), "retain_weight": (1.0, 3.0)},
-    differs="the softmax is always taken (the code skips it for logits that lie in [0, 1])",
+    differs="the softmax is always taken (the code skips it for logits that lie in [0, 1]); the adapter begins with the exact singular "
+    "vectors (the code's torch.svd_lowrank finds them by random projections)",
     evidence="oracle",
     claims="lowers_logp",
 )

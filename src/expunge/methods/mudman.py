@@ -20,7 +20,7 @@ card = Card(
         # authors' src/MUDMAN.py at 36241eb, Llama-3.2-1B on Pile-Bio: 100 loops, batch 16, rate 0.1 on gradients of length 1, retain rate
         # 1e-3; the 120 steps of the study's configurations are passes, five to a loop, so 24 loops, and their rates were searched
         "wmdp": {"lr": 0.1, "steps": 100, "batch": 16, "schedule": "constant"},
-        "builtin": {"lr": 0.5, "steps": 180, "batch": 16, "trained": "all"},  # of seeds 0 to 3; from 0.7 on it bursts on some
+        "builtin": {"lr": 0.5, "steps": 180, "batch": 16, "trained": "all"},
     },
     tune={"lr": (0.3, 0.5, 0.7), "mask": (True, False)},
     differs="one learning rate for the forget step, the retain step is retain_ratio times it; the forget loss is cross-entropy, as in the "

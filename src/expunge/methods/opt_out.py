@@ -22,7 +22,7 @@ card = Card(
     },
     tune={"lr": (3e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0, 10.0), "beta": (0.1, 0.5)},
     differs="the NPO is the published formula on each answer (the code puts a batch mean inside); one joint step instead of two in turn; "
-    "directions are drawn from (seed, step)",
+    "directions are drawn from (seed, step); with --lora the distance is that of the adapter's factors, not of the matrices",
     evidence="oracle",
     claims="lowers_logp",
 )

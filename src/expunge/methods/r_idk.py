@@ -18,7 +18,8 @@ card = Card(
         "builtin": {"lr": 4e-3, "steps": 60, "batch": 16},  # ours: the best of a few tries there
     },
     tune={"lr": (1e-3, 2e-3, 4e-3), "retain_weight": (1.0, 3.0)},
-    differs="thoughts belong to their row by id, not by place; without --chat they are put together from sentences; a term of its own for "
+    differs="what opens the thoughts is learned with them (the code puts it into the prompt: give --opening '' if your template does); "
+    "thoughts belong to their row by id, not by place; without --chat they are put together from sentences; a term of its own for "
     "retain, as the reference code has it",
     evidence="oracle",
     claims="raises_refusal",

@@ -24,8 +24,9 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "scale": 0.5, "away_weight": 0.3},  # of 36 tries; what is kept falls too
     },
     tune={"lr": (1e-3, 2e-3, 3e-3), "scale": (0.3, 0.5, 0.7), "away_weight": (0.3, 1.0)},
-    differs="the copy leaves the start model on retain rows only up to a cap per token (the code has none); "
-    "answers to other questions are drawn per row",
+    differs="the copy leaves the start model on the answers of retain rows, up to a cap per token (the code has none, and counts every "
+    "position); losses are means over the step's tokens (the code's over the tokens of each answer, then over answers); a question meets "
+    "one of its answers to other questions per epoch (the code's five at every step)",
     evidence="oracle",
     claims="lowers_logp",
 )

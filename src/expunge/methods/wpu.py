@@ -24,7 +24,8 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0},
     },
     tune={"lr": (1e-3, 2e-3), "retain_weight": (1.0, 3.0, 10.0)},
-    differs="no sentence before the question asks for a passage about the other name; the first answer token is trained too",
+    differs="names of persons are replaced, titles of books are not (the code replaces both on TOFU); no sentence before the question asks "
+    "for a passage about the other name; the first answer token is trained too",
     evidence="oracle",
     claims="lowers_logp",
 )
