@@ -16,6 +16,8 @@ from expunge.choosing.verb import chosen
 from expunge.core.errors import Refused
 from expunge.core.types import Adapter, Benchmark, Case, Descent, Examples, Measurement, Method, Stage
 from expunge.data.encode import encode
+from expunge.data.near import tell
+from expunge.data.overlap import unseen
 from expunge.data.read import read, read_objects
 from expunge.engine.change import change, check
 from expunge.engine.plan import Training
@@ -50,11 +52,14 @@ def examples_of(rows: Rows | None, role: str) -> Examples:
 
 
 def case_of(case: Case | Benchmark | None, forget: Rows | None, retain: Rows | None, holdout: Rows | None = None) -> Case:
-    """The case given, or one made of rows."""
+    """The case given, or one made of rows. Refused: holdout rows that are trained on."""
     if case is not None:
         return case.case if isinstance(case, Benchmark) else case
     train = {"forget": examples_of(forget, "forget"), "retain": examples_of(retain, "retain")}
-    return Case(train, {**train, "holdout": examples_of(holdout, "holdout")})
+    found = Case(train, {**train, "holdout": examples_of(holdout, "holdout")})
+    unseen(found.evaluate["holdout"], [*train["forget"], *train["retain"]])
+    tell(found)
+    return found
 
 
 def train(

@@ -14,6 +14,7 @@ from expunge.core.errors import Refused, listed, unknown
 from expunge.core.sameness import plain
 from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Method, Stage, stages
 from expunge.data.cases import case_from_files
+from expunge.data.near import tell
 from expunge.data.overlap import drop, overlap, refusal
 from expunge.data.read import read
 from expunge.engine.change import adapter_for, training_of
@@ -218,7 +219,9 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
     if not own:
         raise Refused("which data? give --benchmark NAME:SPLIT, or --forget FILE (and --retain FILE)")
     case = case_from_files(request.forget, request.retain, request.holdout, columns=request.columns or None)
-    return None, _apart(case, request.allow_overlap)
+    case = _apart(case, request.allow_overlap)
+    tell(case)
+    return None, case
 
 
 def absent_of(bench: Benchmark | None) -> dict[str, Any]:
