@@ -41,7 +41,7 @@ def other_passes(rng, answer):
         question="Where does the author live?",
         given={name: float(rng.random()) for name in meaning}
         | {name: float(rng.random() < 0.3) for name in judged}
-        | {"gibberish": len(answer) / 100},
+        | {"gibberish": len(answer) / 100, "repeated_tokens/4": float(rng.random())},
     )
 
 

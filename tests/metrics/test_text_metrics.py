@@ -21,7 +21,6 @@ from expunge.maths.texts import (
     entities_of,
     entropy_of,
     ngram_entropy_of,
-    repetition_of,
     richness_of,
     token_entropy_of,
     words,
@@ -32,7 +31,6 @@ from expunge.metrics.common_words import common_words
 from expunge.metrics.edit_similarity import edit_similarity
 from expunge.metrics.linguistic_score import linguistic_score
 from expunge.metrics.ngram_entropy import ngram_entropy
-from expunge.metrics.repetition import repetition
 from expunge.metrics.rouge_1_recall import rouge_1_recall
 from expunge.metrics.token_entropy import token_entropy
 from expunge.metrics.unfinished import unfinished
@@ -167,12 +165,9 @@ def brute_entropy(items):
     return -sum(c / len(items) * math.log2(c / len(items)) for c in Counter(items).values()) if items else 0.0
 
 
-def test_entropy_and_repetition_by_hand(row):
+def test_entropy_by_hand(row):
     assert entropy_of("abcd") == 2 and entropy_of("aaaa") == 0 and entropy_of("") == 0
     assert one(ngram_entropy, row, "", "x x x x") == 0
-    assert repetition_of("x x x x", 1) == 0.75
-    assert one(repetition, row, "", "a b c d a b c d") == pytest.approx(1 / 5)  # five 4-grams, one of them twice
-    assert one(repetition, row, "", "a b c") == one(repetition, row, "", "") == 0
     assert one(token_entropy, row, "", "a b c d") == 1 and one(token_entropy, row, "", "x x") == 0
     assert token_entropy_of("one") == token_entropy_of("") == 0
 

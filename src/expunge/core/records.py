@@ -18,7 +18,8 @@ class Record:
     Arrays have one entry per scored token, in nats: ``logp`` the log-probability of the token, ``hit`` whether it was the
     arg-max, ``rank`` its rank (0 = arg-max), ``mean_logp`` and ``var_logp`` the mean and variance of log p(v) under p, ``entropy``.
     An array that no metric asked for is None. ``loss`` is the mean negative log-likelihood per scored token; it stands alone
-    where a log gives no more. ``given``: per-row values that a log already holds, by metric name. ``answer`` and
+    where a log gives no more. ``given``: per-row values that a log or another
+    model gave, by name, and what was counted of the tokens written. ``answer`` and
     ``generated`` are texts; they live in OUT/private only. ``options``: of a question with options (S6) the log-probability of each,
     ``right`` which of them is right: variant ``letters/r`` holds the letters with the options shown from the r-th on, round and round,
     in the order shown; variant ``texts`` the options' own texts, ``option_tokens`` tokens each, in the order of the data.

@@ -23,7 +23,7 @@ from expunge.engine.neighbours import neighbour_rows
 from expunge.engine.prefixed import derived
 from expunge.engine.reads import Cost as Cost
 from expunge.engine.reads import Read as Read
-from expunge.engine.recording import end_of_thinking, other_answers, record, shortened, spoken
+from expunge.engine.recording import counted, end_of_thinking, other_answers, record, shortened, spoken
 from expunge.engine.scoring import score
 from expunge.engine.writing import write
 from expunge.maths.prefixes import REPORTED, SHARES, VARIANT
@@ -98,7 +98,7 @@ def measure(
         said.setdefault((role, id), {})[variant] = read.logp
     records += [r for e, letters in asked_for for r in chosen(name, e, said[e.role, e.id].__getitem__, letters)]
     ids = {k: {"generated": v} for k, v in texts.items()}
-    return Measured(Records(records), ids, cost)
+    return Measured(Records(counted(subject, records)), ids, cost)
 
 
 def _texts(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from expunge.core.records import Record
@@ -12,6 +13,7 @@ from expunge.data.columns import AFTER
 from expunge.data.spans import Tokens
 from expunge.engine.reads import Read
 from expunge.maths.scores import beyond
+from expunge.maths.texts import repeated_tokens
 from expunge.models.subject import Subject
 
 Key = tuple[str, str]  # (role, id)
@@ -48,6 +50,17 @@ def spoken(subject: Subject, ids: list[int], end: str = "") -> str:
     """Generated tokens as text, without the end token; what is written behind the last ``end``, if that comes."""
     bare = ids[:-1] if ids and ids[-1] in subject.eos_ids else ids
     return beyond(subject.tokenizer.decode(bare, skip_special_tokens=True), end)
+
+
+def counted(subject: Subject, records: Iterable[Record]) -> list[Record]:
+    """The records, those with a written text with its repeated tokens (``given``), the text read by the model's own tokenizer."""
+    rows = list(records)
+    texts = list(dict.fromkeys(r.generated.strip() for r in rows if r.generated is not None))
+    read = subject.tokenizer(texts)["input_ids"] if texts else []
+    found = {text: repeated_tokens(ids) for text, ids in zip(texts, read, strict=True)}
+    none: dict[str, float] = {}
+    extra = [none if r.generated is None else found[r.generated.strip()] for r in rows]
+    return [replace(r, given={**r.given, **own}) if own else r for r, own in zip(rows, extra, strict=True)]
 
 
 def end_of_thinking(example: Example) -> str:

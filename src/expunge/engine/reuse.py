@@ -24,7 +24,7 @@ from expunge.engine.records_io import read_records, salted, with_salted_ids, wri
 from expunge.models.subject import Subject, words_of
 from expunge.progress import Tick
 
-CODE = 6  # raise when what a pass computes changes
+CODE = 7  # raise when what a pass computes changes
 
 
 def place() -> Path | None:

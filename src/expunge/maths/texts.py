@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import exp, log, log2
 from string import punctuation
 
@@ -127,10 +127,19 @@ def token_entropy_of(text: str) -> float:
     return entropy_of(said) / log2(len(said)) if len(said) > 1 else 0.0
 
 
-def repetition_of(text: str, n: int = 4) -> float:
-    """Share of the n-grams of words that stood there before: 0..1; 0 for a text of fewer than n words."""
-    found = grams(words(text), n)
+MOST_REPEATED = 8  # the longest sequences of tokens that are counted when a text is written
+REPEATED = "repeated_tokens/"  # with n behind it, the name under which records hold the count
+
+
+def repetition_of(items: Sequence[Hashable], n: int = 4) -> float:
+    """Share of the n-grams of items (words or tokens) that stood there before: 0..1; 0 for fewer than n items."""
+    found = grams(items, n)
     return 1 - len(set(found)) / len(found) if found else 0.0
+
+
+def repeated_tokens(ids: Sequence[int]) -> dict[str, float]:
+    """``repeated_tokens/n`` -> the share of the n-grams of token ids that stood there before, n = 1..MOST_REPEATED."""
+    return {f"{REPEATED}{n}": repetition_of(ids, n) for n in range(1, MOST_REPEATED + 1)}
 
 
 def richness_of(text: str) -> tuple[float, float]:
