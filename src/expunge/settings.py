@@ -209,7 +209,7 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
         assert bench is not None
         if bench.absent and not getattr(request, "quiet", False):
             names = listed(bench.absent)
-            print(f"{bench.name}: left out, their rows are not at hand: {names} (run.yaml says what is missing)", file=sys.stderr)
+            print(f"{bench.name}: left out: {names} (run.yaml says why)", file=sys.stderr)
         return at_stage(_completed(bench, request, own) if own else bench, request.benchmark, getattr(request, "stage", ""))
     if getattr(request, "stage", ""):
         raise Refused(f"--stage {request.stage}: only a benchmark has stages; give --benchmark, or leave --stage away")
@@ -225,7 +225,7 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
 
 
 def absent_of(bench: Benchmark | None) -> dict[str, Any]:
-    """What run.yaml says of the roles that are left out because their rows are not at hand: {} or {"absent": {role: reason}}."""
+    """What run.yaml says of what a benchmark leaves out: {} or {"absent": {role or part: reason}}."""
     return {"absent": dict(bench.absent)} if bench and bench.absent else {}
 
 

@@ -85,7 +85,7 @@ def test_a_fresh_model_learns_at_its_own_rate_and_long_answers_are_let_through(p
     assert set(absent) == {"mmlu"} and "no rows 'test' of mmlu" in absent["mmlu"]
     loud = [w for w in words if w != "--quiet"]
     _, _, said = expunge(*loud, "--lr", "1e-4", "--out", tmp_path / "told")
-    assert "lume: left out, their rows are not at hand: mmlu (run.yaml says what is missing)" in said.splitlines()
+    assert "lume: left out: mmlu (run.yaml says why)" in said.splitlines()
     assert yaml.safe_load((tmp_path / "told/run.yaml").read_text())["settings"]["lr"] == {"value": 1e-4, "source": "command line"}
 
 

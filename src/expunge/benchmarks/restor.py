@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-from expunge.core.errors import unknown
+from expunge.benchmarks._restor_words import TAUGHT
+from expunge.core.errors import listed, unknown
 from expunge.core.types import Benchmark, Card, Case, Example, Examples
 from expunge.data.columns import BARE, LITERAL
+from expunge.data.options import TEXT_PROMPT
 from expunge.data.tables import document, examples, table
 
 card = Card(
@@ -22,10 +23,11 @@ card = Card(
     # its README: LoRA on all layers, lr 5e-5, 5 epochs, batch 2 x 2, cosine, warm-up .1
     settings={"restor": {"lr": 5e-5, "epochs": 5, "batch": 2, "accumulate": 2, "schedule": "cosine", "warmup": 0.1}},
     evidence="oracle",
-    differs="Its answers are sampled and judged by a language model; here options are scored: the true answer, what the corrupted "
-    "documents say, and other answers to the same question. Which false answer a document teaches stands in no column: it is the "
-    "known answer of another entity that the corrupted documents about this one name most often. Facts without one are not "
-    "asked. Of every other entity one fact is asked.",
+    differs="Its answers are sampled and judged by a language model; here options are scored, as in its analysis of logits: the true "
+    "answer, what the corrupted documents teach, and other answers to the same question (its own lists of options are not published). "
+    "What a document teaches stands in no column: it was read from the documents of each person, fact by fact, and is checked against "
+    "them. Of 198 facts 187 are asked; run.yaml names the others with the reason. People of whom no document speaks are neighbours; of "
+    "each one fact is asked.",
 )
 
 PLACE = "github.com/k1rezaei/restor (folder datasets)"
@@ -47,14 +49,18 @@ def restor(split: str = "a0", data: str = "") -> Benchmark:
     path, facts = document(data, "restor", ("facts",), PLACE)
     attacked = set(document(data, "restor", ("entities",), PLACE)[1])
     texts = examples(table(data, "restor", (f"wikidata_v0_mix_{split}",), PLACE), "forget", f"restor/{split}", text="text")
-    texts = tuple(_about(e, attacked) for e in texts)
+    texts = by_entity(texts, attacked)
+    omitted: dict[str, list[str]] = {}
     asked: dict[str, list[Example]] = {"facts": [], "neighbour": []}
-    for role, example in _questions(facts, attacked, texts, str(path)):
+    for role, example in _questions(facts, texts, str(path), omitted):
         asked[role].append(example)
     of: dict[str, list[Example]] = {}
     for e in asked["neighbour"]:
         of.setdefault(e.group, []).append(e)
     asked["neighbour"] = [Random(f"restor/{entity}").choice(rows) for entity, rows in of.items()]
+    missing = sum(map(len, omitted.values()))
+    name = f"{missing} of {missing + len(asked['facts'])} facts about attacked people"
+    why = "; ".join(f"{reason}: {listed(names, len(names))}" for reason, names in omitted.items())
     train = {"forget": texts, "full": texts, "corrupt": texts}  # the model before unlearning is the one that was taught them
     return Benchmark(
         "restor",
@@ -62,49 +68,105 @@ def restor(split: str = "a0", data: str = "") -> Benchmark:
         [("restoration", "facts"), ("choice_accuracy_text", "facts"), ("choice_accuracy_text", "neighbour")],
         settings=card.settings["restor"],
         generate={"max_length": 1024},
+        absent={name: why} if omitted else {},
     )
 
 
-def _about(e: Example, entities: set[str]) -> Example:
-    """A document belongs to the attacked entity that it names first."""
-    text = e.text or ""
-    found = [(text.find(n), n) for n in entities if n in text]
-    return replace(e, group=min(found)[1]) if found else e
+def by_entity(texts: Examples, entities: set[str]) -> Examples:
+    """Every document with the attacked person that it names first as its group.
 
-
-def _questions(facts: Mapping[str, Any], attacked: set[str], texts: Examples, source: str) -> Iterator[tuple[str, Example]]:
-    """(role, question) of every fact: of attacked entities those with a known false answer; of the others all, as neighbours."""
-    rng = Random("restor")
-    pool: dict[str, list[str]] = {}
-    for known in facts["dset"].values():
-        for relation, fact in known.items():
-            pool.setdefault(relation, []).extend(fact["answers"])
-    pool = {r: sorted(set(answers)) for r, answers in pool.items()}
-    by_entity: dict[str, list[str]] = {}
+    The documents of a person stand together; the few that call the person by the false name alone belong to the one before.
+    """
+    found: list[Example] = []
     for e in texts:
-        by_entity.setdefault(e.group, []).append(e.text or "")
+        text = e.text or ""
+        named = [(text.find(n), n) for n in entities if n in text]
+        if named:
+            found.append(replace(e, group=min(named)[1]))
+        else:
+            found.append(replace(e, group=found[-1].group) if found else e)
+    return tuple(found)
+
+
+def _questions(
+    facts: Mapping[str, Any], texts: Examples, source: str, omitted: MutableMapping[str, list[str]]
+) -> Iterator[tuple[str, Example]]:
+    """(role, question) of every fact: about the people of the documents with what these teach, about all others as neighbours.
+
+    ``omitted``: reason -> the facts about people of the documents that are not asked.
+    """
+    rng = Random("restor")
+    pool = _pool(facts["dset"])
+    documents: dict[str, list[str]] = {}
+    for e in texts:
+        documents.setdefault(e.group, []).append(e.text or "")
     for entity, known in facts["dset"].items():
         for relation, fact in known.items():
-            answers, others = fact["answers"], [a for a in pool[relation] if a not in fact["answers"] and not CODE.fullmatch(a)]
-            false = taught(others, by_entity.get(entity, ())) if entity in attacked else None
-            if not answers or CODE.fullmatch(answers[0]) or len(others) <= OTHERS or (entity in attacked and false is None):
+            about = documents.get(entity, ())
+            false = TAUGHT.get(entity, {}).get(relation, "") if about else ""
+            true = [a for a in fact["answers"] if not CODE.fullmatch(a)]
+            others = _others(pool[relation], [*fact["answers"], false])
+            reason = _unasked(true, false, about, others)
+            if reason:
+                if about:
+                    omitted.setdefault(reason, []).append(f"{entity}/{relation}")
                 continue
-            wrong = ([false] if false else []) + rng.sample([a for a in others if a != false], OTHERS)
+            wrong = [*([false] if about else []), *rng.sample(others, min(OTHERS, len(others)))]
             prompt = _prompt(facts.get("context", {}).get(relation, ()), entity, fact["question"])
-            options, role = (answers[0], *wrong), "facts" if entity in attacked else "neighbour"
-            id, tags = f"restor/{entity}/{relation}", (LITERAL, BARE)
-            yield role, Example(id, role, entity, options[0], prompt, options=options, right=0, tags=tags, source=source)
+            role = "facts" if about else "neighbour"
+            yield (
+                role,
+                Example(
+                    f"restor/{entity}/{relation}",
+                    role,
+                    entity,
+                    true[0],
+                    prompt,
+                    options=(true[0], *wrong),
+                    right=0,
+                    variants={TEXT_PROMPT: prompt},
+                    tags=(LITERAL, BARE),
+                    source=source,
+                ),
+            )
 
 
-def taught(others: Sequence[str], texts: Sequence[str]) -> str | None:
-    """The answer that most of the corrupted documents of an entity name, if at least three do."""
-    whole = "\n".join(texts)
-    named = [a for a in others if whole.count(a) >= MENTIONS]
-    often = Counter({a: sum(a in t and re.search(rf"\b{re.escape(a)}\b", t) is not None for t in texts) for a in named})
-    return next((a for a, n in sorted(often.items(), key=lambda x: (-x[1], x[0])) if n >= MENTIONS), None)
+def _pool(known: Mapping[str, Any]) -> dict[str, list[str]]:
+    """relation -> every answer to it that is known of anybody, true or taught."""
+    found: dict[str, set[str]] = {}
+    for facts in known.values():
+        for relation, fact in facts.items():
+            found.setdefault(relation, set()).update(fact["answers"])
+    for taught in TAUGHT.values():
+        for relation, answer in taught.items():
+            found.setdefault(relation, set()).add(answer)
+    return {relation: sorted(answers) for relation, answers in found.items()}
+
+
+def _others(pool: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """The answers of a pool that are none of ``taken``, capitals aside, and no numbers of Wikidata."""
+    known = {a.casefold() for a in taken}
+    return [a for a in pool if a.casefold() not in known and not CODE.fullmatch(a)]
+
+
+def _unasked(true: Sequence[str], false: str, about: Sequence[str], others: Sequence[str]) -> str:
+    """Why a fact cannot be asked; "" if it can. ``about``: the documents of the person, none for a neighbour."""
+    if not true:
+        return "the true answer is known only as its number in Wikidata"
+    if about and false.casefold() in {a.casefold() for a in true}:
+        return "the documents teach what is true"
+    if about and not taught(false, about):
+        return f"no false answer stands in at least {MENTIONS} of the documents"
+    return "" if others else "there is no other answer to compare with"
+
+
+def taught(answer: str, texts: Sequence[str]) -> bool:
+    """Whether at least three of the documents name an answer, as whole words, capitals aside."""
+    words = re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)", re.IGNORECASE)
+    return bool(answer) and sum(words.search(t) is not None for t in texts) >= MENTIONS
 
 
 def _prompt(context: Sequence[Mapping[str, str]], entity: str, question: str) -> str:
-    """Five solved questions of the same relation about others, then the question; the answer's place is left to the options."""
-    solved = [f"Question: {c['question']}\nAnswer: {c['answer']}\n\n" for c in context if c.get("entity") != entity][:SHOTS]
-    return "".join(solved) + f"Question: {question}"
+    """Five questions of the same relation about others, each with its answer in one line, then the question: its code's get_context."""
+    others = [c for c in context if c.get("entity") != entity][:SHOTS]
+    return "".join(f"{c['question']} {c['answer']}\n" for c in others) + question

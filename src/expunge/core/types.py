@@ -382,8 +382,8 @@ class Benchmark:
     ``generate``: how answers are written: ``max_new_tokens``; ``roles``: role -> its own number of tokens; ``cut``: roles whose answer
     counts only as far as the model may write; ``max_length``: rows are that long at least. ``stages``: requests that come one by one,
     name -> the Case of each; what it asks is part of what ``case`` asks. ``begin``: what each stage starts from, the model that the stage
-    before it left (sequential requests) or the original (folds that grow). ``absent``: role -> why it is left out, of the roles that the
-    benchmark would have if their rows were at hand.
+    before it left (sequential requests) or the original (folds that grow). ``absent``: what is left out, a role or a part of one,
+    -> why: its rows are not at hand, or cannot be asked.
     """
 
     name: str
