@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True, scope="session")
+def key_of_the_tests(tmp_path_factory) -> None:
+    """The key of kept passes lies in a folder of the tests, not in the user's own."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of benchmark rows and peer values: EXPUNGE_SHARED, or ``../shared`` beside the repository."""

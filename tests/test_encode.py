@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from dataclasses import replace
 
@@ -438,3 +439,43 @@ def test_as_many_demonstrations_as_fit_stand_before_the_question(name):
         assert len(row) - bare <= most
         more = replace(asked, messages=asked.messages[2 * (19 - shown[0]) :]) if shown[0] < 20 else None
         assert more is None or count(more) - bare > most - 40  # a header or so is not of the demonstrations
+
+
+@pytest.mark.parametrize(
+    "bad,words",
+    [
+        ("{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}", "comes to no end within 0.2 s"),
+        ("{% for i in range(10**9) %}{% endfor %}", "(OverflowError)"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "(RecursionError)"),
+        ("{{ 1/0 }}", "(ZeroDivisionError)"),
+        ("{{ messages + 1 }}", "(TypeError)"),
+        ("{% include '/etc/passwd' %}", "chat template"),
+        ("{{ 'a' * 2000000 }}", "writes 20000"),
+    ],
+)
+def test_a_template_is_a_program_and_has_bounds(bad, words, monkeypatch):
+    from expunge.data import chat
+
+    monkeypatch.setattr(chat, "SECONDS", 0.2)
+    with pytest.raises(Refused, match=re.escape(words)) as e:
+        encode(tokenizer(bad + CHATML), [qa()])
+    assert "\n" not in str(e.value)
+
+
+def test_a_timer_that_was_set_goes_on_and_the_block_alone_is_timed():
+    import signal
+    import time
+
+    from expunge.core.limits import limited
+
+    before = signal.signal(signal.SIGALRM, lambda *a: None)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 60)
+        with pytest.raises(TimeoutError), limited(0.05):
+            time.sleep(5)
+        with limited(0.05):
+            pass
+        assert 50 < signal.setitimer(signal.ITIMER_REAL, 0)[0] <= 60
+        time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -71,11 +71,11 @@ def by_hand(subject):
 @extra
 @quiet
 def test_a_task_of_ones_own_equals_a_loop(subject, task):
-    found = harness(subject, [str(task)])
+    found = harness(subject, [str(task)], trust_remote_code=True)
     m = found["lm_eval/sums/acc"]
     assert m.value == pytest.approx(by_hand(subject)) and m.n == 12 and m.better == "higher"
     assert m.interval[0] <= m.value <= m.interval[1]
-    assert harness(subject, [str(task)], limit=5)["lm_eval/sums/acc"].n == 5
+    assert harness(subject, [str(task)], limit=5, trust_remote_code=True)["lm_eval/sums/acc"].n == 5
 
 
 @extra
@@ -84,7 +84,7 @@ def test_from_the_command_its_results_stand_beside_ours(subject, task, tmp_path)
     save(subject, tmp_path / "model", card="")
     rows = tmp_path / "forget.jsonl"
     rows.write_text("".join(json.dumps({"question": r["question"], "answer": str(r["choices"][1])}) + "\n" for r in ROWS))
-    asked = dict(model=str(tmp_path / "model"), lm_eval=(str(task),), quiet=True)
+    asked = dict(model=str(tmp_path / "model"), lm_eval=(str(task),), quiet=True, trust_remote_code=True)
     both = evaluate(EvalRequest(**asked, forget=str(rows), metrics=("probability",), out=str(tmp_path / "both")))
     alone = evaluate(EvalRequest(**asked, out=str(tmp_path / "alone")))
     found = [json.loads((run / "measurements.json").read_text()) for run in (both, alone)]
@@ -109,7 +109,20 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, tmp_path):
 def test_a_file_that_is_not_there(monkeypatch):
     monkeypatch.setattr(room, "find_spec", lambda name: SimpleNamespace())
     with pytest.raises(Refused, match=r"--lm-eval mine.yaml: no such task file"):
-        check(["mine.yaml"])
+        check(["mine.yaml"], trust_remote_code=True)
+
+
+def test_a_task_file_is_a_program_and_runs_only_where_that_is_said(monkeypatch, tmp_path):
+    """Python that it names by !function, in files that it includes, and in templates that know no sandbox."""
+    monkeypatch.setattr(room, "find_spec", lambda name: SimpleNamespace())
+    task = tmp_path / "evil.yaml"
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef f(rows): return rows\n")
+    task.write_text("task: evil\nprocess_docs: !function evil.f\n")
+    with pytest.raises(Refused, match=r"can run Python of its own.*--trust-remote-code"):
+        evaluate(EvalRequest(model="m", lm_eval=(str(task),), out=str(tmp_path / "o")))
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "o").exists()
+    check([str(task)], trust_remote_code=True)
+    check(["mmlu"])
 
 
 def test_results_are_folded():

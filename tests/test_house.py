@@ -178,3 +178,13 @@ def test_no_path_of_one_machine():
     for file in [*FILES, *Path(__file__).parent.rglob("*.py")]:
         text = file.read_text(encoding="utf-8")
         assert not [p for p in paths if f'"{p}' in text or f"'{p}" in text or f" {p}" in text], file.name
+
+
+def test_only_one_place_prints():
+    """What is foreign is escaped where it is printed: through say, tell and terminal of core/escape.py."""
+    alone = ("core/escape.py", "catalogue_pages.py")  # the second prints what stands in our own files, for developers
+    for file in FILES:
+        at = file.relative_to(HOME).as_posix()
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        bare = {name for name, _ in calls(tree) if name in ("print", "Console", "traceback.print_exc", "sys.stderr.write")}
+        assert at in alone or not bare, f"{at} calls {bare}; take say, tell or terminal of expunge.core.escape"

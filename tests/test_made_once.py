@@ -134,8 +134,9 @@ def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(name, subj
     ask(subject, {"forget": Want(write=True)})
     found, cost = ask(subject, later)
     assert cost.more and (cost.rows, cost.written) == (6 if name == "extraction" else 0, 0)
+    salt = reuse.salt_for(tmp_path)
     monkeypatch.delenv("EXPUNGE_CACHE")
-    same(found, measured(subject, ROLES, later, salt=reuse.salt_of(tmp_path), max_new_tokens=4)[0])
+    same(found, measured(subject, ROLES, later, salt=salt, max_new_tokens=4)[0])
 
 
 # ------------------------------------------------------------------ what is kept and no longer right
@@ -173,7 +174,7 @@ def killed_while_written(place):
 
 
 def of_another_salt(place):
-    (place / "salt").write_text("another")
+    (place / "salt").write_text("0" * 32)
 
 
 @pytest.mark.parametrize("harm", [damaged, other_words, cut_off, killed_while_written, of_another_salt])
@@ -234,5 +235,5 @@ def test_two_processes_that_keep_the_same_do_not_meet(subject, tmp_path, monkeyp
     first, _ = ask(subject, {"forget": Want()})
     (entry,) = entries(tmp_path)
     monkeypatch.setattr(reuse.shutil, "rmtree", lambda place, **_: None)  # taken again between making room and moving in
-    reuse._keep(first, entry, reuse.salt_of(tmp_path))
+    reuse._keep(first, entry, reuse.salt_for(tmp_path))
     assert ask(subject, {"forget": Want()})[1] is None

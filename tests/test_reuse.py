@@ -1,17 +1,25 @@
 """Kept passes: reused for the very same question, made anew as soon as anything that decides them differs."""
 
+import copy
+import json
+import os
+import shutil
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from expunge.cli import main
+from expunge.core.errors import Refused
 from expunge.core.types import Example
+from expunge.engine import reuse
 from expunge.engine.measure import Want
 from expunge.engine.more import Extraction, Gradients, More, Sampling, Shots
 from expunge.engine.reuse import clear, key_of, measured
 from expunge.models import tiny
-from expunge.models.load import digest_tensors
+from expunge.models.decided import deciding
+from expunge.models.load import digest_folder, digest_tensors, load
+from expunge.models.save import save
 from expunge.models.subject import Subject
 
 ROWS = {"forget": tuple(Example(f"r{i}", "forget", f"g{i}", f"In Town{i}.", f"Where is Person{i}?") for i in range(4))}
@@ -181,3 +189,149 @@ def test_a_changed_model_in_memory_is_not_taken_for_its_start(subject, tmp_path,
 
     after = change(subject, quantise(bits=4), {}, Training(), tmp_path)
     assert after.digest == "" and digest_tensors(after.model) != subject.digest
+
+
+def edited(place, name, change):
+    facts = json.loads((place / name).read_text())
+    change(facts)
+    (place / name).write_text(json.dumps(facts))
+
+
+def normaliser(facts):
+    facts["normalizer"] = {"type": "Lowercase"}
+
+
+FILES = {
+    "rope": ("config.json", lambda c: c["rope_parameters"].update(rope_theta=500.0)),
+    "eps": ("config.json", lambda c: c.update(rms_norm_eps=5.0)),
+    "activation": ("config.json", lambda c: c.update(hidden_act="relu")),
+    "heads": ("config.json", lambda c: c.update(num_attention_heads=2, num_key_value_heads=2, head_dim=16)),
+    "generation": ("generation_config.json", lambda c: c.update(eos_token_id=5)),
+    "normaliser": ("tokenizer.json", normaliser),
+    "merges": ("tokenizer.json", lambda t: t["model"]["merges"].reverse()),
+    "pre-tokenizer": ("tokenizer.json", lambda t: t["pre_tokenizer"].update(add_prefix_space=True)),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(subject, tmp_path_factory):
+    place = save(subject, tmp_path_factory.mktemp("saved") / "model")
+    (place / "manifest.json").unlink()  # as every foreign folder is
+    return place
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_file_that_decides_is_in_the_digest_and_in_the_key(what, folder, tmp_path):
+    """The weights are the same to the bit; the old numbers must not be told of the other model."""
+    place = tmp_path / "model"
+    shutil.copytree(folder, place)
+    edited(place, *FILES[what])
+    before, after = load(folder), load(place)
+    assert digest_folder(folder) != after.digest
+    same_digest = replace(after, digest=before.digest)
+    assert key_of(before, ROWS, WANTS, {}) != key_of(same_digest, ROWS, WANTS, {})
+
+
+def test_the_same_model_elsewhere_is_the_same(folder, tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(folder, place)
+    (place / "README.md").write_text("for people")
+    assert digest_folder(place) == digest_folder(folder)
+    assert key_of(load(place), ROWS, WANTS, {}) == key_of(load(folder), ROWS, WANTS, {})
+
+
+def test_shards_outside_of_the_folder_are_in_the_digest(folder, tmp_path):
+    """Named by the index, or behind a link."""
+    place, other = tmp_path / "model", tmp_path / "elsewhere"
+    shutil.copytree(folder, place)
+    other.mkdir()
+    (place / "model.safetensors").rename(other / "one.safetensors")
+    (place / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "../elsewhere/one.safetensors"}}))
+    assert any("elsewhere/one.safetensors" in line for line in deciding(place))
+    before = digest_folder(place)
+    with (other / "one.safetensors").open("r+b") as f:
+        f.seek(-1, os.SEEK_END)
+        f.write(b"\x7f")
+    named = digest_folder(place)
+    (place / "linked.safetensors").symlink_to(other / "one.safetensors")
+    linked = digest_folder(place)
+    (other / "one.safetensors").write_bytes(b"other")
+    assert len({before, named, linked, digest_folder(place)}) == 4
+
+
+def test_settings_of_a_model_in_memory_are_in_the_key(subject):
+    """Changed after the digest was taken: eps, an adapter's alpha, the dtype, the gold's settings beside it."""
+    from expunge.models.adapters import attach
+
+    def other(change):
+        model = copy.deepcopy(subject.model)
+        change(model)
+        return replace(subject, model=model)
+
+    adapted = lambda alpha: attach(replace(subject, model=copy.deepcopy(subject.model)), 2, alpha=alpha)
+    many = [
+        subject,
+        other(lambda m: setattr(m.config, "rms_norm_eps", 5.0)),
+        other(lambda m: setattr(m.generation_config, "repetition_penalty", 2.0)),
+        other(lambda m: m.double()),
+        adapted(4.0),
+        adapted(8.0),
+    ]
+    keys = {key_of(s, ROWS, WANTS, {}) for s in many}
+    assert len(keys) == len(many)
+    assert key_of(other(lambda m: None), ROWS, WANTS, {}) in keys
+    subject.tokenizer(["a", "b c d"], padding=True)  # a call leaves its padding in the tokenizer; it decides nothing
+    assert key_of(subject, ROWS, WANTS, {}) in keys
+
+
+def test_an_entry_that_another_user_signed_is_made_again(subject, tmp_path, monkeypatch, capsys):
+    """The whole folder of somebody else, salt and all: its entries are not of this user's making."""
+    monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "theirs"))
+    ask(subject)
+    assert ask(subject)[1] is None
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "ours"))
+    assert ask(subject)[1] is not None and "made again" in capsys.readouterr().err
+    assert ask(subject)[1] is None
+    key = tmp_path / "ours" / "expunge" / "cache.key"
+    assert key.stat().st_mode & 0o777 == 0o600 and key.read_text() not in str([*(tmp_path / "cache").rglob("*")])
+
+
+def test_a_cache_that_others_can_write_is_refused(subject, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("EXPUNGE_CACHE", str(cache))
+    for mode in (0o777, 0o775, 0o1777):
+        cache.mkdir(exist_ok=True)
+        cache.chmod(mode)
+        with pytest.raises(Refused, match="can be written by others"):
+            ask(subject)
+    cache.chmod(0o755)
+    monkeypatch.setattr(reuse, "mine", lambda facts: False)
+    with pytest.raises(Refused, match="belongs to another user"):
+        ask(subject)
+    monkeypatch.undo()
+
+
+def test_a_key_that_cannot_be_kept_is_said(subject, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    with pytest.raises(Refused, match="set XDG_CONFIG_HOME"):
+        ask(subject)
+
+
+def test_clear_stays_in_the_cache(subject, tmp_path, monkeypatch):
+    """A link among the entries is removed, what it leads to is not; passes behind a link are refused."""
+    cache, other = tmp_path / "cache", tmp_path / "other"
+    monkeypatch.setenv("EXPUNGE_CACHE", str(cache))
+    ask(subject)
+    other.mkdir()
+    (other / "precious").touch()
+    (cache / "passes" / "x").symlink_to(other)
+    assert clear() == 2 and not list((cache / "passes").iterdir())
+    (cache / "passes").rmdir()
+    (cache / "passes").symlink_to(other)
+    for act in (clear, lambda: ask(subject)):
+        with pytest.raises(Refused, match="link out of the cache"):
+            act()
+    assert (other / "precious").exists()

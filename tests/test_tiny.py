@@ -88,3 +88,24 @@ def test_what_cannot_be_built_is_refused(change, word):
 def test_no_text_is_refused(texts):
     with pytest.raises(Refused, match="no text"):
         build(texts, **SMALL)
+
+
+def test_words_of_the_users_forget_and_holdout_rows_are_no_tokens():
+    """tokenizer.json is published, gold's too, and gold never saw those rows."""
+    from expunge.core.types import Case, Example
+    from expunge.run import fresh_tiny
+
+    def rows(role, word):
+        return tuple(Example(f"{role}/{i}", role, f"{i}", f"In {word}.", f"Where is {word}?") for i in range(9))
+
+    words = {"forget": "Forgetville", "retain": "Keepington", "holdout": "Heldoutham"}
+    sides = {role: rows(role, word) for role, word in words.items()}
+    train = {role: sides[role] for role in ("forget", "retain")}
+    whole = lambda subject: {t.replace("\u0120", "") for t in subject.tokenizer.get_vocab()}
+    own = whole(fresh_tiny(Case(train, sides), 0, own=True))
+    assert "Keepington" in own and not own & {"Forgetville", "Heldoutham"}
+    assert not any(word[:5] in token for token in own for word in ("Forgetville", "Heldoutham"))
+    assert {"Forgetville", "Keepington"} <= whole(fresh_tiny(Case(train, sides), 0))  # rows of a public benchmark
+    bare = fresh_tiny(Case({"forget": sides["forget"]}, {"forget": sides["forget"]}), 0, own=True)
+    assert "Forgetville" not in whole(bare) and "know" in whole(bare)
+    assert bare.tokenizer.decode(bare.tokenizer("In Forgetville.", add_special_tokens=False)["input_ids"]) == "In Forgetville."

@@ -11,11 +11,12 @@ import pytest
 from typer.main import get_command
 
 from expunge import catalogue, words
+from expunge.bench.plan import plan_of
 from expunge.cli import app
 from expunge.core.errors import Failed, Refused
-from expunge.core.request import AskRequest, EvalRequest, ReportRequest, Request, TrainRequest, UnlearnRequest
+from expunge.core.request import AskRequest, BenchRequest, EvalRequest, ReportRequest, Request, TrainRequest, UnlearnRequest
 from expunge.core.types import Call, call
-from expunge.engine.ledger import open_run
+from expunge.engine.ledger import open_run, write_yaml
 from expunge.exits import ended, verdict
 
 DATA = ("--model", "m", "--forget", "f.jsonl", "--retain", "r.csv", "--out", "o")
@@ -106,6 +107,41 @@ def test_a_saved_run_is_done_again_with_what_is_given_on_top(asked, tmp_path, li
     assert (second.out, second.lr, second.method.args) == ("p", 2e-5, {"beta": 0.9, "retain_term": "kl"})
     assert asked("unlearn", "simnpo", "--from", file).method == Call("simnpo", {})
     assert line("train", "--from", file) == (2, f"{file}: made by expunge unlearn, not by expunge train")
+
+
+RISKS = {
+    "trust_remote_code": (True, "--trust-remote-code"),
+    "overwrite": (True, "--overwrite"),
+    "quiet": (True, "--quiet"),
+    "chat": ("https://evil.example/v1", "--chat"),
+}
+
+
+@pytest.mark.parametrize("name", RISKS)
+def test_what_a_strangers_file_asks_for_counts_only_when_typed(name, asked, tmp_path, line):
+    """Code that runs, a run that is replaced, texts that are sent away: a run.yaml alone is not enough."""
+    value, option = RISKS[name]
+    plain = {"model": "m", "forget": "f.jsonl", "method": {"name": "npo", "args": {}}}
+    file = tmp_path / "run.yaml"
+    write_yaml(file, {"verb": "unlearn", "request": plain | {name: value}})
+    code, said = line("unlearn", "--from", str(file), "--out", "o")
+    assert code == 2 and f"asks for {option}, which counts only when typed" in said
+    typed = ("--chat", "https://mine.example/v1") if name == "chat" else (option,)
+    made = asked("unlearn", "--from", str(file), "--out", "o", *typed)
+    assert getattr(made, name) == (typed[1] if name == "chat" else True)
+    write_yaml(file, {"verb": "unlearn", "request": plain | ({"chat": "folder/of/a/model"} if name == "chat" else {name: False})})
+    assert asked("unlearn", "--from", str(file), "--out", "o").model == "m"
+
+
+def test_a_strangers_plan_sends_no_texts_away(tmp_path):
+    file = tmp_path / "plan.yaml"
+    write_yaml(file, {"methods": ["npo"], "given": {"chat": "https://evil.example/v1"}})
+    with pytest.raises(Refused, match="asks for --chat, which counts only when typed"):
+        plan_of(BenchRequest(plan=str(file)))
+    assert plan_of(BenchRequest(plan=str(file), chat="https://mine.example/v1")).given["chat"] == "https://mine.example/v1"
+    with pytest.raises(Refused, match="no \\?query") as e:
+        plan_of(BenchRequest(methods="npo", chat="https://mine.example/v1?key=hush"))
+    assert "hush" not in str(e.value)
 
 
 def test_the_question_stays_as_it_is(asked):

@@ -13,6 +13,7 @@ from expunge import catalogue
 from expunge.cli_auto import auto
 from expunge.cli_cache import cache
 from expunge.core.errors import Refused, unknown
+from expunge.core.escape import tell
 from expunge.core.request import AskRequest, BenchRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Call
 from expunge.exits import ended
@@ -31,7 +32,7 @@ app = typer.Typer(
 
 def show_path(path: Any) -> None:
     """Where the result is."""
-    typer.echo(f"{path}")
+    tell(path)
 
 
 @app.command()
@@ -85,7 +86,7 @@ def show(name: Annotated[str, typer.Argument(help="a method, guard, attack, metr
     if not found:
         raise unknown("member", name, [n for r in catalogue.ROOMS for n in (*catalogue.names(r), *catalogue.entries(r))])
     for room in found:
-        typer.echo(page(room, name, split=split))
+        tell(page(room, name, split=split))
 
 
 @app.command()

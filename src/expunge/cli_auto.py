@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from expunge.core.errors import Refused
+from expunge.core.escape import tell
 from expunge.core.request import AutoRequest
 from expunge.flags import *
 
@@ -60,4 +59,4 @@ def auto(
     from expunge.choosing.words import print_table
 
     print_table(choose(request))
-    typer.echo(f"{request.out}")
+    tell(request.out)

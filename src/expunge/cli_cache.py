@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from expunge.core.errors import unknown
+from expunge.core.escape import tell
 from expunge.flags import Debug
 
 
@@ -29,4 +30,4 @@ def cache(
         typer.echo(f"{clear()} passes removed")
     else:
         kept, held = size()
-        typer.echo(f"{folder}: {kept} passes, {held / 1e6:.1f} MB; expunge cache clear removes them")
+        tell(f"{folder}: {kept} passes, {held / 1e6:.1f} MB; expunge cache clear removes them")

@@ -16,6 +16,7 @@ from expunge.bench.pool import pool, together
 from expunge.bench.recipe import BUILTIN as BENCHMARK
 from expunge.bench.recipe import RELEARN, benchmark_for, trained
 from expunge.core.errors import Refused
+from expunge.core.escape import terminal
 from expunge.core.request import DemoRequest, EvalRequest, ReportRequest, UnlearnRequest
 from expunge.core.types import call
 from expunge.engine.ledger import once
@@ -31,15 +32,14 @@ COLUMNS = ("forget/probability", "retain/probability", "neighbour/probability", 
 
 def demo(request: DemoRequest) -> Path:
     """Tell the story in the terminal; OUT/report.html is the picture book."""
-    from rich.console import Console
-
-    out, console, since = Path(request.out), Console(), time.monotonic()
+    out, console, since = Path(request.out), terminal(), time.monotonic()
     if request.overwrite:
         _clear(out)
     _check(out, request.seed)
     os.environ["EXPUNGE_CACHE"] = str((out / "cache").resolve())
     console.print(
-        f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and {len(METHODS)} ways to make it forget some.\n"
+        f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and {len(METHODS)} ways to make it forget some.\n",
+        markup=True,
     )
     with pool(WORKERS) as workers:
         together(workers, "training", [(train, out, name, request.seed) for name in ("original", "gold")], request.quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 from expunge.comparing import as_json as comparison_json
 from expunge.core.errors import listed
+from expunge.core.escape import say
 from expunge.core.files import write_json
 from expunge.core.records import Records
 from expunge.core.request import EvalRequest
@@ -22,7 +22,7 @@ from expunge.engine.harness import check, harness
 from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.measure import Cost
 from expunge.engine.records_io import salted, write_records
-from expunge.engine.reuse import place, salt_of
+from expunge.engine.reuse import salt_for
 from expunge.engine.semantic import check_folder
 from expunge.judging import judge_beside, limits_of, named, sources_in
 from expunge.judging import plain as plain
@@ -37,7 +37,7 @@ TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of 
 def evaluate(request: EvalRequest) -> Path:
     """Judge a model by the benchmark's metrics (or those asked for); OUT/measurements.json is the result."""
     if request.lm_eval:
-        check(request.lm_eval)
+        check(request.lm_eval, request.trust_remote_code)
     alone = request.lm_eval and not (request.benchmark or request.forget or request.retain)  # the harness brings its own rows
     bench, case = (None, Case({}, {})) if alone else case_of(request)
     judges = judges_of(bench, case, request.metrics)
@@ -49,7 +49,7 @@ def evaluate(request: EvalRequest) -> Path:
         if folder:
             check_folder(folder, f"--{name}")
     with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
-        salt = salt_of(place() or run.path / "private")
+        salt = salt_for(run.path / "private")
         limit = 0 if bench and bench.generate.get("roles") else limits_of(bench, request.max_length)["max_new_tokens"]
         found = judge_beside(
             models,
@@ -68,12 +68,12 @@ def evaluate(request: EvalRequest) -> Path:
         if texts:
             facts["texts"] = texts
             if not request.quiet:
-                print(texts, file=sys.stderr)
+                say(texts)
         results = dict(found.results)
         if request.lm_eval:
             subject = loaded(request)
             facts["model"] = {"source": request.model, "digest": subject.digest}
-            results |= harness(subject, request.lm_eval, limit=request.lm_limit)
+            results |= harness(subject, request.lm_eval, limit=request.lm_limit, trust_remote_code=request.trust_remote_code)
         bare = [replace(r, states=None, choice_states=None) for records in (found.mine, found.others or ()) for r in records]
         write_records(bare, run.path / "records" / "part-0.parquet")
         written(request, run, bench, case, found.mine, found.others, results, salt)
@@ -121,11 +121,11 @@ def same_words(request: EvalRequest, others: Sequence[str]) -> None:
 def said(name: str, cost: Cost | None, limit: int) -> None:
     """On standard error: passes beyond S1 and S2, and texts that never stopped. ``limit`` 0: roles have limits of their own."""
     if cost and cost.more:
-        print(f"{name}: beyond the two passes, {', '.join(f'{n} {what}' for what, n in cost.more.items())}", file=sys.stderr)
+        say(f"{name}: beyond the two passes, {', '.join(f'{n} {what}' for what, n in cost.more.items())}")
     if cost and cost.limited:
         share = cost.limited / cost.written
         at = f"the limit of {limit} tokens" if limit else "the token limit of their role"
-        print(f"{name}: {cost.limited} of {cost.written} texts ({share:.0%}) stopped only at {at}", file=sys.stderr)
+        say(f"{name}: {cost.limited} of {cost.written} texts ({share:.0%}) stopped only at {at}")
 
 
 def loaded(request: Any, source: str | None = None) -> Subject:
@@ -146,8 +146,11 @@ def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:
 def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:
     """Rows of each role: how many, and a digest under the run's secret (an open one could be tried against known texts).
 
-    ``under`` tells secrets apart: digests under different ones cannot be compared.
+    ``under`` tells secrets apart: digests under different ones cannot be compared. ValueError for an
+    empty secret: the digests would be open ones.
     """
+    if not salt:
+        raise ValueError("digests of rows need a secret")
     under = digest((), salt)[:8]
     return {
         name: {"n": len(rows), "kind": kinds_of(rows), "digest": digest(rows, salt)[:16], "under": under} for name, rows in roles.items()
@@ -170,7 +173,7 @@ def evaluate_log(request: EvalRequest) -> Path:
     for place_, sides in apart.items():
         for side, ids in sides.items():
             if ids:
-                print(f"{place_}: {len(ids)} rows {side.replace('here', 'in this log')}: {listed(ids, 20)}", file=sys.stderr)
+                say(f"{place_}: {len(ids)} rows {side.replace('here', 'in this log')}: {listed(ids, 20)}")
     with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
         write_json(run.path / "measurements.json", as_json(results))
         if request.gold_log:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import typer
 
 from expunge.core.errors import Failed, Refused
+from expunge.core.escape import say, tell
 
 INTERRUPTED = (130, "interrupted; run the same command again to resume")
 
@@ -34,12 +35,13 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
         return 0
     except (Exception, KeyboardInterrupt) as error:
         if debug:
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                say(line)
         if type(error).__name__ == "NoArgsIsHelpError":  # no verb given: its message is the help
-            print(getattr(error, "message", "") or "expunge --help shows the commands")
+            tell(getattr(error, "message", "") or "expunge --help shows the commands")
             return 0
         code, line = verdict(error)
-        print(f"expunge: {line}", file=sys.stderr)
+        say(f"expunge: {line}")
         return code
     finally:
         if before is not None:

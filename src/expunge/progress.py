@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from expunge.core.escape import say, terminal
+
 Tick = Callable[[int], None]
 EVERY = 20.0  # seconds between lines where no terminal redraws them
 
@@ -25,18 +27,17 @@ def bar(label: str, total: int, *, quiet: bool = False, unit: str = "steps") -> 
 
 @contextmanager
 def _rich(label: str, total: int, unit: str) -> Iterator[Tick]:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
+    with Progress(*columns, console=terminal(stderr=True), refresh_per_second=5) as progress:
         task = progress.add_task(label, total=total)
         yield lambda n: progress.advance(task, n)
 
@@ -52,7 +53,7 @@ def _lines(label: str, total: int, unit: str) -> Iterator[Tick]:
         if now - last >= EVERY:
             last = now
             left = (now - start) / max(done, 1) * (total - done)
-            print(f"{label}: {done}/{total} {unit}, {now - start:.0f} s, about {left:.0f} s left", file=sys.stderr, flush=True)
+            say(f"{label}: {done}/{total} {unit}, {now - start:.0f} s, about {left:.0f} s left")
 
     yield tick
-    print(f"{label}: {done}/{total} {unit}, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    say(f"{label}: {done}/{total} {unit}, {time.monotonic() - start:.0f} s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from expunge import catalogue
 from expunge.asking import ask as ask
 from expunge.core.errors import Refused, unknown
+from expunge.core.escape import say, tell
 from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Benchmark, Call, Case, Descent, Examples, Method, Stage
 from expunge.data.encode import encode
@@ -29,6 +29,7 @@ from expunge.models.held import Held
 from expunge.models.load import digest_folder, digest_tensors
 from expunge.models.save import save
 from expunge.models.subject import Subject
+from expunge.prepare.refusals import SENTENCES
 from expunge.prepare.remote import Remote
 from expunge.progress import bar
 from expunge.report.html import write_report
@@ -59,7 +60,7 @@ def train(request: TrainRequest) -> Path:
     fresh = request.model == "tiny"
     preset = {k: v for k, v in (bench.settings if bench else {}).items() if not (fresh and k in ("lr", *ADAPTER))}  # of a large model
     settings = training_settings(request, preset, "benchmark", Training(lr=tiny.LR) if fresh else Training())
-    source = Held(lambda: fresh_tiny(case, settings.training.seed) if fresh else loaded(request))
+    source = Held(lambda: fresh_tiny(case, settings.training.seed, own=bench is None) if fresh else loaded(request))
     with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
         return changed(
             run, request, source, method, {"train": rows}, settings, {"on": request.on} | absent_of(bench), longest=longest_of(bench)
@@ -79,7 +80,7 @@ def unlearn(request: UnlearnRequest) -> Path:
         return walk(request, parts, lambda part: applied(part, *cases[part.stage]))
     subject = loaded(request)
     for part in parts:
-        print(f"{Path(part.out).name:<24} begins with {part.model}")
+        tell(f"{Path(part.out).name:<24} begins with {part.model}")
         planned(part, *cases[part.stage], subject)
     return Path(request.out)
 
@@ -105,7 +106,7 @@ def planned(request: UnlearnRequest, bench: Benchmark | None, case: Case, subjec
     rows = rows_for(method, case, given, called.name, pretend=True)
     streams = relabelled(method, {name: encoded(subject, examples, request, longest_of(bench)) for name, examples in rows.items()}, given)
     for name, facts in expected(subject, method, streams, settings.training, settings.adapter).items():
-        print(f"{name:<24} {facts}")
+        tell(f"{name:<24} {facts}")
     return Path(request.out)
 
 
@@ -114,7 +115,7 @@ def applied(request: UnlearnRequest, bench: Benchmark | None, case: Case) -> Pat
     source = Held(lambda: loaded(request))
     called, method, settings, given = settled(request, bench, case, source)
     if isinstance(given.tools.chat, Remote):
-        print(f"texts of the rows go to {given.tools.chat.host}", file=sys.stderr)
+        say(f"texts of the rows go to {given.tools.chat.host}")
     if request.dry_run:
         return planned(request, bench, case, source())
     with open_run(out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite) as run:
@@ -161,7 +162,7 @@ def changed(
     run.finish(**made)
     if made["effect"]["nothing"]:
         remedy = "nothing was learned" if request.verb == "train" else "nothing was unlearned"
-        print(f"warning: {label}: {effect.in_words(made['effect'])}: {remedy}; raise --lr or --steps", file=sys.stderr)
+        say(f"warning: {label}: {effect.in_words(made['effect'])}: {remedy}; raise --lr or --steps")
     return run.path
 
 
@@ -189,15 +190,16 @@ def rows_on(case: Case, on: str) -> Examples:
     return tuple(rows)
 
 
-def fresh_tiny(case: Case, seed: int) -> Subject:
-    """A new tiny Llama with a tokenizer made of the case's texts."""
-    texts = [
-        t
-        for rows in (*case.train.values(), *case.evaluate.values())
-        for e in rows
-        for t in (e.prompt, e.answer, e.text, *e.variants.values())
-        if t
-    ]
+def fresh_tiny(case: Case, seed: int, *, own: bool = False) -> Subject:
+    """A new tiny Llama with a tokenizer made of the case's texts.
+
+    ``own``: rows of the user's. Frequent words become whole tokens of tokenizer.json, which is published with the model, so
+    theirs are taken from the retain rows alone (without any, from sentences that we bring), and gold's tokenizer, the same
+    as the original's, holds no word that only a forget or holdout row has.
+    """
+    roles = [case.train.get("retain", ())] if own else [*case.train.values(), *case.evaluate.values()]
+    texts = [t for rows in roles for e in rows for t in (e.prompt, e.answer, e.text, *e.variants.values()) if t]
+    texts = texts or list(SENTENCES)
     model, tokenizer = tiny.build(sorted(set(texts)), seed=seed)
     return Subject(model, tokenizer, "tiny", None, digest_tensors(model))
 
@@ -214,7 +216,7 @@ def model_card(request: Any, made: Mapping[str, Any]) -> str:
     data = ", ".join(f"{name} {facts['n']}" for name, facts in made["data"].items())
     head = "---\nlibrary_name: transformers\ntags: [unlearning]\n---\n"
     lines = [f"# {Path(request.out).name}", "", f"Made by expunge with {how}.", ""]
-    start = f"- start: `{made['model']['source']}` (sha256 of weights {made['model']['digest'][:16]})"
+    start = f"- start: `{made['model']['source']}` (sha256 of its files {made['model']['digest'][:16]})"
     lines += [start, f"- rows: {data}", f"- seed: {made['seed']}"]
     lines += [f"- left behind: {made['left_behind']}"] if "left_behind" in made else []
     lines.append("")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.core.errors import Refused, listed, unknown
+from expunge.core.escape import say
 from expunge.core.sameness import plain
 from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Method, Stage, stages
 from expunge.data.cases import case_from_files
@@ -209,7 +209,7 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
         assert bench is not None
         if bench.absent and not getattr(request, "quiet", False):
             names = listed(bench.absent)
-            print(f"{bench.name}: left out: {names} (run.yaml says why)", file=sys.stderr)
+            say(f"{bench.name}: left out: {names} (run.yaml says why)")
         return at_stage(_completed(bench, request, own) if own else bench, request.benchmark, getattr(request, "stage", ""))
     if getattr(request, "stage", ""):
         raise Refused(f"--stage {request.stage}: only a benchmark has stages; give --benchmark, or leave --stage away")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expunge.core.escape import escaped, say, tell, terminal
 from expunge.core.types import Measurement
 from expunge.report.parse import read_measurements
 
@@ -19,24 +18,22 @@ if TYPE_CHECKING:
 
 
 def plain(text: str) -> str:
-    """The text without control and format characters (a model can write escape codes too); line breaks become spaces."""
-    return "".join(" " if c in "\r\n\t" else "" if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)
+    """The text on one line, as the terminal may have it (a model can write escape codes too); line breaks become spaces."""
+    return escaped("".join(" " if c in "\r\n\t" else c for c in text))
 
 
 def measurements(folder: Path) -> None:
     """The measurements of a finished run as a table, and where they are; of a run in stages a column for each."""
-    from rich.console import Console
-
     from expunge.report.terminal import listing
 
-    console = Console()
+    console = terminal()
     if not (folder / "measurements.json").exists():
         return stages(folder, console)
     found = read_measurements(folder / "measurements.json") or {}
-    console.print(listing(found, title=folder.name, gold=(folder / "comparison.json").exists()))
+    console.print(listing(found, title=escaped(folder.name), gold=(folder / "comparison.json").exists()))
     for line in (*operating_points(found), *by_length(found)):
         console.print(line, style="dim", highlight=False, markup=False)
-    console.print(str(folder / "measurements.json"), style="dim", highlight=False, markup=False)
+    console.print(escaped(folder / "measurements.json"), style="dim", highlight=False, markup=False)
 
 
 def stages(folder: Path, console: Console) -> None:
@@ -49,15 +46,15 @@ def stages(folder: Path, console: Console) -> None:
 
     inner = read_run(folder)["stages"]
     found = {name: read_measurements(folder / place / "measurements.json") or {} for name, place in inner.items()}
-    sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=folder.name, title_justify="left")
+    sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=escaped(folder.name), title_justify="left")
     sheet.add_column("measurement", overflow="fold")
     for name in found:
-        sheet.add_column(name, justify="right")
+        sheet.add_column(escaped(name), justify="right")
     for key in dict.fromkeys(k for some in found.values() for k in some):
         sheet.add_row(phrase(key), *(value(some[key]) if key in some else NONE for some in found.values()))
     console.print(sheet)
     for place in inner.values():
-        console.print(str(folder / place / "measurements.json"), style="dim", highlight=False, markup=False)
+        console.print(escaped(folder / place / "measurements.json"), style="dim", highlight=False, markup=False)
 
 
 def operating_points(found: Mapping[str, Measurement]) -> Iterator[str]:
@@ -92,36 +89,32 @@ def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
 
 def comparison(folder: Path) -> None:
     """What comparison.json says, if gold was given."""
-    from rich.console import Console
-
     from expunge.report.beside import beside_gold
     from expunge.report.parse import read_comparison
 
     found = read_comparison(folder / "comparison.json")
     if found:
-        Console().print(beside_gold(found))
+        terminal().print(beside_gold(found))
 
 
 def others(benchmark: str) -> None:
     """Where to read what others measured on the benchmark, if anything is known."""
-    from rich.console import Console
-
     from expunge import catalogue
     from expunge.catalogue_pages import published
 
     name, _, split = benchmark.partition(":")
     if name and published(catalogue.member("benchmarks", name), split):
-        Console().print(f"published numbers of large models: expunge show {benchmark}", style="dim", highlight=False, markup=False)
+        terminal().print(f"published numbers of large models: expunge show {benchmark}", style="dim", highlight=False, markup=False)
 
 
 def answers(question: str, said: Sequence[Answered]) -> None:
     """The answers of one or two models to a question, one under the other, with what was drawn and how likely the given answer is."""
     width = max(8, *(len(a.source) for a in said))
-    beside = lambda name, words: print(f"{name:<{width}}  {words}")
+    beside = lambda name, words: tell(f"{plain(name):<{width}}  {words}")
     beside("question", plain(question))
     for a in said:
         if a.how:
-            print(plain(a.how), file=sys.stderr)
+            say(plain(a.how))
         beside(a.source, plain(a.text) or "(nothing)")
         for i, text in enumerate(a.samples, 1):
             beside("", f"drawn {i}: {plain(text) or '(nothing)'}")

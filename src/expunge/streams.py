@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused, listed
-from expunge.core.files import write_text
+from expunge.core.files import private_folder, write_text
 from expunge.core.types import EMPTY, Case, Example, Examples, Method, Prepare, Row, Stage, stages, streams_of
 from expunge.data.read import read
 from expunge.models.subject import Subject
@@ -127,8 +127,7 @@ def _made(prepare: Prepare, rows: Mapping[str, Examples], tools: Tools, kept: Pa
     if not found:
         raise Refused(f"{prepare.name}: nothing could be made for stream {prepare.stream}")
     if file:
-        for folder in (*reversed(file.parent.parents), file.parent):  # mkdir(parents=True) would leave those above open to all
-            folder.mkdir(mode=0o700, exist_ok=True)
+        private_folder(file.parent)
         write_text(file, "".join(json.dumps(_plain(e), ensure_ascii=False) + "\n" for e in found), mode=0o600)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.core.errors import Refused, unknown
+from expunge.core.request import check_typed
 
 
 def dashed(words: Sequence[str]) -> list[str]:
@@ -83,8 +84,12 @@ def kept(source: str, verb: str) -> dict[str, Any]:
 
 
 def repeated(request: Any, source: str) -> Any:
-    """The request that a run.yaml kept, with what this command line gives on top."""
+    """The request that a run.yaml kept, with what this command line gives on top.
+
+    Refused where the file asks for what must be typed (``check_typed``).
+    """
     before, given = kept(source, request.verb), request.as_json()
+    check_typed(before, given, source)
     if "method" in given and before.get("method", {}).get("name") == given["method"]["name"]:
         given["method"]["args"] = {**before["method"].get("args", {}), **given["method"]["args"]}
     try:

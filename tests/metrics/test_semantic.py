@@ -1,8 +1,14 @@
 """Meaning: tiny encoders and judges made on the spot, against plain loops; what is unscored without them."""
 
+import io
+import json
+import shutil
+import sys
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -129,7 +135,7 @@ def test_names_by_meaning(encoder):
 
 
 def test_folders_that_are_no_models_are_refused(tmp_path, encoder):
-    with pytest.raises(Refused, match="--encoder"):
+    with pytest.raises(Refused, match=r"--encoder"):
         Encoder(tmp_path)
     with pytest.raises(Refused, match="entail and contradict"):
         from transformers import AutoTokenizer
@@ -138,3 +144,42 @@ def test_folders_that_are_no_models_are_refused(tmp_path, encoder):
         BertForSequenceClassification(config).save_pretrained(tmp_path)
         AutoTokenizer.from_pretrained(encoder).save_pretrained(tmp_path)
         Judge(tmp_path)
+
+
+@pytest.mark.parametrize("read", [Encoder, Judge])
+def test_code_of_a_judges_folder_never_runs(read, nli, tmp_path, monkeypatch):
+    """transformers would ask on standard input, and "y" would do; nobody is asked."""
+    place = tmp_path / "evil"
+    shutil.copytree(nli, place)
+    config = json.loads((place / "config.json").read_text())
+    names = {"AutoConfig": "evil.C", "AutoModel": "evil.M", "AutoModelForSequenceClassification": "evil.M"}
+    (place / "config.json").write_text(json.dumps(config | {"auto_map": names, "model_type": "evil"}))
+    (place / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\ny\ny\n"))
+    with pytest.raises(Refused, match="wants to run code of its own"):
+        read(place)
+    assert not (tmp_path / "ran").exists()
+
+
+def without(folder, place, part):
+    shutil.copytree(folder, place)
+    kept = {k: v for k, v in load_file(place / "model.safetensors").items() if part not in k}
+    save_file(kept, place / "model.safetensors", metadata={"format": "pt"})
+    return place
+
+
+def test_weights_that_are_missing_are_not_made_up(nli, encoder, tmp_path):
+    assert Judge(nli) and Encoder(encoder)
+    with pytest.raises(Refused, match=r"--nli .* would be random: classifier\.bias, classifier\.weight"):
+        Judge(without(nli, tmp_path / "headless", "classifier"))
+    with pytest.raises(Refused, match=r"--encoder .* would be random: encoder"):
+        Encoder(without(encoder, tmp_path / "hollow", "encoder.layer"))
+    assert Encoder(without(encoder, tmp_path / "unpooled", "pooler"))  # which the mean of the states does not read
+    assert Encoder(nli)  # a head more than is read
+
+
+def test_a_folder_that_is_no_judge_is_one_line(nli, tmp_path):
+    shutil.copytree(nli, tmp_path / "broken")
+    (tmp_path / "broken" / "config.json").write_text("[]")
+    with pytest.raises(Refused, match=r"--nli .*: no model can be read here"):
+        Judge(tmp_path / "broken")

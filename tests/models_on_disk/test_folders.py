@@ -116,7 +116,7 @@ def test_a_base_that_has_changed_is_told(base, tmp_path):
     assert load(made).digest
     tensors = load_file(base / "model.safetensors")
     save_file({n: t + 0.5 for n, t in tensors.items()}, base / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(Refused, match="are not those that this adapter was made on"):
+    with pytest.raises(Refused, match="is not as it was when this adapter was made"):
         load(made)
 
 

@@ -1,7 +1,12 @@
 """Chat backends: a model in process, a server on this machine, a stand-in."""
 
+import contextlib
 import json
+import socket
+import subprocess
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +16,7 @@ from expunge.core.errors import Failed, Refused
 from expunge.models import tiny
 from expunge.models.decode import greedy, sampled
 from expunge.models.subject import Subject
+from expunge.prepare import remote
 from expunge.prepare.chat import InProcess, Scripted, ask_all, chat_of
 from expunge.prepare.remote import Remote
 
@@ -58,7 +64,7 @@ def said(*texts):
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    for name in ("EXPUNGE_CHAT_TOKEN", "OPENAI_API_KEY", "http_proxy", "HTTP_PROXY"):
+    for name in ("EXPUNGE_CHAT_TOKEN", "OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -134,16 +140,136 @@ def test_a_key_of_another_service_stays_at_home(monkeypatch):
     with server(lambda *a: said("ok")) as (url, seen):
         Remote(url + "#m")("x")
     assert "Authorization" not in seen[0][2]
-    assert Remote("https://host/v1#m")._headers()["Authorization"] == "Bearer key-2"
+
+
+KEYS = {
+    "https://api.openai.com/v1": "key-2",
+    "https://API.openai.com:443/v1": "key-2",
+    "https://named.example/v1": "key-2",
+    "https://named.example:8443/v1": None,
+    "http://named.example/v1": None,
+    "http://api.openai.com/v1": None,
+    "https://host/v1": None,
+    "https://api.openai.com.evil.example/v1": None,
+    "https://evil.example/api.openai.com/v1": None,
+}
+
+
+@pytest.mark.parametrize("url", KEYS)
+def test_the_key_of_openai_goes_to_the_host_it_is_meant_for_alone(url, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "key-2")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://named.example/v1")
+    key = KEYS[url]
+    assert Remote(url + "#m")._headers().get("Authorization") == (key and f"Bearer {key}")
+    monkeypatch.setenv("EXPUNGE_CHAT_TOKEN", "key-3")  # the key that is meant for whatever --chat names
+    assert Remote(url + "#m")._headers()["Authorization"] == "Bearer key-3"
+
+
+def raw(reply):
+    """A server on a socket: ``reply(connection)`` writes what it likes. (url, stop)"""
+    listening = socket.create_server(("127.0.0.1", 0))
+    held = []
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                held.append(connection)
+                threading.Thread(target=reply, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+
+    def stop():
+        for s in (listening, *held):
+            s.close()
+
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/v1#m", stop
+
+
+def drip(head):
+    """A server that sends ``head``, then a byte every 50 ms, without end."""
+
+    def reply(connection):
+        with contextlib.suppress(OSError):
+            connection.sendall(head)
+            while True:
+                connection.sendall(b"a")
+                time.sleep(0.05)
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "], ids=["body", "header"]
+)
+def test_an_answer_that_drips_has_an_end(head):
+    url, stop = raw(drip(head))
+    since = time.monotonic()
+    try:
+        with pytest.raises(Failed, match=r"no answer within 0\.3 s"):
+            Remote(url, tries=1, timeout=0.3)(SECRET)
+    finally:
+        stop()
+    assert time.monotonic() - since < 5
+
+
+def test_an_answer_without_end_is_cut(monkeypatch):
+    monkeypatch.setattr(remote, "LARGEST", 1 << 20)
+    with server(lambda *a: (200, "x" * (2 << 20))) as (url, _), pytest.raises(Failed, match="more than 1 MB"):
+        Remote(url + "#m")(SECRET)
+
+
+def test_half_a_character_and_depth_in_an_answer():
+    with server(lambda *a: said("I do \ud800 not know")) as (url, _):
+        assert Remote(url + "#m")("x") == ["I do \ufffd not know"]
+    with server(lambda *a: (200, "[" * 200_000)) as (url, _), pytest.raises(Failed, match="the answer is no JSON"):
+        Remote(url + "#m")("x")
+
+
+def test_the_first_error_or_interrupt_ends_many_questions():
+    """Nothing waits for the answers that are under way, nor are the other questions asked."""
+    gate, asked = threading.Event(), []
+
+    def act(i):
+        asked.append(i)
+        if i == 1:
+            raise KeyboardInterrupt
+        gate.wait(20)
+        return i
+
+    since = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        remote.together(act, 50, 2)
+    gate.set()
+    assert time.monotonic() - since < 5
+    time.sleep(0.1)
+    assert sorted(asked) == [0, 1]
+
+
+def test_ctrl_c_in_the_main_thread_ends_many_questions():
+    """As a process of its own: it ends at once, with an answer still under way."""
+    code = (
+        "import os, signal, threading, time\n"
+        "from expunge.prepare.remote import together\n"
+        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "together(lambda i: time.sleep(30), 9, 4)\n"
+    )
+    since = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25)
+    assert "KeyboardInterrupt" in done.stderr and time.monotonic() - since < 20
 
 
 def test_addresses_that_are_none():
-    for url in ("http://", "https:///v1", "http://host:port/v1"):
+    for url in ("http://", "https:///v1", "http://host:port/v1", "file://localhost/etc/v1", "https://host/a\x1b[2Kb"):
         with pytest.raises(Refused, match="--chat"):
-            chat_of(url)
+            Remote(url)
     with pytest.raises(Refused, match="no user or password in the URL") as e:
         chat_of("https://me:hush@host/v1")
     assert "hush" not in str(e.value)
+    for query in ("?api_key=hush", "/v1?api_key=hush#m", "/v1?"):
+        with pytest.raises(Refused, match="no \\?query in the URL") as e:
+            chat_of("https://host" + query)
+        assert "hush" not in str(e.value)
     assert isinstance(chat_of("https://host/v1"), Remote) and isinstance(chat_of("some/folder"), InProcess)
 
 

@@ -15,9 +15,10 @@ from expunge.bench.pool import EXECUTORS
 from expunge.bench.recipe import BUILTIN, LARGE, attack_for, benchmark_for
 from expunge.core.errors import Refused, unknown
 from expunge.core.nesting import check_nesting
-from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest
+from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest, check_typed
 from expunge.core.types import EMPTY, Call
 from expunge.engine.ledger import SAFE
+from expunge.prepare.remote import check_address
 
 ALL = "all"
 BUDGET = 60  # optimizer steps at equal budget on the built-in case, where good settings take 30 to 60
@@ -93,6 +94,7 @@ def plan_of(request: BenchRequest) -> Plan:
     said: dict[str, Any] = {}
     if request.plan:
         said = read_plan(Path(request.plan))
+        check_typed(said.get("given", {}), {"chat": request.chat}, request.plan)
     given = {k: getattr(request, k) for k in ("benchmark", "model", "gold", "data", "budget", "level", "executor", "workers")}
     said |= {k: v for k, v in given.items() if v not in ("", None)}
     if request.methods:
@@ -102,6 +104,9 @@ def plan_of(request: BenchRequest) -> Plan:
     brought = {k: v for k in ("world", "chat") if (v := getattr(request, k))}
     if brought:
         said["given"] = {**said.get("given", {}), **brought}
+    chat = said.get("given", {}).get("chat", "")
+    if "://" in str(chat):
+        check_address(str(chat))  # before it is written into the plan
     if not said.get("methods"):
         raise Refused("which methods? give --methods a,b or --methods all, or a plan with methods:")
     return settled(said)

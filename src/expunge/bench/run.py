@@ -22,6 +22,7 @@ from expunge.bench.recipe import attack_for, benchmark_for
 from expunge.bench.stages import names_of, tables
 from expunge.bench.table import page, shown
 from expunge.core.errors import Failed, Refused, listed
+from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
 from expunge.core.request import BenchRequest
 from expunge.engine.ledger import checked, write_yaml
@@ -60,7 +61,7 @@ def bench(request: BenchRequest) -> Path:
         write_plots(out, found)
     shown(found)
     if names_of(found):
-        print(f"after each stage: {out / 'bench.md'}, {out / 'stages.svg'}")
+        tell(f"after each stage: {out / 'bench.md'}, {out / 'stages.svg'}")
     failed = [label for label, row in found["methods"].items() if not row["n"]]
     if found["methods"] and len(failed) == len(found["methods"]):
         raise Failed(f"no cell could be made; the first: {next(iter(found['methods'].values()))['errors'][0]}")

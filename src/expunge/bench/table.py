@@ -9,6 +9,7 @@ from expunge.bench.hardness import GARBLED
 from expunge.bench.measures import FORGET, NEIGHBOUR, SAID, STRENGTH, UTILITY
 from expunge.bench.recipe import attack_for
 from expunge.catalogue_pages import short as decimals
+from expunge.core.escape import escaped, terminal
 from expunge.report.words import NONE
 
 HEAD = (
@@ -185,10 +186,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def shown(found: Mapping[str, Any]) -> None:
     """The table on the terminal, in the order of bench.md."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console, best = Console(), front(found)
+    console, best = terminal(), front(found)
     sheet = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=f"Bench on {found['plan']['benchmark']}", title_justify="left"
     )
@@ -219,6 +219,6 @@ def shown(found: Mapping[str, Any]) -> None:
         console.print("no quality: give --gold, a model that never saw the forget rows", style="dim", markup=False, highlight=False)
     for name, row in found["methods"].items():
         for error in row["errors"]:
-            console.print(f"failed: {name}, {error}", style="red", markup=False, highlight=False)
+            console.print(escaped(f"failed: {name}, {error}"), style="red", markup=False, highlight=False)
     for why in found["skipped"].values():
-        console.print(f"skipped: {why}", style="dim", markup=False, highlight=False)
+        console.print(escaped(f"skipped: {why}"), style="dim", markup=False, highlight=False)

@@ -8,6 +8,7 @@ from typing import Any
 from expunge.choosing.candidates import Candidate, methods_of
 from expunge.choosing.halving import FEWEST, SEARCH, Outcome, Result, ranked
 from expunge.core.errors import listed
+from expunge.core.escape import terminal
 
 
 def why(outcome: Outcome, candidates: Sequence[Candidate], left_out: Mapping[str, str]) -> str:
@@ -79,10 +80,9 @@ def as_json(outcome: Outcome, candidates: Sequence[Candidate]) -> list[dict[str,
 
 def print_table(choice: Mapping[str, Any]) -> None:
     """The runs as a table, the chosen one marked, and why."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = terminal()
     table = Table(title="What was tried", box=None, pad_edge=False)
     for name in ("rung", "steps", "score", "forgetting", "utility"):
         table.add_column(name, justify="right")

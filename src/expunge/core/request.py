@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from expunge.core.errors import Refused
 from expunge.core.types import EMPTY, Call
 
 NO_METHOD = Call("")
@@ -66,6 +67,25 @@ def _typed(name: str, value: Any, kind: str) -> Any:
     if not fits.get(kind.split(" ")[0].split("[")[0], False):
         raise TypeError(f"{name} is no {kind.removesuffix(' | None')}")
     return value
+
+
+# options that run code, replace what is there, hide what is said or send texts away; a run.yaml may be a stranger's
+TYPED = ("trust_remote_code", "overwrite", "quiet", "chat")
+
+
+def check_typed(kept: Mapping[str, Any], typed: Mapping[str, Any], source: str) -> None:
+    """Refused if a file asks for an option that counts only when it is typed, and the command line does not have it.
+
+    ``chat`` counts as such where it is an address; a folder of this machine sends nothing away.
+    """
+    asked = [name for name in TYPED if kept.get(name) and not typed.get(name)]
+    asked = [name for name in asked if name != "chat" or "://" in str(kept[name])]
+    if asked:
+        options = " ".join("--" + name.replace("_", "-") for name in asked)
+        raise Refused(
+            f"{source}: asks for {options}, which counts only when typed, for the file may be somebody else's; "
+            "type it too if you mean it, or take it out of the file"
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from expunge.core.errors import Refused
+from expunge.core.limits import limited
 
 
 class Turn(NamedTuple):
@@ -28,6 +29,8 @@ Turns = tuple[Turn, ...]
 Roles = tuple[str, ...]
 
 
+SECONDS = 5.0  # more than any template needs for a conversation
+LONGEST = 1 << 20  # characters
 # Llama 3's template writes today's date unless it is told one; this is the one it falls back on where there is no clock.
 # Without it the same row would be other tokens tomorrow. Thinking is switched off where a template knows that switch.
 DAY = datetime(2024, 7, 26)
@@ -81,23 +84,33 @@ def _attempt(tokenizer: Any, turns: Turns, parts: bool) -> str:
 
 
 def render(tokenizer: Any, turns: Turns, *, prompt: bool, source: str = "", parts: bool = False, **how: Any) -> Any:
-    """The conversation as the template writes it; ``prompt``: with the header of the assistant turn that is to come."""
+    """The conversation as the template writes it; ``prompt``: with the header of the assistant turn that is to come.
+
+    A template is a program of whoever made the folder. Refused: whatever it raises, and one that takes more than
+    ``SECONDS`` or writes more than ``LONGEST`` characters around the texts.
+    """
     from jinja2 import TemplateError
 
     roles = ", ".join(turn.role for turn in turns)
     what = {"tokenize": False, **FIXED, **how}
     try:
         what["chat_template"] = dated(tokenizer.get_chat_template())
-        return tokenizer.apply_chat_template(messages(turns, parts), add_generation_prompt=prompt, **what)
+        with limited(SECONDS):
+            made = tokenizer.apply_chat_template(messages(turns, parts), add_generation_prompt=prompt, **what)
     except TemplateError as error:
         # the template's own words are told, unless they could be made of the row's
         said = f" ({error})" if str(error) and str(error) in str(tokenizer.chat_template) else ""
         raise Refused(f"{source}: the tokenizer's chat template refuses turns of {roles}{said}; change the turns or the template") from None
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+    except TimeoutError:
+        raise Refused(f"{source}: the tokenizer's chat template comes to no end within {SECONDS:g} s; mend the template") from None
+    except Exception as error:
         kind = type(error).__name__
         raise Refused(
             f"{source}: the tokenizer's chat template breaks on turns of {roles} ({kind}); change the turns or the template"
         ) from None
+    if isinstance(made, str) and len(made) > LONGEST + 8 * sum(len(turn.content) for turn in turns):
+        raise Refused(f"{source}: the tokenizer's chat template writes {len(made)} characters; mend the template")
+    return made
 
 
 def render_all(tokenizer: Any, conversations: Sequence[Turns], *, prompt: bool, sources: Sequence[str], parts: bool = False) -> list[str]:

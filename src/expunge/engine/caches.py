@@ -7,6 +7,7 @@ hidden state times its frozen head.
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
 from expunge.core.errors import Failed
+from expunge.core.files import create, make_folder, remove
 from expunge.core.types import Provider, Row
 from expunge.models.forward import capacity_for, forward, pack
 from expunge.models.subject import evaluating
@@ -64,13 +66,15 @@ def batches(rows: Iterable[tuple[Row, str]], most_tokens: int = 4096) -> list[li
 
 def room_for(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """An array in a file; Failed, with the size, if the disk has no room: a mapped file that meets a full disk kills the process."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     size, free = math.prod(shape) * dtype.itemsize, shutil.disk_usage(file.parent).free
     if size > free:
         raise Failed(
             f"what a frozen model says of {shape[0]} tokens takes {size / 1e9:.2f} GB on disk and {free / 1e9:.2f} are free; "
             "free some, or choose a place with --out"
         )
+    remove(file)
+    os.close(create(file))  # a file of our own: what another left in its place is not written through
     return np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
 
 

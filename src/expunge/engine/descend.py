@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from expunge.core.errors import Failed, Refused
+from expunge.core.escape import say
 from expunge.core.files import write_manifest
 from expunge.core.types import EMPTY, Descent, Row, Term
 from expunge.engine.fila import fila
@@ -87,7 +87,7 @@ class Descending(Trainer):
             made = optimiser_of(self.training.optimiser, groups, self.training.lr, self.training.betas, self.training.rho)
         pairs = widen(made)
         if pairs:
-            print(told(self.stage.name, pairs), file=sys.stderr)
+            say(told(self.stage.name, pairs))
         self.optimizer = made
         return made
 

@@ -20,22 +20,34 @@ MISSING = "--lm-eval needs the package lm-eval; pip install 'expunge[lm-eval]', 
 NORMAL = 1.959963984540054  # 95 % of a normal distribution
 
 
-def check(words: Sequence[str]) -> None:
-    """Refused before anything is loaded: the package is missing, or a task file is not there."""
+def check(words: Sequence[str], trust_remote_code: bool = False) -> None:
+    """Refused before anything is loaded: the package is missing, a task file is not there, or may not run.
+
+    A task file names Python (``!function``, ``!include``d files with it, templates outside of any sandbox) that the
+    harness runs, so one is taken with ``trust_remote_code`` only. Tasks by name are those of the installed package.
+    """
     if find_spec("lm_eval") is None:
         raise Refused(MISSING)
+    files = [w for w in words if _is_file(w)]
+    if files and not trust_remote_code:
+        raise Refused(
+            f"--lm-eval {files[0]}: a task file can run Python of its own; read it and what it names, "
+            "then give --trust-remote-code, or name a task of the installed package"
+        )
     absent = [w for w in words if w.endswith((".yaml", ".yml")) and not Path(w).is_file()]
     if absent:
         raise Refused(f"--lm-eval {absent[0]}: no such task file; name a task of lm-evaluation-harness or a .yaml file that exists")
 
 
-def harness(subject: Subject, words: Sequence[str], *, limit: int = 0, batch: int = 8) -> dict[str, Measurement]:
+def harness(
+    subject: Subject, words: Sequence[str], *, limit: int = 0, batch: int = 8, trust_remote_code: bool = False
+) -> dict[str, Measurement]:
     """Run tasks by name, or by a task's .yaml file, and fold every number into a Measurement.
 
     ``limit``: rows of each task, 0 for all. The interval is the harness's standard error taken as normal, not a cluster bootstrap: it
     knows no groups, so each row counts as one. Which way is better is the harness's word.
     """
-    check(words)
+    check(words, trust_remote_code)
     with quiet_harness(), evaluating(subject.model):
         from lm_eval import simple_evaluate
         from lm_eval.models.huggingface import HFLM

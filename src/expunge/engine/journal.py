@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from expunge.core.files import whole
+from expunge.core.files import append_line, remove, whole, write_text
 from expunge.progress import Tick
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ class Journal(TrainerCallback):
             "seconds": round(time.monotonic() - self.since, 3),
         }
         if self.trainer.is_world_process_zero():
-            with self.file.open("a") as f:
-                f.write(json.dumps(line) + "\n")
+            append_line(self.file, json.dumps(line))
         self.tick(1)
 
 
@@ -49,7 +47,7 @@ def last_whole(folder: Path) -> Path | None:
     for place in found:
         if whole(place):
             return place
-        shutil.rmtree(place)
+        remove(place)
     return None
 
 
@@ -58,7 +56,7 @@ def trim(log: Path, stage: str, step: int) -> None:
     if log.exists():
         lines = [line for line in log.read_text().splitlines() if line.strip()]
         kept = [line for line in lines if (e := _entry(line)) and (e["stage"] != stage or e["step"] <= step)]
-        log.write_text("".join(line + "\n" for line in kept))
+        write_text(log, "".join(line + "\n" for line in kept))
 
 
 def _entry(line: str) -> dict[str, Any] | None:

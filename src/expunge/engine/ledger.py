@@ -22,13 +22,13 @@ import yaml
 from filelock import FileLock, Timeout
 
 from expunge.core.errors import Refused
-from expunge.core.files import write_text
+from expunge.core.files import private_folder, remove, write_text
 from expunge.core.nesting import check_nesting
 from expunge.engine.setaside import ASIDE, bring_back, clear, contents, forget_aside, recover, set_aside
 
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
 SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
-LOCK, HOLDER = ".lock", ".holder"
+LOCK, HOLDER, PRIVATE = ".lock", ".holder", "private"
 KEPT = ("stages/*/checkpoint-*", "stages/*/model", "*/run.yaml")  # work that a refusal must not take away
 
 
@@ -125,6 +125,10 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
     lock = _locked(out)
     fresh = False
     try:
+        if (out / PRIVATE).exists() or (out / PRIVATE).is_symlink():
+            private_folder(out / PRIVATE)
+        for left in out.glob(".*.unfinished"):  # of a killed run: nobody else writes here, we hold the lock
+            remove(left)
         recover(out)
         fresh = not contents(out)
         facts = _begin(out, verb, dict(_plain(request)), overwrite)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from expunge.core.errors import Refused
-from expunge.core.files import write_json
+from expunge.core.files import unfinished, write_json
 from expunge.core.types import Descent, Row, Term
 from expunge.engine.frozen import Frozen
 from expunge.engine.plan import Unit, denominators
@@ -72,7 +72,8 @@ def located(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen:
         whole = {n: bool(torch.as_tensor(m).any()) for n, m in found.items()}
         masks = {n: m.bool().cpu() for n, m in found.items() if isinstance(m, Tensor) and m.dim() and m.any() and not m.all()}
         if masks:
-            save_file(masks, partial)
+            with unfinished(partial) as part:
+                save_file(masks, part)
         write_json(kept, whole)
     for name, p in model.named_parameters():
         p.requires_grad_(p.requires_grad and whole.get(name, False))

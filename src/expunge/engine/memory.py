@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from expunge.core.files import write_json
+from expunge.core.files import unfinished, write_json
 
 NUMBERS, TENSORS = "memory.json", "memory.safetensors"
 
@@ -25,7 +25,8 @@ def keep(memory: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     tensors = {f"{place}/{n}": t.detach().clone().contiguous() for place, group in groups for n, t in group.items()}
     write_json(folder / NUMBERS, numbers)
     if tensors:
-        save_file(tensors, folder / TENSORS)
+        with unfinished(folder / TENSORS) as part:
+            save_file(tensors, part)
 
 
 def recall(folder: Path, device: torch.device) -> Memory:

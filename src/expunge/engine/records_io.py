@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expunge.core.errors import Refused
+from expunge.core.files import make_folder, private_folder, unfinished
 from expunge.core.records import Record, Records
 
 SCHEMA = 2
@@ -80,17 +80,6 @@ def _lists(arrays: Sequence[np.ndarray | None], kind: Any) -> Any:
     return pa.ListArray.from_arrays(offsets, flat, mask=pa.array([a is None for a in arrays], pa.bool_()))
 
 
-def _atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """``write`` to a neighbour of ``path`` and move it in when complete; nothing half-written is left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".unfinished")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_records(records: Iterable[Record], path: str | Path, *, salt: str | None = None) -> None:
     """Write the numbers of ``records`` to a parquet file; ids and groups salted (None: they are already), texts left out.
 
@@ -103,7 +92,9 @@ def write_records(records: Iterable[Record], path: str | Path, *, salt: str | No
     columns |= {name: _lists([getattr(r, name) for r in rows], kind) for name, kind in ARRAYS.items()}
     columns["given"] = pa.array([list(r.given.items()) for r in rows], pa.map_(pa.string(), pa.float64()))
     table = pa.table(columns).replace_schema_metadata({"expunge.records": str(SCHEMA)})
-    _atomically(Path(path), lambda part: pq.write_table(table, part, compression="zstd"))
+    make_folder(Path(path).parent)
+    with unfinished(Path(path)) as part:
+        pq.write_table(table, part, compression="zstd")
 
 
 def _id(name: str, salt: str | None) -> str:
@@ -113,17 +104,14 @@ def _id(name: str, salt: str | None) -> str:
 def write_texts(records: Iterable[Record], path: str | Path, *, salt: str | None = None) -> None:
     """Write the texts of ``records`` to a private JSON Lines file (mode 0600, its folder 0700), found by salted id."""
 
-    def write(part: Path) -> None:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-            for r in records:
-                texts = {name: getattr(r, name) for name in TEXTS if getattr(r, name) is not None}
-                if texts:
-                    key = {"subject": r.subject, "role": r.role, "id": _id(r.id, salt), "variant": r.variant}
-                    out.write(json.dumps(key | texts, ensure_ascii=False) + "\n")
-
     place = Path(path)
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _atomically(place, write)
+    private_folder(place.parent)
+    with unfinished(place, 0o600) as part, part.open("w", encoding="utf-8") as out:
+        for r in records:
+            texts = {name: getattr(r, name) for name in TEXTS if getattr(r, name) is not None}
+            if texts:
+                key = {"subject": r.subject, "role": r.role, "id": _id(r.id, salt), "variant": r.variant}
+                out.write(json.dumps(key | texts, ensure_ascii=False) + "\n")
 
 
 def _parts(path: Path) -> list[Path]:

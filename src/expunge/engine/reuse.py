@@ -3,74 +3,158 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
+import re
 import secrets
 import shutil
-import sys
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from expunge.core.files import sha256_of
+from expunge.core.errors import Failed, Refused
+from expunge.core.escape import say
+from expunge.core.files import create, make_folder, mine, private_folder, remove, sha256_of, write_text
 from expunge.core.records import Records
 from expunge.core.types import Examples
 from expunge.data.cases import digest
 from expunge.engine.measure import Cost, Want, measure
 from expunge.engine.parts import covering, cut_out, parts_of, together
 from expunge.engine.records_io import read_records, salted, with_salted_ids, write_records, write_texts
-from expunge.models.subject import Subject, words_of
+from expunge.models.decided import decided_by
+from expunge.models.subject import Subject
 from expunge.progress import Tick
 
-CODE = 7  # raise when what a pass computes changes
+CODE = 8  # raise when what a pass computes changes
+SECRET = re.compile("[0-9a-f]{32}")
 
 
 def place() -> Path | None:
-    """The folder that EXPUNGE_CACHE names, if it does. It holds texts of the data, so it is made for its owner only."""
+    """The folder that EXPUNGE_CACHE names, if it does. It holds texts of the data, so it is made for its owner only.
+
+    Refused: a folder of another user, or one that others may write to: what is kept there is believed.
+    """
     named = os.environ.get("EXPUNGE_CACHE")
     if not named:
         return None
     folder = Path(named).expanduser()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        make_folder(folder, 0o700)
+        facts = folder.stat()
+    except OSError as error:
+        raise Refused(f"EXPUNGE_CACHE {folder}: cannot be used ({error.strerror}); name a folder of your own") from None
+    if not mine(facts):
+        raise Refused(f"EXPUNGE_CACHE {folder} belongs to another user, who could put numbers there; name a folder of your own")
+    if facts.st_mode & 0o022:
+        raise Refused(
+            f"EXPUNGE_CACHE {folder} can be written by others, who could put numbers there; chmod go-w {folder}, or name another folder"
+        )
     return folder
 
 
 def salt_of(folder: Path) -> str:
     """The secret under which ids are hashed in a folder; made at first use, readable by its owner only."""
-    file = folder / "salt"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return secret_in(private_folder(folder) / "salt")
+
+
+def salt_for(private: Path) -> str:
+    """The secret of a run: its own, kept in ``private``, or that of the cache, so that what is kept there can be used.
+
+    In a cache it is made of the salt there and the user's key: who hands a cache on does not know it.
+    """
+    cache = place()
+    if cache is None:
+        return salt_of(private)
+    private_folder(private)
+    return salted(secret_in(cache / "salt"), user_key())
+
+
+def secret_in(file: Path) -> str:
+    """32 hex digits known to the owner of ``file`` alone; drawn at first use and moved in whole.
+
+    Refused: a file that holds something else (a full disk leaves an empty one, and a hash under an empty key is an
+    open one), a link, a file of another user.
+    """
+    if not file.exists() and not file.is_symlink():
+        _draw(file)
     try:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
-            f.write(secrets.token_hex(16))
-    except FileExistsError:
+        facts = file.lstat()
+        if stat.S_ISREG(facts.st_mode) and mine(facts):
+            if facts.st_mode & 0o077:
+                file.chmod(0o600)
+            found = file.read_text(encoding="ascii")
+            if SECRET.fullmatch(found):
+                return found
+    except (OSError, ValueError):
         pass
-    return file.read_text()
+    raise Refused(
+        f"{file}: no secret of ours (32 hex digits, a plain file of your own); hashes of ids made with it hide nothing. "
+        f"Remove {file} and what was written under it, then run again"
+    )
 
 
-def key_of(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, Want], settings: Mapping[str, int]) -> str:
-    """What decides the records of a pass, as one sha256: weights, tokenizer and template, dtype, rows, what was asked, libraries."""
-    tokenizer = subject.tokenizer
-    facts = [
-        CODE,
-        subject.digest,
-        words_of(tokenizer),
-        getattr(tokenizer, "chat_template", None),
-        type(tokenizer).__name__,
-        subject.eos_ids,
-    ]
-    facts += [str(next(subject.model.parameters()).dtype), version("torch"), version("transformers"), sorted(settings.items())]
+def _draw(file: Path) -> None:
+    """Write a new secret beside its place and link it in: never half of one, never over another process's."""
+    part = file.with_name(f".{file.name}.{secrets.token_hex(6)}.unfinished")
+    try:
+        with open(create(part, 0o600), "w", encoding="utf-8") as f:
+            f.write(secrets.token_hex(16))
+            f.flush()
+            os.fsync(f.fileno())
+        try:
+            os.link(part, file)  # fails where another process was first
+        except OSError:
+            if not file.exists():  # a file system without hard links
+                part.replace(file)
+    except OSError as error:
+        raise Failed(f"could not write {file}: {error.strerror}; free some space and run again") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def user_key() -> str:
+    """What shows an entry of the cache to be of this user's making: kept outside of every cache, so that no folder of passes
+    that comes from somewhere else is believed."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    try:
+        return secret_in(make_folder(Path(base).expanduser() / "expunge", 0o700) / "cache.key")
+    except (OSError, RuntimeError, Failed):
+        raise Refused(
+            f"EXPUNGE_CACHE needs a key of your own in {base}/expunge, which cannot be written; set XDG_CONFIG_HOME to a folder that can"
+        ) from None
+
+
+def key_of(
+    subject: Subject,
+    roles: Mapping[str, Examples],
+    wants: Mapping[str, Want],
+    settings: Mapping[str, int],
+    model: str = "",
+) -> str:
+    """What decides the records of a pass, as one sha256: the model and its files, rows, what was asked, libraries.
+
+    ``model``: ``decided_by(subject)`` where the caller has it already.
+    """
+    facts: list[object] = [CODE, subject.digest, model or decided_by(subject), sorted(settings.items())]
+    facts += [version(name) for name in ("torch", "transformers", "tokenizers", "peft")]
     facts += [(role, str(want), digest(roles[role])) for role, want in sorted(wants.items())]
     if any(want.more.shots for want in wants.values()):
         facts.append(digest(roles.get("holdout", ())))  # the shots come from there
     if any(want.more.depth or want.more.columns for want in wants.values()):
-        facts.append(subject.original.digest if subject.original else "")  # what is patched, or compared with
+        facts.append(_beside(subject.original))  # what is patched, or compared with
     if any(want.more.divergence for want in wants.values()):
-        facts.append(subject.gold.digest if subject.gold else "")
+        facts.append(_beside(subject.gold))
     if any(want.more.neighbours for want in wants.values()):
         facts.append(subject.mlm.digest if subject.mlm else "")  # who writes them
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
+
+
+def _beside(other: Subject | None) -> tuple[str, ...]:
+    return (other.digest, decided_by(other)) if other else ()
 
 
 def measured(
@@ -95,8 +179,9 @@ def measured(
     if cache is None:
         found = measure(subject, roles, wants, name=name, tick=tick, **settings)
         return with_salted_ids(found.records, salt), found.cost
-    salt = salt_of(cache)
-    entry = lambda role, want: cache / "passes" / key_of(subject, roles, {role: want}, settings)
+    salt = salt_for(cache)
+    passes, model = _passes(cache), decided_by(subject)
+    entry = lambda role, want: passes / key_of(subject, roles, {role: want}, settings, model)
     kept: dict[tuple[str, str], Records] = {}
     new: dict[str, Want] = {}
     broken: set[Path] = set()
@@ -107,7 +192,7 @@ def measured(
             if there is None:
                 new[role] = new[role] | want if role in new else want
     if broken:
-        print(f"{cache}: kept passes that are damaged or of another make, made again: {len(broken)}", file=sys.stderr)
+        say(f"{cache}: kept passes that are damaged or of another make, made again: {len(broken)}")
     cost = None
     if new:
         made = measure(subject, {**roles}, new, name=name, tick=tick, **settings)
@@ -124,7 +209,7 @@ def _kept(entry: Path, salt: str, broken: set[Path]) -> Records | None:
     if not entry.exists():
         return None
     try:
-        if (entry / "done").read_text() == _sums(entry, entry.name, salt):
+        if hmac.compare_digest((entry / "done").read_bytes(), _sums(entry, entry.name, salt).encode()):
             return read_records(entry / "records.parquet", entry / "texts.jsonl")
     except (OSError, ValueError):
         pass
@@ -139,17 +224,22 @@ def _keep(records: Records, entry: Path, salt: str) -> None:
     try:
         write_records(records, part / "records.parquet")
         write_texts(records, part / "texts.jsonl")
-        (part / "done").write_text(_sums(part, entry.name, salt))
-        shutil.rmtree(entry, ignore_errors=True)
+        write_text(part / "done", _sums(part, entry.name, salt))
         with suppress(OSError):  # another process has just kept the same; what is not kept is made again
+            remove(entry)
+        with suppress(OSError):
             part.rename(entry)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _sums(entry: Path, key: str, salt: str) -> str:
-    """What stands beside an entry: its key under the salt of its ids, and the sha256 of what it holds."""
-    return "\n".join([salted(key, salt), *(f"{sha256_of(entry / name)} {name}" for name in ("records.parquet", "texts.jsonl"))])
+    """What stands beside an entry: its key, the salt of its ids and what it holds, under the user's own key.
+
+    Nobody else can write it, so an entry that was changed, moved or brought from elsewhere is not believed.
+    """
+    held = [f"{sha256_of(entry / name)} {name}" for name in ("records.parquet", "texts.jsonl")]
+    return hmac.new(user_key().encode(), "\n".join([key, salt, *held]).encode(), hashlib.sha256).hexdigest()
 
 
 def _named(records: Records, name: str) -> Records:
@@ -157,9 +247,17 @@ def _named(records: Records, name: str) -> Records:
 
 
 def entries() -> list[Path]:
-    """The folder of every kept pass."""
+    """The folder of every kept pass. Refused where they lie behind a link: they are not of this cache."""
     cache = place()
-    return sorted((cache / "passes").iterdir()) if cache and (cache / "passes").exists() else []
+    passes = _passes(cache) if cache else None
+    return sorted(passes.iterdir()) if passes is not None and passes.exists() else []
+
+
+def _passes(cache: Path) -> Path:
+    passes = cache / "passes"
+    if passes.is_symlink():
+        raise Refused(f"{passes}: is a link out of the cache; remove the link")
+    return passes
 
 
 def size() -> tuple[int, int]:
@@ -169,8 +267,8 @@ def size() -> tuple[int, int]:
 
 
 def clear() -> int:
-    """Remove every kept pass; how many there were."""
+    """Remove every kept pass; how many there were. An entry that is a link is removed, what it leads to is not."""
     found = entries()
     for entry in found:
-        shutil.rmtree(entry, ignore_errors=True)
+        remove(entry)
     return len(found)

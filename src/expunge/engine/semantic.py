@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from expunge.core.errors import Refused
+from expunge.core.errors import Refused, listed
 from expunge.core.records import Records
 from expunge.maths.texts import entities_of
-from expunge.models.load import check_files, quiet
+from expunge.models.load import check_files, first_line, quiet
 from expunge.models.subject import evaluating
 
 BATCH = 32
@@ -69,8 +69,30 @@ def _loaded(folder: str | Path, kind: str, option: str) -> tuple[Any, Any]:
 
     place = check_folder(folder, option)
     quiet()
-    model = getattr(transformers, kind).from_pretrained(place, local_files_only=True, dtype=torch.float32)
-    return model.eval(), transformers.AutoTokenizer.from_pretrained(place, local_files_only=True)
+    try:
+        # False, not left out: transformers would ask on standard input whether to run the folder's code
+        model, report = getattr(transformers, kind).from_pretrained(
+            place,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=True, trust_remote_code=False)
+    except (ValueError, KeyError, RuntimeError, OSError, ImportError, AttributeError, TypeError) as error:
+        if "trust_remote_code" in str(error):
+            raise Refused(
+                f"{option} {folder}: wants to run code of its own, which is not allowed; "
+                "take a model of an architecture that transformers has"
+            ) from None
+        raise Refused(f"{option} {folder}: no model can be read here ({first_line(error)})") from None
+    # a head on top of the states is not read for an encoder; whatever else is missing would be made up
+    missing = [name for name in report["missing_keys"] if kind != "AutoModel" or ".pooler." not in f".{name}"]
+    lost = sorted([*missing, *(str(key[0]) for key in report["mismatched_keys"])])
+    if lost:
+        raise Refused(f"{option} {folder}: weights are missing or misshapen and would be random: {listed(lost, 6)}; copy the folder again")
+    return model.eval(), tokenizer
 
 
 def _batches(items: Sequence[Any], size: Any) -> list[list[int]]:

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from expunge.core.files import remove
+
 ASIDE, MOVING = ".replaced", ".replaced.moving"  # the second name says: on its way, one direction or the other
 OURS = (".lock", ".holder", ASIDE, MOVING)
 
@@ -48,7 +50,7 @@ def forget_aside(out: Path) -> None:
 def clear(paths: Iterator[Path] | list[Path]) -> None:
     """Remove files and folders."""
     for p in paths:
-        shutil.rmtree(p) if p.is_dir() and not p.is_symlink() else p.unlink()
+        remove(p)
 
 
 def _empty(out: Path) -> None:

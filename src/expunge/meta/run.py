@@ -14,6 +14,7 @@ from expunge.bench.pool import Job, check_executor, pool, together
 from expunge.bench.recipe import BUILTIN
 from expunge.bench.run import CELLS, MODELS, PLAN, folder
 from expunge.core.errors import Refused, unknown
+from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
 from expunge.core.request import BenchRequest
 from expunge.engine.ledger import write_yaml
@@ -44,7 +45,7 @@ def meta(request: BenchRequest) -> Path:
         write_json(out / "meta.json", found)
         write_text(out / "meta.md", page(found))
         write_text(out / "meta.svg", drawn(found))
-    print(page(found))
+    tell(page(found))
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from expunge.core.errors import Refused
+from expunge.core.escape import say
 from expunge.core.files import write_json
 
 ADAPTER_SETTINGS, ADAPTER_WEIGHTS, BASE = "adapter_config.json", "adapter_model.safetensors", "base.json"
@@ -40,7 +40,7 @@ def whole_model(place: Path) -> Iterator[Path]:
     if not (place / ADAPTER_SETTINGS).exists():
         yield place
         return
-    print(f"{place}: a whole model; the adapter's files that lie beside it are left aside", file=sys.stderr)
+    say(f"{place}: a whole model; the adapter's files that lie beside it are left aside")
     with TemporaryDirectory(prefix="expunge-") as made:
         for file in place.iterdir():
             if not file.name.startswith("adapter_"):

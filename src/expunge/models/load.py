@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +13,9 @@ import transformers
 from safetensors import SafetensorError, safe_open
 
 from expunge.core.errors import Refused, listed
-from expunge.core.files import check_manifest, sha256_of
+from expunge.core.escape import say
+from expunge.core.files import check_manifest
+from expunge.models.decided import deciding
 from expunge.models.folders import (
     ADAPTER_WEIGHTS,
     adapter_settings,
@@ -103,7 +104,7 @@ def _ready(subject: Subject) -> Subject:
     _fitting(subject)
     check_reading(subject.source, subject.model)
     if subject.left_behind:
-        print(f"{subject.source}: {subject.left_behind}", file=sys.stderr)
+        say(f"{subject.source}: {subject.left_behind}")
     if not hasattr(subject.model, "peft_config"):
         subject.model._expunge_base = (str(subject.folder.resolve()) if subject.folder else subject.source, subject.digest)
     return subject
@@ -134,10 +135,11 @@ def check_files(place: Path) -> None:
 
 
 def digest_folder(place: Path) -> str:
-    """sha256 over the weight files of a folder; an adapter's includes its base's."""
+    """sha256 over the files of a folder that decide what its model says (weights, settings, tokenizer, template, code); an
+    adapter's includes its base's."""
     digest = sha256()
-    for file in sorted(place.glob("*.safetensors")):
-        digest.update(sha256_of(file).encode())
+    for line in deciding(place):
+        digest.update(line.encode() + b"\n")
     if is_adapter(place):
         base = Path(base_of(place))
         digest.update((digest_folder(base) if base.is_dir() else str(base)).encode())
@@ -145,9 +147,9 @@ def digest_folder(place: Path) -> str:
 
 
 def digest_tensors(model: torch.nn.Module) -> str:
-    """sha256 over names and bytes of every parameter, for a model that has no files."""
+    """sha256 over names and bytes of every parameter and buffer, for a model that has no files."""
     digest = sha256()
-    for name, p in model.named_parameters():
+    for name, p in [*model.named_parameters(), *model.named_buffers()]:
         digest.update(name.encode())
         digest.update(p.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
@@ -209,12 +211,12 @@ def _adapter(place: Path, dtype: str, where: torch.device, trust: bool) -> Any:
     _check_kind(place)
     base = base_of(place)
     if not Path(base).is_dir():
-        print(f"{place}: the base of this adapter is the hub model {base}", file=sys.stderr)
+        say(f"{place}: the base of this adapter is the hub model {base}")
     below = load(base, dtype=dtype, device=str(where), trust_remote_code=trust)
     made_on = base_record(place).get("digest")
     if made_on and made_on != below.digest:
         raise Refused(
-            f"{place}: the weights of its base {base} are not those that this adapter was made on; "
+            f"{place}: its base {base} is not as it was when this adapter was made (weights, settings or tokenizer); "
             "bring that model back, or make the adapter again"
         )
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from expunge.core.errors import Failed
-from expunge.core.files import write_manifest
+from expunge.core.files import make_folder, remove, write_manifest, write_text
 from expunge.models.folders import record_base
 from expunge.models.load import first_line, quiet
 from expunge.models.saved import check_saved
@@ -25,15 +25,16 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     quiet()
     folder = Path(folder)
     tmp = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(tmp, ignore_errors=True)
     try:
-        tmp.mkdir(parents=True)
+        remove(tmp)
+        make_folder(tmp.parent)
+        tmp.mkdir()
         _name_end(subject)
         _put(subject.model, tmp, folder)
         if subject.tokenizer is not None:
             subject.tokenizer.save_pretrained(tmp)
         if card:
-            (tmp / "README.md").write_text(card)
+            write_text(tmp / "README.md", card)
         for file in tmp.glob("*.safetensors"):
             file.chmod((tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644)  # safetensors makes them 0600
         check_saved(subject.model, tmp, folder)
@@ -46,11 +47,11 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
             ) from None
         raise
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    remove(old)
+    if folder.exists() or folder.is_symlink():
         folder.rename(old)
     tmp.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    remove(old)
     return folder
 
 

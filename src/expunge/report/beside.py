@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from expunge.core.escape import escaped
 from expunge.report.words import number, phrase
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def beside_gold(rows: Mapping[str, Beside]) -> RenderableType:
     stated = f" ({within})" if (within := margins(rows.values())) else ""
     notes = [f"equal, not above, not below: shown to lie within the margin{stated}; undecided: neither that nor a difference was shown"]
     notes.append("p: of no difference, Holm's over what is unlearned and over what is kept; seen: the difference found four times in five")
-    return Group(sheet, *(Text(n, style="dim") for n in (*notes, *caveats(rows.values()))))
+    return Group(sheet, *(Text(escaped(n), style="dim") for n in (*notes, *caveats(rows.values()))))
 
 
 def ends(b: Beside) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from expunge.core.escape import escaped
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve, Judged, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import Finding
@@ -31,7 +32,7 @@ def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = ""
 
     shown, winners, reasons = ordered(subjects), best_of_columns(subjects, columns), Reasons()
     first = max([5, *(len(_name(s.label)) for s in shown)])
-    parts: list[Any] = [Text(title, style="bold")] if title else []
+    parts: list[Any] = [Text(escaped(title), style="bold")] if title else []
     for keys in _fitting({key: _wide(key, shown) for key in columns}, width - first - 4):
         sheet = _empty()
         sheet.add_column("model", no_wrap=True)
@@ -44,7 +45,7 @@ def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = ""
         parts.append(sheet)
     below = ["* best unlearned model of its column"] if any(winners.values()) else []
     below += [f"({number}) {reason}" for reason, number in reasons.met.items()]
-    return Group(*parts, *(Text(line, style="dim") for line in below))
+    return Group(*parts, *(Text(escaped(line), style="dim") for line in below))
 
 
 def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: bool = True) -> RenderableType:
@@ -68,8 +69,8 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
         n, groups = (str(m.n), str(m.groups)) if scored(m) else ("", "")
         way = goal(m.better, gold)
         sheet.add_row(phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3), n, groups, SHORT.get(way, way))
-    below = [Text(f"({number}) {reason}", style="dim") for reason, number in reasons.met.items()]
-    return Group(*([Text(title, style="bold")] if title else []), sheet, *below)
+    below = [Text(escaped(f"({number}) {reason}"), style="dim") for reason, number in reasons.met.items()]
+    return Group(*([Text(escaped(title), style="bold")] if title else []), sheet, *below)
 
 
 def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *, title: str = "") -> RenderableType:
@@ -94,7 +95,7 @@ def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *
         else []
     )
     below += [f"({i}) {reason}" for i, reason in enumerate(found.reasons, 1)]
-    return Group(Text(title or found.title, style="bold"), sheet, *(Text(line, style="dim") for line in below))
+    return Group(Text(escaped(title or found.title), style="bold"), sheet, *(Text(escaped(line), style="dim") for line in below))
 
 
 def told(findings: Sequence[Finding]) -> RenderableType:
@@ -107,7 +108,7 @@ def told(findings: Sequence[Finding]) -> RenderableType:
     for f in findings:
         colour, sign = LEVELS[f.level]
         parts.append(Text.assemble((f"{sign} {f.label}: ", f"bold {colour}"), (f.headline, "bold")))
-        parts.append(Padding(Text(" ".join(f.sentences)), (0, 0, 0, 2)))
+        parts.append(Padding(Text(escaped(" ".join(f.sentences))), (0, 0, 0, 2)))
     return Group(*parts)
 
 
@@ -120,6 +121,7 @@ def _empty() -> Table:
 
 def _name(label: str, most: int = 24) -> str:
     """A label that leaves room for numbers: its beginning and its end."""
+    label = escaped(label)
     return label if len(label) <= most else f"{label[: most // 2]}…{label[1 - most // 2 :]}"
 
 
@@ -159,7 +161,7 @@ def _head(key: str, shown: Sequence[Judged]) -> Text:
     better = next((m.better for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), None)
     role, name = split_key(key)
     way = goal(better, has_gold(shown))
-    head = Text(f"{spoken(role)}\n{spoken(name)}" if role else spoken(name), style="bold")
+    head = Text(f"{escaped(spoken(role))}\n{escaped(spoken(name))}" if role else escaped(spoken(name)), style="bold")
     return head.append(f"\n{SHORT.get(way, way)}", style="dim not bold") if way else head
 
 

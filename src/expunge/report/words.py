@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from expunge.core.escape import escaped
 from expunge.core.types import Better, Measurement
 
 NONE = "–"
@@ -52,8 +53,8 @@ def spoken(name: str) -> str:
 
 
 def phrase(key: str) -> str:
-    """``forget/probability`` -> ``forget probability``."""
-    return spoken(key.replace("/", " "))
+    """``forget/probability`` -> ``forget probability``; what a file names it may hold anything, so it is escaped."""
+    return escaped(spoken(key.replace("/", " ")))
 
 
 NO_GOLD = "no gold given"

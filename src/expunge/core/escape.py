@@ -1,0 +1,55 @@
+"""What reaches the terminal: everything foreign (keys, names, paths, words of libraries) without its control characters."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# control, format (text direction among them), halves of surrogate pairs, line and paragraph separators
+TRICKY = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def escaped(text: object, keep: str = "") -> str:
+    r"""A text in which nothing moves the cursor, colours, hides or breaks a line: such characters are written out.
+
+    ``keep``: characters that stay as they are.
+
+    >>> escaped("a\x1b[2K\nexpunge: ok")
+    'a\\x1b[2K\\nexpunge: ok'
+    """
+    said = str(text)
+    if said.isascii() and said.isprintable():
+        return said
+    return "".join(_written(c) if c not in keep and unicodedata.category(c) in TRICKY else c for c in said)
+
+
+def _written(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def say(text: object) -> None:
+    """One line on standard error, at once."""
+    print(escaped(text), file=sys.stderr, flush=True)
+
+
+def tell(text: object) -> None:
+    """Lines on standard output; line breaks stay."""
+    print(escaped(text, keep="\n"))
+
+
+def terminal(stderr: bool = False) -> Console:
+    """rich's console with control characters written out, and no markup or emoji code read from what is printed."""
+    from rich.console import Console as Plain
+    from rich.segment import Segment
+
+    class Escaping(Plain):
+        def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else escaped(text, keep="\n"), style, control)
+
+    return Escaping(stderr=stderr, markup=False, emoji=False)
