@@ -1,0 +1,89 @@
+"""What papers and their authors' files give by default, method by method: arguments, and the stages that they make.
+
+``published.yaml`` tells for every method where its defaults stand, the arguments that are taken unless others are given, and what is then
+trained on what. A line that changes there changes what a method is: say in the commit which file of the authors it now follows.
+"""
+
+from ast import literal_eval
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from expunge import catalogue
+from expunge.core.types import Controller, Descent, Edit, Prepare, Stage, Term, stages
+
+PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text())
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """A method's own arguments but terms, which stand among its stages."""
+    found = {a.name: literal_eval(a.default) for a in catalogue.member("methods", name).arguments if a.annotation != "Term"}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+
+
+def called(fn: Any) -> str:
+    """A function or a partial of one, with its settings."""
+    if not isinstance(fn, partial):
+        return getattr(fn, "__name__", str(fn))
+    settings = [f"{k}={called(v) if callable(v) else v}" for k, v in sorted(fn.keywords.items())]
+    return f"{fn.func.__name__}({', '.join(settings)})"
+
+
+def term_of(t: Term) -> dict[str, Any]:
+    made = {"term": f"{t.coef:g} x {t.name}", "of": " + ".join(t.streams), "is": called(t.fn), "mean": t.reduction, "span": t.span}
+    needs = sorted(t.needs)
+    teacher = t.provider
+    more = {
+        "needs": needs,
+        "teacher": " + ".join(teacher.sources) if teacher else "",
+        "edit": called(teacher.edit or teacher.dense) if teacher and (teacher.edit or teacher.dense) else "",
+        "group": t.group,
+    }
+    return made | {key: value for key, value in more.items() if value}
+
+
+def control(c: Controller) -> dict[str, Any]:
+    parts = {"factors": c.factors, "after": c.after, "watch": c.watch, "stop": c.stop}
+    return {"first": dict(c.first), "every": c.every} | {name: called(fn) for name, fn in parts.items() if fn}
+
+
+def described(stage: Stage) -> dict[str, Any]:
+    """A stage as plain data."""
+    if isinstance(stage, Prepare):
+        return {"prepare": f"{stage.stream} from {' + '.join(stage.reads)}, {stage.on}", "by": called(stage.fn)}
+    if isinstance(stage, Edit):
+        return {"edit": stage.name, "of": sorted(stage.needs), "by": called(stage.fn)}
+    assert isinstance(stage, Descent)
+    adapter = stage.adapter
+    said = {
+        "descent": stage.name,
+        "terms": [term_of(t) for t in stage.terms],
+        "anchor": stage.anchor if stage.anchor != "forget" else None,
+        "select": stage.select,
+        "training": {k: list(v) if isinstance(v, tuple) else v for k, v in stage.training.items()},
+        "take": stage.take if stage.take != 1 else None,
+        "into": stage.into,
+        "combine": called(stage.combine) if stage.combine else None,
+        "controller": control(stage.controller) if stage.controller else None,
+        "locate": called(stage.locate) if stage.locate else None,
+        "adapter": f"rank {adapter.rank}, alpha {adapter.alpha:g}, {adapter.targets or 'all'}, {adapter.init}" if adapter else None,
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def test_every_method_is_told():
+    assert list(PUBLISHED) == catalogue.names("methods")
+    assert all(entry["source"] for entry in PUBLISHED.values())
+
+
+@pytest.mark.parametrize("name", catalogue.names("methods"))
+def test_defaults_are_the_published_ones(name):
+    assert defaults(name) == PUBLISHED[name]["defaults"], PUBLISHED[name]["source"]
+
+
+@pytest.mark.parametrize("name", catalogue.names("methods"))
+def test_stages_read_and_train_what_they_should(name):
+    assert [described(s) for s in stages(catalogue.resolve("methods", name))] == PUBLISHED[name]["stages"], PUBLISHED[name]["source"]
