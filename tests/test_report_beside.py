@@ -110,12 +110,12 @@ def test_every_verdict_in_words_with_its_numbers(tmp_path: Path) -> None:
         "probability|neighbour": "cannot tell|fewer than three groups",
         "MIA loss|whole model": "cannot tell|too few groups for the margin",
     }
-    assert rows[0][2:] == ["0.500|0.470–0.527", "0.200", "0.300|0.220 to 0.370", "<0.001", "0.110|margin 0.050", "40|20 groups"]
+    assert rows[0][2:] == ["0.500|0.470–0.527", "0.200", "0.300|0.220 to 0.370", "<0.001|<0.001", "0.110|margin 0.050", "40|20 groups"]
     assert rows[1][3] == "0.200|0.200, 0.200, 0.200"
     toned = re.findall(r'<td class="(good|bad)">([^<]+)', section(page))  # without a margin nobody can say that it is bad
     assert sorted(toned) == [("bad", "differs")] * 2 + [("good", "equal within the margin"), ("good", "not worse than gold")]
     assert "cannot tell\u00a04, differs\u00a03, equal within the margin\u00a01, not worse than gold\u00a01" in page
-    assert "One gold: how far two golds differ is not known" in page and "No p: fewer than three groups" in page
+    assert "One gold: p, interval and verdict hold for these rows" in page and "No p: fewer than three groups" in page
     assert "with no correction for that but in" in page
     elements(page)
 
@@ -233,7 +233,7 @@ def test_numbers_that_are_none_are_left_out(tmp_path: Path) -> None:
     compared_with(tmp_path / "npo", {"k": row(0.3, p_holm=float("inf"), detectable=float("nan"), interval=[0.1])}, label="npo")
     page = write_report([tmp_path], tmp_path / "r.html").read_text()
     _, r = cells(section(page))
-    assert r[4:7] == ["0.100", "", "|margin 0.050"] and r[1] == "cannot tell|fewer than three groups"
+    assert r[4:7] == ["0.100", "0.500", "|margin 0.050"] and r[1] == "cannot tell|fewer than three groups"
 
 
 def test_the_same_rows_under_two_secrets_are_not_called_different(tmp_path: Path) -> None:

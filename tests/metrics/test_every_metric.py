@@ -84,7 +84,7 @@ def test_value_n_groups_and_an_interval_around_it(name, unlearned, gold):
     assert math.isfinite(m.value)
     assert m.reason is None
     assert m.interval[0] <= m.value <= m.interval[1]
-    assert m.interval[0] < m.interval[1]
+    assert m.interval[0] < m.interval[1] or m.interval == (m.value, m.value)  # no row unlike another: the judge knows what to say
     assert m.n >= 24
     assert 6 <= m.groups < m.n
     assert m.better == MODULES[name].card.better

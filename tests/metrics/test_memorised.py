@@ -21,7 +21,7 @@ def test_tokens_not_rows_have_equal_weight(row):
     rows = Records([row(i=0, logp=[-1.0]), row(i=4, logp=[-3.0] * 3)])
     assert perplexity(rows, "forget").value == pytest.approx(math.exp(10 / 4))
     lo, hi = perplexity(rows, "forget").interval
-    assert (lo, hi) == (pytest.approx(math.exp(1)), pytest.approx(math.exp(3)))
+    assert lo == 1 and hi > math.exp(3)  # two groups: no more is known than that nothing is below 1
 
 
 def test_a_loss_beyond_floating_point_is_no_number(row):

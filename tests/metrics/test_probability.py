@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from expunge.core.records import Records
 from expunge.metrics.probability import probability
@@ -34,7 +35,7 @@ def test_interval_by_group_is_wider_when_groups_are_alike_inside(row):
     }
     assert by["author"].value == by["row"].value
     width = {name: m.interval[1] - m.interval[0] for name, m in by.items()}
-    assert width["author"] / width["row"] == pytest.approx(math.sqrt(10), rel=0.1)
+    assert width["author"] / width["row"] == pytest.approx(math.sqrt(10) * t.ppf(0.975, 11) / t.ppf(0.975, 119), rel=0.1)
 
 
 def test_rows_without_losses_are_counted(row):

@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from expunge.core.errors import unknown
+from expunge.core.measurement import EMPTY as EMPTY
+from expunge.core.measurement import Better as Better
+from expunge.core.measurement import Measurement as Measurement
+from expunge.core.measurement import unscored as unscored
 
 Reduction = Literal["tok", "seqmean", "seqsum", "allpos", "once"]
-Better = Literal["higher", "lower", "gold"] | float
-EMPTY: Mapping[Any, Any] = MappingProxyType({})
 OWN: Mapping[str, str] = MappingProxyType(
     {"alternate": "forget", "mismatch": "forget", "relabelled": "forget", "renamed": "forget", "retain_refused": "retain"}
 )  # streams whose rows answer, or are, rows of another stream: joined by id, not drawn
@@ -329,48 +331,6 @@ def call(name: str, **args: Any) -> Call:
 
 
 # ------------------------------------------------------------------ what comes out
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A value with what is needed to believe it, or the reason why there is none.
-
-    ``value`` None means unscored; then ``reason`` says why. ``interval`` is the 95 % cluster bootstrap over ``groups`` groups.
-    ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the summands of an aggregate). ``note``: a
-    line that must be read beside the value.
-    ``each``: (role, id) -> (number, group) of the rows whose mean the value is, or whose AUC between forget and holdout; that two
-    models can be compared row by row. It is not written. ``margin``: the difference to another model that is let pass as too small to
-    matter, in the unit of the value; None: none is known.
-    """
-
-    value: float | None
-    n: int = 0
-    groups: int = 0
-    interval: tuple[float, float] | None = None
-    better: Better | None = None
-    reason: str | None = None
-    parts: Mapping[str, float] = field(default_factory=lambda: EMPTY)
-    note: str = field(default="", kw_only=True)
-    each: Mapping[tuple[str, str], tuple[float, str]] = field(default_factory=lambda: EMPTY, compare=False, repr=False)
-    margin: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "value": self.value,
-            "n": self.n,
-            "groups": self.groups,
-            "interval": list(self.interval) if self.interval else None,
-            "better": self.better,
-            "margin": self.margin,
-            "reason": self.reason,
-            **({"note": self.note} if self.note else {}),
-            **({"parts": dict(self.parts)} if self.parts else {}),
-        }
-
-
-def unscored(reason: str, better: Better | None = None) -> Measurement:
-    """No number, and why. Never a stand-in value."""
-    return Measurement(value=None, better=better, reason=reason)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """Units of metrics: the range of their values, and how large a difference between two models must be to matter.
 
-The one place of margins. A card names its unit; a metric whose argument ``scale`` is 100 is judged at 100 times the margin of its unit.
+The one place of margins, and of what is too few to go by. A card names its unit; a metric whose argument ``scale`` is 100 is judged at
+100 times the margin of its unit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+FEW_GOLDS = 4  # with fewer golds their spread is too rough a guess to widen a margin by
+FEW_GROUPS = 8  # with fewer an interval stands on a guess of the spread: results/coverage.md
+TOO_FEW = "too few groups"  # the words beside every interval of fewer
 
 
 @dataclass(frozen=True)
@@ -46,3 +51,8 @@ UNITS: dict[str, Unit] = {
     "tokens": Unit(None, 1.0),
     "": Unit(),
 }
+
+
+def too_few(groups: int) -> str:
+    """The words that belong beside an interval of so many groups; '' where they are enough, or nobody counted them."""
+    return TOO_FEW if 0 < groups < FEW_GROUPS else ""

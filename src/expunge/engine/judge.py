@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
+import numpy as np
+
 from expunge.core.errors import unknown
 from expunge.core.records import Records
 from expunge.core.types import EMPTY, Card, Measurement, unscored
@@ -16,6 +18,7 @@ from expunge.engine.masked import Neighbours
 from expunge.engine.measure import Want
 from expunge.engine.more import ChoiceStates, Columns, Extraction, Gradients, More, Sampling, Shots, States
 from expunge.maths.prefixes import REPORTED, TOO_SHORT
+from expunge.maths.statistics import constant_interval, mean_interval
 
 READS_SAID = frozenset({"S2", "S3"})  # needs of metrics that read what a model says
 
@@ -60,7 +63,7 @@ class Judge:
             found = self._by_length(records, found) if self.role else found
         else:
             found = self._of(records, gold)
-        return replace(found, margin=self.unit.margin)
+        return in_range(replace(found, margin=self.unit.margin), self.unit)
 
     def _of(self, records: Records, gold: Records | None) -> Measurement:
         first = gold if self.role is None else self.role
@@ -97,6 +100,27 @@ def check_needs(name: str, card: Card) -> None:
     for need in card.needs:
         if need not in NEEDS:
             raise unknown(f"pass that metric {name} could need", need, NEEDS)
+
+
+def in_range(m: Measurement, unit: Unit) -> Measurement:
+    """A measurement whose interval knows the range of its values.
+
+    That of a mean over rows is made anew from its rows, within the range; any other is cut at the range's ends. Where nothing varied it is
+    the exact bound of as many groups as there are; without a range there is none then, for nobody knows how far the next row may lie.
+    """
+    if m.value is None or m.interval is None:
+        return m
+    (lo, hi), (low, high) = m.interval, (unit.low, unit.high)
+    if len({role for role, _ in m.each}) == 1 and low is not None and high is not None:
+        x, labels = np.array([v for v, _ in m.each.values()]), [group for _, group in m.each.values()]
+        if np.isclose(x.mean(), m.value) and low <= x.min() and x.max() <= high:
+            return replace(m, interval=mean_interval(x, labels, low=low, high=high))
+    if lo == hi:
+        known = low is not None and high is not None
+        exact = constant_interval(m.value, m.fewest or m.groups, low or 0.0, high or 0.0) if known else None
+        return replace(m, interval=exact)
+    cut = (lo if low is None else max(lo, low), hi if high is None else min(hi, high))
+    return replace(m, interval=(min(cut[0], m.value), max(cut[1], m.value)))
 
 
 def want_of(card: Card, settings: Mapping[str, Any] = EMPTY) -> Want:

@@ -98,10 +98,11 @@ def membership_auc(records: Records, name: str, fn: Callable[[Record], float], f
         return unscored(found, "gold")
     forget, x, holdout, y = found
     g, h = groups_of(forget), groups_of(holdout)
-    n_groups = len(set(g)) + len(set(h))
+    sides = (len(set(g)), len(set(h)))
     each = each_of(forget, x) | each_of(holdout, y)
     points = operating_points(x, g, y, h)
-    return Measurement(auc(x, y), len(x) + len(y), n_groups, auc_interval(x, g, y, h), "gold", parts=points, each=each)
+    interval = auc_interval(x, g, y, h)
+    return Measurement(auc(x, y), len(x) + len(y), sum(sides), interval, "gold", parts=points, each=each, fewest=min(sides))
 
 
 def beside_gold(records: Records, gold: Records | None, role: str, fields: Sequence[str]) -> list[tuple[Record, Record]] | str:

@@ -58,4 +58,5 @@ def aggregate(records: Records, roles: Sequence[str], names: Sequence[str], *, g
         means |= {f"{label}{role}/{name}": float(x) for name, x in zip(names, found.mean(axis=1), strict=True)}
     value = float(harmonic_mean(np.array([*means.values()])))
     n, groups = (sum(len(f(labels)) for _, labels in families.values()) for f in (list, set))
-    return Measurement(value, n, groups, harmonic_mean_interval(families), "higher", None, means)
+    fewest = min(len(set(labels)) for _, labels in families.values())
+    return Measurement(value, n, groups, harmonic_mean_interval(families), "higher", None, means, fewest=fewest)

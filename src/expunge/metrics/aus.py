@@ -53,10 +53,11 @@ def aus(
         shared = 1 if name == "original" else stream  # the same groups are drawn with those of the unlearned model's test rows
         drawn[name] = mean_draws(x[None], labels[name], stream=shared)[:, 0]
     value = float(_score(means["forget"], means[test], means["original"], form))
-    several = all(len(set(g)) > 1 for g in labels.values())
-    interval = percentile_interval(_score(drawn["forget"], drawn[test], drawn["original"], form), value) if several else None
+    fewest = min(len(set(g)) for g in labels.values())
+    scores = _score(drawn["forget"], drawn[test], drawn["original"], form)
+    interval = percentile_interval(scores, value, fewest) if fewest > 1 else None
     n, n_groups = (len(labels["forget"]) + len(labels[test]), len(set(labels["forget"])) + len(set(labels[test])))
-    return Measurement(value, n, n_groups, interval, "higher", parts=means)
+    return Measurement(value, n, n_groups, interval, "higher", parts=means, fewest=fewest)
 
 
 def _score(forget: Any, test: Any, original: Any, form: str) -> Any:

@@ -65,7 +65,8 @@ def cka(
         return m
     grams = [(gram(mine[:, i]), gram(theirs[:, i])) for i in range(n)]
     drawn = [np.mean([gram_cka(k, other, w[codes]) for k, other in grams]) for b in weights(len(names), draws=draws) for w in b]
-    return replace(m, interval=percentile_interval(np.array([x for x in drawn if np.isfinite(x)]), float(each.mean())))
+    finite = np.array([x for x in drawn if np.isfinite(x)])
+    return replace(m, interval=percentile_interval(finite, float(each.mean()), len(names)))
 
 
 def _of(pairs: list) -> list[tuple[np.ndarray, np.ndarray]]:

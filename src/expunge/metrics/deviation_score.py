@@ -32,7 +32,7 @@ def deviation_score(records: Records, gold: Records | None = None, *, roles: tup
 
     ``roles``: what is to be forgotten, what is to be kept. ``gold`` is not used. A report beside others, not a verdict.
     """
-    means, drawn, n, n_groups = [], [], 0, 0
+    means, drawn, n, sides = [], [], 0, []
     for stream, role in enumerate(roles):
         rows = records.of(role)
         reason = lacking(rows, role, "rouge_1_recall", ("answer", "generated")) if rows else no_rows(role)
@@ -41,10 +41,14 @@ def deviation_score(records: Records, gold: Records | None = None, *, roles: tup
         x, groups = values(rows, "rouge_1_recall", _rouge), groups_of(rows)
         means.append(float(x.mean()))
         drawn.append(mean_draws(x[None], groups, stream=stream)[:, 0] if len(set(groups)) > 1 else None)
-        n, n_groups = n + len(rows), n_groups + len(set(groups))
+        n = n + len(rows)
+        sides.append(len(set(groups)))
     value = _distance(means[0], means[1])
-    interval = percentile_interval(_distance(drawn[0], drawn[1]), float(value)) if drawn[0] is not None and drawn[1] is not None else None
-    return Measurement(float(value), n, n_groups, interval, "lower", parts={"forget": means[0], "retain": means[1]})
+    interval = None
+    if drawn[0] is not None and drawn[1] is not None:
+        interval = percentile_interval(_distance(drawn[0], drawn[1]), float(value), min(sides))
+    parts = {"forget": means[0], "retain": means[1]}
+    return Measurement(float(value), n, sum(sides), interval, "lower", parts=parts, fewest=min(sides))
 
 
 def _distance(forget: Any, retain: Any) -> Any:

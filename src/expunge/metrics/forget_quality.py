@@ -17,7 +17,6 @@ card = Card(
     where="evaluation metrics: forget quality",
     evidence="reference",
     better="higher",
-    unit="share",
     needs=("S1", "paraphrase", "perturbed", "gold"),
     reads=("forget",),
     whole=True,
@@ -54,10 +53,11 @@ def forget_quality(
             return unscored(f"{name}: {reason}", "higher")
         sides.append((found[1], groups_of(found[0])))
     (x, g), (y, h) = sides
+    fewest = min(len(set(g)), len(set(h)))
     clustered, least = ks_pvalue_by_groups(x, g, y, h)
     parts = {"by_groups": clustered, "least_by_groups": least}
     if by == "groups":
-        return Measurement(clustered, len(x), len(set(g)), None, "higher", None, parts)
+        return Measurement(clustered, len(x), len(set(g)), None, "higher", None, parts, fewest=fewest)
     alike = len(set(g)) < len(x)
     note = ALIKE.format(f"{clustered:.2g}", f"{least:.2g}") if alike else ""
-    return Measurement(ks_pvalue(x, y), len(x), len(set(g)), ks_interval(x, g, y, h), "higher", None, parts, note=note)
+    return Measurement(ks_pvalue(x, y), len(x), len(set(g)), ks_interval(x, g, y, h), "higher", None, parts, note=note, fewest=fewest)

@@ -50,9 +50,10 @@ def form_dependence(
     value, drawn = own[0] - (base[0] if base else 0.0), own[1] - (base[1] if base else 0.0)
     rows = [r for role in roles for r in records.of(role)]
     n_groups = len({r.group for r in rows})
-    interval = percentile_interval(drawn, value) if n_groups > 1 else None
+    fewest = min(len(set(groups_of(records.of(role)))) for role in roles)
+    interval = percentile_interval(drawn, value, fewest) if fewest > 1 else None
     parts = own[2] | {f"gold {k}": v for k, v in (base[2] if base else {}).items()}
-    return Measurement(value, len(rows), n_groups, interval, 0.0, None, parts)
+    return Measurement(value, len(rows), n_groups, interval, 0.0, None, parts, fewest=fewest)
 
 
 def _difference(records: Records, roles: tuple[str, ...], leak: str) -> tuple[float, np.ndarray, dict[str, float]] | str:

@@ -38,6 +38,6 @@ def letter_bias(records: Records, role: str) -> Measurement:
     distance = lambda shares: np.abs(shares - 1 / found.options).sum(axis=-1) / 2
     shares = columns.mean(axis=1)
     value, labels = float(distance(shares)), groups_of(found.rows)
-    interval = percentile_interval(distance(mean_draws(columns, labels)), value) if len(set(labels)) > 1 else None
+    interval = percentile_interval(distance(mean_draws(columns, labels)), value, len(set(labels))) if len(set(labels)) > 1 else None
     parts = {ascii_uppercase[i]: float(s) for i, s in enumerate(shares)}
     return Measurement(value, len(found.rows), len(set(labels)), interval, 0.0, None, parts)

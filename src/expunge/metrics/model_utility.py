@@ -75,4 +75,5 @@ def model_utility(
         families[role] = (columns, groups_of(records.of(role)))
     value = harmonic_mean(np.concatenate([c.mean(axis=1) for c, _ in families.values()]))
     n, n_groups = (sum(len(f(labels)) for _, labels in families.values()) for f in (list, set))
-    return Measurement(float(value), n, n_groups, harmonic_mean_interval(families), "higher")
+    fewest = min(len(set(labels)) for _, labels in families.values())
+    return Measurement(float(value), n, n_groups, harmonic_mean_interval(families), "higher", fewest=fewest)

@@ -41,5 +41,8 @@ def perplexity(records: Records, role: str) -> Measurement:
     value = float(np.exp(losses.sum() / tokens.sum()))
     several = len(set(groups)) > 1
     drawn = mean_draws(np.stack([losses, tokens]), groups) if several else None
-    interval = percentile_interval(np.exp(np.minimum(drawn[:, 0] / drawn[:, 1], 700)), value) if drawn is not None else None
+    interval = None
+    if drawn is not None:  # stretched as a mean loss, so that it stays above 0
+        lo, hi = percentile_interval(drawn[:, 0] / drawn[:, 1], float(np.log(value)), len(set(groups)))
+        interval = (float(np.exp(max(lo, 0.0))), float(np.exp(min(hi, 700.0))))
     return Measurement(value, len(rows), len(set(groups)), interval, better)

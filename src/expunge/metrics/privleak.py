@@ -49,16 +49,16 @@ def privleak(
         return unscored("gold's AUC is 0: its forget rows are all likelier than its holdout rows", 0.0)
     value = (a - base) / base * 100
     (_, g, y, h) = both[0]
-    several = min(len(set(labels)) for _, u, _, v in both for labels in (u, v)) > 1
-    interval = _interval(both, base, value) if several else None
+    fewest = min(len(set(labels)) for _, u, _, v in both for labels in (u, v))
+    interval = _interval(both, base, value, fewest) if fewest > 1 else None
     parts = {"published AUC of gold": base} if gold is None else {}
-    return Measurement(value, len(g) + len(y), len(set(g)) + len(set(h)), interval, 0.0, parts=parts)
+    return Measurement(value, len(g) + len(y), len(set(g)) + len(set(h)), interval, 0.0, parts=parts, fewest=fewest)
 
 
-def _interval(both: list, gold_auc: float, value: float) -> tuple[float, float] | None:
+def _interval(both: list, gold_auc: float, value: float, groups: int) -> tuple[float, float] | None:
     """Percentile interval; the draws of the two models are paired where their groups are the same. ``gold_auc``: where there is one."""
     paired = len(both) == 2 and all(set(both[0][i]) == set(both[1][i]) for i in (1, 3))
     a = auc_draws(*both[0])
     base = np.full_like(a, gold_auc) if len(both) == 1 else auc_draws(*both[1], stream=0 if paired else 1)
     kept = base > 0  # a draw in which gold's AUC is 0 has no value
-    return percentile_interval((a[kept] - base[kept]) / base[kept] * 100, value)
+    return percentile_interval((a[kept] - base[kept]) / base[kept] * 100, value, groups)

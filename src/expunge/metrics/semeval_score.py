@@ -50,11 +50,13 @@ def semeval_score(records: Records, gold: Records | None = None, *, roles: tuple
     value = float(np.mean([*parts.values()]))
     families = [labels for _, labels in tasks.values()] + [groups_of(forget), groups_of(holdout), groups_of(letters.rows)]
     interval = None
-    if min(len(set(labels)) for labels in families) > 1:
+    fewest = min(len(set(labels)) for labels in families)
+    if fewest > 1:
         drawn = harmonic_mean(np.concatenate([mean_draws(t, g, stream=i) for i, (t, g) in enumerate(tasks.values())], axis=1))
         told = 1 - 2 * np.abs(auc_draws(x, groups_of(forget), y, groups_of(holdout), stream=20) - 0.5)
-        interval = percentile_interval((drawn + told + mean_draws(right[None], groups_of(letters.rows), stream=50)[:, 0]) / 3, value)
+        drawn_right = mean_draws(right[None], groups_of(letters.rows), stream=50)[:, 0]
+        interval = percentile_interval((drawn + told + drawn_right) / 3, value, fewest)
     other = f"not the task's own score: its membership is of {sides[0]} against {sides[1]} rows, not of the task's member documents"
     note = "" if sides == OFFICIAL else other
     n, n_groups = sum(map(len, families)), sum(len(set(g)) for g in families)
-    return Measurement(value, n, n_groups, interval, "higher", None, parts, note=note)
+    return Measurement(value, n, n_groups, interval, "higher", None, parts, note=note, fewest=fewest)

@@ -36,4 +36,5 @@ def semeval_tasks(records: Records, gold: Records | None = None, *, roles: tuple
     means = {role: float(x.mean()) for role, (x, _) in found.items()}
     value = float(harmonic_mean(np.array([*means.values()])))
     n, groups = (sum(len(f(labels)) for _, labels in found.values()) for f in (list, set))
-    return Measurement(value, n, groups, harmonic_mean_interval(found), "higher", None, means)
+    fewest = min(len(set(labels)) for _, labels in found.values())
+    return Measurement(value, n, groups, harmonic_mean_interval(found), "higher", None, means, fewest=fewest)

@@ -45,11 +45,13 @@ def smia(records: Records, gold: Records | None = None, *, k: float = 0.4, eos: 
     value = float(_closeness(np.array(a), np.array(base)))
     g, h = sides[0][1], sides[0][3]
     interval = None
-    if min(len(set(labels)) for _, u, _, v in sides for labels in (u, v)) > 1:
+    fewest = min(len(set(labels)) for _, u, _, v in sides for labels in (u, v))
+    if fewest > 1:
         paired = all(set(sides[0][i]) == set(sides[1][i]) for i in (1, 3))
         mine, golds = auc_draws(*sides[0]), auc_draws(*sides[1], stream=0 if paired else 1)
-        interval = percentile_interval(_closeness(mine, golds), value)
-    return Measurement(value, len(g) + len(h), len(set(g)) + len(set(h)), interval, 1.0)
+        lo, hi = percentile_interval(_closeness(mine, golds), value, fewest)
+        interval = (max(0.0, lo), min(1.0, hi))
+    return Measurement(value, len(g) + len(h), len(set(g)) + len(set(h)), interval, 1.0, fewest=fewest)
 
 
 def _closeness(a: np.ndarray, gold: np.ndarray) -> np.ndarray:

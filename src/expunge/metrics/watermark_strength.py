@@ -46,6 +46,6 @@ def watermark_strength(records: Records, role: str, *, key: str = "") -> Measure
     if len(set(labels)) > 1:
         drawn = mean_draws(columns, labels)
         drawn = drawn[drawn[:, 1] > 0]
-        interval = percentile_interval(drawn[:, 0] / drawn[:, 1], float(total / n))
+        interval = percentile_interval(drawn[:, 0] / drawn[:, 1], float(total / n), len(set(labels)))
     parts = {"z": float(total / n**0.5), "words": float(n)}
     return Measurement(float(total / n), len(rows), len(set(labels)), interval, better, None, parts)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from expunge.core.errors import listed
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
 from expunge.report.words import interval, number, phrase, split_key, tick
@@ -67,8 +68,8 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
         return Finding(s.label, "bad", "still there, before any attack", told)
     if "back" in outcomes:
         return Finding(s.label, "bad", "hidden, not gone", told)
-    if bounds(m)[1] < gold - margin_of(m):
-        told = (*told, "It knows even less than a model that never saw the forget set: that, too, can be noticed.")
+    if over := _over_forgotten(s, m, gold):
+        return Finding(s.label, "warn", "over-forgotten: less than gold", (*told, over))
     if not outcomes & {"like_gold"}:
         return Finding(s.label, "warn", "not settled" if trials or now == "unclear" else "low, but not attacked", told)
     if now == "unclear" or outcomes & {"unclear", "no_gold"}:
@@ -76,6 +77,15 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
     if kept is not None and kept < COSTLY:
         return Finding(s.label, "warn", "like gold in what was tried, at a high cost", told)
     return Finding(s.label, "good", "like gold in what was tried", told)
+
+
+def _over_forgotten(s: Judged, m: Measurement, gold: float) -> str:
+    """The sentence about a model that knows less than gold does, by its leading metric or by any that was held beside gold; else ''."""
+    flagged = [phrase(k) for k, b in s.beside.items() if b.flags]
+    if not flagged and bounds(m)[1] >= gold - margin_of(m):
+        return ""
+    where = f" ({listed(flagged, 4)})" if flagged else ""
+    return f"It knows even less than a model that never saw the forget set{where}: that, too, can be noticed."
 
 
 def _gold(s: Judged, key: str, subjects: Sequence[Judged]) -> float | None:

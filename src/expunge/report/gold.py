@@ -10,7 +10,7 @@ from math import isclose
 from markupsafe import Markup
 
 from expunge.core.errors import listed
-from expunge.report.beside import Beside, caveats, digits, ends, margins, p_value
+from expunge.report.beside import Beside, caveats, digits, ends, families, margins, p_value
 from expunge.report.compare import Judged, ordered
 from expunge.report.figures import Styles
 from expunge.report.figures import shown as shortened
@@ -20,7 +20,7 @@ from expunge.report.tables import role_rank
 from expunge.report.words import interval, phrase, split_key, spoken
 
 WIDTH, ROW, MOST = 470.0, 18.0, 40  # MOST lines in the picture; the rest stands in the tables
-TONES = {"good": "#0a5c3b", "bad": "#a4133c", "": MUTED}
+TONES = {"good": "#0a5c3b", "bad": "#a4133c", "warn": "#7a4f00", "": MUTED}
 SHORT = {"equal": "equal", "not above": "not worse", "not below": "not worse", "undecided": "cannot tell"}
 
 
@@ -70,7 +70,7 @@ def section(subjects: Sequence[Judged], styles: Styles) -> Section | None:
     ] * bool(bare)
     left_out += [f"{len(more)} more metrics stand in the tables only."] * bool(more)
     tables = tuple(_table(s, styles[s.label]) for s in shown)
-    return Section(tables, _picture(shown, drawn, styles), margins(every), tuple(left_out), tuple(caveats(every)))
+    return Section(tables, _picture(shown, drawn, styles), margins(every), tuple(left_out), tuple([*families(every), *caveats(every)]))
 
 
 def _table(s: Judged, style: Style) -> Table:
@@ -84,7 +84,7 @@ def _table(s: Judged, style: Style) -> Table:
             (digits(b.model), interval(m, 3) if whole and m is not None else ""),
             (digits(b.gold), ", ".join(map(digits, b.golds)) if len(b.golds) > 1 else ""),
             (digits(b.difference), ends(b)),
-            (p_value(b.p_holm), ""),
+            (p_value(b.p), p_value(b.p_holm)),
             (digits(b.detectable), f"margin {digits(b.margin)}" if b.margin is not None else "no margin"),
             (str(b.n), f"{b.groups} groups" + (f", {b.unmatched} unmatched" if b.unmatched else "")),
         )
@@ -154,5 +154,5 @@ def _line(words: str, b: Beside, cy: float, x: Scale, style: Style) -> list[Mark
         label(14.0, cy + 4.5, words, fill=INK),
         line(x(lo), cy, x(hi), cy, style.colour, 1.8),
         marker(x(b.difference), cy, style, 5.0, hollow=b.verdict == "undecided"),
-        label(WIDTH - 2, cy + 4.5, SHORT.get(b.verdict, "differs"), "end", fill=TONES[b.tone]),
+        label(WIDTH - 2, cy + 4.5, "over-forgotten" if b.flags else SHORT.get(b.verdict, "differs"), "end", fill=TONES[b.tone]),
     ]

@@ -60,7 +60,7 @@ def _beside(row: Any, where: str) -> Beside:
     """One row of comparison.json. The verdict is made anew from what decides it."""
     row = row if isinstance(row, dict) else {}
     golds = row.get("golds")
-    known = all(finite(row.get(k)) for k in ("model", "difference", "n", "groups")) and row.get("side") in ("unlearned", "kept")
+    known = all(finite(row.get(k)) for k in ("model", "difference", "n", "groups")) and row.get("side") in ("unlearned", "kept", "control")
     if not known or not isinstance(golds, list) or not golds or not all(map(finite, golds)):
         raise Refused(f"{where}: not a comparison with gold; make the run again")
     optional: dict[str, Any] = {k: float(row[k]) for k in ("p", "p_holm", "margin", "bound", "detectable") if finite(row.get(k))}
@@ -73,7 +73,8 @@ def _beside(row: Any, where: str) -> Beside:
         int(row["n"]),
         int(row["groups"]),
         int(row["unmatched"]) if finite(row.get("unmatched")) else 0,
-        **optional | {k: row[k] for k in ("not_worse", "equal") if isinstance(row.get(k), bool)},
+        **optional | {k: row[k] for k in ("not_worse", "equal", "widened", "constant") if isinstance(row.get(k), bool)},
+        fewest=_count(row.get("fewest")),
     )
 
 
@@ -94,8 +95,14 @@ def measurement(entry: Any, where: str) -> Measurement:
         return Measurement(None, n, groups, None, better, str(reason))
     parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)} if isinstance(entry.get("parts"), dict) else {}
     margin = float(entry["margin"]) if finite(entry.get("margin")) else None
-    note = str(entry.get("note") or "")
-    return Measurement(float(value), n, groups, _ends(ends), better, entry.get("reason"), parts, margin=margin, note=note)
+    note, fewest = str(entry.get("note") or ""), _count(entry.get("fewest"))
+    reason = entry.get("reason")
+    return Measurement(float(value), n, groups, _ends(ends), better, reason, parts, margin=margin, note=note, fewest=fewest)
+
+
+def _count(x: Any) -> int:
+    """A whole number of things; 0 for anything else."""
+    return int(x) if finite(x) and x > 0 else 0
 
 
 def read_curve(file: Path) -> Curve | None:

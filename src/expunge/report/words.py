@@ -24,11 +24,13 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def interval(m: Measurement, digits: int = 2) -> str:
-    """``0.09–0.15``; empty where there is none. Bounds that would be rounded away from zero are written 0."""
+    """``0.09–0.15``, with the measurement's warning behind it; empty where there is neither. Bounds that would be rounded away from zero
+    are written 0."""
     if m.interval is None:
-        return ""
+        return m.warning
     lo, hi = (f"{0:.{digits}f}" if abs(b) < 10**-12 else number(b, digits) for b in m.interval)
-    return f"{lo} to {hi}" if "-" in lo + hi else f"{lo}–{hi}"
+    ends = f"{lo} to {hi}" if "-" in lo + hi else f"{lo}–{hi}"
+    return f"{ends}, {m.warning}" if m.warning else ends
 
 
 def value(m: Measurement | None, digits: int = 2) -> str:
