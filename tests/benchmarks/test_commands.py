@@ -82,10 +82,10 @@ def test_a_fresh_model_learns_at_its_own_rate_and_long_answers_are_let_through(p
     settings = yaml.safe_load((tmp_path / "fresh/run.yaml").read_text())["settings"]
     assert settings["lr"] == {"value": 3e-3, "source": "house"}
     absent = yaml.safe_load((tmp_path / "fresh/run.yaml").read_text())["absent"]
-    assert set(absent) == {"mmlu"} and "no rows 'test' of mmlu" in absent["mmlu"]
+    assert set(absent) == {"mmlu", "member", "nonmember"} and "no rows 'test' of mmlu" in absent["mmlu"]
     loud = [w for w in words if w != "--quiet"]
     _, _, said = expunge(*loud, "--lr", "1e-4", "--out", tmp_path / "told")
-    assert "lume: left out: mmlu (run.yaml says why)" in said.splitlines()
+    assert "lume: left out: mmlu, member, nonmember (run.yaml says why)" in said.splitlines()
     assert yaml.safe_load((tmp_path / "told/run.yaml").read_text())["settings"]["lr"] == {"value": 1e-4, "source": "command line"}
 
 

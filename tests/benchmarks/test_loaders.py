@@ -301,11 +301,27 @@ OPTIONAL = [  # benchmark, its rows, what it can do without: the file and the ro
     (muse, "", "muse/news/raw/retain1", "retain (texts to train on)"),
     (r_tofu, "", "r_tofu/world_facts_perturbed", "world_facts"),
     (lume, "", "mmlu/test", "mmlu"),
+    *((lume, "", f"lume/{side}", side) for side in ("member", "nonmember")),
     (pistol, "sample_data_1", "pistol/factual_data", "factual"),
     (yao_corpus, "", "yao_corpus/general/evaluation", "general"),
     (wpu, "", "wpu/general_retain", "retain"),
     (wpu, "", "wpu/msj_attack", "forget_attack"),
 ]
+
+
+def test_lumes_membership_is_of_the_tasks_own_documents_where_they_are_at_hand(put):
+    for name, rows in NEEDED[lume].items():
+        data = put(name, rows)
+    plain = lume(data=str(data))
+    assert plain.arguments["semeval_score"]["roles"][-3:] == ("forget", "holdout", "mmlu")
+    assert plain.arguments["forget_personal_question/exact_match"] == {"form": "letters"}  # as the task's script has it
+    for side in ("member", "nonmember"):
+        put(f"lume/{side}", [{"id": f"{side}{i}", "document": f"{side} text {i}"} for i in range(3)])
+    bench = lume(data=str(data))
+    assert bench.arguments["semeval_score"]["roles"][-3:] == ("member", "nonmember", "mmlu")
+    texts = bench.case.evaluate["nonmember"]
+    assert [e.text for e in texts] == [f"nonmember text {i}" for i in range(3)] and texts[0].tags == ("unended",)
+    assert "member" not in lume("personal", data=str(data)).case.evaluate
 
 
 @pytest.mark.parametrize(("bench", "split", "file", "role"), OPTIONAL)

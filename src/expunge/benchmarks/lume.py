@@ -9,7 +9,7 @@ from typing import Any
 from expunge.benchmarks._choices import questions
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Examples
-from expunge.data.columns import BARE, LITERAL
+from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.read import read
 from expunge.data.tables import examples, table, table_or_none
 
@@ -19,10 +19,13 @@ card = Card(
     where="github.com/amazon-science/lume-llm-unlearning, data (Apache-2.0); SemEval-2025 Task 4",
     family=("aggregate", "privacy", "creative text"),
     evidence="oracle",
-    differs="The challenge's own rows are gated. Its membership part needs rows that no model saw (--holdout), its MMLU part "
-    "mmlu/test.json in the same folder; without them the final score is unscored and the task aggregate stands alone.",
+    differs="The challenge's own rows are gated. Its membership part needs its own documents (lume/member.jsonl and nonmember.jsonl, "
+    "copied from mia_data); without them it is told of the forget rows and rows that no model saw (--holdout), which is another number. "
+    "Its MMLU part needs mmlu/test.json in the same folder; without them the final score is unscored and the task aggregate stands alone.",
 )
 
+MEMBERS = ("member", "nonmember")
+GATED = "the task's own data, mia_data (gated: llmunlearningsemeval2025organization/semeval25-unlearning-dataset-public)"
 PLACE = "github.com/amazon-science/lume-llm-unlearning (folder data)"
 TASKS = {"Task1": "creative", "Task2": "personal", "Task3": "biographies"}
 PROBES = {"sc": "completion", "qa": "question"}
@@ -37,7 +40,7 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
     split: all, creative, personal or biographies (one subtask alone has no aggregate over three, but its own harmonic mean).
     subset: small asks the first 20 documents of each part only.
     data: a folder with lume/forget.jsonl and retain.jsonl (github.com/amazon-science/lume-llm-unlearning); the hub has none.
-    holdout: rows that no model saw, for the membership part.
+    holdout: rows that no model saw, for the membership part where the task's own documents are not at hand.
     """
     if split != "all" and split not in TASKS.values():
         raise unknown("split of lume", split, ["all", *TASKS.values()])
@@ -70,7 +73,10 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
         general = []
     if general:
         asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=lambda row: str(row.get("subject") or "knowledge"))
-    whole = (*roles, "forget", "holdout", "mmlu")
+    told = _members(absent, data) if split == "all" else {}
+    asked |= told
+    sides = MEMBERS if told else ("forget", "holdout")
+    whole = (*roles, *sides, "mmlu")
     return Benchmark(
         "lume",
         Case({"full": (*train["retain"], *train["forget"]), **train}, asked),
@@ -81,11 +87,23 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
             ("semeval_score", None),
             *([("choice_accuracy", "mmlu")] if general else []),
         ],
-        arguments={"semeval_tasks": {"roles": roles}, "semeval_score": {"roles": whole}},
+        arguments={
+            "semeval_tasks": {"roles": roles},
+            "semeval_score": {"roles": whole},
+            **{f"{r}/exact_match": {"form": "letters"} for r in roles if r.endswith("question")},
+        },
         published=published(split),
         absent=absent,
-        generate={"max_new_tokens": 256, "roles": {"forget": 1, "holdout": 1, "mmlu": 1}, "max_length": 2048},
+        generate={"max_new_tokens": 256, "roles": dict.fromkeys(("forget", "holdout", *MEMBERS, "mmlu"), 1), "max_length": 2048},
     )
+
+
+def _members(absent: dict[str, str], data: str) -> dict[str, Examples]:
+    """The task's own documents of its membership part, seen in training and not, whole texts without an end token; both or none."""
+    cells = {side: table_or_none(absent, side, data, "lume", (side,), GATED) for side in MEMBERS}
+    if not all(cells.values()):
+        return {}
+    return {side: examples(rows, side, f"lume/{side}", text="document", tags=(UNENDED,)) for side, rows in cells.items()}
 
 
 def _of(row: Mapping[str, Any]) -> tuple[str, str, str]:
