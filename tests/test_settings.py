@@ -1,5 +1,6 @@
 """What a request means beside a method's own settings and a preset: precedence, adapters, what would be ignored, what run.yaml says."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,12 +10,12 @@ from expunge import catalogue
 from expunge.core.errors import Refused
 from expunge.core.request import UnlearnRequest
 from expunge.core.sameness import plain
-from expunge.core.types import Adapter, Call, Descent
+from expunge.core.types import Adapter, Benchmark, Call, Case, Descent
 from expunge.engine.change import adapter_for, change, check, training_of
 from expunge.engine.plan import Training
 from expunge.maths.terms import nll
 from expunge.models.adapters import matrices
-from expunge.settings import ADAPTER, preset_of, training_settings, uncontradicted, without_idle
+from expunge.settings import ADAPTER, absent_of, preset_of, tell_absent, training_settings, uncontradicted, without_idle
 
 RETAIN_WEIGHT_0 = ("ce_u", "flat", "relabel", "rkld", "sga", "tau", "undial", "whp", "wpu")
 
@@ -202,3 +203,16 @@ def test_the_adapter_stands_in_the_record():
     ]
     own = training_settings(asked("eul"), {}).as_json(catalogue.resolve("methods", "eul"))
     assert own["lora"] == {"value": 16, "source": "method"}
+
+
+def test_what_a_benchmark_leaves_out_is_told(capsys):
+    """One line of names, silent if asked to be; a bench, which has no run.yaml of its own, tells the reasons."""
+    bench = Benchmark("lume", Case({}, {}), [], absent={"mmlu": "no rows 'test' of mmlu in this folder"})
+    tell_absent(bench)
+    assert capsys.readouterr().err == "lume: left out: mmlu (run.yaml says why)\n"
+    tell_absent(bench, quiet=True)
+    tell_absent(replace(bench, absent={}), why=True)
+    assert capsys.readouterr().err == "" and absent_of(replace(bench, absent={})) == absent_of(None) == {}
+    tell_absent(bench, why=True)
+    assert capsys.readouterr().err == "lume: mmlu: left out: no rows 'test' of mmlu in this folder\n"
+    assert absent_of(bench) == {"absent": {"mmlu": "no rows 'test' of mmlu in this folder"}}

@@ -207,9 +207,7 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
             raise Refused(f"give either --benchmark or --{own[0]}, not both")
         bench = benchmark_of(request)
         assert bench is not None
-        if bench.absent and not getattr(request, "quiet", False):
-            names = listed(bench.absent)
-            say(f"{bench.name}: left out: {names} (run.yaml says why)")
+        tell_absent(bench, getattr(request, "quiet", False))
         return at_stage(_completed(bench, request, own) if own else bench, request.benchmark, getattr(request, "stage", ""))
     if getattr(request, "stage", ""):
         raise Refused(f"--stage {request.stage}: only a benchmark has stages; give --benchmark, or leave --stage away")
@@ -222,6 +220,15 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
     case = _apart(case, request.allow_overlap)
     tell(case)
     return None, case
+
+
+def tell_absent(bench: Benchmark, quiet: bool = False, why: bool = False) -> None:
+    """One line on standard error that names what a benchmark leaves out; none if that is nothing. ``why``: a line for each, with why."""
+    if why:
+        for name, reason in bench.absent.items():
+            say(f"{bench.name}: {name}: left out: {reason}")
+    elif bench.absent and not quiet:
+        say(f"{bench.name}: left out: {listed(bench.absent)} (run.yaml says why)")
 
 
 def absent_of(bench: Benchmark | None) -> dict[str, Any]:

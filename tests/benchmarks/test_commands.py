@@ -117,8 +117,6 @@ def test_published_numbers_of_another_split(expunge, refused):
 def test_published_numbers_can_be_compared(data):
     """Every one belongs to a measurement that ``expunge eval`` makes of the benchmark (LUME's MMLU rows lie elsewhere)."""
     for name, module in PUBLISHED.items():
-        if name == "wmdp":  # no real rows; see test_wmdp
-            continue
         bench = getattr(module, name)(data=str(data))
         made = {f"{role}/{metric}" if role else metric for metric, role in bench.metrics}
         told = {key for numbers in bench.published.values() for key in numbers}

@@ -1,6 +1,7 @@
 """Benchmarks whose real rows are on the hub only: rows of the hub's shape in, the case out; absent rows are named in one line."""
 
 import json
+from dataclasses import replace
 
 import datasets
 import pytest
@@ -26,7 +27,7 @@ from expunge.data.columns import UNENDED
 from expunge.data.tables import examples, table
 from expunge.settings import judges_of
 
-LOADERS = ("elude", "ort", "waterdrum", "wmdp", "wpu", "yao_corpus")
+LOADERS = ("elude", "ort", "waterdrum", "wpu", "yao_corpus")
 
 
 def sizes(roles):
@@ -114,6 +115,36 @@ def test_muse_with_all_parts(put):
     assert [e.text for e in given] == ["other 0", "other 1", "other 2"] and all(UNENDED in e.tags for e in given)
     assert bench.generate["roles"] == {"forget_knowmem": 32, "retain_knowmem": 32, "forget_verbmem": 128}
     assert not muse("news", data=str(data)).stages
+
+
+def test_muse_as_it_is_judged(put):
+    """Texts are scored to their last token and no further; a gold model that is given is what PrivLeak is held against."""
+    from expunge.engine.judge import wants_of
+    from expunge.engine.measure import measure
+    from expunge.models import tiny
+    from expunge.models.subject import Subject
+
+    for side in ("forget", "retain"):
+        put(f"muse/news/knowmem/{side}_qa", qa(2))
+    put("muse/news/verbmem/forget", [{"prompt": "It was the", "gt": " grey cat that sat on the mat"}])
+    for part in ("forget", "holdout"):
+        data = put(f"muse/news/privleak/{part}", [{"text": f"the {part} cat sat on {'mat ' * (i + 1)}"} for i in range(4)])
+    bench = muse(data=str(data))
+    model, tokenizer = tiny.build([e.text or "Question: Answer: It was the grey cat" for e in bench.case.evaluate["forget"]], seed=0)
+    subject = Subject(model.eval(), tokenizer, "tiny")
+    judges = judges_of(bench, bench.case)
+    wants = wants_of(judges, list(bench.case.evaluate), bench.generate)
+    records = measure(subject, bench.case.evaluate, wants, name="unlearned", max_length=512).records
+    for e, r in zip(bench.case.evaluate["forget"], records.of("forget"), strict=True):
+        assert not r.eos and r.n_tokens == len(tokenizer(e.text, add_special_tokens=False)["input_ids"])
+    (passage,) = records.of("forget_verbmem")
+    assert not passage.eos and passage.n_tokens == len(tokenizer(" grey cat that sat on the mat", add_special_tokens=False)["input_ids"])
+    found = {j.key: j(records, None) for j in judges}
+    assert found["forget_verbmem/extraction_strength"].value is not None
+    assert found["privleak"].parts == {"published AUC of gold": 0.4772} and found["privleak"].value != 0
+    gold = Records(replace(r, subject="gold") for r in records)
+    beside = next(j for j in judges if j.key == "privleak")(records, gold)
+    assert beside.value == 0 and not beside.parts
 
 
 def test_muse_without_the_texts_says_what_is_missing(put):

@@ -398,6 +398,7 @@ def test_wmdp_of_one_domain_scores_only_what_it_says(data):
     """MMLU lies beside it in one folder; it is asked with all three domains, or where it is asked for."""
     bench = wmdp("chem", data=str(data))
     assert sizes(bench.case.evaluate) == {"forget_chem": 412} and {role for _, role in bench.metrics} == {"forget_chem"}
+    assert sizes(wmdp(data=str(data)).case.evaluate) == {"forget_bio": 1520, "forget_chem": 412, "forget_cyber": 2225, "mmlu": 14042}
     assert sizes(wmdp("chem", subset="mmlu", data=str(data)).case.evaluate) == {"forget_chem": 412, "mmlu": 14042}
 
 

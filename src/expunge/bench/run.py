@@ -26,7 +26,7 @@ from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
 from expunge.core.request import BenchRequest
 from expunge.engine.ledger import checked, write_yaml
-from expunge.settings import benchmark_of
+from expunge.settings import benchmark_of, tell_absent
 from expunge.streams import check_rows, given_of
 
 PLAN, CELLS, MODELS = "plan.yaml", "cells", "models"
@@ -72,6 +72,7 @@ def runnable(plan: Plan) -> Todo:
     """The methods whose rows and tools are there. Of the whole catalogue the others are skipped; one asked for by name is refused."""
     benchmark = benchmark_of(plan.request(plan.methods[0], plan.seeds[0]))
     assert benchmark is not None
+    tell_absent(benchmark, why=True)
     case, *later = [part.case for _, part in parts_of(benchmark)]
     others = [e for c in later for e in c.train.get("forget", ())]
     if any(not case.evaluate.get(role) for role in ("forget", "retain")):

@@ -22,7 +22,7 @@ card = Card(
 
 
 def perplexity(records: Records, role: str) -> Measurement:
-    """exp(sum of the losses of all tokens of the role / number of tokens), end-of-sequence tokens included; 1 to infinity.
+    """exp(sum of the losses of all tokens of the role / number of tokens), closing end tokens included; 1 to infinity.
 
     A uniform model over V tokens gives V whatever the lengths. Tokens, not rows, have equal weight. Lower is better on what is to be
     kept, gold's is on forget. A mean loss beyond 700 nats has no perplexity in floating point and is unscored.
