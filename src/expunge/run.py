@@ -27,6 +27,7 @@ from expunge.maths.terms import nll
 from expunge.models import tiny
 from expunge.models.held import Held
 from expunge.models.load import digest_folder, digest_tensors
+from expunge.models.places import check_places, room_for_texts
 from expunge.models.save import save
 from expunge.models.subject import Subject
 from expunge.prepare.refusals import SENTENCES
@@ -207,7 +208,10 @@ def fresh_tiny(case: Case, seed: int, *, own: bool = False) -> Subject:
 def encoded(subject: Subject, examples: Examples, request: Any, longest: int = 0) -> list[Any]:
     """The rows in tokens. Texts are cut into pieces of ``--max-length``; answers cannot be cut, so they may be ``longest`` long."""
     room = request.max_length or 512
-    return encode(subject.tokenizer, examples, max_length=room if any(e.text is not None for e in examples) else max(room, longest))
+    most = room_for_texts(subject.model, room, examples) if any(e.text is not None for e in examples) else max(room, longest)
+    rows = encode(subject.tokenizer, examples, max_length=most)
+    check_places(subject.model, rows)
+    return rows
 
 
 def model_card(request: Any, made: Mapping[str, Any]) -> str:

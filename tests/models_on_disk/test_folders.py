@@ -12,6 +12,7 @@ from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from expunge.core.errors import Failed, Refused
+from expunge.core.notes import forget_notes
 from expunge.models import saved
 from expunge.models.adapters import attach, go_on
 from expunge.models.load import load, tokenizer_of
@@ -23,6 +24,7 @@ def quiet():
     """peft's advice is not what is tested."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        forget_notes()
         yield
 
 
@@ -120,12 +122,12 @@ def test_a_base_that_has_changed_is_told(base, tmp_path):
         load(made)
 
 
-def test_a_whole_model_beside_a_left_over_adapter(base, capsys):
+def test_a_whole_model_beside_a_left_over_adapter(base, caplog):
     before = logits(load(base).model)
     (base / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "/gone/base", "r": 8}))
     subject = load(base)
     assert torch.equal(logits(subject.model), before)
-    assert "the adapter's files that lie beside it are left aside" in capsys.readouterr().err
+    assert "the adapter's files that lie beside it are left aside" in caplog.text
     assert subject.model.name_or_path == str(base)
 
 
@@ -145,16 +147,17 @@ def test_quantised_weights_are_refused_by_name(base, method):
         load(base)
 
 
-def test_what_is_left_behind_is_told(tmp_path, capsys):
+def test_what_is_left_behind_is_told(tmp_path, caplog):
     place = put(qwen3_5_with_eyes(), tmp_path / "eyes")
     n = sum("visual" in name for name in load_file(place / "model.safetensors"))
     subject = load(place)
-    said = capsys.readouterr().err
+    said = caplog.text
+    caplog.clear()
     assert n > 0 and f"{n} tensors of the checkpoint (model.visual) are no part of the text model" in said
     assert subject.left_behind in said
     plain = seeded(lambda: transformers.Qwen3_5ForCausalLM(transformers.Qwen3_5TextConfig(**shape(head_dim=8, **LINEAR))))
     assert not load(put(plain, tmp_path / "blind")).left_behind
-    assert not capsys.readouterr().err
+    assert not caplog.text
 
 
 def test_models_whose_tokens_see_ahead_are_refused(tmp_path):

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from expunge.core.errors import Failed, Refused
-from expunge.core.escape import say
 from expunge.core.files import write_manifest
+from expunge.core.notes import note
 from expunge.core.types import EMPTY, Descent, Row, Term
 from expunge.engine.fila import fila
 from expunge.engine.frozen import Frozen, freeze
@@ -87,7 +87,7 @@ class Descending(Trainer):
             made = optimiser_of(self.training.optimiser, groups, self.training.lr, self.training.betas, self.training.rho)
         pairs = widen(made)
         if pairs:
-            say(told(self.stage.name, pairs))
+            note(told(self.stage.name, pairs))
         self.optimizer = made
         return made
 

@@ -27,6 +27,7 @@ from expunge.engine.recording import counted, end_of_thinking, other_answers, re
 from expunge.engine.scoring import score
 from expunge.engine.writing import write
 from expunge.maths.prefixes import REPORTED, SHARES, VARIANT
+from expunge.models.places import check_places, room_for_texts
 from expunge.models.subject import Subject
 from expunge.progress import Tick
 
@@ -129,10 +130,12 @@ def _rows(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, W
     """What S1 scores: the wanted variants of every role, then the options of its questions."""
     rows: list[Row] = []
     for role, want in wants.items():
-        rows += encode(subject.tokenizer, derived(roles, role, want.scored), max_length=max_length, variants=want.scored)
+        most = room_for_texts(subject.model, max_length, roles[role])
+        rows += encode(subject.tokenizer, derived(roles, role, want.scored), max_length=most, variants=want.scored)
     for role, want in wants.items():
         if want.options:
             rows += option_rows(subject.tokenizer, with_options(roles[role]), letters=want.options == "all", max_length=max_length)
+    check_places(subject.model, rows)
     return rows
 
 

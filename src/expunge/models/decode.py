@@ -1,10 +1,12 @@
 """Generation in batches, greedy or sampled: length-sorted, left-padded, KV-cached; a batch shrinks as its rows finish.
 
-Prompts that begin alike have their beginning read once a batch.
+Prompts that begin alike have their beginning read once a batch. Whether what a model's cache keeps gives the logits of the whole text
+is tried once per model; where it does not, texts are written without it.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -12,15 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from expunge.core.errors import Refused
+from expunge.core.notes import note
 from expunge.models.beginnings import families, going_on, keeps_all, read
 from expunge.models.forward import at_once
+from expunge.models.places import places_of
+from expunge.models.recompute import Choose, Ids, write_anew
+from expunge.models.selftest import tolerance
 from expunge.models.subject import evaluating
 from expunge.models.trees import goes_on
 
-Ids = list[int]
 TOKENS = 1 << 15  # of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller batches
 CPU_TOKENS = 1 << 14  # a CPU gains nothing from more
-Choose = Callable[[Tensor, list[int]], Tensor]  # (logits [B, V], which prefixes) -> tokens [B]
 
 
 def greedy(
@@ -32,7 +37,8 @@ def greedy(
     batch: int = 128,
     tick: Callable[[int], None] = lambda n: None,
 ) -> list[Ids]:
-    """The arg-max continuation of every prefix: at most ``budgets[i]`` tokens, ending with an end token if one came.
+    """The arg-max continuation of every prefix: at most ``budgets[i]`` tokens, ending with an end token if one came, or at the model's
+    last place where it has a table of them.
 
     The order of the result is that of ``prefixes``; a budget of 0 gives no token.
     """
@@ -97,11 +103,15 @@ def _written(
 ) -> list[Ids]:
     result: list[Ids] = [[] for _ in prefixes]
     device = next(model.parameters()).device
+    places = places_of(model)
+    if places is not None:
+        budgets = [min(n, max(0, places - len(p))) for p, n in zip(prefixes, budgets, strict=True)]
+    cached = keeps_up(model)
     most = min(TOKENS, CPU_TOKENS) if device.type == "cpu" else TOKENS
     waiting = [i for i, n in enumerate(budgets) if n > 0]
     begun: list[tuple[int, ...]] = [()] * len(prefixes)  # what each shares with others
     alike = families([tuple(prefixes[i][:-1]) for i in waiting], device)
-    for n, members in alike if len(alike) > 1 and goes_on(model) else ():
+    for n, members in alike if cached and len(alike) > 1 and goes_on(model) else ():
         for i in members:
             begun[waiting[i]] = tuple(prefixes[waiting[i]][:n])
     waiting.sort(key=lambda i: (-len(begun[i]), begun[i], -len(prefixes[i])))  # families side by side, the others behind them
@@ -109,7 +119,10 @@ def _written(
     with evaluating(model):
         for some in ([i for i in waiting if begun[i]], [i for i in waiting if not begun[i]]):
             for rows in _batches(some, sizes, batch, most):
-                _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose, begun)
+                if cached:
+                    _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose, begun)
+                else:
+                    write_anew(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose)
                 tick(len(rows))
     return result
 
@@ -141,6 +154,7 @@ def _run(
     begun: Sequence[tuple[int, ...]],
 ) -> None:
     device = next(model.parameters()).device
+    slot = slot_of(model)
     memories = {shared: read(model, shared) for shared in {begun[i] for i in rows} if shared}
     ids, mask = left_padded([prefixes[i][len(begun[i]) :] for i in rows], device)
     mask = torch.cat([left_padded([begun[i] for i in rows], device)[1], mask], -1)  # what a row goes on from, then what is its own
@@ -153,8 +167,8 @@ def _run(
             input_ids=ids[:, :step],
             attention_mask=mask[:, :-left],
             position_ids=positions[:, -ids.shape[1] : -left],
-            past_key_values=cache,
             use_cache=True,
+            **{slot: cache},
             logits_to_keep=1,
         )
         ids = ids[:, step:]
@@ -164,8 +178,8 @@ def _run(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions[:, -ids.shape[1] :],
-            past_key_values=cache,
             use_cache=True,
+            **{slot: cache},
             logits_to_keep=1,
         )
         chosen = choose(out.logits[:, -1], rows)
@@ -180,7 +194,7 @@ def _run(
         if len(alive) <= 0.75 * len(rows):
             keep = torch.tensor(alive, dtype=torch.long, device=device)
             rows, open_ = [rows[a] for a in alive], [True] * len(alive)
-            cache.batch_select_indices(keep)
+            keep_rows(cache, keep)
             chosen, mask, positions = chosen[keep], mask[keep], positions[keep]
         ids = chosen[:, None]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], -1)
@@ -196,3 +210,74 @@ def left_padded(prefixes: Sequence[Sequence[int]], device: torch.device) -> tupl
         ids[i, width - len(p) :] = torch.tensor(list(p))
         mask[i, width - len(p) :] = 1
     return ids.to(device), mask.to(device)
+
+
+def slot_of(model: Any) -> str:
+    """The argument by which a model takes what it kept: ``past_key_values``, of some recurrent models ``cache_params``; "" if neither."""
+    plain = model.get_base_model() if hasattr(model, "peft_config") else model
+    takes = inspect.signature(plain.forward).parameters
+    return next((name for name in ("past_key_values", "cache_params") if name in takes), "")
+
+
+def keep_rows(cache: Any, keep: Tensor) -> None:
+    """Only these rows of a batch go on; a layer that keeps a state has no other way than to be put in another order."""
+    for layer in cache.layers:
+        if hasattr(layer, "recurrent_states"):
+            layer.reorder_cache(keep)
+        else:
+            layer.batch_select_indices(keep)
+
+
+def keeps_up(model: Any) -> bool:
+    """Whether a batch that goes on from its cache has the logits that each row has when read whole; tried once per model.
+
+    Where it has not, what writes texts anew is tried; Refused if that has other logits, too.
+    """
+    if not hasattr(model, "_expunge_keeps_up"):
+        model._expunge_keeps_up = bool(slot_of(model)) and _agrees(model, _from_cache)
+        if not model._expunge_keeps_up:
+            if not _agrees(model, write_anew):
+                raise Refused(f"{type(model).__name__}: one token after the other it has other logits than at once; no text can be written")
+            note(f"{type(model).__name__}: read from its cache it writes other texts, so they are written without it (slower)")
+    return bool(model._expunge_keeps_up)
+
+
+def _from_cache(
+    model: Any,
+    prefixes: Sequence[Sequence[int]],
+    budgets: Sequence[int],
+    eos: frozenset[int],
+    rows: Sequence[int],
+    result: list[Ids],
+    choose: Choose,
+) -> None:
+    """``write_anew`` with the cache, no beginning shared."""
+    _run(model, prefixes, budgets, eos, list(rows), result, choose, [()] * len(prefixes))
+
+
+def _agrees(model: Any, run: Callable[..., None]) -> bool:
+    """Whether ``run`` meets the logits of three rows of different lengths, told token by token, as each has them read at once."""
+    vocab = int(model.get_input_embeddings().weight.shape[0])
+    prefixes = [[(3 + 7 * i + 5 * j) % vocab for j in range(n)] for i, n in enumerate((4, 2, 6))]
+    budgets = [3, 6, 2]  # rows leave one after the other
+    told = [[(11 + 3 * i + 2 * j) % vocab for j in range(n)] for i, n in enumerate(budgets)]
+    seen: list[list[Tensor]] = [[] for _ in prefixes]
+
+    def choose(logits: Tensor, rows: list[int]) -> Tensor:
+        for i, z in zip(rows, logits, strict=True):
+            seen[i].append(z)
+        return torch.tensor([told[i][min(len(seen[i]), budgets[i]) - 1] for i in rows], device=logits.device)
+
+    device = next(model.parameters()).device
+    with evaluating(model):
+        try:
+            run(model, prefixes, budgets, frozenset(), [0, 1, 2], [[], [], []], choose)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # a cache of another kind: each family fails in its own way
+            return False
+        for prefix, ids, z, n in zip(prefixes, told, seen, budgets, strict=True):
+            whole = model(input_ids=torch.tensor([[*prefix, *ids[:-1]]], device=device), use_cache=False).logits[0, len(prefix) - 1 :]
+            if not bool((torch.stack(z[:n]).float() - whole.float()).abs().max() <= tolerance(whole)):
+                return False
+    return True

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from expunge.core.errors import Refused
-from expunge.core.escape import say
 from expunge.core.files import write_json
+from expunge.core.notes import note
 
 ADAPTER_SETTINGS, ADAPTER_WEIGHTS, BASE = "adapter_config.json", "adapter_model.safetensors", "base.json"
 WORDS = (
@@ -40,7 +40,7 @@ def whole_model(place: Path) -> Iterator[Path]:
     if not (place / ADAPTER_SETTINGS).exists():
         yield place
         return
-    say(f"{place}: a whole model; the adapter's files that lie beside it are left aside")
+    note(f"{place}: a whole model; the adapter's files that lie beside it are left aside")
     with TemporaryDirectory(prefix="expunge-") as made:
         for file in place.iterdir():
             if not file.name.startswith("adapter_"):

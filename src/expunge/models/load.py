@@ -13,8 +13,8 @@ import transformers
 from safetensors import SafetensorError, safe_open
 
 from expunge.core.errors import Refused, listed
-from expunge.core.escape import say
 from expunge.core.files import check_manifest
+from expunge.core.notes import note
 from expunge.models.decided import deciding
 from expunge.models.folders import (
     ADAPTER_WEIGHTS,
@@ -104,7 +104,7 @@ def _ready(subject: Subject) -> Subject:
     _fitting(subject)
     check_reading(subject.source, subject.model)
     if subject.left_behind:
-        say(f"{subject.source}: {subject.left_behind}")
+        note(f"{subject.source}: {subject.left_behind}")
     if not hasattr(subject.model, "peft_config"):
         subject.model._expunge_base = (str(subject.folder.resolve()) if subject.folder else subject.source, subject.digest)
     return subject
@@ -211,7 +211,7 @@ def _adapter(place: Path, dtype: str, where: torch.device, trust: bool) -> Any:
     _check_kind(place)
     base = base_of(place)
     if not Path(base).is_dir():
-        say(f"{place}: the base of this adapter is the hub model {base}")
+        note(f"{place}: the base of this adapter is the hub model {base}")
     below = load(base, dtype=dtype, device=str(where), trust_remote_code=trust)
     made_on = base_record(place).get("digest")
     if made_on and made_on != below.digest:

@@ -18,6 +18,8 @@ from transformers import DynamicCache
 from expunge.core.types import Row
 from expunge.models.beginnings import Memory, going_on, keeps_all, read
 from expunge.models.forward import Outputs, capacity_for, forward, pack
+from expunge.models.places import check_places
+from expunge.models.selftest import tolerance
 from expunge.models.subject import evaluating
 
 
@@ -93,6 +95,7 @@ def pack_trees(trees: Sequence[Tree]) -> PackedTrees:
 
 def forward_trees(model: Any, packed: PackedTrees, memory: Memory | None = None) -> Outputs:
     """Logits [N, V] for the scored tokens of the trees' rows, in order of rows. ``memory``: of what has been read already."""
+    check_places(model, packed.rows)
     chosen = packed.predicted_from
 
     def select(_module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -143,4 +146,4 @@ def _tried(model: Any, n: int) -> bool:
         together = forward_trees(model, pack_trees([Tree(tuple(rows), n)]), read(model, prompt[:n]) if n else None).logits
         alone = forward(model, pack(rows, 0).to(device)).logits
     assert together is not None and alone is not None
-    return bool((together - alone).abs().max() <= 1e-2 * alone.abs().max().clamp(min=1.0))
+    return bool((together - alone).abs().max() <= tolerance(alone))
