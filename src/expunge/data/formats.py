@@ -211,17 +211,28 @@ def _parquet(path: Path) -> Iterator[Cells]:
         # a cell may be as long as its group and stand in every row of it, so few rows of a large group are unpacked at once
         at_once = min(BATCH, max(16, HARMLESS // max([1, *groups])))
         for batch in file.iter_batches(batch_size=at_once):
-            unpacked += batch.nbytes
-            if unpacked > bound:
-                raise too_large(path, len(data))
             for row in batch.to_pylist():
                 number += 1
+                unpacked += _size(row)  # and not the batch's: equal texts stand in it once
+                if unpacked > bound:
+                    raise too_large(path, len(data))
                 rows.append(Cells(f"{path}:{number}", row))
     except Refused:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError):
         raise Refused(f"{path}:{number + 1}: not a whole parquet file; copy it again") from None
     return iter(rows)
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes in memory."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_size(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(_size(part) for part in value)
+    return 8
 
 
 def _txt(path: Path) -> Iterator[Cells]:
