@@ -13,11 +13,12 @@ from small import rows, small_subject
 from transformers import PreTrainedModel
 
 from expunge.engine import change as changing
-from expunge.engine.effect import before, effect, in_words
+from expunge.engine.effect import before, effect
 from expunge.models.adapters import attach
 from expunge.models.held import Held
 from expunge.models.load import digest_folder, load
 from expunge.models.save import save
+from expunge.report.words import unmoved
 
 
 def run_of(out):
@@ -58,13 +59,13 @@ def test_unmoved_moved_by_a_rounding_and_moved(tmp_path, kept):
         start.folder = tmp_path / "m"
     met = before(start, some)
     after = replace(start, model=copy.deepcopy(start.model))
-    assert effect(met, after)["nothing"] and "no weight changed" in in_words(effect(met, after))
+    assert effect(met, after)["nothing"] and "no weight changed" in unmoved(effect(met, after))
     with torch.no_grad():
         weight = after.model.model.layers[0].mlp.up_proj.weight
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
     found = effect(met, after)
     if kept:  # without files only equality can be seen
-        assert found["weights"]["changed"] == 1 and found["nothing"] and "less than their type can tell apart" in in_words(found)
+        assert found["weights"]["changed"] == 1 and found["nothing"] and "less than their type can tell apart" in unmoved(found)
     with torch.no_grad():
         weight += 0.1
     found = effect(met, after)

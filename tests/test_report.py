@@ -19,6 +19,7 @@ import yaml
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.types import Measurement, unscored
+from expunge.engine.seal import sealed
 from expunge.report.compare import Curve, Judged, against, best, best_of_columns, curves_of, gold_of
 from expunge.report.findings import findings, summary
 from expunge.report.folders import find
@@ -60,7 +61,15 @@ def put(folder: Path, measurements: dict | None = None, **run: object) -> Path:
     (folder / "run.yaml").write_text(yaml.safe_dump(facts, sort_keys=False))
     if measurements is not None:
         (folder / "measurements.json").write_text(json.dumps({"schema": 1, **measurements}))
-    return folder
+    return seal_all(folder)
+
+
+def seal_all(root: Path) -> Path:
+    """Seal every run below a folder, as the run itself does when its files are written."""
+    for file in sorted(root.rglob("run.yaml")):
+        facts = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "seal"}
+        file.write_text(yaml.safe_dump({**facts, "seal": sealed(file.parent, facts)}, sort_keys=False))
+    return root
 
 
 def measured(forget: float, retain: float, f_rouge: float, r_rouge: float, utility: float, quality: float | None) -> dict:
@@ -156,7 +165,7 @@ def demo(root: Path, story: dict = STORY) -> Path:
                 attack={"name": "rounding", "args": {"bits": bits}, "of": label},
                 data=data,
             )
-    return root
+    return seal_all(root)
 
 
 @pytest.fixture(scope="module")

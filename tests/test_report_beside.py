@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_report import elements, entry, put
+from test_report import elements, entry, put, seal_all
 
 from expunge.comparing import as_json, compared
 from expunge.core.errors import Refused
@@ -43,7 +43,7 @@ def compared_with(folder: Path, rows: dict, **run: object) -> Path:
     """A finished evaluation that was held beside gold."""
     made = put(folder, {k: entry(r["model"]) for k, r in rows.items()}, **run)
     (made / "comparison.json").write_text(json.dumps({"schema": 1, "golds": 1, "rows": rows}))
-    return made
+    return seal_all(made)
 
 
 class Cells(HTMLParser):
@@ -179,6 +179,7 @@ def test_values_of_other_rows_keep_their_interval_to_themselves(tmp_path: Path) 
     """The measurement is of all rows, the comparison of those that both have."""
     made = compared_with(tmp_path / "npo", {"forget/probability": row(0.5, unmatched=3)}, label="npo")
     (made / "measurements.json").write_text(json.dumps({"schema": 1, "forget/probability": entry(0.47)}))
+    seal_all(made)
     _, r = cells(section(write_report([made], tmp_path / "r.html").read_text()))
     assert r[2] == "0.500" and r[-1] == "40|20 groups, 3 unmatched"
 

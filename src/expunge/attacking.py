@@ -17,6 +17,7 @@ from expunge.engine.judge import Judge, judged, wants_of
 from expunge.engine.ledger import open_run
 from expunge.engine.plan import Training, taken
 from expunge.engine.reuse import measured
+from expunge.engine.seal import sealed
 from expunge.models.load import digest_tensors, load
 from expunge.models.subject import Subject
 from expunge.settings import judge
@@ -42,7 +43,8 @@ def relearned(
         facts = {"name": "relearn", "args": args, "of": label, "held": held}
         curve = curve_of("relearn", label, [0, *steps], "relearning steps", points)
         write_json(out / "curves.json", curve)
-        run.finish(label=f"{label} relearned", kind="attacked", attack=facts, seed=seed)
+        whole = {"label": f"{label} relearned", "kind": "attacked", "attack": facts, "seed": seed}
+        run.finish(**whole, seal=sealed(out, whole))
     return out
 
 
@@ -70,7 +72,9 @@ def quantised(model: str, label: str, benchmark: str, out: Path, *, bits: Sequen
             with tempfile.TemporaryDirectory(dir=out) as place:
                 points.append(measure(change(subject, attack, {}, Training(), Path(place)), case.evaluate))
         write_json(out / "curves.json", curve_of("quantise", label, ["as is", *(f"{n}-bit" for n in bits)], "weights", points))
-        run.finish(label=f"{label} rounded", kind="attacked", attack={"name": "quantise", "args": {"bits": list(bits)}, "of": label})
+        attack_facts = {"name": "quantise", "args": {"bits": list(bits)}, "of": label}
+        whole = {"label": f"{label} rounded", "kind": "attacked", "attack": attack_facts}
+        run.finish(**whole, seal=sealed(out, whole))
     return out
 
 

@@ -23,12 +23,14 @@ from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.measure import Cost
 from expunge.engine.records_io import salted, write_records
 from expunge.engine.reuse import salt_for
+from expunge.engine.seal import sealed
 from expunge.engine.semantic import check_folder
 from expunge.judging import judge_beside, limits_of, named, sources_in
 from expunge.judging import plain as plain
 from expunge.models.load import load, tokenizer_of
 from expunge.models.subject import Subject, check_same_words
 from expunge.progress import bar
+from expunge.report.origin import kind_of_model
 from expunge.settings import absent_of, case_of, judges_of, out_of
 
 TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of another model, which some metrics read
@@ -62,7 +64,7 @@ def evaluate(request: EvalRequest) -> Path:
             watch=lambda name, ticks: bar(f"measuring {name}", ticks, quiet=request.quiet, unit="rows"),
             told=lambda name, cost: None if request.quiet else said(name, cost, limit),
         )
-        facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name, "kind": request.kind or "unlearned"}
+        facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name}
         facts |= {**found.facts, **absent_of(bench)}
         texts = told(found.mine)
         if texts:
@@ -74,13 +76,22 @@ def evaluate(request: EvalRequest) -> Path:
             subject = loaded(request)
             facts["model"] = {"source": request.model, "digest": subject.digest}
             results |= harness(subject, request.lm_eval, limit=request.lm_limit, trust_remote_code=request.trust_remote_code)
+        facts |= kind_facts(request, facts)
         bare = [replace(r, states=None, choice_states=None) for records in (found.mine, found.others or ()) for r in records]
         write_records(bare, run.path / "records" / "part-0.parquet")
         written(request, run, bench, case, found.mine, found.others, results, salt)
         if found.beside_gold:
             write_json(run.path / "comparison.json", comparison_json(found.beside_gold, len(sources_in(request.gold))))
+        facts["seal"] = sealed(run.path, facts, salt)
         run.finish(**facts)
     return run.path
+
+
+def kind_facts(request: EvalRequest, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """``kind`` of the judged model, and ``made_by`` where it is known by the run that made it (or said by the user)."""
+    said = request.kind or (request.label if request.label in ("original", "gold") else "")
+    kind, made = kind_of_model(request.model, facts)
+    return {"kind": said or kind} | ({"made_by": "said" if said else made} if said or made else {})
 
 
 def written(
@@ -178,5 +189,6 @@ def evaluate_log(request: EvalRequest) -> Path:
         write_json(run.path / "measurements.json", as_json(results))
         if request.gold_log:
             write_json(run.path / "comparison.json", comparison_json(beside_log(results, request.gold_log), 1))
-        run.finish(log={"source": str(request.from_log), "gold": str(request.gold_log or "")}, unmatched=apart)
+        facts = {"log": {"source": str(request.from_log), "gold": str(request.gold_log or "")}, "unmatched": apart}
+        run.finish(**facts, seal=sealed(run.path, facts))
     return run.path

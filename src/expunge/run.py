@@ -34,6 +34,7 @@ from expunge.prepare.refusals import SENTENCES
 from expunge.prepare.remote import Remote
 from expunge.progress import bar
 from expunge.report.html import write_report
+from expunge.report.words import unmoved
 from expunge.settings import (
     ADAPTER,
     Settled,
@@ -163,7 +164,7 @@ def changed(
     run.finish(**made)
     if made["effect"]["nothing"]:
         remedy = "nothing was learned" if request.verb == "train" else "nothing was unlearned"
-        say(f"warning: {label}: {effect.in_words(made['effect'])}: {remedy}; raise --lr or --steps")
+        say(f"warning: {label}: {unmoved(made['effect'])}: {remedy}; raise --lr or --steps")
     return run.path
 
 

@@ -78,17 +78,6 @@ def effect(start: Before, after: Subject) -> dict[str, Any]:
     return found
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """Of a run that did nothing: what did not move."""
-    weights, loss = found.get("weights"), found.get("loss")
-    moved = (
-        "no weight changed"
-        if not weights or not weights["changed"]
-        else f"the weights moved by {weights['relative']:.1e} of their length, less than their type can tell apart"
-    )
-    return moved + (f", and the loss on {loss['rows']} rows is {loss['after']:.4f} as before" if loss else "")
-
-
 def _moved(start: Before, after: Subject) -> Moved | None:
     """None where the start's weights cannot be read again, or bear other names."""
     pairs = _adapted(start, after) if hasattr(after.model, "peft_config") else _plain(start, after)

@@ -54,6 +54,7 @@ class Beside:
     widened: bool = False
     fewest: int = 0
     constant: bool = False
+    doubted: bool = False
 
     @property
     def gold(self) -> float:
@@ -93,7 +94,10 @@ class Beside:
 
     @property
     def tone(self) -> Tone:
-        """Whether the verdict is a good or a bad one; where no side is known to be bad nobody can say."""
+        """Whether the verdict is a good or a bad one; where no side is known to be bad nobody can say, nor of a file that cannot be
+        checked."""
+        if self.doubted:
+            return ""
         if self.verdict in DECIDED:
             return "good" if self.side != "control" else ""
         if self.not_worse is None:

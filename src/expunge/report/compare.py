@@ -19,7 +19,7 @@ class Judged:
     """A model that was measured: its label, what it is, its measurements by key.
 
     ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was attacked}. ``beside``: the
-    comparison with gold by key, if gold was given when it was judged.
+    comparison with gold by key, if gold was given when it was judged. ``doubt``: why its numbers are not to be trusted, or ''.
     """
 
     label: str
@@ -27,6 +27,7 @@ class Judged:
     measurements: Mapping[str, Measurement] = field(default_factory=lambda: EMPTY)
     attack: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     beside: Mapping[str, Beside] = field(default_factory=lambda: EMPTY)
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Curve:
     x: tuple[float | str, ...]
     xlabel: str
     series: Mapping[str, tuple[Measurement, ...]]
+    doubt: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -154,7 +156,8 @@ def curves_of(subjects: Sequence[Judged]) -> list[Curve]:
         xs = tuple(sorted(at, key=_strength))
         keys = [k for k in at[xs[0]].measurements if all(k in at[x].measurements for x in xs)]
         label = f"{name} steps" if steps else name
-        found.append(Curve(name, of, xs, label, {k: tuple(at[x].measurements[k] for x in xs) for k in keys}))
+        doubt = next((at[x].doubt for x in xs if at[x].doubt), "")
+        found.append(Curve(name, of, xs, label, {k: tuple(at[x].measurements[k] for x in xs) for k in keys}, doubt))
     return found
 
 

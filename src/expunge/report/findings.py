@@ -8,6 +8,7 @@ from typing import Literal
 
 from expunge.core.errors import listed
 from expunge.core.types import Measurement
+from expunge.engine.seal import edited
 from expunge.report.compare import Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
 from expunge.report.words import interval, number, phrase, split_key, tick
 
@@ -54,6 +55,20 @@ def findings(subjects: Sequence[Judged], curves: Sequence[Curve] = ()) -> list[F
 
 
 def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
+    """Edited numbers are no finding; and none is good that rests on numbers which were edited or cannot be checked."""
+    if edited(s.doubt):
+        return Finding(s.label, "bad", "edited: not trusted", (f"{_first(s.doubt)}: nothing can be told of this model.",))
+    found = _told(s, key, subjects, curves)
+    yardsticks = [o for o in subjects if o.kind in ("gold", "original")]
+    doubts = [(o.label, o.doubt) for o in (s, *yardsticks) if o.doubt]
+    doubts += [(f"{c.attack} on {c.of}", c.doubt) for c in curves if c.doubt and c.of in {s.label, *(o.label for o in yardsticks)}]
+    if found.level != "good" or not doubts:
+        return found
+    what = "rests on edited numbers" if any(edited(why) for _, why in doubts) else "its numbers cannot be checked"
+    return Finding(s.label, "warn", f"not settled: {what}", (*found.sentences, *(f"{_first(name)}: {why}." for name, why in doubts)))
+
+
+def _told(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
     m, gold = s.measurements[key], _gold(s, key, subjects)
     kept, cost = _cost(s, key, subjects)
     trials = [t for c in curves if c.of == s.label and (t := trial(c, key, subjects, curves))]

@@ -11,8 +11,10 @@ from typing import Any
 from expunge.core.errors import Refused, listed
 from expunge.core.types import EMPTY, Measurement
 from expunge.engine.ledger import read_run
+from expunge.engine.seal import UNSEALED, broken
 from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve, Judged, curves_of
+from expunge.report.origin import origins, same_as
 from expunge.report.parse import read_comparison, read_curve, read_log, read_measurements, read_texts
 
 FILES = ("measurements.json", "curves.json", "log.jsonl", "run.yaml")
@@ -22,7 +24,8 @@ INSIDE = frozenset({"model", "guard", "stages", "checkpoints", "records", "priva
 
 @dataclass(frozen=True)
 class Folder:
-    """One run folder as it lies on disk. ``texts`` is empty unless texts were asked for."""
+    """One run folder as it lies on disk. ``texts`` is empty unless texts were asked for. ``doubt``: why its numbers are not to be trusted
+    (see ``engine.seal``); '' if they are what the run wrote."""
 
     path: Path
     label: str
@@ -32,6 +35,7 @@ class Folder:
     curve: Curve | None = None
     beside: Mapping[str, Beside] = field(default_factory=lambda: EMPTY)
     log: tuple[Mapping[str, Any], ...] = ()
+    doubt: str = ""
     texts: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -55,6 +59,8 @@ def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
             raise Refused(f"no run folder {given}; name a folder that expunge train, unlearn or eval wrote")
         places |= dict.fromkeys(_below(given.resolve()))
     read = [_read(place, texts) for place in places]
+    known = origins([f.run for f in read])
+    read = [_by_origin(f, known) for f in read]
     done = [f for f in read if f.run.get("status", "finished") == "finished"]
     left_out = tuple(f.path.name for f in read if f.run.get("status", "finished") != "finished" and (f.measurements or f.log or f.curve))
     if not any(f.measurements or f.log or f.curve for f in done):
@@ -84,22 +90,36 @@ def _read(place: Path, texts: bool) -> Folder:
     kind = str(run.get("kind") or ("attacked" if run.get("attack") else label if label in ("original", "gold") else "unlearned"))
     if kind not in KINDS:
         raise Refused(f"{place / 'run.yaml'}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+    found = read_measurements(place / "measurements.json")
+    curve = read_curve(place / "curves.json")
+    beside = read_comparison(place / "comparison.json") or {}
+    doubt = broken(place, run) if found or curve or beside else ""
+    if doubt:  # what was edited says nothing of gold; what cannot be checked is shown and is never good
+        beside = {key: replace(b, doubted=True) for key, b in beside.items()} if doubt == UNSEALED else {}
     return Folder(
         place,
         label,
         kind,
         run,
-        read_measurements(place / "measurements.json"),
-        read_curve(place / "curves.json"),
-        read_comparison(place / "comparison.json") or EMPTY,
+        found,
+        curve and replace(curve, doubt=doubt),
+        beside,
         read_log(place / "log.jsonl"),
+        doubt,
         read_texts(place / "private") if texts else (),
     )
 
 
 def _judged(f: Folder) -> Judged:
     attack = f.run.get("attack")
-    return Judged(f.label, f.kind, f.measurements or {}, attack if isinstance(attack, dict) else {}, f.beside)
+    return Judged(f.label, f.kind, f.measurements or {}, attack if isinstance(attack, dict) else {}, f.beside, f.doubt)
+
+
+def _by_origin(f: Folder, known: Mapping[str, str]) -> Folder:
+    """The folder with the kind of its model, where neither the user said it nor the run that made the model."""
+    asked = f.run.get("request")
+    said = (isinstance(asked, dict) and asked.get("kind")) or "made_by" in f.run or f.run.get("verb") != "eval"
+    return f if said or f.kind != "unlearned" else replace(f, kind=same_as(f.run, known) or f.kind)
 
 
 def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:

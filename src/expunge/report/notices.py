@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from expunge.core.errors import listed
+from expunge.engine.seal import edited
 from expunge.report.folders import Folder, Found
+from expunge.report.origin import origins, same_as
+from expunge.report.words import unmoved
 
 # Settings in which gold must not differ from the original, or it is not the model that the original would have been.
 SHARED = ("seed", "lr", "epochs", "steps", "batch", "accumulate", "dtype", "max_length", "lora")
@@ -20,11 +23,35 @@ def notices(found: Found) -> list[str]:
         told.append("No gold model: without one trained without the forget set, no number here says how low is low enough.")
     if found.subjects and "original" not in kinds:
         told.append("No original: what was known before unlearning, and what unlearning cost, is not in this report.")
+    told += _doubted(found)
+    told += _without_effect(found)
     told += _different_rows(found)
     told += _unlike_gold(found)
     if found.left_out:
         told.append(f"Left out, because not finished: {listed(found.left_out)}.")
     return told
+
+
+def _doubted(found: Found) -> list[str]:
+    """Runs whose numbers are not what the run wrote, one by one; and those that cannot be checked, together."""
+    told = [f"{f.label} ({f.path.name}): edited: not trusted: {f.doubt}." for f in found.folders if edited(f.doubt)]
+    bare = [f.label for f in found.folders if f.doubt and not edited(f.doubt)]
+    if bare:
+        why = "no digests were kept with them (another version, or another hand, wrote them)"
+        told.append(f"Numbers that cannot be checked, because {why}: {listed(bare)}.")
+    return told
+
+
+def _without_effect(found: Found) -> list[str]:
+    """Runs that did nothing to the model, and models called unlearned that are an original or a gold to the bit."""
+    told = [
+        f"{f.label} ({f.run.get('verb')}) did nothing: {unmoved(f.run['effect'])}."
+        for f in found.folders
+        if _mapping(f.run.get("effect")).get("nothing") is True
+    ]
+    known = origins([f.run for f in found.folders])
+    same = [(f.label, same_as(f.run, known)) for f in found.folders if f.measurements is not None and f.kind == "unlearned"]
+    return [*told, *(f"{label} has the very weights of the {kind}: nothing was unlearned." for label, kind in same if kind)]
 
 
 def _different_rows(found: Found) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from expunge.core.escape import escaped
 from expunge.core.types import Better, Measurement
@@ -76,3 +78,13 @@ def goal(better: Better | None, gold: bool = True) -> str:
 def finite(x: object) -> bool:
     """Whether x is a number that can be shown and drawn."""
     return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def unmoved(effect: Mapping[str, Any]) -> str:
+    """Of a run that did nothing, what did not move: ``effect`` of its run.yaml in words."""
+    weights, loss = (x if isinstance(x, Mapping) else {} for x in (effect.get("weights"), effect.get("loss")))
+    moved = "no weight changed"
+    if weights.get("changed") and finite(weights.get("relative")):
+        moved = f"the weights moved by {weights['relative']:.1e} of their length, less than their type can tell apart"
+    known = finite(loss.get("after")) and finite(loss.get("rows"))
+    return moved + (f", and the loss on {loss['rows']} rows is {loss['after']:.4f} as before" if known else "")
