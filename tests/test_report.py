@@ -145,7 +145,7 @@ def demo(root: Path, story: dict = STORY) -> Path:
         (judged / "private" / "texts.json").write_text(json.dumps(texts))
     for label, series in RELEARN.items():
         if label in story:
-            (root / "attacks" / f"relearn-{label}").mkdir(parents=True)
+            put(root / "attacks" / f"relearn-{label}", verb="attack", label=f"{label} relearned", kind="attacked")
             (root / "attacks" / f"relearn-{label}" / "curves.json").write_text(
                 json.dumps(
                     {"attack": "relearn", "of": label, "x": [0, 5, 10, 20], "xlabel": "relearning steps"}

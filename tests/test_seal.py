@@ -172,5 +172,14 @@ def test_the_report_says_what_did_nothing(desk, expunge):
     expunge(*desk.unlearn("grad_diff", out / "idle", "--lr", 0))
     expunge("eval", "--model", out / "idle", *desk.data(), "--metrics", "probability", "--out", out / "idle-eval", "--quiet")
     page = write_report([out], desk.place / "r.html").read_text()
-    assert "idle (unlearn) did nothing: no weight changed, and the loss on 6 rows is" in page
-    assert "has the very weights of the original: nothing was unlearned" in page
+    assert "idle: this run did nothing: no weight changed, and the loss on 6 rows is" in page
+    assert "idle-eval: the run that made it did nothing: no weight changed" in page
+
+
+def test_weights_put_in_another_run_s_folder_are_not_taken_for_what_it_made(runs, expunge):
+    shutil.rmtree(runs / "gold" / "model")
+    shutil.copytree(runs / "full" / "model", runs / "gold" / "model")
+    words = ("--forget", runs / "forget.jsonl", "--metrics", "probability", "--out", runs / "again", "--quiet")
+    code, _, err = expunge("eval", "--model", runs / "gold", *words)
+    assert code == 0 and "the weights are not those that the run in its folder made" in err
+    assert facts_of(runs / "again")["kind"] == "unlearned" and "made_by" not in facts_of(runs / "again")

@@ -12,17 +12,18 @@ from expunge.comparing import as_json as comparison_json
 from expunge.core.errors import listed
 from expunge.core.escape import say
 from expunge.core.files import write_json
+from expunge.core.notes import note
 from expunge.core.records import Records
 from expunge.core.request import EvalRequest
 from expunge.core.types import Benchmark, Case, Examples, Measurement
 from expunge.data.cases import digest
-from expunge.data.kinds import kinds_of
+from expunge.data.kinds import kinds_of, understood
 from expunge.engine.begun import as_asked, told
 from expunge.engine.harness import check, harness
 from expunge.engine.ledger import RunFolder, open_run
 from expunge.engine.measure import Cost
 from expunge.engine.records_io import salted, write_records
-from expunge.engine.reuse import salt_for
+from expunge.engine.reuse import salt_for, salt_of
 from expunge.engine.seal import sealed
 from expunge.engine.semantic import check_folder
 from expunge.judging import judge_beside, limits_of, named, sources_in
@@ -30,7 +31,7 @@ from expunge.judging import plain as plain
 from expunge.models.load import load, tokenizer_of
 from expunge.models.subject import Subject, check_same_words
 from expunge.progress import bar
-from expunge.report.origin import kind_of_model
+from expunge.report.origin import origin_of
 from expunge.settings import absent_of, case_of, judges_of, out_of
 
 TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of another model, which some metrics read
@@ -52,6 +53,8 @@ def evaluate(request: EvalRequest) -> Path:
             check_folder(folder, f"--{name}")
     with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
         salt = salt_for(run.path / "private")
+        if not request.quiet and not alone:
+            say(understood(case.evaluate))
         limit = 0 if bench and bench.generate.get("roles") else limits_of(bench, request.max_length)["max_new_tokens"]
         found = judge_beside(
             models,
@@ -82,16 +85,18 @@ def evaluate(request: EvalRequest) -> Path:
         written(request, run, bench, case, found.mine, found.others, results, salt)
         if found.beside_gold:
             write_json(run.path / "comparison.json", comparison_json(found.beside_gold, len(sources_in(request.gold))))
-        facts["seal"] = sealed(run.path, facts, salt)
+        facts["seal"] = sealed(run.path, facts, salt_of(run.path / "private"))
         run.finish(**facts)
     return run.path
 
 
 def kind_facts(request: EvalRequest, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """``kind`` of the judged model, and ``made_by`` where it is known by the run that made it (or said by the user)."""
+    """What the judged model is: as the user says, else by where it comes from (see ``report.origin``)."""
     said = request.kind or (request.label if request.label in ("original", "gold") else "")
-    kind, made = kind_of_model(request.model, facts)
-    return {"kind": said or kind} | ({"made_by": "said" if said else made} if said or made else {})
+    origin = origin_of(request.model, facts)
+    if "altered" in origin:
+        note(f"{request.model}: {origin['altered']}: what it is is not known")
+    return origin | ({"kind": said, "made_by": "said"} if said else {})
 
 
 def written(

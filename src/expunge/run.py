@@ -14,6 +14,7 @@ from expunge.core.escape import say, tell
 from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Benchmark, Call, Case, Descent, Examples, Method, Stage
 from expunge.data.encode import encode
+from expunge.data.kinds import understood
 from expunge.dry import expected
 from expunge.engine import effect
 from expunge.engine.change import change, check, steps_of
@@ -144,6 +145,8 @@ def changed(
     streams = relabelled(method, {name: encoded(subject, examples, request, longest) for name, examples in rows.items()}, given)
     start = {"model": {"source": str(request.model), "digest": subject.digest}, "data": data_facts(rows, salt_of(run.path / "private"))}
     run.agree(**start)
+    if not request.quiet:
+        say(understood(rows))
     label = request.out if request.verb == "train" else " ".join(filter(None, (request.method.name, request.stage)))
     met = effect.before(subject, streams.get("forget") or streams.get("train") or ())
     left_behind = subject.left_behind

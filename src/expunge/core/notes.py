@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from expunge.core.escape import escaped
+
 LOG = logging.getLogger("expunge")  # without a handler of the caller's own, Python writes warnings to standard error
 MOST = 10_000  # lines remembered
 _said: set[str] = set()
@@ -15,7 +17,7 @@ def note(line: str) -> None:
     Args:
         line: what was left aside and where; never a text of the data. Control characters in it are escaped.
     """
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    plain = escaped(line)
     if plain in _said or len(_said) >= MOST:
         return
     _said.add(plain)

@@ -12,7 +12,7 @@ from expunge.core.errors import Refused
 from expunge.core.types import Case, Example
 from expunge.data.files import stem_of
 from expunge.data.overlap import unseen
-from expunge.data.read import read
+from expunge.data.read import SURELY, read
 
 Source = str | Path
 
@@ -38,7 +38,7 @@ def case_from_files(
 
 
 def _stem(source: Source) -> str:
-    return str(source) if str(source).startswith("hub:") else stem_of(Path(source))
+    return str(source) if str(source).startswith("hub:") else stem_of(Path(str(source).removeprefix(SURELY)))
 
 
 def digest(examples: Iterable[Example], salt: str = "") -> str:

@@ -20,6 +20,10 @@ PROMPTS = tuple(dict.fromkeys(p for p, _ in PAIRS))
 ANSWERS = tuple(dict.fromkeys(a for _, a in PAIRS))
 ALONE = {"text": "text", "messages": "messages", "conversations": "messages"}  # columns that are a whole row -> what they are
 GROUPS = ("group", "author", "entity", "subject", "document")
+PEOPLE = (  # columns that say whose a row is, where none of GROUPS does; that rows are grouped by one is said in a line
+    *(f"{who}_id" for who in ("customer", "user", "person", "patient", "client", "account", "member")),
+    *("customer", "user", "person", "patient", "client", "account", "member", "name"),
+)
 USUAL = {"paraphrase": "paraphrased_answer", "perturbed": "perturbed_answer", "question/paraphrase": "paraphrased_question"}
 SYSTEM = ("system", "system_prompt", "system_message")
 BESIDE = ("context", "history", "system")  # columns that belong to the prompt; --columns context= leaves one aside
@@ -65,7 +69,7 @@ def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> F
     for ours, theirs in columns.items():
         if ours not in MAPPABLE:
             raise unknown("--columns name", ours, MAPPABLE)
-        if theirs not in found and not (ours in BESIDE and theirs == ""):
+        if theirs not in found and not (ours in (*BESIDE, "group") and theirs == ""):
             raise Refused(f"{where}: --columns {ours}= names a column that is not there; found {shown(found)}")
     names = {name.lower(): name for name in reversed(found)}
     body = _given(where, found, names, columns) if {"prompt", "answer", "text", "messages"} & set(columns) else _usual(where, found, names)
@@ -82,7 +86,7 @@ def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> F
         history=history,
         system=system,
         id=columns.get("id", names.get("id", "")),
-        group=columns.get("group", next((names[g] for g in GROUPS if g in names and names[g] not in chosen), "")),
+        group=columns.get("group", next((names[g] for g in (*GROUPS, *PEOPLE) if g in names and names[g] not in chosen), "")),
         variants={v: name for v, name in variants.items() if name},
         options=options,
         tags=(LITERAL,) if body.get("answer", "").lower() == "completion" else (),

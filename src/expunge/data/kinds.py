@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from expunge.core.errors import listed
 from expunge.core.types import Example
@@ -32,3 +32,15 @@ def kind_of_row(example: Example) -> str:
 def kinds_of(examples: Iterable[Example]) -> str:
     """The kinds of some rows, in order of first appearance: ``plain texts, chats``."""
     return listed(dict.fromkeys(map(kind_of_row, examples)))
+
+
+def understood(roles: Mapping[str, Sequence[Example]]) -> str:
+    """What rows were taken for, in one line: how many of each role, of which kind, in how many groups, from which file."""
+    told = []
+    for role, rows in roles.items():
+        if not rows:
+            continue
+        groups, file = len({e.group for e in rows}), rows[0].source.rpartition(":")[0]
+        grouped = "each a group of its own" if groups == len(rows) else f"in {groups} groups"
+        told.append(f"{role} {len(rows)} {kinds_of(rows)}, {grouped}{f' ({file})' if file else ''}")
+    return f"rows: {'; '.join(told)}"

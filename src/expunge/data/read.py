@@ -11,13 +11,15 @@ from typing import Any
 from expunge.core.errors import Refused, listed
 from expunge.core.notes import note
 from expunge.core.types import EMPTY, Example, Examples
-from expunge.data.columns import Fields, fields_of, shown
+from expunge.data.columns import PEOPLE, Fields, fields_of, shown
 from expunge.data.files import KINDS, Cells, files_of, kind_of, stem_of
 from expunge.data.formats import as_row, rows_of
 from expunge.data.hub import hub_rows, is_saved, saved_rows
 from expunge.data.rows import example_of
 from expunge.data.turns import other_keys, text_fault
 
+SURELY = "text:"  # before a file's name: its lines are texts, however short
+FEW_WORDS, ENDS = 4, (".", "!", "?", ":", ";", "。", "！", "？")  # a line of so few words that ends in no mark is hardly a text
 BARE = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -34,13 +36,17 @@ def read(
     Turns may have roles and contents of several shapes (see ``data.turns``). ``paraphrased_answer``, ``perturbed_answer`` and
     ``paraphrased_question`` become variants, ``option1``... options. An ``id`` column gives ids, else they are ``id_prefix`` (by
     default the file's name without suffixes) and the row's number from 0. ``group``, ``author``, ``entity``, ``subject`` or
-    ``document`` gives the unit of resampling, else it is the row.
+    ``document`` gives the unit of resampling, else a column that says whose the row is (``columns.PEOPLE``: customer_id, user, name ...;
+    one line says so), else it is the row; {"group": ""} makes it the row.
+
+    A .txt file whose lines are all of a few words could be a list of names as well: refused, unless it is given as ``text:FILE``.
 
     One line (see ``core.notes``) names the columns and keys of turns that are left aside, unless ``tell`` is False (files of a
     benchmark, whose columns are known). Refused, in one line with file:line and never with a text of the data: what cannot be read,
     and rows that cannot be used.
     """
     name, columns = str(source), columns or EMPTY
+    sure, name = name.startswith(SURELY), name.removeprefix(SURELY)
     if name.startswith("hub:"):
         prefix = _slug(name) if id_prefix is None else id_prefix
         return _unique(_examples(name, hub_rows(name), role, columns, prefix, tell), role, name)
@@ -52,8 +58,22 @@ def read(
         raise Refused(f"{name}: no such file or folder; for the data set of that name on the hub write hub:{name}")
     examples: list[Example] = []
     for file, prefix in _prefixes(path, files_of(name), id_prefix).items():
-        examples += _examples(str(file), rows_of(file), role, EMPTY if kind_of(file) == ".txt" else columns, prefix, tell)
+        plain = kind_of(file) == ".txt"
+        examples += _examples(str(file), rows_of(file), role, EMPTY if plain else columns, prefix, tell)
+        if plain and tell and not sure:
+            _check_texts(file, examples)
     return _unique(examples, role, name)
+
+
+def _check_texts(file: Path, examples: Sequence[Example]) -> None:
+    """Refuse a .txt file that could be a list of names: no line is a sentence."""
+    lines = [e.text or "" for e in examples]
+    if lines and all(len(text.split()) <= FEW_WORDS and not text.rstrip().endswith(ENDS) for text in lines):
+        most = max(len(text.split()) for text in lines)
+        raise Refused(
+            f"{file}: {len(lines)} lines of at most {most} words: a list of names, or texts? names to look for go to --names FILE; "
+            f"if every line is a text to be read as it stands, write {SURELY}{file}"
+        )
 
 
 def read_objects(rows: Iterable[Any], *, role: str) -> Examples:
@@ -124,6 +144,11 @@ def _examples(file: str, cells: Sequence[Cells], role: str, columns: Mapping[str
         raise Refused(f"{unusable}: {empty}{len(examples)} usable rows of {len(cells)}: {why}; fill or remove these rows")
     if tell:
         _left_aside(file, cells, found, fields)
+        if fields.group.lower() in PEOPLE and "group" not in columns:
+            groups = len({e.group for e in examples})
+            note(
+                f"{file}: {len(examples)} rows in {groups} groups by the column {fields.group} (--columns group= chooses another, or none)"
+            )
     return examples
 
 

@@ -4,14 +4,13 @@ Each link is the sha256 of the link before it, a file's name and the file's own 
 that were judged, their rows and what the run is called to be. A number that is edited later shows, and so does everything behind it.
 
 This is evidence of tampering and no signature: who may write the folder can make a new chain. Where the run's secret is at hand (in
-OUT/private, or in EXPUNGE_CACHE) the chain's end is also held against a keyed hash, which nobody without that secret can make anew.
+OUT/private) the chain's end is also held against a keyed hash, which nobody without that secret can make anew.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-import os
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -50,9 +49,10 @@ def broken(run: Path, facts: Mapping[str, Any]) -> str:
         return f"{lost[0]} was removed after the run"
     if "keyed" in seal:
         end = list(now.values())[-1]
-        for salt in _secrets(run):
-            if _under(salt) == seal.get("under") and not hmac.compare_digest(_keyed(end, salt), str(seal["keyed"])):
-                return "its digests were made anew after the run"
+        salt = _secret(run)
+        known = bool(salt) and _under(salt) == seal.get("under")
+        if known and not hmac.compare_digest(_keyed(end, salt), str(seal["keyed"])):
+            return "its digests were made anew after the run"
     return ""
 
 
@@ -80,11 +80,9 @@ def _under(salt: str) -> str:
     return _keyed("seal", salt)[:8]
 
 
-def _secrets(run: Path) -> Iterator[str]:
-    """The secrets at hand. One that cannot be read is not."""
-    places = [run / "private" / "salt", Path(os.environ.get("EXPUNGE_CACHE") or os.devnull).expanduser() / "salt"]
-    for file in places:
-        try:
-            yield file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
+def _secret(run: Path) -> str:
+    """The run's own secret; '' where it is not at hand."""
+    try:
+        return (run / "private" / "salt").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

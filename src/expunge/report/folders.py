@@ -59,8 +59,8 @@ def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
             raise Refused(f"no run folder {given}; name a folder that expunge train, unlearn or eval wrote")
         places |= dict.fromkeys(_below(given.resolve()))
     read = [_read(place, texts) for place in places]
-    known = origins([f.run for f in read])
-    read = [_by_origin(f, known) for f in read]
+    came_from = origins([f.run for f in read])
+    read = [_by_origin(f, came_from) for f in read]
     done = [f for f in read if f.run.get("status", "finished") == "finished"]
     left_out = tuple(f.path.name for f in read if f.run.get("status", "finished") != "finished" and (f.measurements or f.log or f.curve))
     if not any(f.measurements or f.log or f.curve for f in done):

@@ -45,7 +45,7 @@ def _doubted(found: Found) -> list[str]:
 def _without_effect(found: Found) -> list[str]:
     """Runs that did nothing to the model, and models called unlearned that are an original or a gold to the bit."""
     told = [
-        f"{f.label} ({f.run.get('verb')}) did nothing: {unmoved(f.run['effect'])}."
+        f"{f.label}: {'the run that made it' if f.run.get('verb') == 'eval' else 'this run'} did nothing: {unmoved(f.run['effect'])}."
         for f in found.folders
         if _mapping(f.run.get("effect")).get("nothing") is True
     ]

@@ -18,15 +18,26 @@ def made_as(run: Mapping[str, Any]) -> str:
     return "unlearned" if run.get("verb") in ("unlearn", "auto") else ""
 
 
-def kind_of_model(source: str, facts: Mapping[str, Any]) -> tuple[str, str]:
-    """(kind of a model that is judged, the verb of the run that made it or ''): by that run, or by being the very original or gold that
-    it is held against. ``facts``: what eval found, with the digests of all models under their names.
-    """
+def maker_of(source: str) -> dict[str, Any]:
+    """The run.yaml of the run that made a model, if the model lies in a run's folder; else nothing."""
     place = next((p for p in (Path(source), Path(source).parent) if (p / "run.yaml").is_file()), None)
-    run = read_run(place) if place else {}
-    made = made_as(run)
+    return read_run(place) if place else {}
+
+
+def origin_of(source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """``kind`` of a model that is judged, by the run that made it, or by being the very original or gold that it is held against.
+
+    ``altered``: the folder's weights are others than its run made, so that nothing is known of them. ``made_by``: the verb of that run,
+    where it is known. ``effect``: what it did to the model, where that was nothing. ``facts``: what eval found, with the digests of all
+    models under their names.
+    """
+    run = maker_of(source)
+    if digest_of(run, "result") and digest_of(facts, "model") != digest_of(run, "result"):
+        return {"kind": same_as(facts, {}) or "unlearned", "altered": "the weights are not those that the run in its folder made"}
+    made, effect = made_as(run), run.get("effect")
     kind = made if made in ("original", "gold") else same_as(facts, {}) or made or "unlearned"
-    return kind, str(run.get("verb", "")) if made else ""
+    idle = isinstance(effect, Mapping) and effect.get("nothing") is True
+    return {"kind": kind} | ({"made_by": str(run["verb"])} if made else {}) | ({"effect": effect} if idle else {})
 
 
 def same_as(facts: Mapping[str, Any], known: Mapping[str, str]) -> str:
