@@ -11,7 +11,7 @@ from commands import expunge, once, refused
 from small import rows, small_subject
 
 from expunge import catalogue
-from expunge.bench.cell import read_cell
+from expunge.bench.cell import read_cell, write_cell
 from expunge.bench.fair import smallest_share, steps_for, tokens_of
 from expunge.bench.gather import quality_of, spread
 from expunge.bench.hardness import garbled
@@ -237,6 +237,15 @@ def test_a_bench_goes_on_where_it_stopped(benched, tmp_path, expunge):
     assert code == 0 and "simnpo" in said and "failed: too-deep" in said
     assert kept.stat().st_mtime_ns == before and model.stat().st_mtime_ns == made
     assert json.loads(lost.read_text())["at_settings"]["values"] == numbers
+
+
+def test_an_edited_cell_is_not_trusted(tmp_path, caplog):
+    ask = {"name": "npo", "seed": 0}
+    write_cell(tmp_path, ask, {"values": {"forget/probability": 0.4, "odd": float("nan")}})
+    assert read_cell(tmp_path, ask)["values"]["forget/probability"] == 0.4 and "edited" not in caplog.text
+    file = tmp_path / "result.json"
+    file.write_text(file.read_text().replace("0.4", "0.1"))
+    assert read_cell(tmp_path, ask) is None and f"{file}: edited after it was made: not trusted" in caplog.text
 
 
 @pytest.mark.slow

@@ -176,10 +176,10 @@ def test_the_report_says_what_did_nothing(desk, expunge):
     assert "idle-eval: the run that made it did nothing: no weight changed" in page
 
 
-def test_weights_put_in_another_run_s_folder_are_not_taken_for_what_it_made(runs, expunge):
+def test_weights_put_in_another_run_s_folder_are_not_taken_for_what_it_made(runs, expunge, caplog):
     shutil.rmtree(runs / "gold" / "model")
     shutil.copytree(runs / "full" / "model", runs / "gold" / "model")
     words = ("--forget", runs / "forget.jsonl", "--metrics", "probability", "--out", runs / "again", "--quiet")
-    code, _, err = expunge("eval", "--model", runs / "gold", *words)
-    assert code == 0 and "the weights are not those that the run in its folder made" in err
+    code, _, _ = expunge("eval", "--model", runs / "gold", *words)
+    assert code == 0 and "the weights are not those that the run in its folder made" in caplog.text
     assert facts_of(runs / "again")["kind"] == "unlearned" and "made_by" not in facts_of(runs / "again")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from expunge.bench.hardness import answers_of, garbled, relearned, strangeness
 from expunge.bench.measures import STRENGTH, UTILITY, as_json, records_of, teacher_forced, values, whole
 from expunge.bench.recipe import trained
 from expunge.core.files import write_json
+from expunge.core.notes import note
 from expunge.core.records import Records
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import Adapter, Benchmark, Call, Method, Row, Stage
@@ -36,7 +38,7 @@ from expunge.run import encoded
 from expunge.settings import benchmark_of, judge, longest_of, preset_of, training_settings, typed, uncontradicted
 from expunge.streams import given_of, relabelled, rows_for
 
-SCHEMA = 2
+SCHEMA = 3
 Streams = Mapping[str, Sequence[Row]]
 
 
@@ -61,7 +63,7 @@ def baseline(place: str, ask: Mapping[str, Any], model: str) -> None:
     found: dict[str, Any] = {"values": as_json(values(subject, bench, whole(bench)))}
     found["relearned"] = relearned(subject, parts_of(bench)[-1][1], ask["relearn"], ask["seed"])
     found["seconds"] = round(time.process_time() - since, 2)
-    write_json(Path(place) / "result.json", {"schema": SCHEMA, "ask": dict(ask), **found})
+    write_cell(Path(place), ask, found)
 
 
 # ------------------------------------------------------------------ a method's cell
@@ -93,7 +95,7 @@ def cell(place: str, ask: dict[str, Any], level: float, models: tuple[str, str],
     except Exception as error:
         found = {"error": verdict(error)[1]}
     cost = {"cpu_seconds": round(time.process_time() - since, 2), "wall_seconds": round(time.monotonic() - wall, 2)}
-    write_json(Path(place) / "result.json", {"schema": SCHEMA, "ask": ask, **found, **cost})
+    write_cell(Path(place), ask, {**found, **cost})
 
 
 def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep: Path | None) -> dict[str, Any]:
@@ -214,11 +216,26 @@ def at_level(original: Subject, after: Subject, bench: Benchmark, level: float, 
     return {"u": share, "values": as_json(values(mix(share), bench, teacher_forced(bench)))}
 
 
+def write_cell(place: Path, ask: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """``place``/result.json: what was asked, what was found, and the sha256 of both, by which a later edit is noticed."""
+    whole = json.loads(json.dumps({"schema": SCHEMA, "ask": dict(ask), **found}))
+    write_json(place / "result.json", {**whole, "sha256": _sum(whole)})
+
+
 def read_cell(place: Path, ask: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A finished cell that answers ``ask``; None if it must be made: absent, failed before, or of another question."""
+    """A finished cell that answers ``ask``; None if it must be made: absent, failed before, of another question, or edited (which is
+    said in a line)."""
     try:
         found = json.loads((place / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    fits = isinstance(found, dict) and found.get("schema") == SCHEMA and found.get("ask") == json.loads(json.dumps(ask))
-    return found if fits else None
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or found.get("ask") != json.loads(json.dumps(ask)):
+        return None
+    if found.pop("sha256", None) != _sum(found):
+        note(f"{place / 'result.json'}: edited after it was made: not trusted, made again")
+        return None
+    return found
+
+
+def _sum(found: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()

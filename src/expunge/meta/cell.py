@@ -12,9 +12,8 @@ from statistics import fmean
 from typing import Any
 
 from expunge import api, catalogue
-from expunge.bench.cell import SCHEMA, changed
+from expunge.bench.cell import changed, write_cell
 from expunge.bench.recipe import BUILTIN, benchmark_for
-from expunge.core.files import write_json
 from expunge.core.records import Records
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import EMPTY, Benchmark, Call, Case, Examples, Measurement
@@ -157,4 +156,4 @@ def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
 
 
 def write(place: str, ask: Mapping[str, Any], found: Mapping[str, Any] = EMPTY) -> None:
-    write_json(Path(place) / "result.json", {"schema": SCHEMA, "ask": dict(ask), **found})
+    write_cell(Path(place), ask, found)
