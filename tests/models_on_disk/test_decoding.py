@@ -3,6 +3,7 @@
 import pytest
 import torch
 from families import VOCAB, gpt2, lfm2, llama, mamba, put, qwen3_5, rwkv, seeded, shape, words
+from peft import PrefixTuningConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from expunge.core.errors import Refused
@@ -73,6 +74,21 @@ def test_what_loses_its_cache_writes_without_and_says_so(caplog):
     assert all(keeps_up(FAMILIES[name]()) for name in ("llama", "qwen3_5", "lfm2"))
 
 
+def test_a_prefix_that_a_cache_would_push_out_is_kept(tmp_path):
+    """peft puts the prefix where the cache stands: with a cache of our own it would be lost."""
+    base = llama()
+    net = get_peft_model(base, PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)).eval()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        for p in net.parameters():
+            if p.requires_grad:
+                p.normal_()
+    expected = [alone(net, p, n) for p, n in zip(PROMPTS, BUDGETS, strict=True)]
+    assert greedy(net, PROMPTS, BUDGETS, ()) == expected
+    with net.disable_adapter():
+        assert [alone(net, p, n) for p, n in zip(PROMPTS, BUDGETS, strict=True)] != expected
+
+
 def test_nothing_is_written_where_no_way_agrees(monkeypatch):
     model = llama()
     monkeypatch.setattr(decode, "_agrees", lambda model, run: False)
@@ -92,6 +108,14 @@ def test_a_hybrid_is_judged_by_its_texts(tmp_path):
 
 def row(n):
     return Row("r", "r", "g", "answer", tuple(3 + i % 90 for i in range(n)), (False,) + (True,) * (n - 1), 1, False, "", "rows.jsonl:7")
+
+
+def test_rows_beyond_what_rotary_positions_were_made_for_are_told(caplog):
+    forget_notes()
+    check_places(llama(max_position_embeddings=64), [row(64)])
+    assert not caplog.text
+    check_places(llama(max_position_embeddings=64), [row(65)])
+    assert "some rows have more than the 64 tokens that the model was made for" in caplog.text
 
 
 def test_a_text_ends_at_the_last_place():

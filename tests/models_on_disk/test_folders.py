@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 import transformers
-from families import LINEAR, llama, put, qwen3_5_with_eyes, seeded, settings, shape, words
+from families import LINEAR, llama, mamba, put, qwen3_5_with_eyes, seeded, settings, shape, words
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +17,7 @@ from expunge.models import saved
 from expunge.models.adapters import attach, go_on
 from expunge.models.load import load, tokenizer_of
 from expunge.models.save import save
+from expunge.models.subject import Subject
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,17 @@ def test_quantised_weights_are_refused_by_name(base, method):
     settings(base, quantization_config={"quant_method": method, **more})
     with pytest.raises(Refused, match=rf"its weights are quantised \({method}\).*take the model that they were made from"):
         load(base)
+
+
+def test_gguf_is_named(tmp_path):
+    (tmp_path / "weights.gguf").write_bytes(b"GGUF")
+    with pytest.raises(Refused, match="GGUF weights are quantised and not read here"):
+        load(tmp_path)
+
+
+def test_a_model_that_peft_cannot_adapt_is_refused():
+    with pytest.raises(Refused, match="--lora 2: no adapter can be put on MambaForCausalLM"):
+        attach(Subject(mamba(), words(), "mamba"), 2)
 
 
 def test_what_is_left_behind_is_told(tmp_path, caplog):

@@ -36,7 +36,11 @@ def attach(
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a property under its old name
         torch.manual_seed(seed)
-        subject.model = get_peft_model(subject.model, config)
+        try:
+            subject.model = get_peft_model(subject.model, config)
+        except ValueError as error:
+            said = str(error).splitlines()[0]
+            raise Refused(f"--lora {rank}: no adapter can be put on {type(subject.model).__name__} ({said}); train all weights") from None
     return subject
 
 

@@ -123,6 +123,8 @@ def check_files(place: Path) -> None:
         pickled = [p.name for p in sorted(place.iterdir()) if p.suffix in PICKLES]
         if pickled:
             raise Refused(f"{place}: {pickled[0]} is a pickle, which can run code; convert the weights to safetensors")
+        if list(place.glob("*.gguf")):
+            raise Refused(f"{place}: GGUF weights are quantised and not read here; take the safetensors that they were made from")
         inside = [p.parent.name for p in sorted(place.glob("*/model"))]
         raise Refused(f"{place}: no *.safetensors weights in this folder" + (f"; its models are in {listed(inside)}" if inside else ""))
     check_manifest(place, lambda name: name not in CARDS)

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from expunge.core.errors import Refused
+from expunge.core.notes import note
 from expunge.core.types import Example, Row
 
 SPARE = 8  # some tables have a few entries more, for what pads
@@ -54,12 +55,15 @@ def room_for_texts(model: Any, max_length: int, examples: Iterable[Example]) -> 
 
 
 def check_places(model: Any, rows: Iterable[Row]) -> None:
-    """Refuse, by file:line, rows that are longer than the model has places."""
+    """Refuse, by file:line, rows that are longer than the model has places; say of rotary ones that they go beyond its training."""
     limit = places_of(model)
-    if limit is None:
+    made_for = limit or getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(made_for, int):
         return
-    long = [row for row in rows if len(row) > limit]
-    if long:
+    long = [row for row in rows if len(row) > made_for]
+    if long and limit is None:
+        note(f"{type(model).__name__}: some rows have more than the {made_for} tokens that the model was made for")
+    elif long:
         raise Refused(
             f"{long[0].source or long[0].id}: {len(long)} rows have more tokens than the {limit} places of this model, "
             f"this one {len(long[0])}; shorten them or take another model"
