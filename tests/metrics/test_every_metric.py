@@ -43,6 +43,27 @@ POOLED = ("perplexity",)  # a value of the role, not a mean over rows
 OPTION = {"forget_quality": "--gold", "privleak": "--gold", "mia_reference": "--gold", "model_utility": "--retain"}
 
 
+PLACES = {  # metrics whose own test stands in a file that they share with their family
+    **dict.fromkeys(("aus",), "aggregates"),
+    **dict.fromkeys(("blind_baseline", "mia_grad_norm", "mia_lira", "mia_lowercase", "mia_recall", "mia_surp"), "membership_more"),
+    **dict.fromkeys(("mia_min_k_plus_plus", "mia_reference", "privleak"), "membership"),
+    **dict.fromkeys(("cka", "linear_probe", "unlearning_depth_score"), "inside_compared"),
+    **dict.fromkeys(("entailment", "gibberish", "semantic_similarity"), "semantic"),
+    **dict.fromkeys(("forget_efficacy", "reasoning_utility"), "reasoning"),
+    **dict.fromkeys(("semeval_score", "semeval_tasks"), "semeval"),
+    "extraction_likelihood": "memorised",
+    "probability_delta": "logit_lens",
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_its_own_test_stands_under_its_name_or_in_a_named_place(name):
+    place = Path(__file__).parent / f"test_{PLACES.get(name, name)}.py"
+    assert place.is_file(), f"write tests/metrics/test_{name}.py: a number worked by hand"
+    assert f"from expunge.metrics.{name} import" in place.read_text()
+    assert name not in PLACES or not (place.parent / f"test_{name}.py").is_file()
+
+
 def of(name):
     return getattr(MODULES[name], name)
 
