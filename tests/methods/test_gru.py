@@ -52,3 +52,11 @@ def test_published_choices():
     assert rule == {"decay": 0.2, "most": 1.0, "retain_weight": 0.0, "both": False}  # authors' moving_avg .8 is the share of the new one
     assert card.published_as["pcgrad"] == {"decay": 0.0, "both": True, "retain_weight": 1.0}
     assert [(t.name, t.streams, t.coef) for t in gru().terms] == [("ascent/forget", ("forget",), 1.0), ("nll/retain", ("retain",), 1.0)]
+
+
+def test_decay_is_the_share_of_what_was():
+    """decay .25: after (0, 1) and (-4, 0) the anchor is (-3, .25)."""
+    state = {}
+    step([1.0, 0.0], [0.0, 1.0], state, decay=0.25)
+    step([1.0, 0.0], [-4.0, 0.0], state, decay=0.25)
+    assert state["anchor"]["w"].tolist() == [-3.0, 0.25]

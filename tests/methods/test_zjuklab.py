@@ -58,3 +58,9 @@ def test_the_preference_is_of_the_mean_per_token():
     assert term(p).item() == pytest.approx(20 * math.log(1 + 0.5**0.05))
     assert term(p).item() == pytest.approx(13.519, abs=1e-3)
     assert term.reduction == "seqmean"
+
+
+def test_both_copies_count_alike():  # (3 + 1) / 2, (1 + 5) / 2
+    start = {"w": torch.zeros(2)}
+    made = zjuklab(density=1.0)[-1].fn(start, {"w": tensor([3.0, 1.0])}, {"w": tensor([1.0, 5.0])})
+    assert_close(made["w"], tensor([2.0, 3.0]))
