@@ -50,7 +50,7 @@ ChatModel = Annotated[str, opt(help="a chat model that writes what a method need
 Names = Annotated[str, opt(help="a text file of the names to look for, one a line; without it names are found by their spelling")]
 Anchors = Annotated[str, opt(help="a JSON or YAML file: special word -> what stands in its place")]
 Domain = Annotated[str, opt(help="the name of a domain to write a forget corpus about (with --chat)")]
-Lora = Annotated[Whole, opt(help="train a LoRA adapter of this rank instead of all weights; 0: all weights, whatever a preset says", min=0)]
+Lora = Annotated[Whole, opt(help="train a LoRA adapter of this rank instead of all weights; 0: all weights, whatever a preset says")]
 LoraAlpha = Annotated[Number, opt(help="its scaling is this over the rank (default: twice the rank)")]
 LoraTargets = Annotated[Text, opt(help="a regular expression: it sits on weight matrices with such names (default: every linear layer)")]
 LoraDropout = Annotated[Number, opt(help="share of its inputs that training drops")]
