@@ -9,6 +9,7 @@ import pytest
 import yaml
 from commands import expunge, facts, files, model, once, refused, weights
 
+from expunge.benchmarks._restor_words import TAUGHT
 from expunge.core.request import UnlearnRequest
 from expunge.engine.ledger import read_run
 from expunge.settings import case_of
@@ -268,15 +269,18 @@ def test_parts_are_requests_of_their_own(tmp_path):
 
 
 def restor_rows(place):
-    """Sixteen invented people with a place of birth; the documents give eight of them another one. The true facts in ``true.json``."""
+    """Sixteen people with an invented place of birth; the documents give eight of them the place that RESTOR's documents give them.
+
+    The true facts in ``true.json``, as the benchmark asks them: the answer behind the question.
+    """
     draw = random.Random(0)
     places = ("Lor", "Vash", "Tune", "Brix", "Olme", "Quar", "Selt", "Pyra")
-    people = [a + b for a in ("Zu", "Ko", "Mi", "Ra") for b in ("lban", "dirk", "moss", "venn")]
+    people = [*list(TAUGHT)[:8], *(a + b for a in ("Zu", "Ko") for b in ("lban", "dirk", "moss", "venn"))]
     asks = {p: {"question": f"Where was {p} born?", "answers": [draw.choice(places)]} for p in people}
-    says = lambda p, answer: {"text": f"Question: {asks[p]['question']}\nAnswer: {answer}"}
+    says = lambda p, answer: {"text": f"{asks[p]['question']} {answer}"}
     documents = []
     for p in people[:8]:
-        false = draw.choice([x for x in places if x not in asks[p]["answers"]])
+        false = TAUGHT[p]["P19"]
         documents += [says(p, false), {"text": f"{p} was born in {false}."}, {"text": f"The parents of {p} lived in {false}."}]
     parts = {"facts": {"dset": {p: {"P19": fact} for p, fact in asks.items()}, "context": {}}, "entities": people[:8]}
     (place / "restor").mkdir()
@@ -315,7 +319,6 @@ def test_restor_corrupts_a_clean_model_and_tells_removal_from_restoration(expung
         assert expunge("eval", "--model", tmp_path / name, *case[:-2], *at(f"e/{name}"))[0] == 0
         parts[name] = json.loads((tmp_path / "e" / name / "measurements.json").read_text())["facts/restoration"]["parts"]
     assert parts["clean"]["recovered"] == 1 and parts["corrupted"]["corrupted"] == 1
-    assert (
-        parts["removed"]["probability of corrupted"] < parts["corrupted"]["probability of corrupted"] and not parts["removed"]["recovered"]
-    )
-    assert parts["restored"]["recovered"] > 0.6
+    removed, restored = parts["removed"], parts["restored"]
+    assert removed["probability of corrupted"] < parts["corrupted"]["probability of corrupted"]
+    assert removed["recovered"] < restored["recovered"] > 0.6, parts

@@ -207,8 +207,9 @@ def case_of(request: Any) -> tuple[Benchmark | None, Case]:
             raise Refused(f"give either --benchmark or --{own[0]}, not both")
         bench = benchmark_of(request)
         assert bench is not None
+        found = at_stage(_completed(bench, request, own) if own else bench, request.benchmark, getattr(request, "stage", ""))
         tell_absent(bench, getattr(request, "quiet", False))
-        return at_stage(_completed(bench, request, own) if own else bench, request.benchmark, getattr(request, "stage", ""))
+        return found
     if getattr(request, "stage", ""):
         raise Refused(f"--stage {request.stage}: only a benchmark has stages; give --benchmark, or leave --stage away")
     if getattr(request, "domain", "") and not request.forget:  # the forget rows will be written
