@@ -1,6 +1,7 @@
 """Run folders: locked while in use, resumed or refused by what they hold, whole or not there."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,16 @@ def test_an_unfinished_one_resumes_or_names_what_differs(tmp_path):
     assert (out / "result").exists()
     run(out, dict(ASKED, threads=2, quiet=True), leave="more")  # neither changes what comes out
     assert names(out) == {"run.yaml", "result", "more"}
+
+
+def test_other_libraries_than_it_began_with_are_said(tmp_path, capsys):
+    out = run(tmp_path / "a", finish=False)
+    run(out, finish=False)
+    assert capsys.readouterr().err == ""
+    (out / "run.yaml").write_text(re.sub(r"  torch: .*", "  torch: 0.4.1", (out / "run.yaml").read_text()))
+    run(out)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "goes on with other libraries than it began with: torch 0.4.1, now " in line
 
 
 def test_somebody_elses_folder_is_refused(tmp_path):

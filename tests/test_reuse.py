@@ -43,6 +43,7 @@ def test_the_same_question_is_answered_from_the_cache(subject, tmp_path, monkeyp
     again, reused = ask(subject)
     assert cost is not None and reused is None
     assert [(r.id, r.loss, r.generated) for r in again] == [(r.id, r.loss, r.generated) for r in first]
+    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "passes", *tmp_path.glob("passes/*"))} == {0o700}
     assert clear() == 1 and ask(subject)[1] is not None
 
 

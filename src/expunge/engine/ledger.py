@@ -21,7 +21,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from expunge.core.errors import Refused
+from expunge.core.errors import Refused, listed
+from expunge.core.escape import say
 from expunge.core.files import private_folder, remove, write_text
 from expunge.core.nesting import check_nesting
 from expunge.engine.setaside import ASIDE, bring_back, clear, contents, forget_aside, recover, set_aside
@@ -210,6 +211,7 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> di
             raise Refused(f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass --overwrite or take another --out")
         else:
             resumed = {k: old[k] for k in ("model", "data") if k in old}
+            _say_versions(out, old.get("versions"))
     return {
         "schema": 1,
         "verb": verb,
@@ -221,6 +223,14 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> di
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         **resumed,
     }
+
+
+def _say_versions(out: Path, before: Any) -> None:
+    """One line where a run goes on with other libraries than it began with: its steps need not be those of one go."""
+    known = before if isinstance(before, Mapping) else {}
+    changed = [f"{name} {known[name]}, now {now}" for name in LIBRARIES if name in known and known[name] != (now := _version(name))]
+    if changed:
+        say(f"{out}: goes on with other libraries than it began with: {listed(changed)}")
 
 
 def _version(name: str) -> str | None:

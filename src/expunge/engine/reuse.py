@@ -220,7 +220,7 @@ def _kept(entry: Path, salt: str, broken: set[Path]) -> Records | None:
 def _keep(records: Records, entry: Path, salt: str) -> None:
     """Write an entry beside its place and move it in whole: neither a kill nor another process leaves half of one."""
     part = entry.with_name(f"{entry.name}.{secrets.token_hex(4)}")
-    part.mkdir(parents=True, mode=0o700)
+    make_folder(part, 0o700)
     try:
         write_records(records, part / "records.parquet")
         write_texts(records, part / "texts.jsonl")
