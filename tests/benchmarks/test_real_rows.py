@@ -77,6 +77,8 @@ def test_what_every_benchmark_owes(name, data):
         "forget_verbmem",
         "holdout",
         "mmlu",
+        "member",
+        "nonmember",
     }
     if {"forget", "retain"} <= set(case.train) and name != "restor":
         assert not overlap(case.train["forget"], case.train["retain"])
