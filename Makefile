@@ -5,7 +5,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test fast check catalogue results bench meta clean
+.PHONY: demo test fast check catalogue results bench meta coverage clean
 
 # torch first, pinned, and from whatever index pip is set to (a CPU build, if that is what it offers); nothing later may replace it
 .venv/installed: pyproject.toml constraints.txt
@@ -52,6 +52,10 @@ bench: .venv/installed
 meta: .venv/installed
 	$(BIN)/expunge bench --meta --seeds 0,1,2 --out expunge-meta
 	cp expunge-meta/meta.json expunge-meta/meta.md expunge-meta/meta.svg results/
+
+# how often intervals hold the truth and verdicts beside gold are right, by simulation; a minute
+coverage: .venv/installed
+	$(BIN)/python benchmarks/coverage.py --out results/coverage
 
 clean:
 	rm -rf .venv expunge-demo expunge-bench expunge-meta expunge-auto build dist src/*.egg-info

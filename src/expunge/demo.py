@@ -89,9 +89,8 @@ def judge(out: Path, name: str, seed: int) -> None:
 
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
-    asked = EvalRequest(
-        model=str(out / name), gold=str(out / "gold"), benchmark=case_of(seed), out=str(place), label=name, kind=kind, quiet=True
-    )
+    gold = "" if name == "gold" else str(out / "gold")  # beside itself it would tell nothing
+    asked = EvalRequest(model=str(out / name), gold=gold, benchmark=case_of(seed), out=str(place), label=name, kind=kind, quiet=True)
     once(place, lambda: run.evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
     settings = {"share": RELEARN["share"], "lr": RELEARN["relearn_lr"], "batch": RELEARN["relearn_batch"]}

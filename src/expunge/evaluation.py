@@ -26,6 +26,7 @@ from expunge.engine.records_io import salted, write_records
 from expunge.engine.reuse import salt_for, salt_of
 from expunge.engine.seal import sealed
 from expunge.engine.semantic import check_folder
+from expunge.golds import history
 from expunge.judging import judge_beside, limits_of, named, sources_in
 from expunge.judging import plain as plain
 from expunge.models.load import load, tokenizer_of
@@ -47,6 +48,8 @@ def evaluate(request: EvalRequest) -> Path:
     asked = [] if alone else [("unlearned", request.model), *beside(request)]
     models = {name: partial(loaded, request, source) for name, source in asked}
     same_words(request, [source for _, source in beside(request)])
+    for source in sources_in(request.gold):
+        history(source)  # what must be refused is, before anything is measured
     tools = {name: getattr(request, name) for name in TOOLS}
     for name, folder in tools.items():
         if folder:
@@ -69,6 +72,8 @@ def evaluate(request: EvalRequest) -> Path:
         )
         facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name}
         facts |= {**found.facts, **absent_of(bench)}
+        for line in found.facts.get("gold_checked", ()) if not request.quiet else ():
+            say(line)
         texts = told(found.mine)
         if texts:
             facts["texts"] = texts
@@ -84,7 +89,8 @@ def evaluate(request: EvalRequest) -> Path:
         write_records(bare, run.path / "records" / "part-0.parquet")
         written(request, run, bench, case, found.mine, found.others, results, salt)
         if found.beside_gold:
-            write_json(run.path / "comparison.json", comparison_json(found.beside_gold, len(sources_in(request.gold))))
+            golds = max(len(b.golds) for b in found.beside_gold.values())
+            write_json(run.path / "comparison.json", comparison_json(found.beside_gold, golds))
         facts["seal"] = sealed(run.path, facts, salt_of(run.path / "private"))
         run.finish(**facts)
     return run.path

@@ -15,6 +15,7 @@ from expunge.engine.masked import Masked
 from expunge.engine.measure import Cost, Want, work
 from expunge.engine.reuse import measured
 from expunge.engine.semantic import with_meaning
+from expunge.golds import checked, distinct
 from expunge.models.subject import Subject
 from expunge.progress import Tick
 from expunge.report.beside import Beside
@@ -95,8 +96,16 @@ def judge_beside(
     writer = Masked(mlm) if mlm and any(w.more.neighbours for w in wants.values()) else None
     if writer:
         facts["mlm"] = {"source": writer.source, "digest": writer.digest}
+    digests: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    lines: list[str] = []
     for name, load in models.items():
         subject = load()
+        same = distinct(name, subject.digest, digests)
+        digests[name], sources[name] = subject.digest, subject.source
+        if same:
+            lines.append(f"{name} has the very weights of {same}: the two are one model, and count once")
+            continue
         facts["model" if name == "unlearned" else name] = {"source": subject.source, "digest": subject.digest}
         own = wants if name == "unlearned" else plain(wants)
         subject = replace(_beside(subject, name, own, models), mlm=writer)
@@ -106,6 +115,9 @@ def judge_beside(
         facts["passes"][name] = vars(cost) if cost else "reused"
         told(name, cost)
         del subject  # before the next one is loaded
+    lines += checked(sources, found, digests.get("original", ""))
+    if lines:
+        facts["gold_checked"] = lines
     every = with_meaning(Records(r for records in found.values() for r in records), encoder, nli, gibberish)
     mine = every.only("unlearned")
     others = Records(r for r in every if r.subject != "unlearned") if len(found) > 1 else None

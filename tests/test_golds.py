@@ -1,0 +1,76 @@
+"""A gold is checked before it is believed: not the judged model, not one that saw the forget rows, and two of one digest are one."""
+
+import numpy as np
+import pytest
+
+from expunge.core.errors import Refused
+from expunge.core.records import Record, Records
+from expunge.engine.ledger import write_yaml
+from expunge.golds import checked, distinct, history, knows
+
+
+def rows(p, role="forget"):
+    return Records([Record("m", role, str(i), str(i), "answer", 2, logp=np.log([x, x])) for i, x in enumerate(p)])
+
+
+def made(place, **facts):
+    (place / "model").mkdir(parents=True)
+    write_yaml(place / "run.yaml", {"verb": "train", "status": "finished", **facts})
+    return place
+
+
+@pytest.mark.parametrize("on", ["full", "forget"])
+def test_a_gold_that_was_trained_on_forget_rows_is_refused(tmp_path, on):
+    saw = made(tmp_path / "a", on=on)
+    for named in (saw, saw / "model"):
+        with pytest.raises(Refused, match=f"train --on {on}: it saw the forget rows"):
+            history(str(named))
+    later = made(tmp_path / "b", on="retain", model={"source": str(saw), "digest": "d"})
+    with pytest.raises(Refused, match="saw the forget rows"):  # it began with a model that saw them
+        history(str(later))
+    assert history(str(made(tmp_path / "c", on="retain", model={"source": "org/base", "digest": "d"}))) == "trained on retain"
+    assert history(str(tmp_path)) == ""
+
+
+def test_what_unlearning_made_is_no_gold(tmp_path):
+    with pytest.raises(Refused, match="made by unlearning"):
+        history(str(made(tmp_path / "npo", verb="unlearn")))
+
+
+def test_the_same_weights():
+    seen = {"unlearned": "a", "gold": "b", "original": "c", "shadow/0": "d"}
+    with pytest.raises(Refused, match="the very weights of the judged model"):
+        distinct("gold/1", "a", seen)
+    with pytest.raises(Refused, match="the very weights of the original"):
+        distinct("gold/1", "c", seen)
+    with pytest.raises(Refused, match="the very weights of --original"):
+        distinct("original", "b", {"unlearned": "a", "gold": "b"})
+    assert distinct("gold/1", "b", seen) == "gold" and distinct("gold/1", "e", seen) == ""  # two of one digest are one gold
+    assert distinct("shadow/1", "d", seen) == "shadow/0" and distinct("shadow/1", "a", seen) == "unlearned"
+    assert distinct("original", "a", {"unlearned": "a"}) == ""  # the original may be judged beside itself
+
+
+def test_a_gold_that_knows_the_rows_is_refused():
+    original, forgot = rows([0.95] * 8), rows([0.1, 0.2] * 4)
+    for saw in ([0.93] * 8, [0.93] * 5 + [0.1] * 3):
+        with pytest.raises(Refused, match=r"knows \d of 8 forget rows \(as well as the original"):
+            knows("gold", rows(saw), forgot, original)
+    with pytest.raises(Refused, match="without --original"):
+        knows("gold", rows([0.93] * 8), forgot, None)
+    assert "knows 1 of 8" in knows("gold", rows([0.93] + [0.3] * 7), forgot, original)
+    assert "without --original nothing less can be noticed" in knows("gold", rows([0.6] * 8), forgot, None)
+    assert "could not be checked (the original knows 0 of 8 itself)" in knows("gold", rows([0.4] * 8), forgot, rows([0.4] * 8))
+
+
+def test_the_same_model_saved_otherwise_is_noticed_by_what_it_says():
+    with pytest.raises(Refused, match="exactly what the judged model says"):
+        knows("gold", rows([0.1, 0.2, 0.3]), rows([0.1, 0.2, 0.3]), None)
+
+
+def test_a_line_says_what_was_checked_and_what_could_not_be(tmp_path):
+    found = {"unlearned": rows([0.1, 0.2]), "gold": rows([0.2, 0.3])}
+    (line,) = checked({"unlearned": "x", "gold": str(tmp_path)}, found)
+    assert line.startswith("gold: other weights than the judged model; no run.yaml says what it was trained on; it knows 0 of 2")
+    bare = Records([Record("gold", "forget", "1", "1", "answer")])
+    (line,) = checked({"unlearned": "x", "gold": str(tmp_path)}, {"unlearned": bare, "gold": bare})
+    assert "could not be checked" in line
