@@ -145,12 +145,14 @@ def after(before, tmp_path_factory):
     return once(tmp_path_factory, "commands-after", make) / "run"
 
 
-def test_eval_ask_and_report(before, after, tmp_path, expunge):
+def test_eval_ask_and_report(before, after, model, tmp_path, expunge):
     """One story: measure before and after beside gold, ask both, make the report."""
     out, start = tmp_path / "eval", tmp_path / "eval-before"
     rows = before.data("forget", "retain", "holdout")
     assert expunge("eval", "--model", before.model, *rows, "--out", start, "--quiet", "--metrics", "probability")[0] == 0
-    code, said, err = expunge("eval", "--model", after, "--gold", before.model, *rows, "--out", out, "--quiet", "--label", "ascent")
+    code, _, err = expunge("eval", "--model", after, "--gold", before.model, *rows, "--out", tmp_path / "saw", "--quiet")
+    assert code == 2 and "it saw the forget rows" in err
+    code, said, err = expunge("eval", "--model", after, "--gold", model, *rows, "--out", out, "--quiet", "--label", "ascent")
     assert code == 0 and err == "" and "forget probability" in said
     assert {p.name for p in out.iterdir()} == {".lock", "run.yaml", "records", "private", "measurements.json", "comparison.json"}
     assert stat.S_IMODE((out / "private").stat().st_mode) == 0o700
@@ -159,8 +161,9 @@ def test_eval_ask_and_report(before, after, tmp_path, expunge):
     hold_no_text(out)
     found = json.loads((out / "measurements.json").read_text())
     assert found.pop("schema") == 1
-    fields = {"value", "n", "groups", "interval", "better", "reason"}
-    assert all(set(m) - {"parts"} == fields for m in found.values())
+    fields = {"value", "n", "groups", "interval", "better", "margin", "reason"}
+    assert all(set(m) - {"parts", "note", "warning", "fewest"} == fields for m in found.values())
+    assert found["forget/probability"]["warning"] == "too few groups"
     assert all((m["value"] is None) == bool(m["reason"]) for m in found.values())
     known = json.loads((start / "measurements.json").read_text())["forget/probability"]
     gone = found["forget/probability"]

@@ -68,7 +68,9 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
         before = role
         n, groups = (str(m.n), str(m.groups)) if scored(m) else ("", "")
         way = goal(m.better, gold)
-        sheet.add_row(phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3), n, groups, SHORT.get(way, way))
+        sheet.add_row(
+            phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3).replace(", ", "\n"), n, groups, SHORT.get(way, way)
+        )
     below = [Text(escaped(f"({number}) {reason}"), style="dim") for reason, number in reasons.met.items()]
     return Group(*([Text(escaped(title), style="bold")] if title else []), sheet, *below)
 
@@ -134,7 +136,7 @@ def _wide(key: str, shown: Sequence[Judged]) -> int:
     met = [m for s in shown if (m := s.measurements.get(key)) is not None]
     lines = (
         [f"{value(m)}*" for m in met]
-        + [interval(m) + HOLD for m in met]
+        + [part + HOLD for m in met for part in interval(m).split(", ")]
         + [SHORT.get(way := goal(m.better, has_gold(shown)), way) for m in met]
     )
     return max(map(len, [*phrase(key).split(), *lines, "– (1)"]))
@@ -175,4 +177,4 @@ def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Te
     if not ends:
         return Text(value(m, 3) + beside)
     cell = Text(value(m) + ("*" if best else HOLD) + beside, style="bold green" if best else "")
-    return cell.append(f"\n{interval(m)}{HOLD}", style="dim not bold") if m.interval else cell
+    return cell.append("\n" + interval(m).replace(", ", f"{HOLD}\n") + HOLD, style="dim not bold") if interval(m) else cell
