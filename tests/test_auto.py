@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from commands import desk, expunge, model, refused
 
 import expunge as tool
@@ -309,6 +310,8 @@ def test_the_command_leaves_a_model_and_what_was_tried(desk, expunge):
     )
     assert choice["chosen"]["method"] in " ".join(said.split()) and "What was tried" in said
     assert load(out / "model").model is not None and not (out / "rungs").exists()
+    run = yaml.safe_load((out / "run.yaml").read_text())
+    assert run["result"]["digest"] == load(out).digest and run["effect"]["weights"]["changed"] > 0 and not run["effect"]["nothing"]
 
 
 def test_minutes_in_place_of_steps(desk, expunge, refused, monkeypatch):

@@ -165,9 +165,7 @@ def changed(
     made["result"] = {"digest": digest_folder(run.path / "model")}
     shutil.rmtree(run.path / "stages", ignore_errors=True)
     run.finish(**made)
-    if made["effect"]["nothing"]:
-        remedy = "nothing was learned" if request.verb == "train" else "nothing was unlearned"
-        say(f"warning: {label}: {unmoved(made['effect'])}: {remedy}; raise --lr or --steps")
+    warn_if_idle(label, made["effect"], "learned" if request.verb == "train" else "unlearned")
     return run.path
 
 
@@ -175,6 +173,13 @@ def report(request: ReportRequest) -> Path:
     """One HTML file made of finished runs."""
     meanings = {name: catalogue.member("metrics", name).summary for name in catalogue.names("metrics")}
     return write_report([Path(r) for r in request.runs], Path(request.out), show_texts=request.show_texts, meanings=meanings)
+
+
+def warn_if_idle(label: str, did: Mapping[str, Any], what: str) -> None:
+    """One line on standard error if a run did nothing to the model, whatever --quiet says: it ends with exit code 0 all the same, since
+    it did what it was asked."""
+    if did["nothing"]:
+        say(f"warning: {label}: {unmoved(did)}: nothing was {what}; raise --lr or --steps")
 
 
 # ------------------------------------------------------------------ pieces

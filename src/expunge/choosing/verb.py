@@ -16,10 +16,12 @@ from expunge.choosing.words import as_json, why
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.request import AutoRequest
+from expunge.engine import effect
 from expunge.engine.ledger import open_run
 from expunge.engine.reuse import salt_of
+from expunge.models.load import digest_folder
 from expunge.models.save import save
-from expunge.run import data_facts, loaded, model_card
+from expunge.run import data_facts, encoded, loaded, model_card, warn_if_idle
 from expunge.settings import case_of, out_of
 from expunge.streams import given_of
 
@@ -51,14 +53,19 @@ def auto(request: AutoRequest) -> dict[str, Any]:
         start = {"model": {"source": str(request.model), "digest": subject.digest}}
         start["data"] = data_facts(search.rows.measured, salt_of(run.path / "private"))
         run.agree(**start)
+        met = effect.before(subject, encoded(subject, search.rows.measured.get("forget", ()), request))
         choice = chosen(search, request.methods)
         made: dict[str, Any] = {"method": {"name": choice["chosen"]["method"], "args": choice["chosen"]["arguments"]}, "seed": seed}
         made |= start | {"label": Path(request.out).name, "device": str(subject.device), "choice": choice["chosen"]}
         write_json(run.path / "choice.json", choice)
-        save(search.chosen(), run.path / "model", card=model_card(request, made))
+        after = search.chosen()
+        made["effect"] = effect.effect(met, after)
+        save(after, run.path / "model", card=model_card(request, made))
+        made["result"] = {"digest": digest_folder(run.path / "model")}
         for rubbish in ("stages", "rungs"):
             shutil.rmtree(run.path / rubbish, ignore_errors=True)
         run.finish(**made)
+    warn_if_idle(f"auto, {choice['chosen']['method']}", made["effect"], "unlearned")
     return choice
 
 
