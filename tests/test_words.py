@@ -192,7 +192,7 @@ def test_options_of_every_command_are_known_to_the_catalogue():
         ),
         (("unlearn", "kga", *DATA, "--stop-share", "5"), "kga: --stop_share 5.0 is out of range; it must be from 0 to 1"),
         (("unlearn", "memflex", *DATA, "--cosine=-2"), "memflex: --cosine -2.0 is out of range; it must be at least -1"),
-        (("unlearn", "gru", *DATA, "--floor", "0.5"), "gru: --floor 0.5 is out of range; it must be from -1 to 0"),
+        (("unlearn", "gru", *DATA, "--most", "1.5"), "gru: --most 1.5 is out of range; it must be from 0 to 1"),
         (("ask",), "missing argument"),
     ],
     ids=lambda v: " ".join(v)[:40] if isinstance(v, tuple) else None,
