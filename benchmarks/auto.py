@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, harmonic_mean
+from statistics import fmean
 from typing import Any
 
 from _common import ROOT, machine, table  # one thread, before torch is imported
@@ -42,6 +42,7 @@ from expunge.core.types import Examples
 from expunge.demo import WORKERS, train
 from expunge.engine.change import change
 from expunge.engine.measure import Want, measure
+from expunge.maths.quality import closeness, kept, quality
 from expunge.models.load import load
 from expunge.models.subject import Subject
 from expunge.prepare.tools import Tools
@@ -75,11 +76,11 @@ def probabilities(subject: Subject, seed: int) -> dict[str, float]:
     return {role: fmean(math.exp(-r.loss) for r in records if r.role == role) for role in rows}
 
 
-def quality(p: Mapping[str, float], original: Mapping[str, float], gold: Mapping[str, float]) -> dict[str, float]:
-    """closeness = 1 - |p_forget - gold| / (original - gold), ratios of retain and neighbour to the original (at most 1); harmonic mean."""
-    close = max(0.0, 1 - abs(p["forget"] - gold["forget"]) / (original["forget"] - gold["forget"]))
-    kept = {role: min(1.0, p[role] / original[role]) for role in ("retain", "neighbour")}
-    return {"closeness": close, **kept, "quality": harmonic_mean([close, *kept.values()])}
+def rated(p: Mapping[str, float], original: Mapping[str, float], gold: Mapping[str, float]) -> dict[str, float | None]:
+    """Closeness to gold on forget, what is kept of retain and neighbour, and quality: a bench's ranking without its attack."""
+    parts = {"closeness": closeness(p["forget"], original["forget"], gold["forget"])}
+    parts |= {role: kept(p[role], original[role]) for role in ("retain", "neighbour")}
+    return {**parts, "quality": quality(parts)}
 
 
 def search_of(subject: Subject, seed: int, place: Path, steps: int) -> Search:
@@ -186,7 +187,7 @@ def gathered(work: Path, cases: Sequence[int], names: Sequence[str], budget: int
         for seed in cases:
             both = ends_of(work, seed)
             one = json.loads(place_of(work, seed, name, budget).read_text(encoding="utf-8"))
-            one |= quality(one["p"], both["original"], both["gold"]) if "p" in one else {"quality": 0.0, "score": 0.0}
+            one |= rated(one["p"], both["original"], both["gold"]) if "p" in one else {"quality": 0.0, "score": 0.0}
             found.setdefault(name, []).append(one)
     return found
 
@@ -237,6 +238,8 @@ def page(made: Mapping[str, Any]) -> str:
         "**score**: what auto goes by. It knows no gold: in the place of gold's probability stands a floor that is estimated from the\n"
         "  original.",
         "What broke counts as 0. The interval is over cases.",
+        "No attack is part of this quality: the ranking of methods, with what relearning brings back, stands in bench.md. The question\n"
+        "  here is only whether auto does as well as any single method by what both can see.",
     ]
     if with_auto:
         notes += [
