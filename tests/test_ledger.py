@@ -125,11 +125,52 @@ def test_a_refused_request_leaves_everything_as_it_was(tmp_path, before):
 def test_a_failed_run_keeps_its_work_and_what_it_replaces_until_it_is_done(tmp_path):
     out = run(tmp_path / "a", text="precious")
     with pytest.raises(Failed), open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder:
-        write_text(folder.path / "stage", "half")
+        write_text(folder.path / "stages" / "0-npo" / "checkpoint-5" / "weights", "half")
         raise Failed("nan")
     assert read_run(out)["status"] == "running" and (out / ".replaced" / "result").read_text() == "precious"
-    run(out, {"lr": 2}, leave="stage")
-    assert names(out) == {"run.yaml", "stage"}
+    with pytest.raises(Refused, match="differs in lr"):
+        run(out, {"lr": 3})
+    assert (out / "stages" / "0-npo" / "checkpoint-5").exists()  # before: a refused command removed them
+    run(out, {"lr": 2})
+    assert names(out) == {"run.yaml", "result"}
+
+
+@pytest.mark.parametrize("error", [Failed("disk full"), KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_is_replaced_comes_back_when_nothing_was_made(tmp_path, error):
+    """Before: the old model stayed in .replaced, and OUT held no model at all."""
+    out = run(tmp_path / "a", text="precious")
+    with pytest.raises(type(error)), open_run(out, verb="train", request={"lr": 2}, overwrite=True):
+        raise error
+    assert names(out) == {"run.yaml", "result"} and (out / "result").read_text() == "precious"
+
+
+def test_an_unfinished_run_comes_back_too(tmp_path):
+    """Its checkpoints, the user's files beside them, and what it was to replace itself."""
+    out = run(tmp_path / "a", text="precious")
+    with pytest.raises(Failed), open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder:
+        write_text(folder.path / "stages" / "0-npo" / "checkpoint-5" / "weights", "half")
+        raise Failed("nan")
+    (out / "notes.txt").write_text("years")
+    with pytest.raises(Refused, match="typo"), open_run(out, verb="train", request={"lr": 3}, overwrite=True):
+        raise Refused("typo")
+    assert names(out) == {"run.yaml", "stages", "notes.txt", ".replaced"}
+    assert (out / ".replaced" / "result").read_text() == "precious"
+    run(out, {"lr": 3}, overwrite=True)
+    assert names(out) == {"run.yaml", "result"}
+
+
+def test_a_new_run_that_is_finished_is_never_taken_for_one_to_undo(tmp_path):
+    """A kill while the old run is being removed; then a refused command, and then --overwrite with a refused request."""
+    out = run(tmp_path / "a", text="new")
+    (out / ".replaced").mkdir()
+    (out / ".replaced" / "run.yaml").write_text("status: finished")
+    with pytest.raises(Refused, match="is finished"):
+        run(out)
+    assert names(out) == {"run.yaml", "result"} and (out / "result").read_text() == "new"
+    (out / ".replaced").mkdir()
+    with pytest.raises(Refused, match="wrong"), open_run(out, verb="train", request={"lr": 2}, overwrite=True):
+        raise Refused("wrong")
+    assert (out / "result").read_text() == "new"
 
 
 def test_a_kill_while_moving_loses_nothing(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -163,7 +162,6 @@ def changed(
     made["effect"] = effect.effect(met, after)
     save(after, run.path / "model", card=model_card(request, made))
     made["result"] = {"digest": digest_folder(run.path / "model")}
-    shutil.rmtree(run.path / "stages", ignore_errors=True)
     run.finish(**made)
     warn_if_idle(label, made["effect"], "learned" if request.verb == "train" else "unlearned")
     return run.path

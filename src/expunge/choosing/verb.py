@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
@@ -62,8 +61,6 @@ def auto(request: AutoRequest) -> dict[str, Any]:
         made["effect"] = effect.effect(met, after)
         save(after, run.path / "model", card=model_card(request, made))
         made["result"] = {"digest": digest_folder(run.path / "model")}
-        for rubbish in ("stages", "rungs"):
-            shutil.rmtree(run.path / rubbish, ignore_errors=True)
         run.finish(**made)
     warn_if_idle(f"auto, {choice['chosen']['method']}", made["effect"], "unlearned")
     return choice

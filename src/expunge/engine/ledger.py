@@ -25,12 +25,14 @@ from expunge.core.errors import Refused, listed
 from expunge.core.escape import say
 from expunge.core.files import private_folder, remove, write_text
 from expunge.core.nesting import check_nesting
-from expunge.engine.setaside import ASIDE, bring_back, clear, contents, forget_aside, recover, set_aside
+from expunge.engine.setaside import ASIDE, MOVING, OURS, bring_back, clear, contents, forget_aside, recover, set_aside
 
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
 SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
 LOCK, HOLDER, PRIVATE = ".lock", ".holder", "private"
-KEPT = ("stages/*/checkpoint-*", "stages/*/model", "*/run.yaml")  # work that a refusal must not take away
+KEPT = ("stages/*/checkpoint-*", "stages/*/model", "rungs/*", "*/run.yaml")  # work that a refusal must not take away
+PREPARED = "private/prepared/*"  # nor anything else: a chat model was asked for it
+SCRATCH = ("stages", "rungs")  # what a run needs no longer once it is finished
 
 
 @dataclass
@@ -56,8 +58,18 @@ class RunFolder:
         self.note(**facts)
 
     def finish(self, **facts: Any) -> None:
-        """The run is complete: its folder will be refused to another run."""
+        """The run is complete: its folder will be refused to another run, and what only a resumed run needs is removed.
+
+        In this order, so that a kill in between leaves a finished run, never one that lacks what it would resume from.
+        """
         self.note(**facts, status="finished", seconds=round(time.monotonic() - self.since, 1))
+        sweep(self.path)
+
+
+def sweep(out: Path) -> None:
+    """Remove checkpoints, stages and rungs of a finished run."""
+    for name in SCRATCH:
+        shutil.rmtree(out / name, ignore_errors=True)
 
 
 def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
@@ -118,37 +130,68 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
     """Work in a run folder: locked while we do, resumed if it was left unfinished by the same request.
 
     Refused: a finished folder without ``overwrite``; a folder in use; an unfinished one of another request; a folder that is not ours.
-    What ``overwrite`` replaces is kept aside until the new run is complete, and comes back if the new one is refused.
+    What ``overwrite`` replaces is kept aside until the new run is complete, and comes back if the new one is refused, or ends
+    before it has made anything that a resumed run would go on from.
     The lock is the kernel's: it is gone when the process is, however it ended.
     """
     out = checked(Path(out))
     made = _made(out)
     lock = _locked(out)
-    fresh = False
+    fresh = begun = False
     try:
+        (out / HOLDER).unlink(missing_ok=True)  # of a killed run
         if (out / PRIVATE).exists() or (out / PRIVATE).is_symlink():
             private_folder(out / PRIVATE)
         for left in out.glob(".*.unfinished"):  # of a killed run: nobody else writes here, we hold the lock
             remove(left)
-        recover(out)
+        recover(out, finished=_finished(out))
+        if _finished(out):
+            sweep(out)
         fresh = not contents(out)
-        facts = _begin(out, verb, dict(_plain(request)), overwrite)
+        facts, replaces = _begin(out, verb, dict(_plain(request)), overwrite)
+        begun = True
+        if replaces:
+            set_aside(out)
         write_text(out / HOLDER, f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         run = RunFolder(out, facts)
         run.note()
         yield run
         forget_aside(out)
-    except Refused:  # as if it had never been asked
-        if (out / ASIDE).exists():
-            bring_back(out)
-        elif fresh and not any(any(out.glob(kept)) for kept in KEPT):
-            clear(contents(out))
+    except BaseException as error:
+        if begun:
+            _undo(out, fresh, isinstance(error, Refused))
         raise
     finally:
         (out / HOLDER).unlink(missing_ok=True)
         lock.release()  # the file stays: removing it would let two runs lock two files of one name
         if not contents(out) and not (out / ASIDE).exists():
             _unmade(out, made)
+
+
+def _undo(out: Path, fresh: bool, refused: bool) -> None:
+    """After a run that did not end well: what it replaced comes back, unless it has made something that it can go on from."""
+    with suppress(OSError):  # what cannot be moved now is moved when the folder is opened again
+        if (out / MOVING).exists():
+            return recover(out, finished=False)
+        if _finished(out) or _worked(out, KEPT if refused else (*KEPT, PREPARED)):
+            return
+        if (out / ASIDE).exists():
+            bring_back(out)
+        elif refused and fresh:  # as if it had never been asked
+            clear(contents(out))
+
+
+def _worked(out: Path, kinds: Sequence[str]) -> bool:
+    """Whether a run left something of these kinds; what it was to replace does not count."""
+    found = (p.relative_to(out).parts[0] for kind in kinds for p in out.glob(kind))
+    return any(name not in OURS for name in found)
+
+
+def _finished(out: Path) -> bool:
+    """Whether the run.yaml of a folder says that its run is finished; False for one that cannot be read."""
+    with suppress(Refused):
+        return (out / "run.yaml").exists() and read_run(out).get("status") == "finished"
+    return False
 
 
 def _made(out: Path) -> list[Path]:
@@ -192,27 +235,29 @@ def _holder(out: Path) -> str:
         return "just started"
 
 
-def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> tuple[dict[str, Any], bool]:
+    """What run.yaml says at the start, and whether what the folder holds is to be set aside. Nothing is changed."""
     asked = {k: v for k, v in request.items() if k not in ("overwrite", "quiet", "threads")}
     inside = contents(out)
     resumed: dict[str, Any] = {}
+    replaces = False
     if inside and not (out / "run.yaml").exists():
         raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
     if inside:
         old = read_run(out)
         same = (old.get("verb"), old.get("request")) == (verb, asked)
         if overwrite and (old.get("status") == "finished" or not same):  # the same unfinished one is resumed, as without it
-            set_aside(out) if old.get("status") == "finished" else clear(inside)
+            replaces = True
         elif old.get("status") == "finished":
             raise Refused(f"{out} is finished; pass --overwrite or take another --out")
         elif not same:
-            before = dict(old.get("request") or {}, verb=old.get("verb"))
-            differing = sorted(k for k in before.keys() | asked.keys() | {"verb"} if before.get(k) != dict(asked, verb=verb).get(k))
+            before = {**(old["request"] if isinstance(old.get("request"), dict) else {}), "verb": old.get("verb")}
+            differing = sorted(str(k) for k in before.keys() | asked.keys() | {"verb"} if before.get(k) != dict(asked, verb=verb).get(k))
             raise Refused(f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass --overwrite or take another --out")
         else:
             resumed = {k: old[k] for k in ("model", "data") if k in old}
             _say_versions(out, old.get("versions"))
-    return {
+    facts = {
         "schema": 1,
         "verb": verb,
         "status": "running",
@@ -223,6 +268,7 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> di
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         **resumed,
     }
+    return facts, replaces
 
 
 def _say_versions(out: Path, before: Any) -> None:

@@ -1,15 +1,17 @@
-"""--overwrite without a loss: what a finished run left is set aside, and comes back if the new request turns out to be wrong."""
+"""--overwrite without a loss: what a run left is set aside, and comes back if nothing takes its place."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from expunge.core.files import remove
 
 ASIDE, MOVING = ".replaced", ".replaced.moving"  # the second name says: on its way, one direction or the other
-OURS = (".lock", ".holder", ASIDE, MOVING)
+GONE = ".replaced.gone"  # the new run is whole: what is left of the old one only waits to be removed
+MARKS = (".lock", ".holder")
+OURS = (*MARKS, ASIDE, MOVING, GONE)
 
 
 def contents(out: Path) -> list[Path]:
@@ -18,11 +20,13 @@ def contents(out: Path) -> list[Path]:
 
 
 def set_aside(out: Path) -> None:
-    """Move the contents of a folder into its .replaced, which gets that name when it is complete. An older one stays the one to keep."""
-    if (out / ASIDE).exists():
-        return clear(contents(out))
+    """Move what a folder holds into its .replaced, which gets that name when it is complete.
+
+    An older .replaced goes with it, so that all of it comes back if the new request is refused.
+    """
     (out / MOVING).mkdir(exist_ok=True)
-    for p in contents(out):
+    older = [out / ASIDE] if (out / ASIDE).exists() else []
+    for p in (*older, *contents(out)):
         p.rename(out / MOVING / p.name)
     (out / MOVING).rename(out / ASIDE)
 
@@ -34,26 +38,33 @@ def bring_back(out: Path) -> None:
     _empty(out)
 
 
-def recover(out: Path) -> None:
-    """Finish what a kill left half moved."""
+def recover(out: Path, finished: bool) -> None:
+    """Finish what a kill left half done. ``finished``: the run.yaml that stands there says that its run is."""
+    if (out / GONE).exists():
+        remove(out / GONE)
     if (out / MOVING).exists():
         _empty(out)
     elif (out / ASIDE).exists() and not (out / "run.yaml").exists():
         bring_back(out)
+    elif (out / ASIDE).exists() and finished:  # killed before the old run was removed
+        forget_aside(out)
 
 
 def forget_aside(out: Path) -> None:
-    """The new run is complete: the old one goes."""
-    shutil.rmtree(out / ASIDE, ignore_errors=True)
+    """The new run is complete: the old one goes, at once under a name from which nothing is brought back."""
+    if (out / ASIDE).exists():
+        (out / ASIDE).rename(out / GONE)
+    shutil.rmtree(out / GONE, ignore_errors=True)
 
 
-def clear(paths: Iterator[Path] | list[Path]) -> None:
+def clear(paths: Iterable[Path]) -> None:
     """Remove files and folders."""
     for p in paths:
         remove(p)
 
 
 def _empty(out: Path) -> None:
-    for p in (out / MOVING).iterdir():
+    """Move back what is in .replaced.moving; an older .replaced in it gets its name again at the end."""
+    for p in sorted((out / MOVING).iterdir(), key=lambda p: p.name == ASIDE):
         p.rename(out / p.name)
     (out / MOVING).rmdir()
