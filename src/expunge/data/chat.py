@@ -29,7 +29,7 @@ Turns = tuple[Turn, ...]
 Roles = tuple[str, ...]
 
 
-SECONDS = 5.0  # more than any template needs for a conversation
+SECONDS = 2.0  # a thousand times what a template needs; a few of its conversations are tried before it is given up
 LONGEST = 1 << 20  # characters
 # Llama 3's template writes today's date unless it is told one; this is the one it falls back on where there is no clock.
 # Without it the same row would be other tokens tomorrow. Thinking is switched off where a template knows that switch.
