@@ -13,12 +13,12 @@ from small import rows, small_subject
 from expunge import catalogue
 from expunge.bench.cell import read_cell, write_cell
 from expunge.bench.fair import smallest_share, steps_for, tokens_of
-from expunge.bench.gather import quality_of, spread
+from expunge.bench.gather import quality_of, spread, summary
 from expunge.bench.hardness import garbled
 from expunge.bench.plan import ALL, entry_of, plan_of, read_plan
 from expunge.bench.plot import strips, tradeoff
 from expunge.bench.pool import pool, together
-from expunge.bench.table import front, ordered, page
+from expunge.bench.table import front, ordered, page, ranged
 from expunge.core.errors import Refused
 from expunge.core.request import BenchRequest
 from expunge.engine.change import steps_of
@@ -361,6 +361,14 @@ def test_garbled_answers_are_stranger_than_gold_ever_is():
     assert garbled(gold, gold) == pytest.approx(0.01, abs=0.01)
     assert garbled(np.array([0.0, 1.0, 5.0, np.inf]), gold) == 0.5
     assert garbled(np.array([]), gold) is None
+
+
+def test_few_groups_are_told_beside_the_interval_of_a_single_seed():
+    few = {"value": 0.5, "interval": [0.1, 0.9], "warning": "too few groups"}
+    one = summary([{"values": {"forget/probability": few}}])["forget/probability"]
+    assert ranged(one) == ".50 [.10 .90], too few groups"
+    two = summary([{"values": {"forget/probability": few}}] * 2)["forget/probability"]
+    assert ranged(two) == ".50 [.50 .50]", "the range over seeds is no interval over groups"
 
 
 def test_spread_of_seeds_and_of_one():

@@ -95,7 +95,13 @@ def _known(part: Callable[..., float | None], values: Sequence[float | None]) ->
 def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Measurement keys over seeds: mean and range; with one seed the measurement's own interval over groups."""
     keys = list(dict.fromkeys(k for c in found for k in c["values"]))
-    return {k: spread([c["values"][k]["value"] for c in found], [c["values"][k]["interval"] for c in found]) for k in keys}
+    made = {}
+    for key in keys:
+        measured = [c["values"][key] for c in found]
+        made[key] = spread([m["value"] for m in measured], [m["interval"] for m in measured])
+        if len(measured) == 1 and "warning" in measured[0]:
+            made[key]["warning"] = measured[0]["warning"]
+    return made
 
 
 def spread(values: Sequence[float | None], intervals: Sequence[Any] = ()) -> dict[str, Any]:

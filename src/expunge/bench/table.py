@@ -56,7 +56,8 @@ def ranged(found: Mapping[str, Any] | None) -> str:
         return NONE
     if found["low"] is None:
         return short(found["mean"])
-    return f"{short(found['mean'])} [{short(found['low'])} {short(found['high'])}]"
+    warning = f", {found['warning']}" if found.get("warning") else ""
+    return f"{short(found['mean'])} [{short(found['low'])} {short(found['high'])}]{warning}"
 
 
 def mean_of(row: Row, key: str) -> float | None:

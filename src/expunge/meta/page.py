@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from expunge.catalogue_pages import short as decimals
+from expunge.core.units import FEW_GROUPS
 from expunge.meta.gather import BACK, STATES, UTILITY
 from expunge.report.svg import COLOURS, FAINT, INK, MUTED, Style, drawing, fitted, label, line, marker
 from expunge.report.words import NONE
@@ -40,8 +41,10 @@ def short(x: float | None) -> str:
 def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
     """A row of cells per metric, best aggregate first."""
     rows = []
+    sides = [sum(m["knows"] is side for m in found["pool"]) for side in (True, False)]
+    few = ", too few models" if min(sides) < FEW_GROUPS else ""
     for name, m in found["metrics"].items():
-        low_high = f" [{short(m['interval'][0])} {short(m['interval'][1])}]" if m["interval"] else ""
+        low_high = f" [{short(m['interval'][0])} {short(m['interval'][1])}]{few}" if m["interval"] else ""
         kept = " / ".join(short(m["order_kept"][a]) for a in ("relearned", "rounded"))
         cells = [short(m[k]) for k in ("relearning", "rounding", "robustness", "aggregate")]
         seen = "{}/{}, {}/{}".format(*m["seen"]) if m["seen"] else NONE
