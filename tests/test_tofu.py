@@ -125,7 +125,7 @@ def test_published_numbers(shared):
         "forget/exact_memorisation": "exact_memorization",
     }
     for split in FORGET:
-        found = published(split)
+        found = published(split).numbers
         assert len(found) == 15 + {"forget01": 1, "forget05": 1, "forget10": 2}[split]
         for label, numbers in found.items():
             model, what = label.split()[:2]
@@ -137,6 +137,23 @@ def test_published_numbers(shared):
             else:
                 table = next(t for name, t in tables.items() if f"`{model.replace('-chat', '-hf-chat')}`" in name)
                 assert [*numbers.values()] == [*table[words[what]][split].values()]
+
+
+def test_the_suite_whose_numbers_are_published_is_a_subset_of_its_own(data):
+    plain, theirs = tofu(data=str(data)), tofu(subset="open-unlearning", data=str(data))
+    assert not plain.published and theirs.published == published("forget10").numbers
+    assert not plain.arguments and theirs.arguments["truth_ratio"] == theirs.arguments["forget_quality"] == {"epsilon": 1e-10}
+    assert theirs.arguments["exact_memorisation"] == {"last": False} and not tofu(subset="peer", data=str(data)).published
+    assert "open-unlearning" in published("forget01").protocol and theirs.case == plain.case
+
+
+def test_forget_rows_in_other_words(data):
+    asked = tofu("forget01", subset="paraphrased", data=str(data))
+    rows, others = asked.case.evaluate["forget"], asked.case.evaluate["forget_paraphrased"]
+    assert len(others) == 40 and {m for m, role in asked.metrics if role == "forget_paraphrased"} >= {"probability", "rouge_l_recall"}
+    for e, o in zip(rows, others, strict=True):
+        assert o.prompt == e.variants["question/paraphrase"] != e.prompt and (o.id, o.answer, o.group) == (e.id, e.answer, e.group)
+        assert set(o.variants) == set(e.variants) - {"question/paraphrase"} and o.role == "forget_paraphrased"
 
 
 # ------------------------------------------------------------------ refusals

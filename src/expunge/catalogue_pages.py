@@ -18,6 +18,7 @@ from typing import Any
 from expunge import catalogue
 from expunge.catalogue import ROOMS, SINGULAR, Argument, Member
 from expunge.core.errors import Refused
+from expunge.core.types import Published
 from expunge.core.units import UNITS
 
 EVIDENCE = {
@@ -248,15 +249,26 @@ def _aliases(member: Member) -> str:
     return "\n".join(["## Also published as", "", *lines]) if lines else ""
 
 
-def published(member: Member, split: str) -> str:
-    """What others measured on a benchmark's split, a line for each model ('' if nothing is known); the module is imported for it."""
+def published_of(member: Member, split: str) -> Published | None:
+    """What others measured on a benchmark's split, None if nothing is known; the module is imported for it."""
     text = (catalogue.HERE / member.room / f"{member.name}.py").read_text(encoding="utf-8")
     if member.room != "benchmarks" or "\ndef published(" not in text:
+        return None
+    split = split.partition(":")[0] or next(a.default.strip("'\"") for a in member.arguments if a.name == "split")
+    found: Published = catalogue.load("benchmarks", member.name).published(split)
+    return found if found.numbers else None
+
+
+def published(member: Member, split: str) -> str:
+    """The numbers of ``published_of`` as a section of a page, a line for each model, under their protocol; '' if there are none."""
+    found = published_of(member, split)
+    if found is None:
         return ""
     split = split.partition(":")[0] or next(a.default.strip("'\"") for a in member.arguments if a.name == "split")
-    lines = [f"- {label}: {_settings(numbers)}" for label, numbers in catalogue.load("benchmarks", member.name).published(split).items()]
+    lines = [f"- {label}: {_settings(numbers)}" for label, numbers in found.numbers.items()]
     note = "Measured by others on large models, to orient by; in the units of `expunge eval`."
-    return "\n".join([f"## Published numbers: {split}", "", note, "", *lines]) if lines else ""
+    how = f"Protocol: {found.protocol}." + (f" `--subset {found.subset}` asks and scores so." if found.subset else "")
+    return "\n".join([f"## Published numbers: {split}", "", note, how, "", *lines])
 
 
 def _how(member: Member) -> str:

@@ -276,7 +276,7 @@ def eval_(
     folder = run.evaluate_log(request) if request.from_log else run.evaluate(request)
     measurements(folder)
     comparison(folder)
-    others(request.benchmark or "")
+    others(request.benchmark or "", None if request.from_log else request.subset or "")
 
 
 @app.command()

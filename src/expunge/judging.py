@@ -10,6 +10,7 @@ from typing import Any
 from expunge.comparing import compared
 from expunge.core.records import Records
 from expunge.core.types import Benchmark, Case, Measurement
+from expunge.engine.alike import beside_original
 from expunge.engine.judge import Judge, judged, wants_of
 from expunge.engine.masked import Masked
 from expunge.engine.measure import Cost, Want, work
@@ -118,7 +119,8 @@ def judge_beside(
     lines += checked(sources, found, digests.get("original", ""))
     if lines:
         facts["gold_checked"] = lines
-    every = with_meaning(Records(r for records in found.values() for r in records), encoder, nli, gibberish)
+    every = beside_original(Records(r for records in found.values() for r in records))
+    every = with_meaning(every, encoder, nli, gibberish)
     mine = every.only("unlearned")
     others = Records(r for r in every if r.subject != "unlearned") if len(found) > 1 else None
     results = judged(judges, mine, others)

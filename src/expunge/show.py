@@ -97,14 +97,28 @@ def comparison(folder: Path) -> None:
         terminal().print(beside_gold(found))
 
 
-def others(benchmark: str) -> None:
-    """Where to read what others measured on the benchmark, if anything is known."""
-    from expunge import catalogue
-    from expunge.catalogue_pages import published
+def others(benchmark: str, subset: str | None = "") -> None:
+    """Where to read what others measured on the benchmark, if anything is known, and whether they measured as this run did.
 
-    name, _, split = benchmark.partition(":")
-    if name and published(catalogue.member("benchmarks", name), split):
-        terminal().print(f"published numbers of large models: expunge show {benchmark}", style="dim", highlight=False, markup=False)
+    ``subset``: that of the run; None if it read another's log, whose protocol is its own.
+    """
+    from expunge import catalogue
+    from expunge.catalogue_pages import published_of
+
+    name, _, rest = benchmark.partition(":")
+    split, _, given = rest.partition(":")
+    found = published_of(catalogue.member("benchmarks", name), split) if name else None
+    if found is None:
+        return
+    how = f"--subset {found.subset} asks and scores as they did" if found.subset else "without --subset it is asked as they did"
+    if subset is None:
+        how = ""
+    elif (given or subset) == found.subset:
+        how = f" ({found.protocol})"
+    else:
+        how = f" (measured otherwise: {how})"
+    line = f"published numbers of large models: expunge show {name}{':' if split else ''}{split}{how}"
+    terminal().print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def answers(question: str, said: Sequence[Answered]) -> None:

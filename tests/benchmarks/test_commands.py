@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from wanted import WANTED
 
 from expunge import catalogue
 from expunge.benchmarks import lume, muse, rwku, tofu, wmdp
+from expunge.show import others
 
 PUBLISHED = {"lume": lume, "muse": muse, "rwku": rwku, "tofu": tofu, "wmdp": wmdp}
 
@@ -98,12 +100,13 @@ def test_those_who_know_published_numbers():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_numbers_are_shown_with_their_source(name, expunge):
+def test_published_numbers_are_shown_with_their_source_and_protocol(name, expunge):
     split = next(a.default.strip("'") for a in catalogue.member("benchmarks", name).arguments if a.name == "split")
     found = PUBLISHED[name].published(split)
     shown = expunge("show", name)[1]
-    assert found and f"## Published numbers: {split}" in shown
-    for label, numbers in found.items():
+    assert found.numbers and f"## Published numbers: {split}" in shown
+    assert f"Protocol: {found.protocol}." in shown and (not found.subset or f"`--subset {found.subset}` asks and scores so." in shown)
+    for label, numbers in found.numbers.items():
         line = next(line for line in shown.splitlines() if line.startswith(f"- {label}: "))
         assert "(" in label and all(f"{key} {value:g}" in line for key, value in numbers.items())
     assert expunge("show", f"{name}:{split}")[1] == shown
@@ -114,16 +117,39 @@ def test_published_numbers_of_another_split(expunge, refused):
     assert refused("show", "tofu:forget11") == "no split of tofu 'forget11'; did you mean forget10?"
 
 
-def test_published_numbers_can_be_compared(data):
-    """Every one belongs to a measurement that ``expunge eval`` makes of the benchmark (LUME's MMLU rows lie elsewhere)."""
+def test_published_numbers_stand_beside_their_own_protocol_alone(data):
+    """Every one belongs to a measurement that ``expunge eval`` makes of the benchmark under the subset that follows the protocol."""
     for name, module in PUBLISHED.items():
-        bench = getattr(module, name)(data=str(data))
-        made = {f"{role}/{metric}" if role else metric for metric, role in bench.metrics}
-        told = {key for numbers in bench.published.values() for key in numbers}
+        make = partial(getattr(module, name), data=str(data))
+        own = module.published(next(a.default.strip("'") for a in catalogue.member("benchmarks", name).arguments if a.name == "split"))
+        subset = {"subset": own.subset} if own.subset else {}
+        made = {f"{role}/{metric}" if role else metric for metric, role in make(**subset).metrics}
+        told = {key for numbers in own.numbers.values() for key in numbers}
         assert told and told - made <= ({"mmlu/choice_accuracy"} if name == "lume" else set())
+        if name != "wmdp":  # whose first release and all of MMLU are among the real rows
+            assert not make().published
+        if name != "lume":  # whose task's rows are gated
+            assert make(**subset).published == own.numbers
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "subset", "line"),
+    [
+        ("rwku:Stephen_King", "", "rwku:Stephen_King (measured otherwise: --subset authors asks and scores as they did)"),
+        ("rwku:Stephen_King:authors", "", "rwku:Stephen_King (the authors' code: chat template"),
+        ("rwku", "authors", "rwku (the authors' code: chat template"),
+        ("wmdp", "blind", "wmdp (measured otherwise: without --subset it is asked as they did)"),
+        ("tofu:forget10", None, "tofu:forget10"),  # a log has its own protocol
+    ],
+)
+def test_after_a_run_it_is_said_whether_published_numbers_were_measured_so(benchmark, subset, line, capsys):
+    others(benchmark, subset)
+    said = capsys.readouterr().out
+    assert said.startswith(f"published numbers of large models: expunge show {line}") and said.count("\n") == 1
+    assert subset is not None or "(" not in said
 
 
 def test_parts_of_a_published_score():
     """The three parts that the task's site gives for AILS-NTUA make its final score."""
-    best = lume.published("all")["OLMo-7B AILS-NTUA (SemEval-2025 Task 4 site)"]
+    best = lume.published("all").numbers["OLMo-7B AILS-NTUA (SemEval-2025 Task 4 site)"]
     assert round((best["semeval_tasks"] + 0.847 + best["mmlu/choice_accuracy"]) / 3, 3) == best["semeval_score"] == 0.706

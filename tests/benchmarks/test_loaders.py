@@ -15,10 +15,10 @@ from expunge.benchmarks.mmlu import mmlu
 from expunge.benchmarks.muse import FOLDS, GOLD_AUC, muse
 from expunge.benchmarks.ort import ort
 from expunge.benchmarks.pistol import pistol
-from expunge.benchmarks.r_tofu import r_tofu
+from expunge.benchmarks.r_tofu import FACTS, r_tofu
 from expunge.benchmarks.rwku import rwku
 from expunge.benchmarks.waterdrum import waterdrum
-from expunge.benchmarks.wmdp import wmdp
+from expunge.benchmarks.wmdp import published, wmdp
 from expunge.benchmarks.wpu import wpu
 from expunge.benchmarks.yao_corpus import yao_corpus
 from expunge.core.errors import NotAtHand, Refused
@@ -61,11 +61,10 @@ def test_wmdp(put):
     assert {role for _, role in bench.metrics} == {"forget_chem"} and set(bench.absent) == {"retain (texts to unlearn with)"}
     assert sizes(wmdp("chem", subset="mmlu", data=str(data)).case.evaluate) == {"forget_chem": 4, "mmlu": 5}
     assert sizes(wmdp(data=str(data)).case.evaluate)["mmlu"] == 5
-    told = {key for numbers in wmdp(data=str(data)).published.values() for key in numbers}
-    assert told == {f"{role}/choice_accuracy" for role in ("forget_bio", "forget_cyber", "mmlu")} and "original" in next(
-        iter(bench.published)
-    )
-    assert all("forget_bio/choice_accuracy" not in numbers for numbers in wmdp("cyber", data=str(data)).published.values())
+    assert not wmdp(data=str(data)).published  # eight questions are not the 1,520 that the published numbers are of
+    told = {key for numbers in published("all").numbers.values() for key in numbers}
+    assert told == {f"{role}/choice_accuracy" for role in ("forget_bio", "forget_cyber", "mmlu")}
+    assert all("forget_bio/choice_accuracy" not in numbers for numbers in published("cyber").numbers.values())
     assert ("wmdp_accuracy", None) in wmdp(data=str(data)).metrics and ("wmdp_accuracy", None) not in bench.metrics
 
 
@@ -212,13 +211,18 @@ def test_elude(put):
 def test_r_tofu(put):
     put("r_tofu/forget01", qa(80, cot=lambda i: f"Let me think {i}.", task_id=lambda i: str(1 + i // 40)))
     put("r_tofu/retain99", [r | {"question": "k" + r["question"]} for r in qa(60, cot=lambda i: "" if i else "Hm.")])
-    data = put("r_tofu/world_facts_perturbed_cot", qa(5, perturbed_answer=["x", "y"], cot=""))
+    put("r_tofu/world_facts_perturbed_cot", qa(3, perturbed_answer=["x", "y"], cot=""))  # not the file that the authors ask
+    data = put("r_tofu/world_facts_perturbed", qa(5, perturbed_answer=["x", "y"], cot="hello"))
+    put("r_tofu/real_authors_perturbed_cot", qa(4, cot=""))
     bench = r_tofu("forget01", data=str(data))
-    assert sizes(bench.case.evaluate) == {"forget": 80, "retain": 60, "forget_thought": 80, "retain_thought": 60, "world_facts": 5}
+    assert sizes(bench.case.evaluate) == {"forget": 80, "retain": 60, "forget_thought": 80, "retain_thought": 60} | {
+        "real_authors": 4,
+        "world_facts": 5,
+    }
     thought = bench.case.train["forget"][3]
     assert thought.answer == "<think>\nLet me think 3.\n</think>\n\nA 3" and bench.case.evaluate["forget"][3].answer == "A 3"
     roles = bench.case.evaluate
-    assert {role for role in roles if roles[role][0].tags == ("after:</think>",)} == {"forget", "retain", "world_facts"}
+    assert {role for role in roles if roles[role][0].tags == ("after:</think>",)} == {"forget", "retain", *FACTS}
     assert len({e.group for e in bench.case.train["forget"]}) == 4  # twenty rows an author, as in TOFU
     first, second = bench.stages["request_1"], bench.stages["request_2"]
     assert list(bench.stages) == ["request_1", "request_2"] and bench.begin == "last"
@@ -229,6 +233,8 @@ def test_r_tofu(put):
     put("r_tofu/forget05", qa(40, cot="Hm.", task_id="1"))
     put("r_tofu/retain95", qa(20, cot="Hm."))
     assert not r_tofu("forget05", data=str(data)).stages  # one request is no stage
+    put("r_tofu/forget05", qa(40, cot=lambda i: ("<think>\nHm.\n</think>\n", " <think>Hm.", "Hm.")[i % 3]))
+    assert {e.answer.partition("A ")[0] for e in r_tofu("forget05", data=str(data)).case.train["forget"]} == {"<think>\nHm.\n</think>\n\n"}
 
 
 def test_wpu_of_the_hub(put):

@@ -1,5 +1,6 @@
 """Every benchmark whose real rows are at hand, on those rows: how many, in which roles, by which unit, and to the letter."""
 
+import gzip
 import importlib
 import json
 import re
@@ -101,13 +102,19 @@ def test_muse(data):
 
 
 def test_muse_published_numbers_stand_in_the_logs(shared):
-    found = muse(data=str(shared / "data")).published
+    assert not muse(data=str(shared / "data")).published
+    bench = muse(subset="open-unlearning", data=str(shared / "data"))
+    assert bench.arguments["rouge_l_f1"]["stemmer"] and bench.arguments["forget_verbmem/rouge_l_f1"]["stemmer"]
+    found = bench.published
     for what, log in (("original", "News_target"), ("gold", "News_retrain")):
         summary = json.loads((shared / f"data/muse_eval_logs/{log}.SUMMARY.json").read_text())
         ours = next(v for k, v in found.items() if what in k and "log" in k)
         for key, theirs in (("forget_knowmem", "forget_knowmem_ROUGE"), ("forget_verbmem", "forget_verbmem_ROUGE")):
             assert ours[f"{key}/rouge_l_f1"] == pytest.approx(100 * summary[theirs], rel=1e-12)
-        assert ours["privleak"] == pytest.approx(summary["privleak"], rel=1e-9)
+        if what == "original":
+            assert ours["privleak"] == pytest.approx(summary["privleak"], rel=1e-9)
+        else:  # theirs is held against an AUC of .5, ours against gold's own
+            assert "privleak" not in ours
 
 
 def test_mmlu(data):
@@ -162,6 +169,7 @@ def test_rwku(data):
     truth = bench.case.evaluate["truthful"][0]
     assert truth.options[truth.right] == truth.answer == "No, leprosy is curable with a multidrug therapy."
     assert rwku("all", data=str(data)).case.evaluate["forget_level2"][0].group == "Stephen King"
+    assert not bench.published
     with pytest.raises(Refused, match="no target of rwku 'Stephen_Kin'; did you mean Stephen_King"):
         rwku("Stephen_Kin", data=str(data))
 
@@ -309,6 +317,15 @@ def test_conceptvectors(data):
     assert {place_of(e) for e in forget} == {(23, 743)}
     assert len({place_of(e) for e in conceptvectors("olmo-7b", data=str(data)).case.evaluate["forget"]}) == 18
     assert bench.case.evaluate["forget"][0].tags[-2:] == ("layer/23", "column/743")
+    assert bench.case.evaluate["forget"][0].prompt.startswith("Please complete the following paragraph: In 1926, the May Coup")
+    assert ("likeness_to_original", "forget_qa") in bench.metrics and ("likeness_to_original", "forget") in bench.metrics
+    mine, unrelated = (bench.case.evaluate[role] for role in ("forget_qa", "unrelated_qa"))
+    assert len(mine) == 10 and mine[0].prompt == "Question:  What is the capital city of Poland?\n Answer: " and mine[0].answer == ""
+    raw = json.loads(gzip.decompress((data / "conceptvectors/llama2-7b_concepts_dev.json.gz").read_bytes()))[0]
+    assert [e.prompt for e in mine] == [f"Question: {q} Answer: " for q in raw["QA"]]
+    assert [e.prompt for e in unrelated] == [f"Question: {q} Answer: " for q in dict.fromkeys(raw["unrelated_QA"])]
+    every = conceptvectors(data=str(data)).case.evaluate
+    assert not {e.prompt.strip() for e in every["unrelated_qa"]} & {e.prompt.strip() for e in every["forget_qa"]}
     with pytest.raises(Refused, match="no concept of llama2-7b 'Polland'; did you mean Poland"):
         conceptvectors("llama2-7b:Polland", data=str(data))
 

@@ -63,3 +63,15 @@ def test_the_best_of_several_right_answers_counts(row):
     rows = lambda said: Records([row(answer="Bernardo Bertolucci", also=("Bertolucci", "B. Bertolucci"), generated=said)])
     assert exact_match(rows("bertolucci"), "forget").value == 1
     assert exact_match(rows("Fellini"), "forget").value == 0
+
+
+def test_a_character_of_the_answer_as_rwkus_code_has_it(row):
+    """Its EM is given the answer where it expects a list of answers, and goes through its characters."""
+    each = lambda answer, said: one(row, answer, said, form="characters")
+    assert each("24", "So the answer is 24.") == each("True", "so the answer is True.") == 0
+    assert each("24", "the answer is 4.") == 1  # a wrong answer of one digit
+    assert each("(B)", "So the answer is (B).") == each("(B)", "The answer is b. Or (C).") == 1
+    assert each("(A)", "the answer is (A).") == each("(A)", "the answer is the.") == 1  # nothing is left of either
+    assert each("(C)", "the answer is (A).") == 1  # a bracket of the answer is nothing as well
+    assert each("(B)", "the answer is (B)") == 0  # without a full stop the whole output is the answer
+    assert each("(B)", "") == 0

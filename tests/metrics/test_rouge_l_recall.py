@@ -98,3 +98,19 @@ def test_an_answer_without_a_letter_of_ascii_equals_itself(row, text):
 
 def test_signs_are_compared_one_by_one(row):
     assert one(row, "🐓🐓🦆", "🐓 and 🦆") == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "generated", "value"),
+    [  # worked by hand after the package rouge 1.0.1: words by space with case and marks, sentences at full stops, each word once
+        ("Stephen King", "stephen king", 0.0),
+        ("Stephen King", "Stephen King, of course", 0.5),
+        ("Stephen King", "It is Stephen King.", 1.0),
+        ("the cat and the dog", "the dog and the cat", 2 / 4),  # dog is met first from the end, then "the": {the, dog} of four words
+        ("Dr. No", "No. Dr", 1.0),  # one subsequence for each pair of sentences
+        ("the the the end", "the end", 1.0),
+        ("Carrie", "", 0.0),
+    ],
+)
+def test_words_of_the_package_rouge(row, answer, generated, value):
+    assert one(row, answer, generated, package="rouge") == pytest.approx(value)

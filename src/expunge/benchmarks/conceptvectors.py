@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Example
-from expunge.data.columns import BARE, LITERAL
+from expunge.core.types import Benchmark, Card, Case, Example, Examples
+from expunge.data.columns import BARE, LITERAL, OPEN
 from expunge.data.files import Cells
 from expunge.data.tables import examples, table
 
@@ -16,9 +16,11 @@ card = Card(
     where="dev sets; hub data set YihuaiHong/ConceptVectors (CC BY 4.0)",
     family=("parametric traces", "real concepts"),
     evidence="oracle",
-    differs="Its questions have no answers in the data (the paper compares with the original model's texts), so they are left out; "
-    "the second halves of the text completions are asked. Real rows seen: both dev sets; the hub's config "
-    "and split names are from memory.",
+    differs="Its questions have no answers in the data: what is written to them is held against the original model's texts "
+    "(--original), as in the paper. Text completions have their second half beside, which is scored as well. Unrelated questions that "
+    "ask about what is forgotten, and repeated ones, are left out. Each concept is unlearned by itself in the paper (llama2-7b:Poland). "
+    "Its jailbreak prompts are not here; the German questions are of concepts of the test sets. Real rows seen: both dev sets; the hub's "
+    "config and split names are from memory.",
 )
 
 HUB = "hub:YihuaiHong/ConceptVectors"
@@ -26,7 +28,7 @@ MODELS = {"llama2-7b": "llama2-7b_concepts_dev", "olmo-7b": "olmo-7b_concepts_de
 
 
 def conceptvectors(split: str = "llama2-7b", data: str = "") -> Benchmark:
-    """Forget one concept of the set, or all; the others' pages are kept, and their completions asked.
+    """Forget one concept of the set, or all; the others' pages are kept, and their completions and unrelated questions asked.
 
     split: llama2-7b or olmo-7b, and after a second colon a concept (llama2-7b:Poland); without it all concepts are to be forgotten.
     data: a folder with conceptvectors/llama2-7b_concepts_dev.json; without it the rows come from hub:YihuaiHong/ConceptVectors.
@@ -44,8 +46,28 @@ def conceptvectors(split: str = "llama2-7b", data: str = "") -> Benchmark:
     asked |= {"retain": _halves(others, "retain", model)} if others else {}
     page = lambda part, role: examples(part, role, f"conceptvectors/{model}/{role}/wikipedia", text="wikipedia_content", group="Concept")
     train = {"forget": page(mine, "forget")} | ({"retain": page(others, "retain")} if others else {})
-    metrics = [(m, role) for role in asked for m in ("rouge_l_f1", "bleu", "probability", "concept_vectors")]
-    return Benchmark("conceptvectors", Case(train, asked), metrics, generate={"max_new_tokens": 64, "max_length": 1024})
+    metrics = [(m, role) for role in asked for m in ("rouge_l_f1", "bleu", "probability", "concept_vectors", "likeness_to_original")]
+    questions = _questions(mine, model)
+    asked |= questions
+    metrics += [("likeness_to_original", role) for role in questions]
+    return Benchmark("conceptvectors", Case(train, asked), metrics, generate={"max_new_tokens": 200, "max_length": 1024})
+
+
+def _questions(cells: list[Cells], model: str) -> dict[str, Examples]:
+    """Questions about the concepts that are forgotten, and those that the data name as unrelated to them; none has an answer."""
+    own = {q.strip() for c in cells for q in c.values.get("QA") or ()}
+    found: dict[str, Examples] = {}
+    for role, column in (("forget_qa", "QA"), ("unrelated_qa", "unrelated_QA")):
+        rows: dict[str, Cells] = {}
+        for c in cells:
+            for question in c.values.get(column) or ():
+                if role == "forget_qa" or question.strip() not in own:
+                    rows.setdefault(question.strip(), Cells(c.where, {"question": question, "Concept": c.values["Concept"]}))
+        if rows:
+            ask = lambda row: f"Question: {row['question']} Answer: "  # with the line break that ends most questions, as its code
+            prefix = f"conceptvectors/{model}/{role}"
+            found[role] = examples([*rows.values()], role, prefix, prompt=ask, tags=(LITERAL, BARE, OPEN))
+    return found
 
 
 def _halves(cells: list[Cells], role: str, model: str) -> tuple[Example, ...]:
@@ -55,7 +77,7 @@ def _halves(cells: list[Cells], role: str, model: str) -> tuple[Example, ...]:
         rows,
         role,
         f"conceptvectors/{model}/{role}",
-        prompt="First_half",
+        prompt=lambda row: f"Please complete the following paragraph: {row['First_half']}",
         answer=lambda row: " " + row["Second_half"].strip(),
         group="Concept",
         tags=(LITERAL, BARE),

@@ -8,7 +8,7 @@ from typing import Any
 
 from expunge.benchmarks._choices import questions
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
+from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.read import read
 from expunge.data.tables import examples, table, table_or_none
@@ -32,6 +32,7 @@ PROBES = {"sc": "completion", "qa": "question"}
 PROBE = re.compile(r"(?P<document>.*?)(?P<probe>sc|qa)(?P<number>\d*)$")
 ROLES = tuple(f"{side}_{task}_{probe}" for side in ("forget", "retain") for task in TASKS.values() for probe in PROBES.values())
 SUBSETS = ("", "small")
+ROWS = 2732  # forget rows of the public data, which are not the rows of the task
 
 
 def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = "") -> Benchmark:
@@ -92,7 +93,7 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
             "semeval_score": {"roles": whole},
             **{f"{r}/exact_match": {"form": "letters"} for r in roles if r.endswith("question")},
         },
-        published=published(split),
+        published=published(split).beside(subset, rows=bool(told) and len(cells["forget"]) != ROWS),
         absent=absent,
         generate={"max_new_tokens": 256, "roles": dict.fromkeys(("forget", "holdout", *MEMBERS, "mmlu"), 1), "max_length": 2048},
     )
@@ -131,7 +132,10 @@ KEYS = ("semeval_score", "semeval_tasks", "mmlu/choice_accuracy")
 SITE = "SemEval-2025 Task 4 site"
 
 
-def published(split: str) -> dict[str, dict[str, float]]:
+PROTOCOL = "the task's own rows, which are gated and not those of LUME, with its own membership documents and MMLU"
+
+
+def published(split: str) -> Published:
     """The task's results page, 7B and 1B (OLMo), on its own rows: the parts that are known. Membership is the fourth number there.
 
     SHA256 has the best score of the three, but an MMLU below .371 is out of the awards.
@@ -140,4 +144,4 @@ def published(split: str) -> dict[str, dict[str, float]]:
     found = {f"OLMo-7B {team} ({SITE})": dict(zip(KEYS, values, strict=True)) for team, values in large.items()}
     found[f"OLMo-7B SHA256 ({SITE})"] = {"semeval_score": 0.711, "mmlu/choice_accuracy": 0.275}
     found[f"OLMo-1B AILS-NTUA ({SITE})"] = {"semeval_score": 0.688}
-    return found if split == "all" else {}
+    return Published(found if split == "all" else {}, PROTOCOL)

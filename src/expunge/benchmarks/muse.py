@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
+from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.files import Cells
 from expunge.data.read import read as given_texts
@@ -33,7 +33,7 @@ HUBS = {"news": "muse-bench/MUSE-News", "books": "muse-bench/MUSE-Books"}
 GOLD_AUC = {"news": 0.4772, "books": 0.5393}  # forget against holdout, Min-40 %; constants of muse_bench
 STOPS = ("\n\n", "\nQuestion", "Question:")
 FOLDS = ("forget_1", "forget_2", "forget_3", "forget_4")
-SUBSETS = ("", "scal", "sust")
+SUBSETS = ("", "scal", "sust", "open-unlearning")
 KNOWN, VERBATIM = ("forget_knowmem", "retain_knowmem"), ("forget_verbmem",)
 PASSAGE = (UNENDED,)  # all texts are cut out of longer ones: neither the authors' training nor their scores put an end token behind them
 
@@ -42,7 +42,8 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
     """Forget a corpus: verbatim and knowledge memorisation, privacy leakage, what is kept, and how it scales and lasts.
 
     split: news or books.
-    subset: stages forget_1 to forget_4: scal, growing folds, each from the original; sust, new requests, each from the last one's model.
+    subset: stages forget_1 to forget_4: scal, growing folds, each from the original; sust, new requests, each from the last one's model;
+    or open-unlearning, whose ROUGE has a stemmer where the authors' has none.
     data: a folder with muse/news/knowmem/forget_qa.json and its siblings, as the official repository lays them out; without it the
     rows come from hub:muse-bench/MUSE-News or -Books.
     holdout: texts that no model saw, in place of the benchmark's own.
@@ -76,7 +77,7 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
     for role, cells in train.items():
         trained |= {role: examples(cells, role, f"muse/{split}/raw/{role}", text="text", tags=PASSAGE)} if cells else {}
     folds: dict[str, Examples] = {}
-    if subset:
+    if subset in ("scal", "sust"):
         found = {fold: read(fold, subset, fold) for fold in FOLDS}
         if not all(found.values()):
             raise Refused(f"muse: the folds {subset} of {split} are not all there; they are on hub:{HUBS[split]} (config {subset})")
@@ -87,17 +88,17 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
     full += tuple({e.text: e for rows in folds.values() for e in rows if e.text not in known}.values())
     stages = {fold: Case(trained | {"forget": rows}, asked) for fold, rows in folds.items()}
     roles = {role: 32 for role in KNOWN} | {role: 128 for role in VERBATIM}
-    percent = {"scale": 100.0, "until": STOPS}
+    percent: dict[str, Any] = {"scale": 100.0} | ({"stemmer": True} if subset == "open-unlearning" else {})
     return Benchmark(
         "muse",
         Case({**({"full": full} if full else {}), **trained}, asked),
         METRICS,
         arguments={
-            "rouge_l_f1": percent,
-            "forget_verbmem/rouge_l_f1": {"scale": 100.0},
+            "rouge_l_f1": percent | {"until": STOPS},
+            "forget_verbmem/rouge_l_f1": percent,
             "privleak": {"gold_auc": GOLD_AUC[split]},
         },
-        published=published(split),
+        published=published(split).beside(subset),
         settings=card.settings["muse"],
         generate={"max_new_tokens": 32, "roles": roles, "cut": VERBATIM, "max_length": 2048},
         stages=stages,
@@ -139,15 +140,20 @@ TABLE = {
     "news": {"original": (64, 58, -99.81, 56), "gold": (33, 20, 0, 56)},
     "books": {"original": (47, 100, -57.26, 69), "gold": (30, 14, 0, 69)},
 }
-LOG = {"original": (64.43370108563606, 57.89307740079299, -99.81108310247458, 55.51912235837844)}
-LOG["gold"] = (32.786613386613384, 20.162741575204354, -4.7199999990560135, 56.01729763464824)  # gold's privleak against an AUC of .5
+LOG: dict[str, tuple[float, ...]] = {"original": (64.43370108563606, 57.89307740079299, -99.81108310247458, 55.51912235837844)}
+LOG["gold"] = (32.786613386613384, 20.162741575204354, 56.01729763464824)  # its PrivLeak there is held against an AUC of .5
+PROTOCOL = (
+    "open-unlearning: ROUGE with a stemmer, and PrivLeak against the AUC of its own retrained model (--gold), the last token left out"
+)
 
 
-def published(split: str) -> dict[str, dict[str, float]]:
+def published(split: str) -> Published:
     """Rounded tables, and for News the logs of the target and the retrained model."""
     if split not in HUBS:
         raise unknown("split of muse", split, HUBS)
     found = {f"Llama-2-7b {what} ({REPRO})": dict(zip(KEYS, map(float, row), strict=True)) for what, row in TABLE[split].items()}
-    logs = {f"Llama-2-7b {what} (open-unlearning log, ROUGE x 100)": dict(zip(KEYS, row, strict=True)) for what, row in LOG.items()}
+    keys = {"original": KEYS, "gold": tuple(key for key in KEYS if key != "privleak")}
+    source = "open-unlearning log, ROUGE x 100"
+    logs = {f"Llama-2-7b {what} ({source})": dict(zip(keys[what], row, strict=True)) for what, row in LOG.items()}
     destroyed = {f"Llama-2-7b grad_ascent ({REPRO})": dict(zip(KEYS, (0.0, 0.0, 52.11, 0.0), strict=True))}
-    return found | (destroyed | logs if split == "news" else {})
+    return Published(found | (destroyed | logs if split == "news" else {}), PROTOCOL, "open-unlearning")

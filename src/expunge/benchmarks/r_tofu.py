@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,9 @@ card = Card(
     evidence="oracle",
     differs="The authors' rows have no licence and are read from your copy (they were, once, with this loader). Its truth ratio scores "
     "wrong answers under the paraphrase's labels, so it is left out. An output that never closes its thinking is scored as it is, not "
-    "as empty, so that long thinkers do not look forgetful. Thoughts are compared step by step by words alone. "
+    "as empty, so that long thinkers do not look forgetful. Real authors and world facts "
+    "are scored against the short answer that their questions ask for; the authors' cosine and entailment take the sentence in "
+    "original_answer. All 400 rows are asked, theirs are the first 300. Thoughts are compared step by step by words alone. "
     "Its forget01 holds ten requests of 40 rows: they are the stages, and after each the rows of all requests so far are asked.",
 )
 
@@ -29,6 +32,7 @@ OF_AUTHOR = 20
 METRICS = ("rouge_l_recall", "token_entropy", "semantic_similarity", "entailment")
 FACTS = {"real_authors": "real_authors_perturbed", "world_facts": "world_facts_perturbed"}
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"
+TAGS = re.compile(r"\A\s*<think>|</think>\s*\Z")  # those around a thought
 ANSWER = (AFTER + CLOSE.strip(),)  # answers are judged by what is written behind the thinking, thoughts by all of it
 
 
@@ -37,7 +41,7 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
 
     split: forget01, forget05 or forget10, the file of that name.
     data: a folder with r_tofu/forget10.json and retain90.json (columns task_id, question, answer, cot), and where they are at hand
-    retain_perturbed.json, real_authors_perturbed_cot.json, world_facts_perturbed_cot.json.
+    retain_perturbed.json, real_authors_perturbed.json, world_facts_perturbed.json (of these the files with _cot stand in).
     """
     if split not in FORGET:
         raise unknown("split of r_tofu", split, FORGET)
@@ -51,7 +55,7 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
     asked |= {f"{role}_thought": tuple(replace(e, role=f"{role}_thought") for e in rows[:400]) for role, rows in train.items()}
     absent: dict[str, str] = {}
     for role, file in FACTS.items():
-        facts = table_or_none(absent, role, data, "r_tofu", (f"{file}_cot", file), PLACE)
+        facts = table_or_none(absent, role, data, "r_tofu", (file, f"{file}_cot"), PLACE)
         if not facts:
             continue
         asked[role] = examples(facts, role, f"r_tofu/{role}", variants={"perturbed/": "perturbed_answer"}, tags=ANSWER)
@@ -79,8 +83,9 @@ def _stages(case: Case, requests: Sequence[str]) -> dict[str, Case]:
 
 
 def _thought(row: Mapping[str, Any]) -> str:
-    """The chain of thought in its tags, then the answer."""
-    return f"{OPEN}{row['cot'].strip()}{CLOSE}{row['answer'].strip()}" if str(row.get("cot") or "").strip() else row["answer"]
+    """The chain of thought in its tags, once, also where the column brings them; then the answer."""
+    thought = TAGS.sub("", str(row.get("cot") or "")).strip()
+    return f"{OPEN}{thought}{CLOSE}{row['answer'].strip()}" if thought else row["answer"]
 
 
 def _by_author(rows: Examples, role: str) -> Examples:

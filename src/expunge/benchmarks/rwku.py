@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from expunge.benchmarks import _rwku_authors as authors
 from expunge.benchmarks._choices import ASKED, questions
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
+from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
 from expunge.data.files import Cells
 from expunge.data.tables import examples, folder_of, table, table_or_none
@@ -22,11 +23,13 @@ card = Card(
     where="tables 1 and 2; hub data set jinzhuoran/RWKU (CC BY 4.0)",
     family=("real entities", "adversarial"),
     evidence="oracle",
-    differs="Its ROUGE is the package rouge (other tokens), ours rouge-score. TruthfulQA by the likeliest option, not 6-shot. TriviaQA "
-    "behind the first five questions of its own file, not the authors' five. BBH by an exact match that keeps articles and marks: of (A) "
-    "their normaliser leaves nothing. Its membership sets are read as perplexities: both were trained on, so there is no AUC. It has "
-    "nothing to keep: methods that need retain rows take --retain. What is unlearned are its Wikipedia passages; texts that a model wrote "
-    "about itself are left to the user.",
+    differs="Without --subset authors: ROUGE is rouge-score's, its code takes the package rouge (other words, each once); MMLU and "
+    "TruthfulQA are asked without its instruction, chat template and six examples; TriviaQA behind the first five questions of its own "
+    "file; BBH by an exact match, where its code takes the answer for a list of its characters, so that no answer of two can be right. "
+    "With it these are as in its code, but: the start token stands once (its code puts two on Llama-3), an answer ends at any line "
+    "break (there at the token of a single one), and fluency has words by spelling. Membership sets are read as perplexities: both were "
+    "trained on, so there is no AUC. It has nothing to keep: methods that need retain rows take --retain. What is unlearned are its "
+    "Wikipedia passages; texts that a model wrote about itself are left to the user.",
 )
 
 HUB = "jinzhuoran/RWKU"
@@ -40,12 +43,16 @@ REASON = "{}\n\nFollowing previous examples, answer the following questions and 
 SHOTS = 5
 
 
-def rwku(split: str = "Stephen_King", data: str = "") -> Benchmark:
+def rwku(split: str = "Stephen_King", subset: str = "", data: str = "") -> Benchmark:
     """Forget one person: fill-in-the-blank, questions, adversarial probes, and the same of what is near.
 
     split: a target's name with _ for the spaces (Stephen_King); all takes every target at hand, resampled by target.
+    subset: authors asks and scores the utility sets, and ROUGE, as the authors' code does; the published numbers then stand beside.
     data: a folder with rwku/1_Stephen_King/forget_level1.json and its siblings; without it the rows come from hub:jinzhuoran/RWKU.
     """
+    if subset not in SUBSETS:
+        raise unknown("subset of rwku", subset, SUBSETS[1:])
+    theirs = subset == authors.NAME
     name = split.replace("_", " ")
     folders = _folders(data, split)
     mine = (lambda row: True) if split == "all" else (lambda row: _subject(row) in (name, ""))
@@ -63,11 +70,15 @@ def rwku(split: str = "Stephen_King", data: str = "") -> Benchmark:
     absent: dict[str, str] = {}
     optional = partial(_optional, absent, data, folders)
     general = optional("mmlu", "retain_mmlu", "utility_general")
-    if general:
+    if general and theirs:
+        asked["mmlu"] = authors.mmlu(general, _once(general, name))
+    elif general:
         shots = lambda row: row["examples"][:5]
         asked["mmlu"] = questions(general, "mmlu", "rwku/mmlu", subject=lambda row: row["task"], shots=shots, keep=_once(general, name))
     truth = optional("truthful", "truthful", "utility_truthfulness")
-    if truth:
+    if truth and theirs:
+        asked["truthful"] = authors.truthful(truth, _once(truth, name))
+    elif truth:
         right = lambda row: row["mc1_targets"]["labels"].index(1)
         choices = lambda row: row["mc1_targets"]["choices"]
         asked["truthful"] = examples(
@@ -84,38 +95,42 @@ def rwku(split: str = "Stephen_King", data: str = "") -> Benchmark:
         asked["bbh"] = examples(reason, "bbh", "rwku/bbh", prompt=ask, group="task", tags=tags, keep=_once(reason, name))
     facts = optional("triviaqa", "triviaqa", "utility_factuality")
     if facts:
-        asked["triviaqa"] = _trivia([c for c in facts if _once(facts, name)(c.values)])
+        own = [c for c in facts if _once(facts, name)(c.values)]
+        asked["triviaqa"] = _trivia(own, authors.SOLVED if theirs else "")
     passages = optional("forget (passages to unlearn)", "passage", "train_original_passage")
     train = {"forget": examples(passages, "forget", f"rwku/{split}/passage", text="text", keep=mine)} if passages else {}
     metrics = [*(("rouge_l_recall", role) for role in PROBES), *(("perplexity", role) for role in ("forget_texts", "retain_texts"))]
-    metrics += [(m, "mmlu") for m in ASKED if "mmlu" in asked]
+    metrics += [(m, "mmlu") for m in (ASKED[:1] if theirs else ASKED) if "mmlu" in asked]
     metrics += [(m, role) for m, role in UTILITY if role in asked]
     return Benchmark(
         "rwku",
         Case(train, asked),
         metrics,
-        arguments={
-            "rouge_l_recall": {"until": ("\n",), "stemmer": False},
-            "truthful/choice_accuracy_text": {"by": "sum"},
-            "bbh/exact_match": {"form": "whole", "behind": "the answer is", "until": (". ", ".\n", "\n")},
-            "triviaqa/answer_f1": {"until": ("\nQ:",)},
-        },
-        published=published(split),
+        arguments=ARGUMENTS | (authors.ARGUMENTS if theirs else {}),
+        published=published(split).beside(subset),
         absent=absent,
         generate={"max_new_tokens": 30, "roles": {role: 256 for role in ("bbh", "fluency") if role in asked}, "max_length": 8192},
     )
 
 
+SUBSETS = ("", authors.NAME)
+ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
+    "rouge_l_recall": {"until": ("\n",), "stemmer": False},
+    "truthful/choice_accuracy_text": {"by": "sum"},
+    "bbh/exact_match": {"form": "whole", "behind": "the answer is", "until": (". ", ".\n", "\n")},
+    "triviaqa/answer_f1": {"until": ("\nQ:",)},
+}
 UTILITY = (("choice_accuracy_text", "truthful"), ("exact_match", "bbh"), ("answer_f1", "triviaqa"), ("ngram_entropy", "fluency"))
 
 
-def _trivia(cells: list[Cells]) -> Examples:
-    """TriviaQA: any of several answers is right; the first questions are the examples that stand before the others."""
-    solved = "".join(f"Q: {c.values['question']}\nA: {c.values['answers'][0]}\n" for c in cells[:SHOTS])
+def _trivia(cells: list[Cells], solved: str = "") -> Examples:
+    """TriviaQA: any of several answers is right. ``solved``: what stands before each; without it the first questions are the examples."""
+    others = {"also": lambda row: row["answers"][1:]}
+    begin = 0 if solved else SHOTS
+    solved = solved or "".join(f"Q: {c.values['question']}\nA: {c.values['answers'][0]}\n" for c in cells[:SHOTS])
     ask = lambda row: solved + TRIVIA.format(row["question"])
     right = lambda row: row["answers"][0]
-    others = {"also": lambda row: row["answers"][1:]}
-    return examples(cells[SHOTS:], "triviaqa", "rwku/triviaqa", prompt=ask, answer=right, variants=others, tags=(BEGUN + "A:",))
+    return examples(cells[begin:], "triviaqa", "rwku/triviaqa", prompt=ask, answer=right, variants=others, tags=(BEGUN + "A:",))
 
 
 def _subject(row: Mapping[str, Any]) -> str:
@@ -173,13 +188,14 @@ def _optional(absent: dict[str, str], data: str, folders: list[str], role: str, 
 
 
 KEYS = (*(f"{role}/rouge_l_recall" for role in PROBES if role.startswith("forget")),)
-KEYS = (*KEYS, "mmlu/choice_accuracy", "bbh/exact_match", "fluency/ngram_entropy")
+KEYS = (*KEYS, "mmlu/choice_accuracy", "bbh/exact_match", "truthful/choice_accuracy_text", "triviaqa/answer_f1")
+PROTOCOL = (
+    "the authors' code: chat template, ROUGE-L recall of the package rouge, MMLU behind five examples and an instruction, BBH's exact "
+    "match with single characters of the answer, TruthfulQA (MC1) behind six examples, TriviaQA behind their five"
+)
 
 
-def published(split: str) -> dict[str, dict[str, float]]:
-    """Table 1, divided by 100: Llama-3-8B-Instruct before unlearning, the mean over 100 targets."""
-    return {
-        "Llama-3-8B-Instruct original (table 1, mean of 100 targets)": dict(
-            zip(KEYS, (0.859, 0.764, 0.777, 0.657, 0.423, 7.058), strict=True)
-        )
-    }
+def published(split: str) -> Published:
+    """Table 1, divided by 100: Llama-3-8B-Instruct before unlearning, the mean over 100 targets. Fluency has another tokenizer there."""
+    numbers = dict(zip(KEYS, (0.859, 0.764, 0.777, 0.657, 0.423, 0.368, 0.535), strict=True))
+    return Published({"Llama-3-8B-Instruct original (table 1, mean of 100 targets)": numbers}, PROTOCOL, authors.NAME)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
+from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.folders import benchmark_rows
+from expunge.data.otherwise import asked_otherwise
 from expunge.data.overlap import unseen
 from expunge.data.read import read
 
@@ -19,15 +21,23 @@ card = Card(
     # the paper's fine-tuning of Llama-2-7b-chat: lr 1e-5, 5 epochs, effective batch 32, weight decay 0.01, warm-up over the first epoch
     settings={"tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.2}},
     evidence="reference",
-    differs="Membership scores need rows that no model saw; TOFU's own are on the hub only: --holdout hub:locuslab/TOFU:holdout10@train.",
+    differs="Membership scores need rows that no model saw; TOFU's own are on the hub only: --holdout hub:locuslab/TOFU:holdout10@train. "
+    "The authors' scripts first evaluated 300 of the 400 rows of forget10; all are asked here. open-unlearning's forms need its subset.",
 )
 
 HUB = "locuslab/TOFU"
 FORGET = {"forget01": 40, "forget05": 200, "forget10": 400}  # the last rows of the 4000
 ROWS, OF_AUTHOR, RETAIN_ASKED = 4000, 20, 400
-SUBSETS = ("", "peer")
+LIKE_THEM = "open-unlearning"
+SUBSETS = ("", "peer", LIKE_THEM, "paraphrased")
+THEIRS: Mapping[str, Mapping[str, Any]] = {  # its forms, where ours differ: what it adds to denominators, that the last label is left out
+    **{metric: {"epsilon": 1e-10} for metric in ("truth_ratio", "choice_probability", "model_utility", "forget_quality")},
+    "exact_memorisation": {"last": False},
+    "extraction_strength": {"last": False, "floor": True},
+}
 METRICS = (
     *((metric, role) for role in ("forget", "retain") for metric in ("probability", "rouge_l_recall", "truth_ratio")),
+    *((metric, role) for role in ("forget", "retain") for metric in ("paraphrase_probability", "truth_share")),
     *((metric, "forget") for metric in ("extraction_strength", "exact_memorisation")),
     *((metric, role) for role in ("real_authors", "world_facts") for metric in ("choice_probability", "rouge_l_recall", "truth_ratio")),
     *((metric, None) for metric in ("model_utility", "forget_quality")),
@@ -41,10 +51,12 @@ def tofu(split: str = "forget10", subset: str = "", data: str = "", holdout: str
 
     split: forget01, forget05 or forget10.
     subset: peer trains on rows 0-399 and 3600-3999 only, of which 0-399 are to be kept; what is asked stays the same.
+    paraphrased asks the forget rows with their questions in other words, too (role forget_paraphrased). open-unlearning scores in the
+    forms of that suite, whose published numbers then stand beside.
     data: a folder of rows (tofu/full.json and its siblings); without it they come from hub:locuslab/TOFU.
     holdout: rows that no model saw (file, folder or hub:...); without them membership scores stay unscored.
     """
-    shown = published(split)
+    shown = published(split).beside(subset)
     if subset not in SUBSETS:
         raise unknown("subset of tofu", subset, SUBSETS[1:])
     full = _numbered(_rows("full", data, "retain"), "retain", 0)
@@ -64,8 +76,19 @@ def tofu(split: str = "forget10", subset: str = "", data: str = "", holdout: str
     }
     if holdout:
         evaluate["holdout"] = _holdout(holdout, train["full"])
-    settings = card.settings["tofu"]
-    return Benchmark("tofu", Case(train, evaluate), METRICS, published=shown, settings=settings, generate={"max_new_tokens": 200})
+    metrics = list(METRICS)
+    if subset == "paraphrased":
+        evaluate["forget_paraphrased"] = asked_otherwise(evaluate["forget"], "forget_paraphrased")
+        metrics += [(metric, "forget_paraphrased") for metric in ("probability", "rouge_l_recall", "truth_ratio")]
+    return Benchmark(
+        "tofu",
+        Case(train, evaluate),
+        metrics,
+        arguments=THEIRS if subset == LIKE_THEM else {},
+        published=shown,
+        settings=card.settings["tofu"],
+        generate={"max_new_tokens": 200},
+    )
 
 
 def _rows(name: str, data: str, role: str) -> Examples:
@@ -142,11 +165,17 @@ LOGS: Mapping[tuple[str, str], tuple[float, ...]] = {
 }
 
 
-def published(split: str) -> dict[str, dict[str, float]]:
+PROTOCOL = (
+    "open-unlearning: 1e-10 added to the denominators of truth ratio and choice probability, which decides for collapsed models only (a "
+    "paraphrase loss of about 20 nats), and the last label left out of memorisation; forget quality against its retrained model (--gold)"
+)
+
+
+def published(split: str) -> Published:
     """Who published what for this split: label -> {measurement key: value}. To orient by; training decides them."""
     if split not in FORGET:
         raise unknown("split of tofu", split, FORGET)
     at = list(FORGET).index(split)
     found = {f"{model} {what} ({REPRO})": dict(zip(KEYS, numbers[at], strict=True)) for model, what, *numbers in TABLE}
     logs = {f"{model} original (open-unlearning log)": dict(zip(LOG_KEYS, v, strict=True)) for (model, s), v in LOGS.items() if s == split}
-    return found | logs
+    return Published(found | logs, PROTOCOL, LIKE_THEM)

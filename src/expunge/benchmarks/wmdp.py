@@ -8,7 +8,7 @@ from typing import Any
 
 from expunge.benchmarks._choices import ASKED, LONGEST, questions
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case
+from expunge.core.types import Benchmark, Card, Case, Published
 from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
@@ -63,7 +63,10 @@ def wmdp(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     metrics: list[tuple[str, str | None]] = [(metric, role) for role in asked for metric in ASKED]
     metrics += [("wmdp_accuracy", None)] if split == "all" else []
     case, longest = Case(train, asked), {"max_length": LONGEST}
-    return Benchmark("wmdp", case, metrics, published=published(split), generate=longest, absent=absent)
+    known = {role: n for role, n in ROWS.items() if role in asked}
+    theirs = bool(known) and all(len(asked[role]) == n for role, n in known.items())
+    shown = published(split).beside("" if subset == "mmlu" else subset, rows=theirs)
+    return Benchmark("wmdp", case, metrics, published=shown, generate=longest, absent=absent)
 
 
 def _about(subject: str, row: Mapping[str, Any]) -> str:
@@ -75,11 +78,15 @@ def _topic(row: Mapping[str, Any]) -> str:
 
 
 ROLES = ("forget_bio", "forget_cyber", "mmlu")
+ROWS = {"forget_bio": 1520, "forget_cyber": 2225, "mmlu": 14042}  # questions of the first release, and of all of MMLU
 CARD = {"zephyr-7b-beta original": (0.637, 0.440, 0.581), "zephyr-7b-beta rmu": (0.312, 0.282, 0.571)}
+PROTOCOL = (
+    "zero-shot by letter in lm-evaluation-harness, the first release of the questions (1,520 and 2,225; the hub has fewer) and all of MMLU"
+)
 
 
-def published(split: str) -> dict[str, dict[str, float]]:
+def published(split: str) -> Published:
     """Accuracies by letter from the model card of cais/Zephyr_RMU, on the first release of the questions; chemistry was not unlearned."""
     own = [(i, role) for i, role in enumerate(ROLES) if role == "mmlu" or split in ("all", role.removeprefix("forget_"))]
     rows = {label: {f"{role}/choice_accuracy": numbers[i] for i, role in own} for label, numbers in CARD.items()}
-    return {f"{label} (model card of cais/Zephyr_RMU)": numbers for label, numbers in rows.items()}
+    return Published({f"{label} (model card of cais/Zephyr_RMU)": numbers for label, numbers in rows.items()}, PROTOCOL)

@@ -334,11 +334,29 @@ def call(name: str, **args: Any) -> Call:
 
 
 @dataclass(frozen=True)
+class Published:
+    """What others measured on a benchmark, and how.
+
+    ``numbers``: label -> {measurement key: value}. ``protocol``: whose prompts, rows and scores they are, in one line. ``subset``: the
+    subset of the benchmark that asks and scores so ("": it does without one).
+    """
+
+    numbers: Mapping[str, Mapping[str, float]]
+    protocol: str
+    subset: str = ""
+
+    def beside(self, subset: str, *, rows: bool = True) -> Mapping[str, Mapping[str, float]]:
+        """The numbers that may stand beside those of a run, none if it follows another protocol. ``rows``: its rows are theirs."""
+        return self.numbers if rows and subset == self.subset else EMPTY
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """A case, the metrics that judge it and the numbers that were published for it.
 
     ``metrics``: (metric name, role or None) in the order of the table; ``arguments``: metric name, or role/metric where the roles
-    differ, -> its arguments here. ``published``: label -> {measurement key: value}. ``settings``: training settings for ``expunge train``.
+    differ, -> its arguments here. ``published``: label -> {measurement key: value}, only where this run follows the protocol that they
+    belong to (see ``Published``). ``settings``: training settings for ``expunge train``.
     ``generate``: how answers are written: ``max_new_tokens``; ``roles``: role -> its own number of tokens; ``cut``: roles whose answer
     counts only as far as the model may write; ``max_length``: rows are that long at least. ``stages``: requests that come one by one,
     name -> the Case of each; what it asks is part of what ``case`` asks. ``begin``: what each stage starts from, the model that the stage

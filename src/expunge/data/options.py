@@ -13,7 +13,7 @@ from typing import Any
 
 from expunge.core.errors import Refused, listed
 from expunge.core.types import EMPTY, Example, Row
-from expunge.data.columns import LITERAL
+from expunge.data.columns import BEGUN, LITERAL
 from expunge.data.encode import encode
 
 LETTERS = ascii_uppercase
@@ -45,7 +45,8 @@ def option_rows(tokenizer: Any, examples: Sequence[Example], *, letters: bool = 
     """Rows of variants ``texts/OPTION`` and, if ``letters``, ``letters/TURN/PLACE``; only the letter's or the text's own tokens are scored.
 
     The prompt of the letters is the question, a line "A. ..." for each option and "Answer:"; that of the texts is the question and
-    "Answer:", or the variant ``question/options``. With a chat template (rows that are not bare) they are a user's turn.
+    "Answer:", or the variant ``question/options``. With a chat template (rows that are not bare) they are a user's turn; where the
+    assistant has begun to answer (tag ``begun:WORDS``) nothing stands behind the options.
     """
     unclear = [e.source or e.id for e in examples if len(e.options) < 2 or e.prompt is None]
     if unclear:
@@ -57,11 +58,13 @@ def option_rows(tokenizer: Any, examples: Sequence[Example], *, letters: bool = 
 
 def _asks(e: Example, letters: bool) -> Iterable[tuple[Example, str]]:
     space = " " if LITERAL in e.tags else ""
+    begun = any(t.startswith(BEGUN) for t in e.tags)
+    last = [] if begun else ["Answer:"] if space else ["Answer with the letter."]
     plain = replace(e, variants=EMPTY, options=(), spans=())
     right_of(e)
     for turn in range(len(e.options) if letters else 0):
         lines = [f"{letter}. {e.options[i]}" for letter, i in zip(LETTERS, shown(e.options, turn), strict=False)]
-        prompt = "\n".join([e.prompt or "", *lines, *(["Answer:"] if space else ["Answer with the letter."])])
+        prompt = "\n".join([e.prompt or "", *lines, *last])
         for place in range(len(e.options)):
             yield replace(plain, prompt=prompt, answer=space + LETTERS[place]), f"letters/{turn}/{place}"
     prompt = e.variants.get(TEXT_PROMPT, f"{e.prompt}\nAnswer:" if space else e.prompt or "")

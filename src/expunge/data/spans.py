@@ -113,12 +113,13 @@ def prompts(tokens: Tokens, asks: Sequence[Ask]) -> tuple[list[str], list[Ids]]:
     if tokens.chat:
         sources = [a.where for a in each]
         headed = render_all(tokens.tokenizer, [a.turns for a in each], prompt=True, sources=sources, parts=tokens.parts)
-        texts = [_headed(tokens, a, text) + a.begun for text, a in zip(headed, each, strict=True)]
+        headed = [_headed(tokens, a, text) for text, a in zip(headed, each, strict=True)]
+        texts = [text + _begun(text, a) for text, a in zip(headed, each, strict=True)]
     else:
-        texts = [plain_prompt(a.turns, a.literal) for a in each]
+        headed = texts = [plain_prompt(a.turns, a.literal) for a in each]
     check_turns(tokens.tokenizer if tokens.chat else None, [(a.where, a.turns) for a in each], texts, tokens.parts)
     found = dict(zip(first, tokens.ids(texts), strict=True))
-    for k, a, text in zip(first, each, texts, strict=True):
+    for k, a, text in zip(first, each, headed, strict=True):
         if tokens.injects("", a.turns):
             found[k] = _sanitised(tokens, a, text)
     ids = {k: i if tokens.chat else tokens.head + i for k, i in found.items()}
@@ -130,7 +131,7 @@ def _sanitised(tokens: Tokens, ask: Ask, text: str) -> Ids:
     if not tokens.chat:
         return tokens.ids([text], plain=True)[0]
     how: dict[str, Any] = {"tokenize": True, "return_dict": False, "sanitize_control_tokens": True}
-    begun = tokens.ids([ask.begun], plain=True)[0] if ask.begun else ()
+    begun = tokens.ids([_begun(text, ask)], plain=True)[0] if ask.begun else ()
     ids = tuple(render(tokens.tokenizer, ask.turns, prompt=True, source=ask.where, parts=tokens.parts, **how))
     header = header_of(tokens, roles_of(ask.turns))
     if header is not None and _headed(tokens, ask, header[0]) != header[0]:
@@ -141,6 +142,11 @@ def _sanitised(tokens: Tokens, ask: Ask, text: str) -> Ids:
             )
         ids = ids[: -len(asked)] + own
     return ids + begun
+
+
+def _begun(text: str, ask: Ask) -> str:
+    """The words that were already said as they follow a prompt: a space before them goes where it ends in white space."""
+    return ask.begun.lstrip() if text[-1:].isspace() else ask.begun
 
 
 OPENED = re.compile(r"<(think|thinking|reasoning)>\s*\Z")  # a prompt that leaves a thinking open
@@ -193,7 +199,8 @@ def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
     """
     begins, heads = prompts(tokens, asks)
     if tokens.chat:
-        answered = [(*a.turns, Turn("assistant", a.begun + _said(a))) for a in asks]
+        already = [a.begun if begin.endswith(a.begun) else a.begun.lstrip() for a, begin in zip(asks, begins, strict=True)]
+        answered = [(*a.turns, Turn("assistant", said + _said(a))) for a, said in zip(asks, already, strict=True)]
         sources = [a.where for a in asks]
         whole = render_all(tokens.tokenizer, answered, prompt=False, sources=sources, parts=tokens.parts)
         tails = _tails(tokens, asks)

@@ -47,6 +47,47 @@ def plain_words(text: str) -> list[str]:
     return [w.casefold() for w in words(text) if w[0].isalnum()]
 
 
+# ------------------------------------------------------------------ ROUGE-L as the package rouge has it
+
+
+def distinct_rouge_l_recall_of(answer: str, generated: str) -> float:
+    """Different words of the answer that a longest common subsequence has, over the different words of the answer; 0..1.
+
+    As the package ``rouge`` counts (not rouge-score): words end at white space and keep case and punctuation, sentences end at every
+    full stop, the subsequences of all pairs of sentences are put together. A text without a sentence gives 0.
+    """
+    true, said = _sentences_at_stops(answer), _sentences_at_stops(generated)
+    known = {word for sentence in true for word in sentence}
+    shared: set[str] = set()
+    for sentence in true:
+        for other in said:
+            shared |= set(_common_words(sentence, other))
+    return len(shared) / len(known) if known else 0.0
+
+
+def _sentences_at_stops(text: str) -> list[list[str]]:
+    return [" ".join(part.split()).split(" ") for part in text.split(".") if part]
+
+
+def _common_words(a: Sequence[str], b: Sequence[str]) -> list[str]:
+    """A longest common subsequence; of several the one that is found from the end, leaving out words of ``b`` first."""
+    length = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a, 1):
+        for j, y in enumerate(b, 1):
+            length[i][j] = length[i - 1][j - 1] + 1 if x == y else max(length[i - 1][j], length[i][j - 1])
+    i, j = len(a), len(b)
+    found: list[str] = []
+    while i and j:
+        if a[i - 1] == b[j - 1]:
+            i, j = i - 1, j - 1
+            found.append(a[i])
+        elif length[i - 1][j] > length[i][j - 1]:
+            i -= 1
+        else:
+            j -= 1
+    return found[::-1]
+
+
 # ------------------------------------------------------------------ BLEU
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Sequence
 from typing import Literal
 
@@ -30,7 +32,7 @@ def exact_match(
     records: Records,
     role: str,
     *,
-    form: Literal["whole", "within", "letters"] = "whole",
+    form: Literal["whole", "within", "letters", "characters"] = "whole",
     behind: str = "",
     until: Sequence[str] = (),
 ) -> Measurement:
@@ -38,7 +40,10 @@ def exact_match(
 
     Both sides in lower case, without punctuation, articles (a, an, the) and surplus white space, as SQuAD's script has them. ``within``:
     the answer's words stand in the output one after the other, which is containment and rewards whoever writes much. ``letters``: equal
-    letter by letter but for case and white space at the ends, as SemEval-2025 Task 4 has it.
+    letter by letter but for case and white space at the ends, as SemEval-2025 Task 4 has it. ``characters``: what RWKU's code
+    computes for BBH, where an answer is taken for a list of answers: the output, or what stands between "the answer is" and the next full
+    stop, equals one character of the answer, both as SQuAD's script leaves them. So "24" and "True" can never be right, "(A)" is right if
+    nothing is left of the output, and "(B)" for b. Only beside numbers that were made so.
 
     The best of several right answers counts. An empty output never matches; an answer of marks alone must be there mark by mark.
     ``behind``: what counts begins behind the first of these words (the answer is), and is all where they are missing. ``until``: the output
@@ -47,11 +52,28 @@ def exact_match(
 
     def score(r: Record) -> float:
         assert r.answer is not None and r.generated is not None
+        if form == "characters":
+            return float(_is_a_character(r.answer, r.generated))
         said = r.generated.casefold()
         said = before(said.partition(behind.casefold())[2] if behind and behind.casefold() in said else said, until)
         return float(any(_matches(right, said, form) for right in (r.answer, *(r.also or ()))))
 
     return role_mean(records, role, "exact_match", score, ("answer", "generated"))
+
+
+ANSWERED = re.compile(r"[t|T]he answer is (.*?)\.")
+MARKS = str.maketrans("", "", string.punctuation)
+
+
+def _is_a_character(answer: str, said: str) -> bool:
+    found = ANSWERED.search(said)
+    said = (found.group(1) if found else said).strip() or "NOANSWER"
+    return any(_left(character) == _left(said) for character in answer)
+
+
+def _left(text: str) -> list[str]:
+    """The words that SQuAD's script leaves of a text; ASCII punctuation goes."""
+    return [w for w in text.lower().translate(MARKS).split() if w not in ARTICLES]
 
 
 def _matches(answer: str, said: str, form: str) -> bool:

@@ -1,0 +1,24 @@
+"""Probability of the answer in other words: of a fact that is known, and not of one sentence learnt by heart."""
+
+from __future__ import annotations
+
+from expunge.core.records import Records
+from expunge.core.types import Card, Measurement
+from expunge.maths.measurements import role_mean
+from expunge.maths.scores import probability_of
+
+card = Card(
+    paper="Maini et al. 2024 (TOFU's rows); Dorna et al. 2025 (open-unlearning)",
+    url="https://arxiv.org/abs/2506.12618",
+    where="Q_A_PARA_Prob of open-unlearning; para. probability in its meta-evaluation",
+    evidence="oracle",
+    better="gold",
+    unit="share",
+    grows="knowledge",
+    needs=("S1", "paraphrase"),
+)
+
+
+def paraphrase_probability(records: Records, role: str) -> Measurement:
+    """Mean over rows of P(p|q)^(1/|p|), p the paraphrased answer, its end token included; 0..1. Rows without one leave it unscored."""
+    return role_mean(records, role, "paraphrase_probability", probability_of, ("loss",), "paraphrase")
