@@ -10,7 +10,16 @@ def test_contracts_hang_together():
     case = pistol().case
     edge_of = lambda e: e.id.split("/")[1]
     found = {role: {edge_of(e) for e in rows} for role, rows in case.evaluate.items()}
-    assert {role: len(edges) for role, edges in found.items()} == {"forget": 1, "neighbour": 6, "retain": 13, "holdout": 8}
+    assert {role: len(edges) for role, edges in found.items()} == {
+        "forget": 1,
+        "neighbour": 6,
+        "retain": 13,
+        "holdout": 8,
+        "forget_paraphrased": 1,
+    }
+    for e, other in zip(case.evaluate["forget"], case.evaluate["forget_paraphrased"], strict=True):
+        assert other.prompt == e.variants["question/paraphrase"] and (other.id, other.answer) == (e.id, e.answer)
+    assert {m for m, role in pistol().metrics if role == "forget_paraphrased"} >= {"probability", "rouge_l_recall", "token_rank"}
     parties = lambda edge: set(edge.split("_"))
     (gone,) = found["forget"]
     assert all(parties(e) & parties(gone) for e in found["neighbour"]) and not any(parties(e) & parties(gone) for e in found["retain"])

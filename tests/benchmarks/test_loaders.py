@@ -283,11 +283,20 @@ def test_ort(put):
 
 
 def test_pistol_of_the_authors(put):
-    edges = [("A_B", 4), ("A_C", 4), ("D_E", 4)]
+    edges = [("A_B", 4), ("A_C", 4), ("A_C2", 4), ("B_D", 4), ("D_E", 4), ("E1_F1", 4), ("E1_q1", 4)]
     put("pistol/factual_data", qa(3))
     data = put("pistol/sample_data_1", [r | {"edge": e} for e, n in edges for r in qa(n, question=lambda i, e=e: f"{e} {i}?")])
     bench = pistol("sample_data_1", data=str(data))
-    assert sizes(bench.case.evaluate) == {"forget": 4, "neighbour": 4, "retain": 4, "factual": 3}
+    apart = {"independent_sales": 4, "independent_employment": 4}  # no path of contracts joins them to the edge
+    assert sizes(bench.case.evaluate) == {"forget": 4, "neighbour": 8, "retain": 8, "factual": 3} | apart
+    assert all("A_C " in e.prompt for e in bench.case.evaluate["forget"]) and sizes(bench.case.train) == {
+        "forget": 4,
+        "retain": 24,
+        "full": 28,
+    }
+    assert ("token_rank", "forget") in bench.metrics and ("token_rank", "independent_sales") in bench.metrics
+    several = pistol("sample_data_1:A_C+A_C2", data=str(data)).case.evaluate
+    assert sizes(several)["forget"] == 8 and {e.group for e in several["forget"]} == {"A_C", "A_C2"} and sizes(several)["neighbour"] == 4
     chosen = pistol("sample_data_1:D_E", data=str(data)).case.evaluate["forget"]
     assert all("D_E" in e.prompt for e in chosen) and len({e.group for e in chosen}) == 4
     with pytest.raises(Refused, match="no edge of sample_data_1 'A_D'; did you mean"):

@@ -178,6 +178,10 @@ def test_knowundo(data):
     bench = knowundo(data=str(data))
     assert sizes(bench.case.train) == {"full": 1059, "forget": 400, "retain": 441}
     assert sizes(bench.case.evaluate) == {"forget": 110, "retain": 108, "forget_trained": 400}
+    assert (
+        bench.arguments == {"perplexity": {"by": "rows"}}
+        and ("mmlu", 14042) in sizes(knowundo(subset="mmlu", data=str(data)).case.evaluate).items()
+    )
     groups = Counter(e.group for e in bench.case.train["full"])
     assert groups["Isabella Marquez"] >= 19 and 50 < len([g for g, n in groups.items() if n > 4]) < 70
     assert owners(["Where was Ann Lee born?", "Who taught Ann Lee at Oak Hall?", "Why?"])["Who taught Ann Lee at Oak Hall?"] == "Ann Lee"

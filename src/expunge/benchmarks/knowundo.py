@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from expunge.benchmarks._choices import ASKED, LONGEST, questions
 from expunge.core.errors import unknown
 from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.files import Cells
@@ -21,25 +23,33 @@ card = Card(
     settings={"knowundo": {"lr": 1e-4, "epochs": 10, "batch": 2, "accumulate": 16, "lora": 8}},
     evidence="oracle",
     differs="Real rows seen: privacy; copyright is loader only. The rows name no person in a column; here a row belongs to the name of two "
-    "capitalised words in it that the file mentions most. Its perplexity is exp of minus the mean over rows of mean log-probabilities.",
+    "capitalised words in it that the file mentions most. Its perplexity is the exponential of the mean over rows of their mean losses "
+    "(perplexity by='rows'), its success counts the tokens that are the likeliest; its model ran in bfloat16, which rounds the ids that "
+    "it compares. Of general abilities MMLU can be asked (--subset mmlu); the paper's other general tasks cannot, nor its prompt "
+    "that tells a model not to answer (direct_prompt).",
 )
 
 HUB = "zjunlp/KnowUnDo"
 DOMAINS = ("privacy", "copyright")
+SUBSETS = ("", "mmlu")
 SIDES = {"forget": "unlearn", "retain": "retention"}
 NAME = re.compile(r"\b[A-Z][\w’'-]*[a-z] (?:de |van |von |la )?[A-Z][\w-]*[a-z]\b")
 METRICS = ("exact_memorisation", "perplexity", "rouge_l_recall")
 SUCCESS = {"forget": "unlearn_success", "forget_trained": "unlearn_success", "retain": "retention_success"}
 
 
-def knowundo(split: str = "privacy", data: str = "") -> Benchmark:
+def knowundo(split: str = "privacy", subset: str = "", data: str = "") -> Benchmark:
     """Forget the unlearn scope, keep the retention scope, both about the same people (privacy) or books (copyright).
 
     split: privacy or copyright.
-    data: a folder with knowundo/privacy/unlearn_train.json and its siblings; without it the rows come from hub:zjunlp/KnowUnDo.
+    subset: mmlu asks MMLU beside, for general abilities.
+    data: a folder with knowundo/privacy/unlearn_train.json and its siblings (and mmlu/test.json); without it the rows come from
+    hub:zjunlp/KnowUnDo.
     """
     if split not in DOMAINS:
         raise unknown("split of knowundo", split, DOMAINS)
+    if subset not in SUBSETS:
+        raise unknown("subset of knowundo", subset, SUBSETS[1:])
     sides: dict[str, Examples] = {}
     for side in SIDES.values():
         for part in ("train", "val"):
@@ -53,9 +63,22 @@ def knowundo(split: str = "privacy", data: str = "") -> Benchmark:
     asked |= {"forget_trained": tuple(replace(e, role="forget_trained") for e in train["forget"])}
     full = (*train["retain"], *train["forget"], *asked["retain"], *asked["forget"])
     metrics = [(m, role) for role in asked for m in (SUCCESS[role], *METRICS)]
+    if subset:
+        general = table(data, "mmlu", ("test", "all/test"), "hub:cais/mmlu:all@test")
+        asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=_topic)
+        metrics += [(metric, "mmlu") for metric in ASKED]
     return Benchmark(
-        "knowundo", Case({"full": full, **train}, asked), metrics, settings=card.settings["knowundo"], generate={"max_new_tokens": 128}
+        "knowundo",
+        Case({"full": full, **train}, asked),
+        metrics,
+        arguments={"perplexity": {"by": "rows"}},
+        settings=card.settings["knowundo"],
+        generate={"max_new_tokens": 128, "max_length": LONGEST if subset else 0},
     )
+
+
+def _topic(row: Mapping[str, Any]) -> str:
+    return str(row.get("task") or row.get("subject") or "knowledge")
 
 
 def _unfolded(cells: list[Cells], part: str) -> list[Cells]:

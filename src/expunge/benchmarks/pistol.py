@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -11,6 +11,7 @@ from typing import Any
 from expunge.benchmarks._pistol_words import SALE, WORK, letters, person
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Example, Examples
+from expunge.data.otherwise import asked_otherwise
 from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
@@ -18,19 +19,23 @@ card = Card(
     url="https://arxiv.org/abs/2406.16810",
     where="structural unlearning; hub data set xinchiqiu/PISTOL",
     family=("generated", "interlinked facts"),
-    # its README: 20 epochs; lr 2e-5 for Llama-2-7b-chat
-    settings={"pistol": {"lr": 2e-5, "epochs": 20}},
+    # its README: 20 epochs; lr 2e-5 for Llama-2-7b-chat; its config: batch 16, no weight decay
+    settings={"pistol": {"lr": 2e-5, "epochs": 20, "batch": 16, "weight_decay": 0.0}},
     evidence="oracle",
     differs="The generator is ours: the same structure (edges between parties, twenty attributes a contract, random names), other words. "
-    "The authors' rows have no licence and are read from your copy (they were, once, with this loader). Its MRR and hit rate average over "
-    "the prompt and count early batches more; they are left out.",
+    "The authors' rows have no licence and are read from your copy (they were, once, with this loader). Edges of other parties are all "
+    "asked; their config asks three sales and three employments among them, and 200 questions of a set at most. Mean reciprocal rank and "
+    "hit rate are token_rank's, after the true tokens; the mean probability in their code is of the prompt and left out. Their config "
+    "trains LoRA (rank 8, alpha 32, lr 1e-4), their README says 2e-5.",
 )
 
 HUB = "hub:xinchiqiu/PISTOL:{}@train"
 SAMPLES = ("sample_data_1", "sample_data_2")
 COMPANIES, PEOPLE, OUTSIDERS = 9, 8, 4
 WRONG = 3
-METRICS = ("probability", "rouge_1_recall", "rouge_l_recall", "truth_ratio")
+METRICS = ("probability", "rouge_1_recall", "rouge_l_recall", "token_rank", "truth_ratio")
+INDEPENDENT = {"sale": "independent_sales", "employment": "independent_employment"}  # kinds of contracts that no path joins to the edge
+FIRST = "A_C"  # the edge of their config
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def pistol(split: str = "generated", data: str = "", holdout: str = "") -> Bench
     """Forget one or more contracts; judged on them, on contracts of the same parties, on all others and on contracts nobody saw.
 
     split: generated, generated:N (the first N contracts are forgotten), or sample_data_1 or sample_data_2 of the authors, after a
-    colon the edge that is forgotten (sample_data_1:A_B).
+    colon the edges that are forgotten (sample_data_1:A_C, the default, or A_C+A_C2).
     data: for the authors' rows a folder with pistol/sample_data_1.json (and factual_data.json, asked as utility); without it they
     come from hub:xinchiqiu/PISTOL.
     holdout: not read; the generator brings contracts of other parties.
@@ -106,15 +111,18 @@ def _sample(name: str, edge: str, data: str) -> Benchmark:
     """The authors' rows: {question, answer, edge}."""
     cells = table(data, "pistol", (name,), HUB.format(name))
     edges = sorted({str(c.values.get("edge")) for c in cells})
-    gone = edge or ("A_B" if "A_B" in edges else edges[0])
-    if gone not in edges:
-        raise unknown(f"edge of {name}", gone, edges)
-    sides = [_side(gone, c.values) for c in cells]
-    keep = {role: partial(_is_side, gone, role) for role in ("forget", "neighbour", "retain") if role in sides}
+    gone = tuple(edge.split("+")) if edge else (FIRST if FIRST in edges else edges[0],)
+    for one in gone:
+        if one not in edges:
+            raise unknown(f"edge of {name}", one, edges)
+    reached = joined(edges, gone)
+    sides = {e: _side(e, gone, reached) for e in edges}
     found: dict[str, Examples] = {}
-    for role, fn in keep.items():
-        found[role] = examples(cells, role, f"pistol/{name}", group="edge", keep=fn)
-    found["forget"] = tuple(replace(e, group=e.id) for e in found["forget"])
+    for role in ("forget", "neighbour", *INDEPENDENT.values(), "retain"):
+        if role in sides.values():
+            found[role] = examples(cells, role, f"pistol/{name}", group="edge", keep=partial(_is_of, sides, role))
+    if len(gone) == 1:
+        found["forget"] = tuple(replace(e, group=e.id) for e in found["forget"])
     absent: dict[str, str] = {}
     facts = table_or_none(absent, "factual", data, "pistol", ("factual_data",), HUB.format("factual_data"))
     if facts:
@@ -122,21 +130,46 @@ def _sample(name: str, edge: str, data: str) -> Benchmark:
     return replace(_benchmark(found), absent=absent)
 
 
-def _side(gone: str, row: Mapping[str, Any]) -> str:
-    """forget for the edge itself, neighbour for edges of the same parties, retain for the others."""
-    edge = str(row.get("edge"))
-    return "forget" if edge == gone else "neighbour" if set(gone.split("_")) & set(edge.split("_")) else "retain"
+def _is_of(sides: Mapping[str, str], role: str, row: Mapping[str, Any]) -> bool:
+    return sides[str(row.get("edge"))] == role
 
 
-def _is_side(gone: str, role: str, row: Mapping[str, Any]) -> bool:
-    return _side(gone, row) == role
+def parties_of(edge: str) -> set[str]:
+    """The two parties of an edge: A and C2 of A_C2; a person's name begins small (E1_q1 is an employment)."""
+    return set(edge.split("_"))
+
+
+def joined(edges: Iterable[str], gone: Iterable[str]) -> set[str]:
+    """The parties that a path of contracts joins to those of ``gone``."""
+    reached = {party for edge in gone for party in parties_of(edge)}
+    rest = [parties_of(edge) for edge in edges]
+    while any(parties & reached and not parties <= reached for parties in rest):
+        for parties in rest:
+            reached |= parties if parties & reached else set()
+    return reached
+
+
+def _side(edge: str, gone: Sequence[str], reached: set[str]) -> str:
+    """forget for the edges themselves, neighbour for contracts of the same parties, by kind for those that no path joins, else retain."""
+    if edge in gone:
+        return "forget"
+    if parties_of(edge) & {party for one in gone for party in parties_of(one)}:
+        return "neighbour"
+    if parties_of(edge) & reached:
+        return "retain"
+    person = any(party[:1].islower() for party in parties_of(edge))
+    return INDEPENDENT["employment" if person else "sale"]
 
 
 def _benchmark(asked: dict) -> Benchmark:
-    kept = (*asked.get("neighbour", ()), *asked.get("retain", ()))
+    kept = tuple(e for role in ("neighbour", "retain", *INDEPENDENT.values()) for e in asked.get(role, ()))
     train = {"forget": asked["forget"], "retain": kept, "full": (*kept, *asked["forget"])}
     wrong = any(e.variants for e in asked["forget"])
     metrics = [(m, role) for role in asked for m in METRICS if wrong or m != "truth_ratio"]
     metrics += [("forget_quality", None)] if wrong else []
+    otherwise = asked_otherwise(asked["forget"], "forget_paraphrased")
+    if otherwise:
+        asked = {**asked, "forget_paraphrased": otherwise}
+        metrics += [(m, "forget_paraphrased") for m in METRICS]
     metrics += [(m, None) for m in ("mia_loss", "privleak")] if "holdout" in asked else []
     return Benchmark("pistol", Case(train, asked), metrics, settings=card.settings["pistol"], generate={"max_new_tokens": 48})

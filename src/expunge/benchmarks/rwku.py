@@ -106,7 +106,7 @@ def rwku(split: str = "Stephen_King", subset: str = "", data: str = "") -> Bench
         "rwku",
         Case(train, asked),
         metrics,
-        arguments=ARGUMENTS | (authors.ARGUMENTS if theirs else {}),
+        arguments={**ARGUMENTS, **(authors.ARGUMENTS if theirs else {})},
         published=published(split).beside(subset),
         absent=absent,
         generate={"max_new_tokens": 30, "roles": {role: 256 for role in ("bbh", "fluency") if role in asked}, "max_length": 8192},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from expunge.core.records import Records
@@ -21,10 +23,11 @@ card = Card(
 )
 
 
-def perplexity(records: Records, role: str) -> Measurement:
+def perplexity(records: Records, role: str, *, by: Literal["tokens", "rows"] = "tokens") -> Measurement:
     """exp(sum of the losses of all tokens of the role / number of tokens), closing end tokens included; 1 to infinity.
 
-    A uniform model over V tokens gives V whatever the lengths. Tokens, not rows, have equal weight. Lower is better on what is to be
+    A uniform model over V tokens gives V whatever the lengths. Tokens, not rows, have equal weight; ``by="rows"`` is the
+    exponential of the mean over rows of their mean losses (KnowUnDo). Lower is better on what is to be
     kept, gold's is on forget. A mean loss beyond 700 nats has no perplexity in floating point and is unscored.
     """
     rows = records.of(role)
@@ -33,6 +36,8 @@ def perplexity(records: Records, role: str) -> Measurement:
     if reason:
         return unscored(reason, better)
     tokens = np.array([r.n_tokens for r in rows], dtype=np.float64)
+    if by == "rows":
+        tokens = np.ones_like(tokens)  # each row weighs as one token of its mean loss
     losses = np.array([r.loss for r in rows]) * tokens
     reason = not_finite(losses, role) or ("some rows do not say how many tokens they have" if (tokens < 1).any() else None)
     if reason or losses.sum() / tokens.sum() > 700:
