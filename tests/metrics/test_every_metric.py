@@ -21,7 +21,7 @@ MODULES = {name: import_module(f"expunge.metrics.{name}") for name in ALL}
 ELSEWHERE = (  # metrics of rows that `a_model` has not (options, forms, parts of one benchmark): their own tests hold what is owed here
     *("choice_accuracy", "choice_accuracy_text", "form_dependence", "letter_bias", "restoration", "semeval_score", "semeval_tasks"),
     *("unlearn_success", "retention_success", "knowledge_retention", "verbatim_rate", "watermark_strength", "wmdp_accuracy"),
-    "likeness_to_original",
+    *("likeness_to_original", "token_rank"),
     *(
         "cka",
         "divergence_from_gold",
