@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from expunge.benchmarks import _rwku_authors as authors
+import expunge.benchmarks._rwku_authors as authors
 from expunge.benchmarks._choices import ASKED, questions
 from expunge.core.errors import Refused, unknown
 from expunge.core.types import Benchmark, Card, Case, Examples, Published
