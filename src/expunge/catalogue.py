@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from expunge.core.errors import Refused, unknown
+from expunge.core.notes import note
 
 ROOMS = ("methods", "guards", "attacks", "metrics", "benchmarks")
 SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metrics": "metric", "benchmarks": "benchmark"}
@@ -79,7 +80,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Member:
-    """A member as its source tells it: ``card`` holds the Card's literal fields."""
+    """A member as its source tells it: ``card`` holds the Card's literal fields.
+
+    ``broken``: why its file cannot be read (then there is nothing else); it is listed with that, and every other member stands.
+    """
 
     room: str
     name: str
@@ -88,6 +92,7 @@ class Member:
     arguments: tuple[Argument, ...]
     doc: str = ""
     base: str = ""
+    broken: str = ""
 
     @property
     def published_as(self) -> Mapping[str, Mapping[str, Any]]:
@@ -110,11 +115,26 @@ def entries(room: str) -> dict[str, str]:
 def member(room: str, name: str) -> Member:
     """A member by name, or the member behind a published name. The nearest is named if there is none."""
     if room in ROOMS and name.isidentifier() and not name.startswith("_") and (HERE / room / f"{name}.py").is_file():
-        return _read(room, name)
+        return _whole(_read(room, name))
     found = entries(room)
     if name in found:
-        return _read(room, found[name])
+        return _whole(_read(room, found[name]))
     raise unknown(SINGULAR[room], name, [*names(room), *found])
+
+
+def _whole(found: Member) -> Member:
+    if found.broken:
+        raise Refused(found.broken)
+    return found
+
+
+def sound(room: str) -> list[str]:
+    """The members of a room whose files can be read; one line on standard error for each of the others."""
+    told = [brief(room, name) for name in names(room)]
+    for one in told:
+        if one.broken:
+            note(one.broken)
+    return [one.name for one in told if not one.broken]
 
 
 @cache
@@ -131,7 +151,15 @@ def _read(room: str, name: str) -> Member:
 
 
 def _parsed(room: str, name: str, text: str) -> Member:
-    tree = ast.parse(text)
+    try:
+        return _of_tree(room, name, ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        where = HERE / room / f"{name}.py"
+        return Member(room, name, "", {}, (), broken=f"{where}{f':{line}' if line else ''}: cannot be read; mend or remove it")
+
+
+def _of_tree(room: str, name: str, tree: ast.Module) -> Member:
     doc = (ast.get_docstring(tree) or "").strip()
     card: dict[str, Any] = {}
     arguments: tuple[Argument, ...] = ()

@@ -94,7 +94,7 @@ def short(value: float) -> str:
 def as_rows(room: str, where: Path | None = None) -> list[dict[str, Any]]:
     """The members of a room as plain data: name, room, summary, paper, url, evidence, effect, published_as. Effect is of methods only."""
     found = effects(where)
-    return [_row(catalogue.brief(room, name), found) for name in catalogue.names(room)]
+    return [_row(catalogue.brief(room, name), found) for name in catalogue.sound(room)]
 
 
 def _row(member: Member, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from expunge.core.errors import Refused
 from expunge.core.escape import terminal
 from expunge.core.request import DemoRequest, EvalRequest, ReportRequest, UnlearnRequest
 from expunge.core.types import call
-from expunge.engine.ledger import once
+from expunge.engine.ledger import once, read_run
+from expunge.engine.workplace import workplace
 
 WORKERS = 2
 STEPS = (5, 10, 20)  # of relearning
@@ -27,15 +28,19 @@ BITS = (8, 4)
 
 
 METHODS = ("grad_diff", "npo", "simnpo", "rmu")  # at their cards' settings for the built-in case, tuned there as a user would on theirs
+MADE = ("original", "gold", *METHODS, "judged", "attacked", "cache", "report.html")  # what --overwrite removes, and no more
 COLUMNS = ("forget/probability", "retain/probability", "neighbour/probability", "forget/rouge_l_recall", "model_utility", "privleak")
 
 
 def demo(request: DemoRequest) -> Path:
     """Tell the story in the terminal; OUT/report.html is the picture book."""
     out, console, since = Path(request.out), terminal(), time.monotonic()
-    if request.overwrite:
-        _clear(out)
-    _check(out, request.seed)
+    with workplace(out, "demo", clears=MADE, overwrite=request.overwrite):
+        _check(out, request.seed)
+        return _told(request, out, console, since)
+
+
+def _told(request: DemoRequest, out: Path, console: Any, since: float) -> Path:
     os.environ["EXPUNGE_CACHE"] = str((out / "cache").resolve())
     console.print(
         f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and {len(METHODS)} ways to make it forget some.\n",
@@ -129,19 +134,6 @@ def _question(seed: int) -> str:
 
 def _check(out: Path, seed: int) -> None:
     """A demo folder belongs to one seed; another seed's runs would be mixed in silently."""
-    from expunge.engine.ledger import checked, read_run
-
-    checked(out)
     kept = out / "original" / "run.yaml"
     if kept.exists() and (read_run(kept).get("request") or {}).get("seed", 0) != seed:
         raise Refused(f"{out} holds a demo with another seed; pass --overwrite or take another --out")
-    if out.exists() and any(out.iterdir()) and not (out / "original").exists():
-        raise Refused(f"{out} is not empty and holds no demo; take another --out")
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def _clear(out: Path) -> None:
-    import shutil
-
-    if (out / "original").exists():
-        shutil.rmtree(out)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from expunge.core.errors import Failed, Refused
+from expunge.core.errors import Failed, Refused, out_of_memory
 from expunge.core.escape import say, tell
 
 INTERRUPTED = (130, "interrupted; run the same command again to resume")
@@ -25,6 +25,7 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _interrupt) if main else None
     try:
+        readable()
         code = act()
         sys.stdout.flush()
         if code == 130:  # typer turns Ctrl-C into this code and says nothing
@@ -48,6 +49,19 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
+def readable() -> None:
+    """Let every text be printed: what a terminal's alphabet lacks is written out, and what goes to a closed stream goes nowhere."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file that is opened would take its number, and what is printed would be written there
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
+        elif number and hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
 def verdict(error: BaseException) -> tuple[int, str]:
     """Exit code and line for an error. What nobody foresaw is named by type and place only: its own words might quote the data."""
     if isinstance(error, (Refused, Failed)):
@@ -59,7 +73,7 @@ def verdict(error: BaseException) -> tuple[int, str]:
         return 2, said[:1].lower() + said[1:]
     if type(error).__name__ == "OutOfMemoryError":
         return 1, "the device ran out of memory; a smaller --batch with a larger --accumulate, or --lora 16, needs less"
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return 1, "out of memory; a smaller --batch with a larger --accumulate needs less"
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("expunge"):
         return 1, f"the package {error.name} is missing; pip install {error.name}"

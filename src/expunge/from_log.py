@@ -43,8 +43,8 @@ def evaluate_log(path: str | Path, gold_path: str | Path | None = None) -> dict[
     """
     records = read_log(path)
     gold = read_log(gold_path, "gold") if gold_path is not None else None
-    whole = [name for name in catalogue.names("metrics") if catalogue.member("metrics", name).card.get("whole")]
-    single = [name for name in catalogue.names("metrics") if name not in whole]
+    whole = [name for name in catalogue.sound("metrics") if catalogue.member("metrics", name).card.get("whole")]
+    single = [name for name in catalogue.sound("metrics") if name not in whole]
     judges = [judge(Call(name), role) for role in records.roles() for name in single]
     by_role = judged(judges, records, gold)
     found = {key: m for key, m in by_role.items() if m.value is not None}

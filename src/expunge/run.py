@@ -169,7 +169,7 @@ def changed(
 
 def report(request: ReportRequest) -> Path:
     """One HTML file made of finished runs."""
-    meanings = {name: catalogue.member("metrics", name).summary for name in catalogue.names("metrics")}
+    meanings = {name: catalogue.member("metrics", name).summary for name in catalogue.sound("metrics")}
     return write_report([Path(r) for r in request.runs], Path(request.out), show_texts=request.show_texts, meanings=meanings)
 
 

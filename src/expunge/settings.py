@@ -19,23 +19,23 @@ from expunge.data.overlap import drop, overlap, refusal
 from expunge.data.read import read
 from expunge.engine.change import adapter_for, training_of
 from expunge.engine.judge import Judge
-from expunge.engine.plan import Training
+from expunge.engine.plan import MOST_STEPS, Training
 from expunge.maths.scores import is_unlearned
 from expunge.models.subject import Subject
 
 ALLOWED = {  # name -> (smallest, largest or None): what a training setting may be
     "lr": (0.0, 10.0),
     "epochs": (0.0, 1e6),
-    "steps": (1, None),
-    "batch": (1, None),
-    "accumulate": (1, None),
-    "warmup": (0.0, None),
+    "steps": (1, MOST_STEPS),
+    "batch": (1, 1_000_000),
+    "accumulate": (1, 1_000_000),
+    "warmup": (0.0, 1e6),
     "weight_decay": (0.0, 10.0),
-    "clip": (0.0, None),
+    "clip": (0.0, 1e9),
     "save_every": (0, None),
     "seed": (0, 2**32 - 1),
-    "lora": (0, None),
-    "lora_alpha": (0.0, None),
+    "lora": (0, 4096),
+    "lora_alpha": (0.0, 1e6),
     "lora_dropout": (0.0, 0.99),
 }
 ADAPTER = ("lora", "lora_alpha", "lora_targets", "lora_dropout")

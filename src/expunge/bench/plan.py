@@ -116,7 +116,10 @@ def settled(said: Mapping[str, Any]) -> Plan:
     """A Plan out of plain values whose kinds were checked. Refused names what is wrong."""
     named = said["methods"]
     every = named in (ALL, [ALL])
-    entries = tuple(entry_of(m) for m in (catalogue.names("methods") if every else named))
+    entries = tuple(entry_of(m) for m in (catalogue.sound("methods") if every else named))
+    own = [e.label for e in entries if e.label in BASELINES]
+    if own:
+        raise Refused(f"a method is called {own[0]}, which is the name of a model that it is held against; give it another label")
     twice = [e.label for i, e in enumerate(entries) if e.label in {b.label for b in entries[:i]}]
     if twice:
         raise Refused(f"two methods are called {twice[0]}; give one of them another label")
@@ -171,6 +174,7 @@ def numbers(said: str) -> list[int]:
         raise Refused(f"--seeds {said!r}; write them as 0,1,2") from None
 
 
+BASELINES = ("original", "gold")
 KINDS: Mapping[str, tuple[type, ...]] = {
     "methods": (list, str), "benchmark": (str,), "seeds": (list,), "model": (str,), "gold": (str,), "data": (str,), "training": (dict,),
     "recipe": (dict,), "given": (dict,), "relearn": (dict,), "budget": (int,), "level": (float, int), "executor": (str,), "workers": (int,),

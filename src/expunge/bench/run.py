@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from expunge import catalogue
 from expunge.bench.cell import baseline, cell, parts_of, read_cell
@@ -21,11 +18,12 @@ from expunge.bench.pool import Job, check_executor, pool, together
 from expunge.bench.recipe import attack_for, benchmark_for
 from expunge.bench.stages import names_of, tables
 from expunge.bench.table import page, shown
-from expunge.core.errors import Failed, Refused, listed
+from expunge.core.errors import Failed, Refused
 from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
 from expunge.core.request import BenchRequest
-from expunge.engine.ledger import checked, write_yaml
+from expunge.engine.ledger import write_yaml
+from expunge.engine.workplace import workplace
 from expunge.settings import benchmark_of, tell_absent
 from expunge.streams import check_rows, given_of
 
@@ -50,7 +48,7 @@ def bench(request: BenchRequest) -> Path:
     if not request.out:
         raise Refused("where to? give --out FOLDER")
     out, todo = Path(request.out), runnable(plan)
-    with folder(out, request.overwrite):
+    with workplace(out, "bench", clears=(CELLS, MODELS), overwrite=request.overwrite):
         write_yaml(out / PLAN, plan.as_json())
         with pool(plan.workers, plan.executor) as workers:
             together(workers, "original and gold", baselines(out, plan), request.quiet)
@@ -156,30 +154,3 @@ def reader(out: Path, plan: Plan, todo: Todo) -> Mapping[str, list[tuple[int, di
         if made is not None:
             found.setdefault(label, []).append((seed, made))
     return found
-
-
-# ------------------------------------------------------------------ the folder
-
-
-@contextmanager
-def folder(out: Path, overwrite: bool) -> Iterator[None]:
-    """OUT is ours alone while we work. Refused: a folder that holds something else, or one in use."""
-    checked(out)
-    if out.exists() and not out.is_dir():
-        raise Refused(f"--out {out}: is a file; give a folder")
-    others = [p.name for p in out.iterdir() if p.name != ".lock"] if out.exists() else []
-    if others and PLAN not in others:
-        raise Refused(f"{out} is not empty and holds no bench ({listed(sorted(others), 3)}); take another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Refused(f"{out}: another bench works in this folder; wait for it or take another --out") from None
-    try:
-        if overwrite:
-            for name in (CELLS, MODELS):
-                shutil.rmtree(out / name, ignore_errors=True)
-        yield
-    finally:
-        lock.release()

@@ -52,7 +52,7 @@ class Candidate:
 
 def tunable(asked: Sequence[str] = ()) -> list[str]:
     """The methods to choose from: those asked for, or all whose card has values to try. Refused if one asked for has none."""
-    names = [n for n in catalogue.names("methods") if catalogue.member("methods", n).card.get("tune")]
+    names = [n for n in catalogue.sound("methods") if catalogue.member("methods", n).card.get("tune")]
     for name in asked:
         if catalogue.member("methods", name).name not in names:
             raise Refused(

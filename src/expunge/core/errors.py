@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
@@ -54,3 +55,27 @@ def unknown(what: str, asked: str, allowed: Iterable[str]) -> Refused:
     near = nearest(asked, allowed)
     hint = f"did you mean {near}?" if near else f"there are: {listed(allowed)}"
     return Refused(f"no {what} {asked!r}; {hint}")
+
+
+NO_MEMORY = ("can't allocate memory", "not enough memory", "cannot allocate memory", "std::bad_alloc", "bad allocation", "out of memory")
+NO_ROOM = ("no space left", "storagefull", "filetoolarge", "file too large", "file write failed", "inline_container", "pytorchstream")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the machine's memory ran out: on a CPU torch, arrow and safetensors say it in errors of other kinds."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM
+    said = str(error).lower()
+    return isinstance(error, (RuntimeError, ValueError, OSError)) and any(words in said for words in NO_MEMORY)
+
+
+def unwritten(error: BaseException) -> str:
+    """Why a file could not be written, in plain words. Those of torch.save tell places in its C++ code, not that the disk is full."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said = str(error).lower()
+    if any(words in said for words in NO_ROOM):
+        return "No space left on device"
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -6,6 +6,7 @@ every term's values are divided by the step's own count (all micro-steps, all ra
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from expunge.core.errors import Failed, Refused
+from expunge.core.errors import Failed, Refused, out_of_memory, unwritten
 from expunge.core.files import write_manifest
 from expunge.core.notes import note
 from expunge.core.types import EMPTY, Descent, Row, Term
@@ -172,7 +173,9 @@ class Descending(Trainer):
         try:
             super()._save_checkpoint(model, trial)
         except RuntimeError as error:  # what torch.save makes of a disk that refuses
-            raise OSError(str(error).splitlines()[0]) from None
+            if out_of_memory(error):
+                raise
+            raise OSError(errno.EIO, unwritten(error)) from None
         if self.is_world_process_zero():
             place = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             keep(self.memory, place)
@@ -268,7 +271,10 @@ def descend(
     number: the weights of the step before stand in the checkpoint that it names.
     """
     quiet()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    odd = [k for k in ("WORLD_SIZE", "LOCAL_RANK", "RANK") if not re.fullmatch(r"(-?[0-9]{1,9})?", os.environ.get(k, ""))]
+    if odd:
+        raise Refused(f"the environment says {odd[0]}={os.environ[odd[0]]!r}, which is no number; unset it")
+    if int(os.environ.get("WORLD_SIZE") or "1") > 1:
         raise Refused(
             "several processes were asked for; run folders and caches are made for one so far (ROADMAP.md), start a single process"
         )
@@ -316,7 +322,7 @@ def descend(
         ) from None
     except (OSError, SafetensorError) as error:
         raise Failed(
-            f"stage {stage.name}: could not save a checkpoint ({error}); the one before is kept, free some space and run again"
+            f"stage {stage.name}: could not save a checkpoint ({unwritten(error)}); the one before is kept, free some space and run again"
         ) from None
     subject.model.eval()
     return subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ from expunge.progress import Tick
 
 if TYPE_CHECKING:
     from expunge.engine.descend import Descending
+
+
+STEP = re.compile(r"checkpoint-[0-9]{1,12}")
 
 
 class Journal(TrainerCallback):
@@ -43,7 +47,8 @@ class Journal(TrainerCallback):
 
 def last_whole(folder: Path) -> Path | None:
     """The newest checkpoint whose every file is as it was written; broken newer ones are removed."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True)
+    ours = [p for p in folder.glob("checkpoint-*") if STEP.fullmatch(p.name)]
+    found = sorted(ours, key=lambda p: int(p.name.split("-")[1]), reverse=True)
     for place in found:
         if whole(place):
             return place
@@ -54,13 +59,16 @@ def last_whole(folder: Path) -> Path | None:
 def trim(log: Path, stage: str, step: int) -> None:
     """Drop what a killed run logged of this stage after the checkpoint that it resumes from."""
     if log.exists():
-        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         kept = [line for line in lines if (e := _entry(line)) and (e["stage"] != stage or e["step"] <= step)]
         write_text(log, "".join(line + "\n" for line in kept))
 
 
 def _entry(line: str) -> dict[str, Any] | None:
+    """A line of the log; None if it was cut off by the kill or is none of ours."""
     try:
-        return json.loads(line)
-    except ValueError:
-        return None  # cut off by the kill
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    ours = isinstance(found, dict) and isinstance(found.get("stage"), str) and isinstance(found.get("step"), int)
+    return found if ours else None

@@ -11,11 +11,12 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from expunge.core.errors import Refused
 from expunge.core.records import Record, Records
 
+LARGEST = 1 << 30  # bytes of a log: the largest known one, of all TOFU rows with texts, has 20 MB
 AUTHOR = 20  # TOFU asks twenty questions about each author, in order
 AUTHORED = ("forget", "retain", "holdout")
 ROLES = {"forget": "forget", "retain": "retain", "ra": "real_authors", "wf": "world_facts"}
@@ -32,6 +33,8 @@ LEGACY = {
     "eval_real_author_wo_options.json": "real_authors",
     "eval_real_world_wo_options.json": "world_facts",
 }
+
+DIGITS = 12  # of a row's number
 
 Found = dict[tuple[str, str], dict[int, dict[str, Any]]]  # (role, variant) -> row number -> what is known of the row
 
@@ -61,8 +64,7 @@ def _is_muse(log: Mapping[str, Any]) -> bool:
 
 def _load(place: Path) -> Mapping[str, Any]:
     try:
-        raw = place.read_bytes()
-        log = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+        log = json.loads(_bytes(place))
     except FileNotFoundError:
         raise Refused(f"{place}: no such file") from None
     except OSError as e:
@@ -73,9 +75,29 @@ def _load(place: Path) -> Mapping[str, Any]:
         raise Refused(f"{place}:{e.lineno}: not JSON ({e.msg}); is the log complete?") from None
     except UnicodeDecodeError:
         raise Refused(f"{place}: not UTF-8") from None
+    except RecursionError:
+        raise Refused(f"{place}: nested too deep; this is no log") from None
+    except ValueError as e:
+        if isinstance(e, Refused):
+            raise
+        raise Refused(f"{place}: holds a number that is far too long; this is no log") from None
     if not isinstance(log, dict):
         raise Refused(f"{place}: a log is a JSON object of metrics, this is a {type(log).__name__}")
     return log
+
+
+def _bytes(place: Path) -> bytes:
+    """The bytes of a log, unpacked; a packed file that grows without end is refused before it fills the memory."""
+    if not place.is_file() and place.exists():
+        raise Refused(f"{place}: is no plain file; give TOFU_EVAL.json or MUSE_EVAL.json")
+    with place.open("rb") as f:
+        packed = f.read(2) == b"\x1f\x8b"
+        f.seek(0)
+        source: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=f)) if packed else f
+        raw = source.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise Refused(f"{place}: more than {LARGEST >> 20} MB{' when unpacked' if packed else ''}; this is no evaluation log")
+    return raw
 
 
 class _Rows:
@@ -90,7 +112,10 @@ class _Rows:
     def number(self, metric: str, row: Any, x: Any) -> float:
         if isinstance(x, bool) or not isinstance(x, (int, float)):
             raise self.wrong(metric, f"row {row}: expected a number, found {type(x).__name__}")
-        return float(x)
+        try:
+            return float(x)
+        except OverflowError:
+            raise self.wrong(metric, f"row {row}: the number is too large") from None
 
     def put(self, role: str, variant: str, row: int, name: str, value: Any) -> None:
         self.rows.setdefault((role, variant), {}).setdefault(row, {})[name] = value
@@ -110,7 +135,7 @@ class _Rows:
         if pairs is None:
             raise self.wrong(metric, f"expected values by row, found {type(rows).__name__}")
         for key, entry in pairs:
-            if not str(key).isdecimal():
+            if not (str(key).isdecimal() and len(str(key)) <= DIGITS):
                 raise self.wrong(metric, "a key of the values by row is not a row number")
             if field is not None and entry is not None and (not isinstance(entry, dict) or field not in entry):
                 raise self.wrong(metric, f"row {key}: expected an object with {field}")

@@ -24,6 +24,9 @@ SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
 OPTIMISERS = ("adamw", "sophia", "sgd")
 
 
+MOST_STEPS, MOST_ROWS = 1_000_000, 20_000_000  # of a plan, which is held in memory as a whole
+
+
 @dataclass(frozen=True)
 class Training:
     """Settings of a Descent, with Hugging Face's meaning in short form.
@@ -71,6 +74,11 @@ def order(n: int, training: Training) -> list[list[tuple[int, int]]]:
     """For each optimizer step the (epoch, anchor index) pairs that it sees. The last step of an epoch may be smaller."""
     per_epoch = math.ceil(n / training.step_rows)
     total = training.steps if training.steps is not None else max(1, round(training.epochs * per_epoch))
+    if total > MOST_STEPS or total * min(n, training.step_rows) > MOST_ROWS:
+        raise Refused(
+            f"{total} optimizer steps of {min(n, training.step_rows)} rows: at most {MOST_STEPS} steps and {MOST_ROWS} rows "
+            "are planned, lower --steps or --epochs"
+        )
     steps: list[list[tuple[int, int]]] = []
     epoch = 0
     while len(steps) < total:

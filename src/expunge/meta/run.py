@@ -12,12 +12,13 @@ from expunge.bench.gather import command, made_with
 from expunge.bench.plan import numbers
 from expunge.bench.pool import Job, check_executor, pool, together
 from expunge.bench.recipe import BUILTIN
-from expunge.bench.run import CELLS, MODELS, PLAN, folder
+from expunge.bench.run import CELLS, MODELS, PLAN
 from expunge.core.errors import Refused, unknown
 from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
 from expunge.core.request import BenchRequest
 from expunge.engine.ledger import write_yaml
+from expunge.engine.workplace import workplace
 from expunge.meta.cell import baseline, pool_cell, unlearned_cell
 from expunge.meta.gather import gathered
 from expunge.meta.page import drawn, page
@@ -30,7 +31,7 @@ def meta(request: BenchRequest) -> Path:
     """Make the pool, the unlearned models and what attacks leave of them; write meta.json, meta.md and meta.svg. Goes on where it was."""
     asked = plan_of(request)
     out = Path(request.out)
-    with folder(out, request.overwrite):
+    with workplace(out, "bench", clears=(CELLS, MODELS), overwrite=request.overwrite):
         write_yaml(out / PLAN, asked | {"meta": True})
         models, todo = str(out / MODELS), cells_of(asked)
         with pool(request.workers or 2, request.executor or "local") as workers:
@@ -67,7 +68,7 @@ def plan_of(request: BenchRequest) -> dict[str, Any]:
             if catalogue.member(room, name).name != name:
                 raise unknown(room.removesuffix("s"), name, catalogue.names(room))
     seeds = numbers(request.seeds or "0")
-    metrics = metrics or tuple(catalogue.names("metrics"))  # by name: cells made when there were other metrics are made again
+    metrics = metrics or tuple(catalogue.sound("metrics"))  # by name: cells made when there were other metrics are made again
     return {"seeds": seeds, "metrics": list(metrics), "methods": list(methods or UNLEARNED), "steps": request.budget or 0}
 
 

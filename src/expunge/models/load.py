@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors import SafetensorError, safe_open
 
-from expunge.core.errors import Refused, listed
+from expunge.core.errors import Refused, listed, out_of_memory
 from expunge.core.files import check_manifest
 from expunge.core.notes import note
 from expunge.models.decided import deciding
@@ -181,9 +181,11 @@ def _read(folder: Path | str, place: Path | str, dtype: Any, trust: bool) -> Any
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             folder, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=trust, output_loading_info=True
         )
-    except (ValueError, KeyError, RuntimeError, OSError, ImportError) as error:
+    except Exception as error:  # a settings file of the wrong type can break any line of the library
         if isinstance(error, Refused) or (isinstance(error, OSError) and isinstance(place, str)):
             raise  # said already, or a hub that does not answer
+        if out_of_memory(error):
+            raise MemoryError from None
         if "trust_remote_code" in str(error):
             raise Refused(
                 f"{place} wants to run code of its own, which is not allowed; convert it to an architecture that transformers has"

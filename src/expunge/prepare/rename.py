@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -12,6 +12,7 @@ from expunge.core.types import Example, Examples
 from expunge.prepare.names import subjects, texts_of
 from expunge.prepare.tools import Tools
 
+MANY = 500  # names of a pool that are looked at
 FIRST = (  # noqa: SIM905
     "Aaron Alice Anton Bruno Carla Clara Daniel Diana Edgar Elena Felix Grace Hanna Henry Ivan Julia Karl Laura Leon Lydia Martin Mona "
     "Nathan Nora Oscar Paula Peter Rosa Simon Sofia Thomas Vera Victor Wendy"
@@ -37,7 +38,11 @@ def renamed(rows: Mapping[str, Examples], tools: Tools, *, n: int = 20) -> Examp
     lost = sorted({e.source or e.id for e in forget if not about[e.group]})
     if lost:
         raise Refused(f"{lost[0]}: no name found in {len(lost)} rows of forget groups; give the names with --names FILE")
-    others = {g: replacements(name, n, tools, kept=list(kept.values()), rest=list(about.values())) for g, name in about.items()}
+    of_retain, of_forget = by_words(kept.values()), by_words(about.values())
+    others = {}
+    for group, name in about.items():
+        words = len(name.split())
+        others[group] = replacements(name, n, tools, kept=of_retain.get(words, ()), rest=of_forget.get(words, ()))
     made = []
     for e in forget:
         for other in others[e.group]:
@@ -46,13 +51,26 @@ def renamed(rows: Mapping[str, Examples], tools: Tools, *, n: int = 20) -> Examp
     return tuple(made)
 
 
+def by_words(names: Iterable[str]) -> dict[int, list[str]]:
+    """Names by their number of words, each once and sorted."""
+    found: dict[int, list[str]] = {}
+    for name in sorted(set(names)):
+        found.setdefault(len(name.split()), []).append(name)
+    return found
+
+
 def replacements(name: str, n: int, tools: Tools, kept: Sequence[str] = (), rest: Sequence[str] = ()) -> list[str]:
-    """``n`` other names of as many words as ``name``, none of which shares a word with it."""
+    """``n`` other names of as many words as ``name``, none of which shares a word with it.
+
+    Of a pool of more than MANY names a sample of so many is looked at, so that the time grows with the groups and not with their square.
+    """
     draw = tools.random("rename", name)
     found: list[str] = []
     words = name.split()
     fits = lambda other: len(other.split()) == len(words) and not set(words) & set(other.split())
     for pool in (kept, _made_up(len(words), 4 * n, draw), rest):
+        if len(pool) > MANY:
+            pool = draw.sample(list(pool) if not isinstance(pool, list) else pool, MANY)
         some = sorted({o for o in pool if fits(o)} - set(found))
         draw.shuffle(some)
         found += some[: n - len(found)]

@@ -23,6 +23,7 @@ from expunge.report.svg import Style, styles, swatch
 from expunge.report.tables import curve_sheet, sheets
 from expunge.report.words import split_key, spoken
 
+MADE_BY = b'<meta name="generator" content="expunge report">'  # stands in every report
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -37,17 +38,32 @@ def write_report(
     """One HTML file about every finished run below ``run_dirs``; returns ``out``.
 
     ``show_texts`` adds questions, answers and generated texts from private/texts.json; the file is then readable by its owner
-    only. ``meanings``: metric name -> one line on what it measures. Refused if there is nothing to report, Failed if ``out``
-    cannot be written; an older report at ``out`` is replaced whole or not at all. Same runs, same bytes.
+    only. ``meanings``: metric name -> one line on what it measures. Refused if there is nothing to report, or if something stands at
+    ``out`` that is no report of ours; Failed if ``out`` cannot be written; an older report there is replaced whole or not at all.
+    Same runs, same bytes.
     """
     out = Path(out)
     if out.is_dir():
         raise Refused(f"{out} is a folder; name a file, such as {out / 'report.html'}")
     if any(p.exists() and not p.is_dir() for p in out.parents):
         raise Refused(f"{out.parent} is not a folder; name a file in a folder")
+    if (out.exists() or out.is_symlink()) and not _ours(out):
+        raise Refused(f"{out} is there and no report made by expunge; it is not replaced, give --out another name or remove it")
     page = render(find(run_dirs, texts=show_texts), title=title, show_texts=show_texts, meanings=meanings)
     write_text(out, page, 0o600 if show_texts else 0o644)
     return out
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file is a report (or empty), which may be replaced; nothing else may."""
+    if not file.is_file():
+        return False
+    try:
+        with file.open("rb") as f:
+            head = f.read(4096)
+    except OSError:
+        return False
+    return not head or MADE_BY in head
 
 
 def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapping[str, str] = EMPTY) -> str:

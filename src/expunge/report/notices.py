@@ -62,8 +62,9 @@ def _different_rows(found: Found) -> list[str]:
         if f.measurements is not None:
             for role, facts in _mapping(f.run.get("data")).items():
                 facts = _mapping(facts)
-                met.setdefault((str(role), facts.get("under")), set()).add(facts.get("digest"))
-                counts.setdefault(str(role), set()).add(facts.get("n"))
+                # what a stranger's file says may be a list: as text it can be compared, too
+                met.setdefault((str(role), str(facts.get("under"))), set()).add(str(facts.get("digest")))
+                counts.setdefault(str(role), set()).add(str(facts.get("n")))
     apart = {role for (role, _), digests in met.items() if len(digests) > 1}
     roles = [role for role, n in counts.items() if len(n) > 1 or role in apart]
     return [f"The models were measured on different rows of {listed(roles)}: their numbers are not comparable there."] if roles else []

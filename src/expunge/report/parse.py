@@ -29,6 +29,11 @@ def _json(file: Path, shape: type) -> Any:
         return None
     try:
         found = json.loads(text)
+        json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be written into a report
+    except RecursionError:
+        raise Refused(f"{file}: nested too deep; this is no file of ours, make the run again") from None
+    except UnicodeEncodeError:
+        raise Refused(f"{file}: holds half a character (a lone surrogate); make the run again") from None
     except ValueError as error:
         raise Refused(f"{file}:{getattr(error, 'lineno', 1)}: not JSON; was the run cut off? make it again") from None
     if not isinstance(found, shape):
@@ -91,7 +96,7 @@ def measurement(entry: Any, where: str) -> Measurement:
     better = better if better in ("higher", "lower", "gold") or finite(better) else None
     n, groups = (int(entry[k]) if finite(entry.get(k)) else 0 for k in ("n", "groups"))
     if not finite(value):
-        reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number")
+        reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number, or far too large")
         return Measurement(None, n, groups, None, better, str(reason))
     parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)} if isinstance(entry.get("parts"), dict) else {}
     margin = float(entry["margin"]) if finite(entry.get("margin")) else None
@@ -132,7 +137,8 @@ def _lines(file: Path) -> list[dict[str, Any]]:
         if line.strip():
             try:
                 lines.append(json.loads(line))
-            except ValueError:
+                json.dumps(lines[-1], ensure_ascii=False).encode()
+            except (ValueError, RecursionError):
                 raise Refused(f"{file}:{i}: not JSON; was the run cut off? resume it or make it again") from None
             if not isinstance(lines[-1], dict):
                 raise Refused(f"{file}:{i}: not a JSON object; make the run again")

@@ -118,13 +118,17 @@ class Scale:
         return [round(k * step, 12) for k in range(first, math.floor(self.hi / step + 1e-9) + 1)]
 
 
+TINY = 1e-100  # a range below which nothing could be told apart
+
+
 def fitted(values: Iterable[float], a: float, b: float, unit: bool = True) -> Scale:
     """A scale that holds all values: 0..1 with a little air for shares (``unit``), else their range with 6 % of air."""
     values = [v for v in values if math.isfinite(v)]
     lo, hi = (min(values), max(values)) if values else (0.0, 1.0)
     if unit and lo >= 0 and hi <= 1:
         return Scale(-0.03, 1.03, a, b)
-    air = (hi - lo) * 0.06 or abs(hi) * 0.1 or 1.0
+    air = (hi - lo) * 0.06 or abs(hi) * 0.1
+    air = air if air > TINY else 1.0
     return Scale(lo - air, hi + air, a, b)
 
 

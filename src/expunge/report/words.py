@@ -10,6 +10,7 @@ from expunge.core.escape import escaped
 from expunge.core.types import Better, Measurement
 
 NONE = "–"
+HUGE = 1e100
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -76,8 +77,10 @@ def goal(better: Better | None, gold: bool = True) -> str:
 
 
 def finite(x: object) -> bool:
-    """Whether x is a number that can be shown and drawn."""
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+    """Whether x is a number that can be shown and drawn: none of a size that differences and squares of it overflow."""
+    if isinstance(x, bool) or not isinstance(x, (int, float)):
+        return False
+    return not (isinstance(x, float) and math.isnan(x)) and -HUGE < x < HUGE
 
 
 def unmoved(effect: Mapping[str, Any]) -> str:
