@@ -34,7 +34,7 @@ def test_a_report_replaces_reports_alone(judged, tmp_path, what):
         out.symlink_to(tmp_path / "victim")
     else:
         out.write_text(theirs)
-    with pytest.raises(Refused, match="no report made by expunge|is a folder"):
+    with pytest.raises(Refused, match=r"no report made by expunge|is a folder"):
         write_report([judged], out)
     assert out.is_dir() or out.read_text() == theirs
 
