@@ -23,6 +23,6 @@ def peer(shared):
 
 @pytest.mark.parametrize(("policy", "loss", "norm"), [("full", 13.86357, 356.611), ("retain", 0.01790819, 0.827268)])
 def test_equal_to_the_peer(peer, tmp_path, policy, loss, norm):
-    learn = idk_dpo(winner="generated")[-1]
+    learn = idk_dpo(winner="swapped")[-1]
     got, gradient = loss_and_gradient(peer, learn, policy, tmp_path)
     assert got == pytest.approx(loss, rel=1e-4, abs=1e-5) and gradient == pytest.approx(norm, rel=1e-3)

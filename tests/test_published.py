@@ -1,9 +1,11 @@
 """What papers and their authors' files give by default, method by method: arguments, and the stages that they make.
 
+``presets.yaml`` gives for every value of every preset the file and line of the authors that says it, or says that there is none.
 ``published.yaml`` tells for every method where its defaults stand, the arguments that are taken unless others are given, and what is then
 trained on what. A line that changes there changes what a method is: say in the commit which file of the authors it now follows.
 """
 
+import re
 from ast import literal_eval
 from functools import partial
 from pathlib import Path
@@ -13,8 +15,10 @@ import pytest
 import yaml
 
 from expunge import catalogue
+from expunge.catalogue_pages import comments
 from expunge.core.types import Controller, Descent, Edit, Prepare, Stage, Term, stages
 
+PRESETS = yaml.safe_load((Path(__file__).parent / "presets.yaml").read_text())
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text())
 
 
@@ -87,3 +91,50 @@ def test_defaults_are_the_published_ones(name):
 @pytest.mark.parametrize("name", catalogue.names("methods"))
 def test_stages_read_and_train_what_they_should(name):
     assert [described(s) for s in stages(catalogue.resolve("methods", name))] == PUBLISHED[name]["stages"], PUBLISHED[name]["source"]
+
+
+# ------------------------------------------------------------------ presets
+
+
+def presets(name: str) -> dict[str, dict[str, Any]]:
+    """A method's presets but those of the built-in case, which are ours."""
+    settings = catalogue.member("methods", name).card.get("settings", {})
+    return {key: dict(value) for key, value in settings.items() if not key.endswith("builtin")}
+
+
+WITH_PRESETS = [name for name in catalogue.names("methods") if presets(name)]
+
+
+def test_every_method_with_a_preset_is_cited():
+    assert list(PRESETS["methods"]) == WITH_PRESETS
+
+
+@pytest.mark.parametrize("name", WITH_PRESETS)
+def test_presets_are_what_the_cited_lines_say(name):
+    cited = PRESETS["methods"][name]
+    told = {preset: {key: value for key, (value, _) in values.items()} for preset, values in cited.items()}
+    have = {}
+    for preset, values in presets(name).items():
+        have[preset] = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    assert have == told
+
+
+@pytest.mark.parametrize("name", WITH_PRESETS)
+def test_every_value_has_a_line_or_the_card_says_that_it_has_none(name):
+    said = comments(catalogue.member("methods", name))
+    assert said
+    for preset, values in PRESETS["methods"][name].items():
+        for key, (_, source) in values.items():
+            if source.startswith("reconstructed: "):
+                known = re.search(rf"\b{key}\b[^;]* reconstructed", said)
+                assert known, f"{name}, {preset}: the card does not say that {key} is reconstructed"
+                continue
+            for place in source.split("; "):
+                found = re.fullmatch(r"(\S+) \S+:\d+(?:,\d+)*", place)
+                assert found, f"{name}, {preset}, {key}: {place!r} names no file and line"
+                assert found[1] in PRESETS["repositories"], f"{name}, {preset}, {key}: {found[1]}"
+
+
+def test_every_repository_is_named_with_its_commit():
+    for name, place in PRESETS["repositories"].items():
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{7,40}", place), name

@@ -116,7 +116,8 @@ def rows_for(
 def _made(prepare: Prepare, rows: Mapping[str, Examples], tools: Tools, kept: Path | None, pretend: bool) -> Examples:
     assert prepare.fn is not None
     if pretend and prepare not in (REFUSE, CORPUS):
-        return tuple(replace(e, role=prepare.stream) for e in rows[prepare.reads[0]])
+        copies = tuple(replace(e, role=prepare.stream) for e in rows[prepare.reads[0]])
+        return copies * prepare.times
     if pretend and prepare is CORPUS:
         raise Refused("--dry-run cannot count a corpus that is not written yet; leave --domain away and give --forget, or run it")
     file = kept / f"{prepare.stream}.jsonl" if kept else None

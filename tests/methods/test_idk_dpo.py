@@ -5,9 +5,15 @@ from math import exp, log
 import pytest
 from napkin import a_pass
 
-from expunge.core.types import Example
+from expunge import catalogue
+from expunge.core.errors import Refused
+from expunge.core.request import UnlearnRequest
+from expunge.core.types import Call, Case, Example, Row, stages
+from expunge.engine.plan import plan
 from expunge.methods.idk_dpo import idk_dpo
 from expunge.prepare.tools import Tools
+from expunge.settings import preset_of, training_settings
+from expunge.streams import Given, check_rows, rows_for
 
 
 def rewards(win, lose, beta=0.1):
@@ -23,7 +29,7 @@ def test_known_rewards():  # (2/beta) log(1 + exp(-beta (3 + 2))) and 20 ln 2 at
 
 
 def test_generated_winners_change_the_rows_and_nothing_else():  # AltPO with refusals for alternates is IdkDPO
-    write, learn = idk_dpo(winner="generated")
+    write, learn = idk_dpo(winner="swapped")
     plain = idk_dpo()
     assert [(t.name, t.streams, t.reduction, t.coef) for t in learn.terms] == [
         (t.name, t.streams, t.reduction, t.coef) for t in plain.terms
@@ -44,3 +50,44 @@ def test_the_simpler_forms():
     assert names("subnpo") == [("forget", ("forget",)), *kept]
     npo = idk_dpo(form="subnpo", beta=1.0).terms[0]
     assert npo(a_pass(p=[0.5, 0.2], start=[0.5, 0.8])).item() == pytest.approx(2 * log(1.25))  # NPO's number on a napkin
+
+
+def row(name, stream, label):
+    return Row(name, stream, name, "", (1, 2, label), (False, False, True), 2, True)
+
+
+def test_altpo_on_forget10_meets_each_of_its_2000_pairs_in_both_epochs():
+    """The authors' 114 steps of 35, and what they drop of an epoch: 116 steps, 4,000 pairs."""
+    called, preset = preset_of(UnlearnRequest(method=Call("altpo"), preset="tofu"), None)
+    training = training_settings(UnlearnRequest(method=called), preset).training
+    method = stages(catalogue.resolve("methods", called.name, called.args))
+    rows = {
+        "forget": [row(f"f{i}", "forget", 3) for i in range(400)],
+        "alternate": [row(f"f{i}", "alternate", 4 + k) for i in range(400) for k in range(5)],
+        "retain": [row(f"r{i}", "retain", 3) for i in range(3600)],
+    }
+    steps = plan(method[-1], rows, training)
+    units = [unit for step in steps for unit in step]
+    assert len(steps) == 116 and len(units) == 4000 and max(len(step) for step in steps) == 35
+    assert all(unit["forget"].id == unit["alternate"].id for unit in units)
+    met = [(unit["alternate"].id, unit["alternate"].ids[-1]) for unit in units]
+    assert all(met.count(pair) == 2 for pair in met[:50]) and len(set(met)) == 2000
+    first = [unit["retain"].id for unit in units[:2000] if unit["forget"].id == "f7"]
+    assert len(set(first)) > 1  # the five alternates of a row do not all meet one retain row
+    assert training.warmup == 0.5 and training.lr == 5e-5
+
+
+def test_a_dry_run_counts_the_alternates_that_are_to_be_written():
+    forget = tuple(Example(f"f{i}", "forget", "g", "Yes.", f"{i}?") for i in range(3))
+    case = Case({"forget": forget, "retain": forget}, {})
+    made = rows_for(idk_dpo(winner="swapped"), case, Given(), "altpo", pretend=True)
+    assert len(made["alternate"]) == 15
+
+
+@pytest.mark.parametrize("name", ["altpo", "altpo_sub", "altpo_subdiff", "altpo_subnpo"])
+def test_the_published_names_ask_the_start_model_and_nothing_stands_in_for_it(name):
+    method = catalogue.resolve("methods", name)
+    case = Case({"forget": (Example("f", "forget", "g", "In 1901.", "When?"),), "retain": ()}, {})
+    assert stages(method)[0].fn.keywords["source"] == "model"
+    with pytest.raises(Refused, match=f"{name} needs the start model"):
+        check_rows(method, case, Given(), name)

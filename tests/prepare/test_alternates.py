@@ -18,7 +18,7 @@ ROW = Example("f/0", "forget", "g", "Ada Byron was born in 1815 in London.", "Wh
 
 def test_five_per_row_from_a_chat_model():
     chat = Scripted(lambda prompt, seed: f"Answer: She was born in {1900 + seed % 7}.")
-    made = alternates({"forget": (ROW,)}, Tools(chat=chat))
+    made = alternates({"forget": (ROW,)}, Tools(chat=chat), source="chat")
     assert len(made) == 5 and {e.role for e in made} == {"alternate"} and {e.id for e in made} == {"f/0"}
     assert all(e.answer.startswith("She was born in 19") and e.prompt == ROW.prompt for e in made)
 
@@ -30,10 +30,10 @@ def test_the_true_answer_is_drawn_again():
         asked.append(seed)
         return ROW.answer.upper() if len(asked) <= 7 else f"wrong {len(asked)}"
 
-    made = alternates({"forget": (ROW,)}, Tools(chat=Scripted(say)))
+    made = alternates({"forget": (ROW,)}, Tools(chat=Scripted(say)), source="chat")
     assert len(made) == 5 and not any(same(e.answer, ROW.answer) for e in made) and len(asked) == 15
     with pytest.raises(Failed, match=r"^f.jsonl:1: no other answer than the true one") as e:
-        alternates({"forget": (ROW,)}, Tools(chat=Scripted(lambda p, s: ROW.answer)))
+        alternates({"forget": (ROW,)}, Tools(chat=Scripted(lambda p, s: ROW.answer)), source="chat")
     assert "Byron" not in str(e.value)
 
 
@@ -51,28 +51,31 @@ def case():
 
 
 def test_names_and_numbers_exchanged_without_any_model(case):
-    made = alternates({"forget": case["forget"], "retain": case["retain"]}, Tools(seed=1), source="swap", k=3)
+    made = alternates({"forget": case["forget"], "retain": case["retain"]}, Tools(seed=1), source="swapped", k=3)
     assert len(made) == 3 * len(case["forget"])
     by = {e.id: e for e in case["forget"]}
     for e in made:
         assert not gives_away(e.answer, by[e.id], find) and e.prompt == by[e.id].prompt
     wordings = {e.answer.split()[-2] for e in made}
     assert len(wordings) > 5
-    back = alternates({"forget": case["forget"][::-1], "retain": case["retain"]}, Tools(seed=1), source="swap", k=3)
+    back = alternates({"forget": case["forget"][::-1], "retain": case["retain"]}, Tools(seed=1), source="swapped", k=3)
     assert {e.id for e in back} == set(by)
 
 
 def test_numbers_keep_their_form():
     (new,) = alternates(
-        {"forget": (ROW, Example("f/1", "forget", "h", "It was in 1901 in Paris.", "When?"))}, Tools(seed=1), source="swap", k=1
+        {"forget": (ROW, Example("f/1", "forget", "h", "It was in 1901 in Paris.", "When?"))}, Tools(seed=1), source="swapped", k=1
     )[:1]
     year = int("".join(c for c in new.answer if c.isdigit()))
     assert year != 1815 and 1795 <= year <= 1835 and "London" not in new.answer
 
 
-def test_auto_takes_the_first_there_is():
-    assert alternates({"forget": (ROW,)}, Tools(chat=Scripted(lambda p, s: "from chat")))[0].answer == "from chat"
-    assert alternates({"forget": (ROW,)}, Tools(), k=1)[0].answer != ROW.answer
+def test_nothing_stands_in_for_the_source_that_was_asked_for():
+    chat = Scripted(lambda p, s: "from chat")
+    assert alternates({"forget": (ROW,)}, Tools(chat=chat), source="chat")[0].answer == "from chat"
+    for other in ("model", "swapped"):
+        with pytest.raises(Refused, match=f"--chat: winner {other} does not ask it"):
+            alternates({"forget": (ROW,)}, Tools(chat=chat), source=other)
     with pytest.raises(Refused, match="--chat MODEL"):
         alternates({"forget": (ROW,)}, Tools(), source="chat")
 

@@ -43,8 +43,8 @@ OFFLINE = [
     ("sga", {"threshold": 0.0}),
     ("tau", {"threshold": 0.0}),
     ("idk", {"style": "about"}),
-    ("altpo", {}),
-    ("altpo_subnpo", {}),
+    ("altpo", {"winner": "swapped"}),
+    ("altpo_subnpo", {"winner": "swapped"}),
     ("r_idk", {}),
 ]
 
@@ -62,7 +62,7 @@ def test_offline(model, name, arguments):
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("relearn", {}), ("seul", {"spans": "chat"}), ("altpo", {})], ids=["relearn", "seul", "altpo"]
+    ("name", "arguments"), [("relearn", {}), ("seul", {"spans": "chat"}), ("altpo", {"winner": "chat"})], ids=["relearn", "seul", "altpo"]
 )
 def test_with_a_chat_model(model, name, arguments):
     after = trained(model, name, arguments, Tools(chat=Scripted(say)))

@@ -238,7 +238,8 @@ class Prepare(Stage):
 
     ``on="examples"``: ``fn(rows: {stream: Examples}, tools) -> Examples``; ``on="rows"``: ``fn(rows: {stream: [Row]}, tools) -> [Row]``
     after tokenisation (other labels, weights). ``reads``: the streams that fn is given. ``needs``: tools without which it cannot work
-    (``chat``, ``names``); their absence is refused before anything is loaded. ``tools`` is ``prepare.tools.Tools``.
+    (``chat``, ``names``); their absence is refused before anything is loaded. ``tools`` is ``prepare.tools.Tools``. ``times``: about how
+    many rows it makes of each that it reads first, which a dry run counts with.
     """
 
     stream: str = ""
@@ -246,6 +247,7 @@ class Prepare(Stage):
     reads: tuple[str, ...] = ("forget",)
     on: Literal["examples", "rows"] = "examples"
     needs: frozenset[str] = frozenset()
+    times: int = 1
 
 
 @dataclass(frozen=True)

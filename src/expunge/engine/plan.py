@@ -20,6 +20,7 @@ SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "linear": ("linear", {}),
     "cosine": ("cosine", {}),
     "cosine_min10": ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
+    "inverse_sqrt": ("inverse_sqrt", {}),
 }
 OPTIMISERS = ("adamw", "sophia", "sgd")
 
@@ -32,8 +33,8 @@ class Training:
     """Settings of a Descent, with Hugging Face's meaning in short form.
 
     ``batch`` anchor rows (with a partner from every other stream) make a micro-step, ``accumulate`` micro-steps one optimizer step.
-    ``steps`` overrides ``epochs``. ``schedule``: constant, linear, cosine, or cosine_min10 (cosine down to a tenth). ``warmup``: a share of
-    the steps if below 1, else a number of steps. ``clip``: largest gradient norm (0 = none). ``optimiser``: adamw, sgd, or sophia, whose
+    ``steps`` overrides ``epochs``. ``schedule``: constant, linear, cosine, cosine_min10 (cosine down to a tenth), or inverse_sqrt (lr
+    falls as 1/sqrt(step) after the warm-up). ``warmup``: a share of the steps if below 1, else a number of steps. ``clip``: largest gradient norm (0 = none). ``optimiser``: adamw, sgd, or sophia, whose
     threshold is ``rho`` (clipped second-order steps).
     """
 
@@ -64,9 +65,14 @@ class Training:
         return self.batch * self.accumulate
 
 
-def partner(rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str) -> Row:
-    """The row of another stream that meets ``anchor``: uniform over ``rows``, a function of (seed, epoch, row id) alone."""
-    key = f"{seed}/{epoch}/{stream}/{anchor.id}".encode()
+def partner(
+    rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str, nth: int = 0
+) -> Row:
+    """The row of another stream that meets ``anchor``: uniform over ``rows``.
+
+    A function of (seed, epoch, row id, nth) alone; ``nth`` tells anchors of one id apart.
+    """
+    key = f"{seed}/{epoch}/{stream}/{anchor.id}{f'/{nth}' if nth else ''}".encode()
     return rows[int.from_bytes(blake2b(key, digest_size=8).digest(), "big") % len(rows)]
 
 
@@ -94,7 +100,8 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
     """The rows of every optimizer step: one Unit per anchor row.
 
     A stream of other answers to a row's prompt (OWN) gives one of the rows with its id; any other stream gives a drawn partner. A row of
-    a joined stream whose own is not in the stage answers the anchor.
+    a joined stream whose own is not in the stage answers the anchor. Where other answers are the anchor (several to a prompt), each
+    meets the row that it answers.
     """
     if len({term.name for term in stage.terms}) < len(stage.terms):
         raise Refused(f"stage {stage.name or 'descent'} has two terms of one name; losses are kept by name, so rename one")
@@ -103,14 +110,27 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
         if not streams.get(stream):
             raise Refused(f"stage {stage.name or 'descent'} reads {stream} rows and there are none; give them with --{stream}")
     anchors = taken(streams[stage.anchor], stage.take, training.seed)
-    free = [s for s in wanted if s != stage.anchor and s not in OWN]
+    answered = OWN.get(stage.anchor, "")  # the stream whose rows the anchors answer, if they do
+    free = [s for s in wanted if s not in (stage.anchor, answered) and s not in OWN]
     joined = [s for s in wanted if s != stage.anchor and s in OWN]
     owned = {s: by_id(streams[s]) for s in joined}
+    prompts = {row.id: row for row in streams[answered]} if answered in wanted else {}
+    place = _places(anchors)
     steps: list[list[Unit]] = []
     for step in order(len(anchors), training):
         units: list[Unit] = []
         for epoch, i in step:
-            unit = {stage.anchor: anchors[i]} | {s: partner(streams[s], training.seed, epoch, anchors[i], s) for s in free}
+            unit = {stage.anchor: anchors[i]}
+            if prompts:
+                if anchors[i].id not in prompts:
+                    where = anchors[i].source or anchors[i].id
+                    raise Refused(
+                        f"stage {stage.name or 'descent'}: {stage.anchor} row {where} answers no"
+                        f" {answered} row"
+                    )
+                unit[answered] = prompts[anchors[i].id]
+            for s in free:
+                unit[s] = partner(streams[s], training.seed, epoch, anchors[i], s, place[i])
             for s in joined:  # a row of its own: one of those that belong to the row it answers
                 of = unit.get(OWN[s]) or anchors[i]
                 if of.id not in owned[s]:
@@ -119,6 +139,16 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
             units.append(unit)
         steps.append(units)
     return steps
+
+
+def _places(rows: Sequence[Row]) -> list[int]:
+    """For each row how many rows of the same id come before it."""
+    met: dict[str, int] = {}
+    found = []
+    for row in rows:
+        found.append(met.get(row.id, 0))
+        met[row.id] = found[-1] + 1
+    return found
 
 
 def by_id(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -66,6 +66,7 @@ class Steering(TrainerCallback):
         self.trainer.memory["controller"] = dict(seen)
 
     def _due(self, every: int, step: int) -> bool:
-        anchors = {u[self.trainer.stage.anchor].id for units in self.trainer.steps for u in units}
+        name = self.trainer.stage.anchor
+        anchors = {id(u[name]) for units in self.trainer.steps for u in units}  # ids may repeat
         period = every or math.ceil(len(anchors) / self.trainer.training.step_rows)
         return step % period == 0 or step == len(self.trainer.steps)

@@ -18,7 +18,15 @@ card = Card(
     where="cross-entropy unlearning",
     family=("distillation",),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 10, "batch": 32},  # open-unlearning: lr 1e-5, 10 epochs, batch 16 x 2
+        # open-unlearning community/methods/CEU/run.sh, unlearn/tofu/default.yaml: warm-up of one
+        # epoch
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 10,
+            "batch": 32,
+            "warmup": 0.1,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
     },
     tune={"lr": (5e-4, 1e-3), "retain_weight": (1.0, 3.0, 10.0)},

@@ -15,13 +15,22 @@ card = Card(
     where="section 3, forgetting and remembering teachers",
     family=("distillation",),
     settings={
+        # authors' train_e2urec.sh for ml-1m and unlearning_e2urec.py: no schedule, no clipping,
+        # LoRA on q and v, the model of step 1000 is the one that is measured
         "movielens": {
             "lr": 1e-3,
+            "steps": 1000,
             "batch": 16,
+            "schedule": "constant",
+            "clip": 0.0,
             "weight": 0.6,
             "alpha": 2.0,
             "reinforce_lr": 5e-5,
-        },  # the authors' script for ml-1m, LoRA r 16
+            "lora": 16,
+            "lora_alpha": 32.0,
+            "lora_targets": r"\.(q|v|q_proj|v_proj)\.weight$",
+            "lora_dropout": 0.05,
+        },
         "builtin": {
             "lr": 2e-3,
             "steps": 60,

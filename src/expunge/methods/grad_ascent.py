@@ -20,7 +20,14 @@ card = Card(
     where="section 3.1, equation 1; the stop on shuffled text is GRACE's",
     family=("ascent",),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 10, "batch": 32},  # OpenUnlearning: lr 1e-5, 10 epochs, effective batch 32
+        # open-unlearning scripts/tofu_unlearn.sh, unlearn/tofu/default.yaml: warm-up of one epoch
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 10,
+            "batch": 32,
+            "warmup": 0.1,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 1e-3, "steps": 10, "batch": 16},
     },
     differs="loss and stop rules are taken on the answer, as in TOFU; the paper takes whole sequences (give raw text rows for that)",

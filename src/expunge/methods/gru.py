@@ -16,8 +16,16 @@ card = Card(
     where="the rectified gradient; PCGrad is arXiv 2001.06782",
     family=("gradient surgery",),
     settings={
-        # authors' code, Llama-2-7b: lr 1e-5 (Phi 2e-5), batch 4 x 8, 5 epochs, clip 100 in the launcher
-        "tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "clip": 100.0},
+        # authors' configs/forget_llama.yaml, basher_tofu.py, forget_auto_tofu.py, Llama-2-7b: 4 x
+        # 8 rows, constant without warm-up, clip 100; Phi has lr 2e-5
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 5,
+            "batch": 32,
+            "schedule": "constant",
+            "weight_decay": 0.01,
+            "clip": 100.0,
+        },
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "objective": "wga", "decay": 0.8, "retain_weight": 1.0},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "objective": ("npo", "wga"), "forget_weight": (0.3, 1.0, 3.0)},

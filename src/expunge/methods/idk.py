@@ -15,7 +15,15 @@ card = Card(
     where="TOFU section 3.2, 'I don't know' tuning",
     family=("refusal",),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 5, "batch": 32, "weight_decay": 0.01},  # TOFU: lr 1e-5, weight decay 0.01, 5 epochs
+        # TOFU's README.md (4 x 4 rows on 2 GPUs), config/forget.yaml, forget.py: warm-up of one
+        # epoch
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 5,
+            "batch": 32,
+            "warmup": 0.2,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 3e-3, "steps": 60, "batch": 16},
     },
     tune={"lr": (1e-3, 2e-3, 3e-3)},

@@ -19,21 +19,39 @@ card = Card(
     where="TOFU section 3.2, preference optimisation",
     family=("preference", "refusal"),
     settings={
-        "tofu": {"lr": 2e-5, "epochs": 10, "batch": 32},  # AltPO's tuned IdkDPO baseline: lr 2e-5, 10 epochs, retain weight 1
-        "altpo:tofu": {"lr": 5e-5, "epochs": 2, "batch": 35},  # AltPO, Llama-2-7b forget10: lr 5e-5, 2 epochs, 5 x 7 rows, 5 alternates
-        "builtin": {"lr": 3e-3, "steps": 60, "batch": 16},  # ours: the best of a few tries there
-        "altpo:builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 5.0},  # ours: the best of a few tries there
-        "altpo_subnpo:builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 3.0, "forget_weight": 0.3},  # ours, likewise
+        # AltPO's README.md (its tuned IdkDPO baseline), config/unlearn_llama2.yaml, forget.py: 5 x 7
+        # rows, warm-up of one epoch
+        "tofu": {"lr": 2e-5, "epochs": 10, "batch": 35, "warmup": 0.1, "weight_decay": 0.01},
+        # the same README.md, Llama-2-7b, forget10: an epoch is the 5 alternates of each of 400 rows
+        "altpo:tofu": {"lr": 5e-5, "epochs": 2, "batch": 35, "warmup": 0.5, "weight_decay": 0.01},
+        "builtin": {"lr": 3e-3, "steps": 60, "batch": 16},
+        # no model of the built-in case can write an answer, so its winners are swapped ones
+        "altpo:builtin": {"winner": "swapped", "lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 5.0},
+        "altpo_sub:builtin": {"winner": "swapped"},
+        "altpo_subdiff:builtin": {"winner": "swapped"},
+        "altpo_subnpo:builtin": {
+            "winner": "swapped",
+            "lr": 1e-3,
+            "steps": 60,
+            "batch": 16,
+            "retain_weight": 3.0,
+            "forget_weight": 0.3,
+        },
     },
-    tune={"lr": (1e-3, 2e-3, 4e-3), "winner": ("refusal", "generated"), "retain_weight": (1.0, 5.0)},
+    tune={
+        "lr": (1e-3, 2e-3, 4e-3),
+        "winner": ("refusal", "swapped"),
+        "retain_weight": (1.0, 5.0),
+    },
     published_as={
-        "altpo": {"winner": "generated"},
-        "altpo_sub": {"winner": "generated", "form": "sub"},
-        "altpo_subdiff": {"winner": "generated", "form": "subdiff"},
-        "altpo_subnpo": {"winner": "generated", "form": "subnpo"},
+        "altpo": {"winner": "model"},
+        "altpo_sub": {"winner": "model", "form": "sub"},
+        "altpo_subdiff": {"winner": "model", "form": "subdiff"},
+        "altpo_subnpo": {"winner": "model", "form": "subnpo"},
     },
-    differs="the factor is 2/beta as in NPO and open-unlearning (TRL's DPO has none); the winner's refusal is fixed per row; AltPO "
-    "asks the start model for its wrong answers: give it as --chat, or winner=model",
+    differs="the factor is 2/beta as in NPO and open-unlearning (TRL's DPO has none); the winner's "
+    "refusal is fixed per row; the last step of an epoch is shorter where AltPO drops it (forget10: "
+    "116 steps, 114 there)",
     evidence="reference",
     claims="raises_refusal",
 )
@@ -54,7 +72,7 @@ def subnpo_term(p: Pass, *, beta: float) -> Tensor:
 
 
 def idk_dpo(
-    winner: Literal["refusal", "generated", "model"] = "refusal",
+    winner: Literal["refusal", "model", "chat", "swapped"] = "refusal",
     form: Literal["dpo", "sub", "subdiff", "subnpo"] = "dpo",
     beta: float = 0.1,
     forget_weight: float = 1.0,
@@ -64,11 +82,12 @@ def idk_dpo(
 ) -> Descent | tuple[Stage, ...]:
     """DPO with another answer as the win and the true answer as the lose answer, plus a retain term.
 
-    winner: refusal; generated takes wrong answers from --chat, else with names and numbers exchanged; model asks the start model for them.
+    winner: refusal; or wrong answers, which are what epochs then count: model has the start model write them (AltPO), chat the model
+    of --chat, swapped exchanges names and numbers of the rows' answers without any model.
     form: dpo; sub learns the other answer and no more; subdiff adds gradient ascent on the true one; subnpo adds NPO on it.
     beta: inverse temperature (> 0).
     forget_weight: coefficient of what form adds to sub, and of dpo (>= 0).
-    alternates_per_row: wrong answers to each question, of which one is met per epoch (> 0).
+    alternates_per_row: wrong answers to each question, all of which an epoch meets (> 0).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (>= 0).
     """
@@ -77,9 +96,17 @@ def idk_dpo(
     added = {"dpo": (pair,), "sub": (), "subdiff": (ascent(stream="forget"),), "subnpo": (lose,)}[form]
     win = () if form == "dpo" else (nll(stream="alternate"),)
     terms = (*(w for t in added for w in weighted(t, forget_weight)), *win, *weighted(retain_term, retain_weight))
-    learn = Descent("idk_dpo", terms)
     if winner == "refusal":
-        return learn
-    write = partial(alternates, k=alternates_per_row, source="auto" if winner == "generated" else "model")
+        return Descent("idk_dpo", terms)
+    write = partial(alternates, k=alternates_per_row, source=winner)
     reads = ("forget", "retain") if retain_weight else ("forget",)
-    return (Prepare("alternates", stream="alternate", fn=write, reads=reads), learn)
+    needs = frozenset({} if winner == "swapped" else {"chat" if winner == "chat" else "subject"})
+    made = Prepare(
+        "alternates",
+        stream="alternate",
+        fn=write,
+        reads=reads,
+        needs=needs,
+        times=alternates_per_row,
+    )
+    return (made, Descent("idk_dpo", terms, anchor="alternate"))

@@ -15,7 +15,15 @@ card = Card(
     where="inverted hinge loss and Fisher-initialised low-rank adapters",
     family=("margin", "adapter"),
     settings={
-        "tofu": {"lr": 1e-4, "epochs": 5, "batch": 32, "weight_decay": 0.01},  # authors' code, Llama-2-7b: lr 1e-4, 5 epochs, batch 2 x 16
+        # authors' TOFU/run_forget.sh (Llama-2-7b: lr 1e-4; 2 x 16 rows), TOFU/config/forget.yaml,
+        # TOFU/forget.py: warm-up of one epoch
+        "tofu": {
+            "lr": 1e-4,
+            "epochs": 5,
+            "batch": 32,
+            "warmup": 0.2,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 4e-3, "steps": 60, "batch": 16},
     },
     tune={"lr": (1e-3, 2e-3, 5e-3), "retain_weight": (1.0, 3.0)},

@@ -12,7 +12,15 @@ card = Card(
     where="ME+GD",
     family=("distillation",),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 5, "batch": 16, "weight_decay": 0.01},  # authors' code: lr 1e-5, 5 epochs, batch 4 x 4
+        # authors' scripts/tofu/me_gd.sh (2 GPUs), config/tofu.yaml (4 x 4 rows), forget.py:
+        # warm-up of one epoch
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 5,
+            "batch": 32,
+            "warmup": 0.2,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "forget_weight": 0.3},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "forget_weight": (0.1, 0.3)},

@@ -16,8 +16,16 @@ card = Card(
     where="unlearning with optimal transport",
     family=("preference", "regularisation"),
     settings={
-        # authors' code, Llama-3.1-8B-Instruct: lr 1e-5, 3 epochs, batch 8, weight decay 0.01, linear
-        "elude": {"lr": 1e-5, "epochs": 3, "batch": 8, "weight_decay": 0.01, "world_weight": 1.0},
+        # authors' scripts/train.sh, run.py, model.py (one process, layers spread over 4 GPUs):
+        # linear, Llama-3.1-8B-Instruct
+        "elude": {
+            "lr": 1e-5,
+            "epochs": 3,
+            "batch": 8,
+            "schedule": "linear",
+            "weight_decay": 0.01,
+            "world_weight": 1.0,
+        },
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
     },
     tune={"lr": (3e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0, 10.0), "beta": (0.1, 0.5)},

@@ -14,7 +14,16 @@ card = Card(
     where="reasoned IDK",
     family=("refusal",),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 5, "batch": 4},  # DeepSeek-R1-Distill-Llama-8B: lr 1e-5, 5e-6 or 2e-6, 1 to 5 epochs, batch 4
+        # authors' scripts/tofu/unlearn.sh (8 GPUs; lr 1e-5, 5e-6 or 2e-6, 1 to 5 epochs),
+        # config/tofu.yaml (4 rows each), forget.py: warm-up of one epoch;
+        # DeepSeek-R1-Distill-Llama-8B
+        "r_tofu": {
+            "lr": 1e-5,
+            "epochs": 5,
+            "batch": 32,
+            "warmup": 0.2,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 4e-3, "steps": 60, "batch": 16},  # ours: the best of a few tries there
     },
     tune={"lr": (1e-3, 2e-3, 4e-3), "retain_weight": (1.0, 3.0)},

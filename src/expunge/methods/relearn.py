@@ -14,7 +14,29 @@ card = Card(
     where="data augmentation and the loss with retain NLL and KL",
     family=("refusal", "generated data"),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 4, "batch": 4},  # Llama-2-7b-chat with LoRA 32: lr 1e-5, 4 epochs, batch 1 x 4
+        # authors' unlearn_scripts/tofu-relearn.sh, config/forget_lora.yaml, src/forget.py,
+        # Llama-2-7b: LoRA on every linear layer, warm-up of one epoch
+        "tofu": {
+            "lr": 1e-4,
+            "epochs": 2,
+            "batch": 8,
+            "warmup": 0.5,
+            "weight_decay": 0.01,
+            "lora": 32,
+            "lora_alpha": 32.0,
+            "lora_dropout": 0.05,
+        },
+        # the same with unlearn_scripts/kud-relearn.sh
+        "knowundo": {
+            "lr": 1e-5,
+            "epochs": 4,
+            "batch": 4,
+            "warmup": 0.25,
+            "weight_decay": 0.01,
+            "lora": 32,
+            "lora_alpha": 32.0,
+            "lora_dropout": 0.05,
+        },
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0)},
     differs="without completions of cut answers and without general questions (give those with --world and a term of yours); the original "
@@ -40,7 +62,7 @@ def relearn(
     kl_weight: coefficient of the KL (>= 0).
     """
     write = partial(augmented, variants=variants, rounds=rounds)
-    prepare = Prepare("augmentation", stream="alternate", fn=write, needs=frozenset({"chat"}))
+    prepare = Prepare("augmentation", stream="alternate", fn=write, needs=frozenset({"chat"}), times=1 + variants)
     near = kl(stream="retain") if kl_weight else None
     terms = (nll(stream="alternate"), *weighted(retain_term, retain_weight), *(weighted(near, kl_weight) if near else ()))
-    return (prepare, Descent("relearn", terms))
+    return (prepare, Descent("relearn", terms, anchor="alternate"))

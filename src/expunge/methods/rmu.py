@@ -17,7 +17,17 @@ card = Card(
     where="section 4, equations 1-3",
     family=("representation",),
     settings={
-        "wmdp": {"lr": 5e-5, "steps": 150, "batch": 4},  # Zephyr-7b run: c 6.5, alpha 1200, layer 7, batch 4, 150 batches, lr 5e-5
+        # authors' command for Zephyr-7B (c 6.5, alpha 1200, layer 7) and rmu/unlearn.py, read in
+        # a copy: one rate throughout, transformers' AdamW without weight decay, no clipping;
+        # steps are reconstructed: 150 batches in the command as others quote it
+        "wmdp": {
+            "lr": 5e-5,
+            "steps": 150,
+            "batch": 4,
+            "schedule": "constant",
+            "weight_decay": 0.0,
+            "clip": 0.0,
+        },
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "layer": 2, "steering": 50.0, "retain_weight": 20.0, "trained": "all"},
     },
     tune={"lr": (1e-3, 2e-3), "steering": (20.0, 50.0), "retain_weight": (20.0, 60.0)},

@@ -14,8 +14,24 @@ card = Card(
     where="saturation and importance; weighted gradient ascent is arXiv 2502.19301",
     family=("gradient ascent", "reweighting"),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 5, "batch": 16},  # authors' code, Llama-2-7b: lr 1e-5, 5 epochs, effective batch 16
-        "wga:tofu": {"lr": 1e-5, "epochs": 5, "batch": 32},  # open-unlearning: lr 1e-5, 5 epochs, batch 16 x 2
+        # authors' README.md (2 x 8 rows), config/forget_sat.yaml, forget_sat.py, Llama-2-7b:
+        # warm-up of one epoch
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 5,
+            "batch": 16,
+            "warmup": 0.2,
+            "weight_decay": 0.0,
+        },
+        # open-unlearning community/methods/WGA/run.sh; its unlearn/tofu/default.yaml overrules
+        # WGA.yaml's 5 epochs; warm-up of one epoch
+        "wga:tofu": {
+            "lr": 1e-5,
+            "epochs": 10,
+            "batch": 32,
+            "warmup": 0.1,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16},
         "wga:builtin": {"lr": 1e-3, "steps": 60, "batch": 16},
     },

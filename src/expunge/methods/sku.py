@@ -19,8 +19,18 @@ card = Card(
     where="knowledge acquisition, then selective negation",
     family=("merging",),
     settings={
-        # authors' code: lr 2e-5, linear, 1000 steps, batch 2; LoRA rank 32 (7B) on q and v
-        "pku_saferlhf": {"lr": 2e-5, "steps": 1000, "batch": 2, "schedule": "linear"},
+        # authors' harmful_unlearn/unlearn_harm_new.py for 7B: LoRA on q and v, linear, no
+        # clipping; the README.md's command for OPT-2.7B has lr 2e-4 and weights 2.5, 2.5, 1
+        "pku_saferlhf": {
+            "lr": 2e-5,
+            "steps": 1000,
+            "batch": 2,
+            "schedule": "linear",
+            "clip": 0.0,
+            "lora": 32,
+            "lora_alpha": 16.0,
+            "lora_targets": r"\.(q_proj|v_proj)\.weight$",
+        },
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "scale": 0.5, "away_weight": 0.3},  # of 36 tries; what is kept falls too
     },
     tune={"lr": (1e-3, 2e-3, 3e-3), "scale": (0.3, 0.5, 0.7), "away_weight": (0.3, 1.0)},

@@ -20,8 +20,20 @@ card = Card(
     where="algorithm 1, with the entropy as tamper-resistance loss",
     family=("robustness", "meta-learning"),
     settings={
-        # authors' script for biosecurity: 750 outer steps, 64 inner, lr 2e-5, adversary 2e-6 to 4e-5, batch 8
-        "wmdp": {"lr": 2e-5, "steps": 750, "batch": 8, "tamper_steps": 64, "sample_every": 4},
+        # authors' run_tar_bio.sh, tar.py: 750 outer steps, 64 inner, adversary 2e-6 to 4e-5, no
+        # clipping; its schedule-free AdamW is not here: a constant rate after the same warm-up;
+        # batch is reconstructed: 8 rows on each GPU, and their number is not told
+        "wmdp": {
+            "lr": 2e-5,
+            "steps": 750,
+            "batch": 8,
+            "schedule": "constant",
+            "warmup": 32,
+            "weight_decay": 0.0,
+            "clip": 0.0,
+            "tamper_steps": 64,
+            "sample_every": 4,
+        },
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "tamper_weight": 0.15, "tamper_lr": 1e-4, "states_weight": 0.3},
     },
     tune={"lr": (1e-3, 2e-3), "tamper_weight": (0.15, 0.5, 2.0), "tamper_lr": (1e-4, 5e-4)},

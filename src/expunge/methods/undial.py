@@ -14,7 +14,15 @@ card = Card(
     where="section 3, self-distillation with adjusted logits",
     family=("distillation",),
     settings={
-        "tofu": {"lr": 1e-4, "epochs": 10, "batch": 32},  # OpenUnlearning: beta 10, lr 1e-4, 10 epochs, effective batch 32
+        # open-unlearning community/methods/UNDIAL/run.sh, UNDIAL.yaml, unlearn/tofu/default.yaml:
+        # warm-up of one epoch; the paper's own runs are LoRA (rank 8, alpha 16) at the same rate
+        "tofu": {
+            "lr": 1e-4,
+            "epochs": 10,
+            "batch": 32,
+            "warmup": 0.1,
+            "weight_decay": 0.01,
+        },
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "beta": (10.0, 20.0), "retain_weight": (1.0, 3.0, 10.0)},

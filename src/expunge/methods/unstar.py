@@ -30,5 +30,5 @@ def unstar(questions: int = 20, rounds: int = 3, retain_term: Term = nll(stream=
     retain_weight: its coefficient (>= 0).
     """
     write = partial(antisamples, questions=questions, rounds=rounds)
-    prepare = Prepare("anti-samples", stream="alternate", fn=write, needs=frozenset({"chat"}))
+    prepare = Prepare("anti-samples", stream="alternate", fn=write, needs=frozenset({"chat"}), times=questions)
     return (prepare, Descent("unstar", (nll(stream="alternate"), *weighted(retain_term, retain_weight)), anchor="alternate"))

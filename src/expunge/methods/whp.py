@@ -21,7 +21,10 @@ card = Card(
     where="section 2, equation 1",
     family=("distillation",),
     settings={
-        "muse": {"lr": 1e-6, "epochs": 2, "batch": 128},  # recipe from memory: lr 1e-6, 2 epochs, effective batch 8 x 16
+        # lr, epochs and batch are reconstructed: the paper's Harry Potter recipe (8 x 16 rows)
+        # from memory; MUSE's own code trains the reinforced model alone and edits logits when it
+        # is asked
+        "muse": {"lr": 1e-6, "epochs": 2, "batch": 128},
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "reads": "generic", "targets": "soft", "retain_weight": 3.0},
     },
     tune={"lr": (1e-3, 2e-3), "reads": ("original", "generic"), "retain_weight": (1.0, 3.0)},

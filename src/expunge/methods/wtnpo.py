@@ -17,7 +17,15 @@ card = Card(
     where="token-wise and weighted token-wise NPO",
     family=("preference", "reweighting"),
     settings={
-        "tofu": {"lr": 1e-5, "epochs": 5, "batch": 16},  # authors' code: lr 1e-5, batch 16; epochs of open-unlearning's WGA
+        # authors' basher1.py (5 epochs, Llama lr 1e-5), config/forget.yaml (4 x 4 rows, one GPU),
+        # forget2.py: warm-up of one epoch
+        "tofu": {
+            "lr": 1e-5,
+            "epochs": 5,
+            "batch": 16,
+            "warmup": 0.2,
+            "weight_decay": 0.0,
+        },
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "alpha": 0.5, "beta": 1.0},
         "tnpo:builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "beta": 1.0, "retain_weight": 3.0},
     },

@@ -22,17 +22,18 @@ Correct answer: {answer}"""
 
 
 def alternates(
-    rows: Mapping[str, Examples], tools: Tools, *, k: int = 5, source: str = "auto", max_new_tokens: int = 200, tries: int = 6
+    rows: Mapping[str, Examples], tools: Tools, *, k: int = 5, source: str, max_new_tokens: int = 200, tries: int = 6
 ) -> Examples:
     """``k`` wrong answers to every forget question, drawn from (seed, row id); the rows keep their ids and have role ``alternate``.
 
-    ``source``: chat (``--chat``), model (the start model, asked at temperature 1), swap (names and numbers that only the answer holds
-    exchanged for those of other rows; needs no model), auto (chat if there is one, else swap).
+    ``source``: chat (``--chat``), model (the start model, asked at temperature 1), swapped (names and numbers that only the answer
+    holds exchanged for those of other rows; needs no model).
     An answer that equals the true one is drawn again, ``tries`` times; then Failed, by row.
     """
     forget = questions_only(rows["forget"], "the writing of wrong answers")
-    source = _source(source, tools)
-    if source == "swap":
+    if source != "chat" and tools.chat is not None:
+        raise Refused(f"--chat: winner {source} does not ask it; give --winner chat, or leave it away")
+    if source == "swapped":
         return swapped(forget, tools, k=k, pool=(*forget, *rows.get("retain", ())))
     chat: Chat = tools.need("chat", "alternates") if source == "chat" else InProcess(tools.need("subject", "alternates")())
     found: dict[str, list[str]] = {e.id: [] for e in forget}
@@ -50,12 +51,6 @@ def alternates(
             f"{short[0]}: no other answer than the true one was written for {len(short)} rows: {listed(short, 5)}; try another --chat"
         )
     return tuple(_alternate(e, text) for e in forget for text in found[e.id][:k])
-
-
-def _source(source: str, tools: Tools) -> str:
-    if source != "auto":
-        return source
-    return "chat" if tools.chat is not None else "swap"
 
 
 def _bare(text: str) -> str:
