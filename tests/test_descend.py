@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 from small import small_subject, streams
+from transformers import get_scheduler
 
 from expunge.core.errors import Refused
 from expunge.core.types import Adapter, Descent, Term
 from expunge.engine.change import change, check
-from expunge.engine.descend import NonFinite, descend, passes
+from expunge.engine.descend import NonFinite, arguments, descend, passes
 from expunge.engine.frozen import freeze
 from expunge.engine.journal import last_whole
 from expunge.engine.plan import Training, partner, plan
@@ -251,3 +252,30 @@ def test_two_terms_of_one_name_are_refused(tmp_path):
 def test_a_misspelt_need_of_a_term_is_refused():
     with pytest.raises(Refused, match="term forget could need 'start_log'; did you mean start_logp"):
         replace(nll(), name="forget", needs=frozenset({"start_log"}))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", {1: 0.25, 4: 1.0, 16: 1.0, 64: 1.0}),
+        ("inverse_sqrt", {1: 0.25, 4: 1.0, 16: 0.5, 64: 0.25}),
+        ("linear", {1: 0.25, 4: 1.0, 34: 0.5, 64: 0.0}),
+    ],
+)
+def test_schedules_after_a_warm_up_of_four_steps(schedule, rates, tmp_path):
+    made = arguments(Training(lr=1.0, schedule=schedule, warmup=4), 64, tmp_path, torch.device("cpu"))
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=made.learning_rate)
+    turn = get_scheduler(
+        made.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=made.warmup_steps,
+        num_training_steps=made.max_steps,
+        scheduler_specific_kwargs=made.lr_scheduler_kwargs,
+    )
+    found = {}
+    for step in range(1, 65):
+        optimizer.step()
+        turn.step()
+        found[step] = optimizer.param_groups[0]["lr"]
+    assert {step: found[step] for step in rates} == pytest.approx(rates)

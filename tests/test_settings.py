@@ -80,6 +80,19 @@ def test_every_key_of_every_preset_is_understood():
             assert set(values) <= known, f"{name}, {preset}: {set(values) - known}"
 
 
+def test_every_preset_makes_a_training_whose_adapter_finds_its_matrices():
+    model = small_subject().model
+    for name in catalogue.names("methods"):
+        for key in catalogue.member("methods", name).card.get("settings", {}):
+            alias, _, preset = key.rpartition(":")
+            request = UnlearnRequest(method=Call(alias or name), preset=preset)
+            called, training = preset_of(request, None)
+            made = training_settings(request, training)
+            catalogue.resolve("methods", called.name, called.args)
+            if made.adapter and made.adapter.targets:
+                assert matrices(model, made.adapter.targets), f"{name}, {key}"
+
+
 # ------------------------------------------------------------------ targets that match nothing
 
 

@@ -32,10 +32,12 @@ MOST_STEPS, MOST_ROWS = 1_000_000, 20_000_000  # of a plan, which is held in mem
 class Training:
     """Settings of a Descent, with Hugging Face's meaning in short form.
 
-    ``batch`` anchor rows (with a partner from every other stream) make a micro-step, ``accumulate`` micro-steps one optimizer step.
-    ``steps`` overrides ``epochs``. ``schedule``: constant, linear, cosine, cosine_min10 (cosine down to a tenth), or inverse_sqrt (lr
-    falls as 1/sqrt(step) after the warm-up). ``warmup``: a share of the steps if below 1, else a number of steps. ``clip``: largest gradient norm (0 = none). ``optimiser``: adamw, sgd, or sophia, whose
-    threshold is ``rho`` (clipped second-order steps).
+    ``batch`` anchor rows (with a partner from every other stream) make a micro-step,
+    ``accumulate`` micro-steps one optimizer step. ``steps`` overrides ``epochs``. ``schedule``:
+    constant, linear, cosine, cosine_min10 (cosine down to a tenth), or inverse_sqrt (lr falls
+    as 1/sqrt(step) after the warm-up). ``warmup``: a share of the steps if below 1, else a
+    number of steps. ``clip``: largest gradient norm (0 = none). ``optimiser``: adamw, sgd, or
+    sophia, whose threshold is ``rho`` (clipped second-order steps).
     """
 
     lr: float = 1e-5
@@ -65,9 +67,7 @@ class Training:
         return self.batch * self.accumulate
 
 
-def partner(
-    rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str, nth: int = 0
-) -> Row:
+def partner(rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str, nth: int = 0) -> Row:
     """The row of another stream that meets ``anchor``: uniform over ``rows``.
 
     A function of (seed, epoch, row id, nth) alone; ``nth`` tells anchors of one id apart.
@@ -124,10 +124,7 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
             if prompts:
                 if anchors[i].id not in prompts:
                     where = anchors[i].source or anchors[i].id
-                    raise Refused(
-                        f"stage {stage.name or 'descent'}: {stage.anchor} row {where} answers no"
-                        f" {answered} row"
-                    )
+                    raise Refused(f"stage {stage.name or 'descent'}: {stage.anchor} row {where} answers no {answered} row")
                 unit[answered] = prompts[anchors[i].id]
             for s in free:
                 unit[s] = partner(streams[s], training.seed, epoch, anchors[i], s, place[i])
