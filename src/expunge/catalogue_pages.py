@@ -239,24 +239,13 @@ def comments(member: Member) -> str:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.keyword) and node.arg == "settings" and isinstance(node.value, ast.Dict):
             first = node.lineno - 1 - lines[node.lineno - 2].strip().startswith("#")
-            return "; ".join(_remarks(lines[first : node.end_lineno]))
+            source = re.sub(r"(?m)^ *#.*(?:\n *#.*)+", _one_line, "\n".join(lines[first : node.end_lineno]))
+            return "; ".join(line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line)
     return ""
 
 
-def _remarks(lines: Sequence[str]) -> list[str]:
-    """The comments of source lines; what stands on lines of its own, one after another, is one."""
-    found: list[str] = []
-    goes_on = False
-    for line in lines:
-        alone = line.strip().startswith("#")
-        if "#" in line:
-            text = line.split("#", 1)[1].strip()
-            if alone and goes_on:
-                found[-1] += " " + text
-            else:
-                found.append(text)
-        goes_on = alone
-    return found
+def _one_line(block: re.Match[str]) -> str:
+    return "# " + " ".join(line.strip().lstrip("# ") for line in block[0].splitlines())
 
 
 def _aliases(member: Member) -> str:
