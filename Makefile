@@ -5,7 +5,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test fast check catalogue results bench meta coverage clean
+.PHONY: demo test fast check catalogue results bench meta coverage mutation clean
 
 # torch first, pinned, and from whatever index pip is set to (a CPU build, if that is what it offers); nothing later may replace it
 .venv/installed: pyproject.toml constraints.txt
@@ -57,5 +57,9 @@ meta: .venv/installed
 coverage: .venv/installed
 	$(BIN)/python benchmarks/coverage.py --out results/coverage
 
+# how many faults planted in the methods their tests find; some fifteen minutes of one core, and it goes on where it was
+mutation: .venv/installed
+	$(BIN)/python benchmarks/mutation.py --work expunge-mutation --out results/mutation
+
 clean:
-	rm -rf .venv expunge-demo expunge-bench expunge-meta expunge-auto build dist src/*.egg-info
+	rm -rf .venv expunge-demo expunge-bench expunge-meta expunge-auto expunge-mutation build dist src/*.egg-info
