@@ -1,11 +1,11 @@
 """How many faults in a method its tests find.
 
-One fault at a time is planted in a copy of the source; the method's own tests, its pinned defaults and stages (test_published) and what
-every member owes (test_every_member) are run on it until one fails. One process holds torch, transformers and the engine; for every fault
-it forks, and the child runs pytest. A fault that outlasts its time is caught. Faults are drawn by seed, so many a file (``--all`` takes
-every one); ``_equivalent.yaml`` names those that change nothing that could be seen, each with its reason. Results stand one a line in
-WORK/mutants.jsonl and are taken from there as long as neither the method's source nor its tests changed; start with an empty WORK where
-the engine did.
+One fault at a time is planted in a copy of the source; the method's own tests, its pinned defaults and stages (test_published), what each
+argument changes (test_arguments) and what every member owes (test_every_member) are run on it until one fails. One process holds torch,
+transformers and the engine; for every fault it forks, and the child runs pytest. A fault that outlasts its time is caught. Faults are drawn
+by seed, so many a file (``--all`` takes every one); ``_equivalent.yaml`` names those that change nothing that could be seen, each with its
+reason. Results stand one a line in WORK/mutants.jsonl and are taken from there as long as neither the method's source nor its tests
+changed; start with an empty WORK where the engine did.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from _mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("_equivalent.yaml")
-COMMON = ("test_published.py", "test_every_member.py")
+QUICK, SLOW = ("test_published.py", "test_arguments.py"), ("test_every_member.py",)
+COMMON = (*QUICK, *SLOW)
 USED_BY = {"_selective": ("sga", "tau")}  # files that are no method, and the methods whose tests are theirs
 WARM = (
     "torch",
@@ -173,9 +174,9 @@ def examine(methods: Sequence[str], tests: Path, writing: int) -> None:
         watch = Watch(methods)
         own = [str(tests / "methods" / f"test_{name}.py") for name in methods]
         options = ["-x", "-q", "--assert=plain", *(f"-pno:{name}" for name in ("cacheprovider", "unraisableexception", "threadexception"))]
-        code = pytest.main([*options, str(tests / COMMON[0]), *own], plugins=[watch])
-        if not code:  # the slower ones
-            code = pytest.main([*options, str(tests / COMMON[1])], plugins=[watch])
+        code = pytest.main([*options, *(str(tests / name) for name in QUICK), *own], plugins=[watch])
+        if not code:
+            code = pytest.main([*options, *(str(tests / name) for name in SLOW)], plugins=[watch])
         verdict = (int(code), watch.by, watch.error)
     finally:
         os.write(writing, json.dumps(verdict).encode())
@@ -280,6 +281,8 @@ def caught_by(o: Outcome) -> str:
     if name == "test_published.py":
         crashed = o.error not in ("AssertionError",)
         return "the method cannot be made" if crashed else "test_published: defaults and stages"
+    if name == "test_arguments.py":
+        return "test_arguments: what each argument changes"
     return "test_every_member: what every member owes" if name == "test_every_member.py" else "the method's own tests"
 
 

@@ -45,3 +45,11 @@ def test_the_rival_rises_unless_it_is_held(detach, gradient):  # sigma(1)
     z = torch.tensor([[1.0, 0.0, -5.0]], dtype=torch.float64, requires_grad=True)
     loss_of(cringe(detach=detach).terms[0], a_pass(logits=z, labels=[0])).backward()
     assert z.grad[0].tolist() == pytest.approx([*gradient, 0.0], abs=1e-6)
+
+
+def test_of_three_rivals_the_likelier_is_drawn_more_often():
+    """Unlike of two, their shares tell the largest of noise added from the largest of noise taken away."""
+    n = 6000
+    drawn = rival(a_pass(logits=Z * n, labels=[0] * n), 3)
+    shares = [(drawn == logit).double().mean().item() for logit in (2.0, 1.0, 0.5)]
+    assert shares == pytest.approx(torch.tensor([2.0, 1.0, 0.5]).softmax(0).tolist(), abs=0.025)

@@ -3,8 +3,11 @@
 import pytest
 from napkin import a_pass
 
+from expunge.core.types import Example
 from expunge.maths.passes import loss_of
 from expunge.methods.idk import idk
+from expunge.prepare.refusals import STYLES
+from expunge.prepare.tools import Tools
 
 
 def test_longer_answers_weigh_more():  # (log 2 + 3 log 5) / 4
@@ -19,3 +22,9 @@ def test_without_retain_it_reads_none():
 def test_a_style_is_made_beforehand():
     refuse, learn = idk(style="polite")
     assert refuse.stream == "alternate" and not refuse.needs and learn.terms[0].streams == ("alternate", "retain")
+
+
+def test_the_refusals_are_of_the_style_that_was_asked_for():
+    refuse, _ = idk(style="polite")
+    made = refuse.fn({"forget": [Example("f", "forget", "g", "It was in 1901.", "When?")]}, Tools())
+    assert made[0].answer in STYLES["polite"] and made[0].answer not in STYLES["plain"]

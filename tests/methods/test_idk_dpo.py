@@ -91,3 +91,10 @@ def test_the_published_names_ask_the_start_model_and_nothing_stands_in_for_it(na
     assert stages(method)[0].fn.keywords["source"] == "model"
     with pytest.raises(Refused, match=f"{name} needs the start model"):
         check_rows(method, case, Given(), name)
+
+
+def test_as_many_wrong_answers_as_were_asked_for_and_retain_rows_lend_names_only_where_they_are_read():
+    write, _ = idk_dpo(winner="swapped", alternates_per_row=2)
+    rows = {"forget": (Example("f", "forget", "g", "It was in 1901.", "When?"),), "retain": ()}
+    assert len(write.fn(rows, Tools())) == 2 and write.reads == ("forget", "retain")
+    assert idk_dpo(winner="swapped", retain_weight=0.0)[0].reads == ("forget",)

@@ -6,6 +6,7 @@ from torch import tensor
 
 from expunge.engine.descend import descend
 from expunge.engine.plan import Training
+from expunge.methods import memflex as memflex_module
 from expunge.methods.memflex import memflex, randomised, region
 
 GRADS = {"same": tensor([1.0, 1.0]), "own": tensor([1.0, 0.0]), "weak": tensor([1e-6, 0.0])}
@@ -42,3 +43,12 @@ def test_the_authors_constants():
     stage = memflex()
     assert stage.locate.keywords == {"cosine": 0.92, "least": 6e-4, "copies": 3}
     assert [(t.name, t.coef, t.reduction) for t in stage.terms] == [("ascent/forget", 0.4, "seqmean"), ("nll/retain", 2.0, "seqmean")]
+
+
+def test_random_labels_are_of_the_whole_vocabulary(tmp_path, monkeypatch):
+    """64 words, states of 32 numbers."""
+    asked = []
+    plain = memflex_module.randomised
+    monkeypatch.setattr(memflex_module, "randomised", lambda row, vocab, key: asked.append(vocab) or plain(row, vocab, key))
+    moved(tmp_path, least_gradient=0.0)
+    assert set(asked) == {64}

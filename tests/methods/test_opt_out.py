@@ -42,3 +42,9 @@ def test_directions_come_from_seed_and_step():
     assert term(moved) == term(moved) != term(again)
     vector = Trained({"b": tensor([1.0, 1.0])}, {"b": tensor([0.0, 0.0])})  # one row: the mean squared projection, about |c|^2 / d
     assert distance("sliced_wasserstein", 20000)(vector).item() == pytest.approx(1.0, rel=0.05)
+
+
+def test_general_text_is_read_from_the_world_where_it_has_a_weight():
+    kept = [(t.streams, t.coef) for t in opt_out(world_weight=0.5).terms if t.name.startswith("nll")]
+    assert kept == [(("retain",), 1.0), (("world",), 0.5)]
+    assert all("world" not in t.streams for t in opt_out().terms)

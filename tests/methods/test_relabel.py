@@ -28,3 +28,8 @@ def test_both_names_train_on_other_labels_with_the_inputs_as_they_are(name):
     made = prepare.fn({"forget": forget}, Tools(seed=1, subject=small_subject))
     read, old = pack(made), pack(forget)
     assert (read.input_ids == old.input_ids).all() and (read.labels != old.labels).float().mean() > 0.9
+
+
+def test_a_retain_term_is_added_beside_the_labels():
+    learn = relabel(retain_weight=2.0)[-1]
+    assert [(t.streams, t.coef) for t in learn.terms] == [(("relabelled",), 1.0), (("retain",), 2.0)]

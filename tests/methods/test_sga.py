@@ -40,3 +40,7 @@ def test_the_choice_is_made_anew_when_the_weights_have_moved():
         (grad,) = torch.autograd.grad(loss, z)
         assert bool(grad.abs().sum() > 0) is expected
         z = (z - 1.0 * grad).detach().requires_grad_()
+
+
+def test_a_retain_term_is_added_beside_the_ascent():
+    assert [(t.streams, t.coef) for t in sga(retain_weight=2.0).terms] == [(("forget",), 1.0), (("retain",), 2.0)]
