@@ -86,7 +86,10 @@ PROTOCOL = (
 
 
 def published(split: str) -> Published:
-    """Accuracies by letter from the model card of cais/Zephyr_RMU, on the first release of the questions; chemistry was not unlearned."""
+    """Accuracies by letter from the model card of cais/Zephyr_RMU; chemistry was not unlearned.
+
+    The card is of 16 April 2024 and the questions were changed on the 23rd, so they are taken for those of the first release.
+    """
     own = [(i, role) for i, role in enumerate(ROLES) if role == "mmlu" or split in ("all", role.removeprefix("forget_"))]
     rows = {label: {f"{role}/choice_accuracy": numbers[i] for i, role in own} for label, numbers in CARD.items()}
     return Published({f"{label} (model card of cais/Zephyr_RMU)": numbers for label, numbers in rows.items()}, PROTOCOL)
