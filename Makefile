@@ -5,7 +5,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test fast check catalogue results bench meta coverage mutation clean
+.PHONY: demo test fast fuzz check catalogue results bench meta coverage mutation clean
 
 # torch first, pinned, and from whatever index pip is set to (a CPU build, if that is what it offers); nothing later may replace it
 .venv/installed: pyproject.toml constraints.txt
@@ -22,6 +22,10 @@ test: .venv/installed
 
 fast: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# readers under damaged files, for five minutes each and from another seed every time; what is found goes into tests/fuzz/corpus
+fuzz: .venv/installed
+	EXPUNGE_FUZZ_SECONDS=300 EXPUNGE_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -n 2 tests/fuzz
 
 check: .venv/installed
 	$(BIN)/ruff format --check src tests benchmarks

@@ -118,9 +118,17 @@ def _csv(path: Path) -> list[Cells]:
     named = SEPARATOR.fullmatch(lines[0]) if lines else None
     first = 1 if named else 0
     header = next((line for line in lines[first:] if line.strip()), "")
-    found = [sign for sign in SEPARATORS if len(next(csv.reader([header], delimiter=sign), [])) > 1]
+    found = [sign for sign in SEPARATORS if _parts(header, sign) > 1]
     sign = named[1] if named else next(iter(found), ",")
     return _table(path, _csv_rows(path, lines[first:], sign, first))
+
+
+def _parts(header: str, sign: str) -> int:
+    """How many cells a header has if they are set apart by a sign; 0 if it is no csv then."""
+    try:
+        return len(next(csv.reader([header], delimiter=sign), []))
+    except csv.Error:
+        return 0
 
 
 def _csv_rows(path: Path, lines: Sequence[str], delimiter: str, passed: int) -> Iterator[tuple[int, list[str]]]:

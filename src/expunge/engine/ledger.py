@@ -162,7 +162,8 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
             _undo(out, fresh, isinstance(error, Refused))
         raise
     finally:
-        (out / HOLDER).unlink(missing_ok=True)
+        with suppress(OSError):
+            (out / HOLDER).unlink(missing_ok=True)
         lock.release()  # the file stays: removing it would let two runs lock two files of one name
         if not contents(out) and not (out / ASIDE).exists():
             _unmade(out, made)
