@@ -14,8 +14,27 @@ card = Card(
     where="section 3, fine-tuning with random labels and with adversarial samples",
     family=("relabelling",),
     settings={
-        # authors' README.md, Yi-6B, arXiv: 8 GPUs x 1 row, 60 times accumulated (GitHub: 85)
+        # authors' README.md, Yi-6B, arXiv: 8 GPUs x 1 row, 60 times accumulated (GitHub: 85),
+        # the same for both kinds of labels
         "yao_corpus": {
+            "lr": 2e-5,
+            "epochs": 1,
+            "batch": 8,
+            "accumulate": 60,
+            "warmup": 0.03,
+            "weight_decay": 0.0,
+            "schedule": "cosine",
+        },
+        "random_labels:yao_corpus": {
+            "lr": 2e-5,
+            "epochs": 1,
+            "batch": 8,
+            "accumulate": 60,
+            "warmup": 0.03,
+            "weight_decay": 0.0,
+            "schedule": "cosine",
+        },
+        "adversarial_labels:yao_corpus": {
             "lr": 2e-5,
             "epochs": 1,
             "batch": 8,
