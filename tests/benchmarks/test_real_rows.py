@@ -467,3 +467,8 @@ def test_judged_by_the_command_on_a_small_model(data, tmp_path):
     assert set(found) == {"schema", *(f"mmlu/{m}" for m in ("choice_accuracy", "choice_accuracy_text", "letter_bias"))}
     assert sum(found["mmlu/letter_bias"]["parts"].values()) == pytest.approx(1) and found["mmlu/choice_accuracy"]["n"] == 3
     assert read_records(run / "records").of("mmlu", "letters/3")
+    save(Subject(*tiny.build(texts, seed=1), "tiny"), tmp_path / "before", card="")
+    beside = {"original": str(tmp_path / "before"), "benchmark": "conceptvectors:llama2-7b:Poland", "data": str(data)}
+    run = evaluate(EvalRequest(**asked, **beside, metrics=("likeness_to_original",), out=str(tmp_path / "concept")))
+    found = json.loads((run / "measurements.json").read_text())
+    assert found["forget_qa/likeness_to_original"]["n"] == 10 and 0 <= found["unrelated_qa/likeness_to_original"]["value"] < 1
