@@ -58,12 +58,15 @@ def test_a_bench_leaves_what_the_commands_leave(model, expunge, tmp_path, folds)
     assert not any(word in page + (out / "stages.svg").read_text() for word in ("Zorblat", "Mimsy", "Quillion"))
 
 
-def test_a_bench_needs_rows_to_compare_by(model, refused, tmp_path):
+def test_a_bench_needs_rows_to_compare_by(model, expunge, tmp_path):
     rows(tmp_path)
     for role in ("forget", "retain", "holdout"):
         (tmp_path / f"muse/news/privleak/{role}.json").unlink()
-    said = refused("bench", "--methods", "npo", "--benchmark", "muse:news", "--model", model, "--data", tmp_path, "--out", tmp_path / "o")
-    assert said == "muse:news asks no forget or no retain rows, by which a bench compares; use expunge unlearn and expunge eval"
+    words = ("bench", "--methods", "npo", "--benchmark", "muse:news", "--model", model, "--data", tmp_path, "--out", tmp_path / "o")
+    code, _, err = expunge(*words)
+    *left_out, last = err.splitlines()
+    assert code == 2 and left_out and all("left out" in line for line in left_out)
+    assert last == ("expunge: muse:news asks no forget or no retain rows, by which a bench compares; use expunge unlearn and expunge eval")
 
 
 def staged(n, values):

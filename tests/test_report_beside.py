@@ -164,7 +164,7 @@ def test_many_metrics_leave_room_for_every_role(tmp_path: Path) -> None:
 def test_without_a_comparison_there_is_no_section(tmp_path: Path) -> None:
     put(tmp_path / "npo", {"forget/probability": entry(0.3), "retain/probability": entry(0.9)}, label="npo")
     page = write_report([tmp_path], tmp_path / "r.html").read_text()
-    assert "Beside gold" not in page and 'id="beside"' not in page and "with no correction for that. Verdicts" in page
+    assert "Beside gold" not in page and 'id="beside"' not in page and "with no correction for that. Whether a model is like gold" in page
     assert "No gold model" in page and "no gold to compare with" in page
 
 

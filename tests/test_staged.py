@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from another import another
 from commands import expunge, facts, files, model, once, refused, weights
 
 from expunge.benchmarks._restor_words import TAUGHT
@@ -227,7 +228,7 @@ def test_every_stage_is_judged_by_what_it_asks(tofu, model, expunge, refused, tm
     assert expunge("unlearn", "npo", "--model", model, *tofu, *SHORT, "--out", out)[0] == 0
     measured, seen = judging.measured, []
     monkeypatch.setattr(judging, "measured", lambda *a, **k: seen.append((k["name"], found := measured(*a, **k))) or found)
-    words = ("eval", "--gold", model, *tofu, "--metrics", "probability", "--quiet")
+    words = ("eval", "--gold", another(model, tmp_path / "gold"), *tofu, "--metrics", "probability", "--quiet")
     code, said, _ = expunge(*words, "--model", out, "--out", judged)
     assert code == 0 and all(name in said for name in NAMES)
     found = [json.loads((judged / f / "measurements.json").read_text()) for f in FOLDERS]

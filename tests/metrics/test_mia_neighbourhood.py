@@ -284,9 +284,11 @@ def test_folders_that_are_no_masked_models_are_refused(tmp_path, folder):
 def test_on_the_built_in_case(expunge, refused, tmp_path):
     code, _, err = expunge("train", "--model", "tiny", "--benchmark", "builtin", "--steps", 2, "--out", tmp_path / "full", "--quiet")
     assert code == 0, err
+    train = ("train", "--model", "tiny", "--benchmark", "builtin", "--steps", 2, "--on", "retain")
+    assert expunge(*train, "--out", tmp_path / "gold", "--quiet")[0] == 0
     model, _ = tmp_path / "full" / "model", masked_folder(tmp_path / "mlm", ["He lives in Rome , and she was born in 1950 ."])
     asked = ("eval", "--model", model, "--benchmark", "builtin", "--metrics", "mia_neighbourhood")
-    code, _, err = expunge(*asked, "--mlm", tmp_path / "mlm", "--gold", model, "--out", tmp_path / "found")
+    code, _, err = expunge(*asked, "--mlm", tmp_path / "mlm", "--gold", tmp_path / "gold", "--out", tmp_path / "found")
     assert code == 0, err
     found = json.loads((tmp_path / "found" / "measurements.json").read_text())["mia_neighbourhood"]
     assert found["value"] is not None and found["n"] > 10

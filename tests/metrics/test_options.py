@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from transformers import PretrainedConfig
 
 from expunge.core.errors import Refused
 from expunge.core.records import Records
@@ -44,7 +45,7 @@ class Stub(torch.nn.Module):
 
     def __init__(self, tokenizer, say):
         super().__init__()
-        self.config, self.tokenizer, self.say = SimpleNamespace(), tokenizer, say
+        self.config, self.tokenizer, self.say = PretrainedConfig(), tokenizer, say
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.head = torch.nn.Identity()
         self._expunge_capacity, self._expunge_trees = 0, False
@@ -185,14 +186,13 @@ def test_records_of_options_survive_the_disk(subject, tmp_path):
 
 def test_without_template_where_a_row_is_bare():
     tokenizer = tiny.build(["Question: what? Answer: A B"] * 9, seed=0)[1]
-    tokenizer.chat_template = (
-        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
-    )
+    turns = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}"
+    tokenizer.chat_template = turns + "{% if add_generation_prompt %}<assistant>{% endif %}"
     bare, chat = question(0, 1), question(1, 1, tags=())
     rows = option_rows(tokenizer, [bare, chat])
     said = lambda row: tokenizer.decode(row.ids, skip_special_tokens=False)
     assert "<user>" not in said(rows[0]) and said(rows[0]).endswith("D. yellow and grey\nAnswer: A")
-    assert said(rows[20]).startswith("<user>What colour") and said(rows[20]).endswith("<a>A")
+    assert said(rows[20]).startswith("<user>What colour") and said(rows[20]).endswith("<assistant>A")
 
 
 @pytest.mark.parametrize(
