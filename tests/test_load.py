@@ -172,6 +172,16 @@ def test_places_that_are_none(tmp_path):
         load("nobody/nothing")
 
 
+def test_a_slip_in_the_name_of_a_run_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "npo").mkdir(parents=True)
+    (tmp_path / "runs" / "npo" / "run.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for name, hint in (("runs/npoo", "did you mean runs/npo?"), ("runs/gold", "runs has the runs npo")):
+        with pytest.raises(Refused) as caught:
+            load(name)
+        assert str(caught.value) == f"no model folder {name}; {hint}"
+
+
 # ------------------------------------------------------------------ adapters
 
 

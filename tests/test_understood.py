@@ -87,3 +87,13 @@ def test_every_kind_has_a_name(tmp_path):
     parts = read(jsonl(tmp_path / "p.jsonl", [{"prompt": "a", "completion": " b"}]), role="forget")
     assert kinds_of([*chats, *parts]) == "chats, prompts with completions"
     assert understood({"forget": chats, "retain": ()}) == f"rows: forget 1 chats, each a group of its own ({tmp_path / 'c.jsonl'})"
+
+
+def test_every_file_that_rows_came_from_is_named(tmp_path):
+    rows = []
+    for name in "abcd":
+        rows += read(jsonl(tmp_path / f"{name}.jsonl", [{"question": f"{name}?", "answer": "A"}]), role="retain")
+    files = [row.source.rpartition(":")[0] for row in rows]
+    said = understood({"train": rows[:2]})
+    assert said == f"rows: train 2 questions with answers, each a group of its own ({files[0]}, {files[1]})"
+    assert understood({"train": rows}).endswith(f"({files[0]}, {files[1]}, 2 more files)")

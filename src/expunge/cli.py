@@ -313,7 +313,7 @@ def ask(
 @app.command()
 def report(
     runs: Annotated[list[str], typer.Argument(help="finished run folders, or a folder of them")],
-    out: Out = "report.html",
+    out: Annotated[str, opt(help="the HTML file to write")] = "report.html",
     show_texts: Annotated[bool, opt("--show-texts", help="include questions and answers; they may be what was to be forgotten")] = False,
     debug: Debug = False,
 ) -> None:

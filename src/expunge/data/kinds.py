@@ -35,12 +35,14 @@ def kinds_of(examples: Iterable[Example]) -> str:
 
 
 def understood(roles: Mapping[str, Sequence[Example]]) -> str:
-    """What rows were taken for, in one line: how many of each role, of which kind, in how many groups, from which file."""
+    """What rows were taken for, in one line: how many of each role, of which kind, in how many groups, from which files."""
     told = []
     for role, rows in roles.items():
         if not rows:
             continue
-        groups, file = len({e.group for e in rows}), rows[0].source.rpartition(":")[0]
+        groups = len({e.group for e in rows})
         grouped = "each a group of its own" if groups == len(rows) else f"in {groups} groups"
-        told.append(f"{role} {len(rows)} {kinds_of(rows)}, {grouped}{f' ({file})' if file else ''}")
+        files = [file for file in dict.fromkeys(e.source.rpartition(":")[0] for e in rows) if file]
+        named = files if len(files) <= 3 else [*files[:2], f"{len(files) - 2} more files"]
+        told.append(f"{role} {len(rows)} {kinds_of(rows)}, {grouped}{f' ({listed(named)})' if named else ''}")
     return f"rows: {'; '.join(told)}"

@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors import SafetensorError, safe_open
 
-from expunge.core.errors import Refused, listed, out_of_memory
+from expunge.core.errors import Refused, listed, nearest, out_of_memory
 from expunge.core.files import check_manifest
 from expunge.core.notes import note
 from expunge.models.decided import deciding
@@ -299,6 +299,11 @@ def _from_hub(name: str, dtype: str, where: torch.device, trust: bool) -> Subjec
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         made = "; expunge train --model tiny makes one" if name == "tiny" else ""
         raise Refused(f"no model folder {name}; pass a folder, or owner/name of a hub model{made}")
+    runs = sorted(file.parent.name for file in Path(name).parent.glob("*/run.yaml"))
+    if runs:  # a folder of runs, not an owner: a slip in a run's name is not worth a minute of asking the hub
+        near = nearest(Path(name).name, runs)
+        hint = f"did you mean {Path(name).parent / near}?" if near else f"{Path(name).parent} has the runs {listed(runs)}"
+        raise Refused(f"no model folder {name}; {hint}")
     try:
         _check_no_adapter(name)
         model = _strict(name, dtype_of(dtype, where), trust)
