@@ -140,3 +140,14 @@ def test_one_broken_member_does_not_take_the_others_with_it(tmp_path, monkeypatc
     finally:
         catalogue.brief.cache_clear()
         catalogue._read.cache_clear()
+
+
+def test_plain_files_with_holdout_rows_are_asked_whether_their_words_tell_them_apart():
+    """Before: a holdout set of another kind got a membership score and no word."""
+    from expunge.core.types import Case
+    from expunge.settings import judges_of
+
+    row = Example("a", "forget", "a", "b", "c")
+    for roles, wanted in ((("forget", "holdout"), True), (("forget",), False)):
+        judges = judges_of(None, Case({}, {role: (row,) for role in roles}))
+        assert any("blind_baseline" in repr(j) for j in judges) is wanted

@@ -291,6 +291,8 @@ def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) 
     # a user would read, though it holds little
     own += [(m, "forget") for m in ("exact_memorisation", "extraction_strength") if case.evaluate.get("forget")]
     own += [(m, None) for m in ("mia_reference", "mia_min_k", "mia_loss", "privleak") if case.evaluate.get("forget")]
+    # whether membership can be read off the words alone: holdout rows of another kind make every membership score meaningless
+    own += [("blind_baseline", None)] if case.evaluate.get("forget") and case.evaluate.get("holdout") else []
     entries = list(bench.metrics) if bench else own
     if asked:
         names = {m for m, _ in entries}

@@ -153,7 +153,7 @@ class Masked:
                 output_loading_info=True,
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.place, local_files_only=True, trust_remote_code=False)
-        except (ValueError, KeyError, RuntimeError, OSError) as error:
+        except Exception as error:  # a settings file of the wrong type can break any line of the library
             raise Refused(f"--mlm {self.source}: no masked language model can be read here ({first_line(error)})") from None
         if report["missing_keys"] or report["mismatched_keys"]:
             raise Refused(f"--mlm {self.source}: no weights of a masked language model; give the folder of one, such as BERT")
