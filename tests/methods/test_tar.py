@@ -96,3 +96,8 @@ def test_the_weights_are_restored_bit_by_bit(tmp_path, monkeypatch):
     training = Training(lr=1e-3, steps=2, batch=4, save_every=0, seed=1)
     descend(small_subject(), tar(), streams(), training, tmp_path)
     assert len({d for s, d in digests if s == 0}) == 1 and len(set(digests)) == 2
+
+
+def test_states_are_measured_from_the_start_models():  # (4, 6) from (1, 2): |(3, 4)| = 5
+    states = next(t for t in tar(layers=("1",)).terms if t.name == "states")
+    assert states(a_pass(hidden={1: [[[4.0, 6.0]]]}, start_hidden={1: [[[1.0, 2.0]]]}, stream="retain")).item() == 5.0

@@ -83,3 +83,15 @@ def test_with_a_dictionary_the_text_is_translated_first():
     translate, reinforce, learn = whp(reads="generic")
     assert translate.stream == learn.terms[0].provider.own == "renamed"
     assert reinforce.into == "reinforced" and learn.terms[0].provider.dense is not None
+
+
+def test_a_token_inside_a_term_has_no_teacher():
+    """The term of two tokens has a counterpart of one: only its first token is learned from that."""
+    row = Row("a", "forget", "g", "answer", (1, 2, 5, 3, 4, 7), (False,) + (True,) * 5, 1, False)
+    generic = replace(row, role="renamed", ids=(1, 2, 6, 4, 7), scored=(False,) + (True,) * 4)
+
+    def score(source, read):
+        return tensor([EVEN] * (len(read) - 1))
+
+    got = anchored_teacher(row, [generic], score, alpha=2.0, targets="soft")
+    assert got.isnan().any(-1).tolist() == [False, False, True, False, False]
