@@ -183,9 +183,8 @@ def examine(methods: Sequence[str], tests: Path, writing: int) -> None:
         os._exit(0)
 
 
-def key_of(file: str, mutant: Mutant | None, source: str) -> str:
+def key_of(tests: Path, file: str, mutant: Mutant | None, source: str) -> str:
     """A digest of the source with its fault and of the tests that are run on it."""
-    tests = ROOT / "tests"
     names = [tests / name for name in COMMON] + [tests / "methods" / f"test_{name}.py" for name in USED_BY.get(file, (file,))]
     published = yaml.safe_load((tests / "published.yaml").read_text(encoding="utf-8"))
     pinned = [published[name] for name in USED_BY.get(file, (file,))]
@@ -226,7 +225,7 @@ def run(copy: Copy, files: Sequence[str], many: int | None, seed: int, kept: Pat
         source = (copy.methods / f"{file}.py").read_text(encoding="utf-8")
         limit = 0.0
         for mutant in drawn(file, source, many, seed):
-            key = key_of(file, mutant, source)
+            key = key_of(copy.folder / "tests", file, mutant, source)
             if key in before:
                 yield before[key]
                 continue
@@ -300,7 +299,9 @@ def page(found: dict[str, Any]) -> str:
     lines += [
         f"**{found['caught']} of {found['mutants'] - found['equivalent']} caught ({found['share']:.1%})**, {found['survived']} survived; "
     ]
-    lines[-1] += f"{found['equivalent']} more change nothing that could be seen. {drawn_as}, of {found['possible']} that can be planted in "
+    lines[-1] += (
+        f"{found['equivalent']} more change nothing that could be seen. Drawn: {drawn_as}, of {found['possible']} that can be planted in "
+    )
     lines[-1] += (
         f"{len(found['methods'])} files of `src/expunge/methods`: `make mutation`, {found['seconds'] / 60:.0f} minutes of one core."
     )

@@ -1,5 +1,9 @@
 """MemFlex by hand, and on a model: what is not located stays as it was, to the bit."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
 import torch
 from small import small_subject, streams
 from torch import tensor
@@ -7,7 +11,7 @@ from torch import tensor
 from expunge.engine.descend import descend
 from expunge.engine.plan import Training
 from expunge.methods import memflex as memflex_module
-from expunge.methods.memflex import memflex, randomised, region
+from expunge.methods.memflex import memflex, pulled, randomised, region
 
 GRADS = {"same": tensor([1.0, 1.0]), "own": tensor([1.0, 0.0]), "weak": tensor([1e-6, 0.0])}
 OTHER = {"same": tensor([2.0, 2.0]), "own": tensor([1.0, 1.0]), "weak": tensor([0.0, 1.0])}
@@ -52,3 +56,28 @@ def test_random_labels_are_of_the_whole_vocabulary(tmp_path, monkeypatch):
     monkeypatch.setattr(memflex_module, "randomised", lambda row, vocab, key: asked.append(vocab) or plain(row, vocab, key))
     moved(tmp_path, least_gradient=0.0)
     assert set(asked) == {64}
+
+
+@dataclass
+class Everywhere:
+    """A place whose gradient of a term is its coefficient on forget rows, and turned by a right angle on retain rows."""
+
+    units: list
+    seed: int = 0
+
+    @property
+    def model(self):
+        return SimpleNamespace(get_input_embeddings=lambda: SimpleNamespace(weight=torch.zeros(64, 32)))
+
+    def gradient(self, term):
+        forgets = term.streams == ("forget",)
+        return {"w": term.coef * tensor([1.0, 1.0] if forgets else [1.0, -1.0])}
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_gradients_are_averaged_over_the_draws_not_added(copies):
+    """Each draw has a mean size of 1: so has the average of however many."""
+    data = streams()
+    place = Everywhere([{"forget": data["forget"][0], "retain": data["retain"][0]}])
+    assert pulled(place, cosine=0.9, least=0.99, copies=copies) == {"w": True}
+    assert pulled(place, cosine=0.9, least=1.01, copies=copies) == {"w": False}

@@ -36,3 +36,8 @@ def test_the_published_weights():  # authors' launcher for TOFU: gradient differ
     forget, retain = soul().terms
     assert (forget.name, forget.coef, retain.name, retain.coef) == ("ascent/forget", 1.0, "nll/retain", 2.0)
     assert len(soul(retain_weight=0.0).terms) == 1
+
+
+def test_npo_is_of_whole_answers():
+    """A mean over answers of what each is as a whole, however long."""
+    assert soul("npo").terms[0].reduction == "seqsum"
