@@ -211,15 +211,17 @@ def auc_draws(
 
 
 def auc_residuals(positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels) -> tuple[np.ndarray, np.ndarray]:
-    """What each group of either side adds to the AUC beyond its size's share: [G] and [H], each sums to 0 (Obuchowski 1997).
+    """What the AUC owes to each group of either side: [G] and [H], (G - 1) / G of how far it moves when the group is left out.
 
-    Those of a difference of AUCs on the same rows are the differences of these.
+    Of groups of one size these are the residuals of Obuchowski 1997. Of others they are larger where a group is: a group that is most of
+    its side makes the AUC and would hardly stand out from it. Those of a difference of AUCs on the same rows are the differences of these.
     """
     (g, _), (h, _) = group_codes(labels), group_codes(others)
     table, n, m = auc_table(positive, g, negative, h), np.bincount(g), np.bincount(h)
     value = table.sum() / (n.sum() * m.sum())
-    pairs = float(n.sum() * m.sum())
-    return (table.sum(1) - n * m.sum() * value) / pairs, (table.sum(0) - m * n.sum() * value) / pairs
+    ours = (table.sum(1) - n * m.sum() * value) / ((n.sum() - n) * m.sum())
+    theirs = (table.sum(0) - m * n.sum() * value) / ((m.sum() - m) * n.sum())
+    return ours * (len(n) - 1) / len(n), theirs * (len(m) - 1) / len(m)
 
 
 def se_of_residuals(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
