@@ -121,6 +121,8 @@ def test_a_chain_made_anew_without_the_secret_is_seen_where_the_secret_is(runs):
     facts = facts_of(run)
     forged = facts | {"seal": {**facts["seal"], "links": sealed(run, facts)["links"]}}
     assert broken(run, forged) == "its digests were made anew after the run"
+    bare = facts | {"seal": {"links": sealed(run, facts)["links"]}}
+    assert broken(run, bare) == "the keyed end of its digests was removed after the run"
     shutil.rmtree(run / "private")  # evidence, not a signature: elsewhere nobody can tell
     assert broken(run, forged) == ""
 
