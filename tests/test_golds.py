@@ -63,11 +63,8 @@ def test_a_gold_that_knows_the_rows_is_refused():
 
 
 def test_the_same_model_saved_otherwise_is_noticed_by_what_it_says():
-    with pytest.raises(Refused, match="what the judged model says"):
+    with pytest.raises(Refused, match="exactly what the judged model says"):
         knows("gold", rows([0.1, 0.2, 0.3]), rows([0.1, 0.2, 0.3]), None)
-    with pytest.raises(Refused, match="what the judged model says"):  # a bit of one weight was turned
-        knows("gold", rows([0.7, 0.8, 0.60001]), rows([0.7, 0.8, 0.6]), None)
-    assert "knows 0 of 3" in knows("gold", rows([0.7, 0.8, 0.61]), rows([0.7, 0.8, 0.6]), None)
 
 
 def test_a_line_says_what_was_checked_and_what_could_not_be(tmp_path):

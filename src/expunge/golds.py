@@ -23,7 +23,6 @@ SAW = ("full", "forget")  # choices of train --on that hold the forget rows
 MOST = 0.5  # a gold that knows more than this share of the forget rows is none
 KNOWN = 0.5  # per-token probability of a row from which on a model is said to know it
 BY_HEART = 0.9  # the same where no original says which rows are easy to guess
-SAME = 1e-4  # per-token probabilities this close on every forget row are those of one model, saved or rounded otherwise
 STEPS = 8  # models back from gold that are looked up
 
 
@@ -91,8 +90,8 @@ def knows(name: str, gold: Records, mine: Records, original: Records | None) -> 
     if not theirs:
         return "what it knows of the forget rows could not be checked (no probabilities were asked for)"
     shared = [k for k in theirs if k in ours]
-    if len(shared) > 1 and np.ptp([ours[k] for k in shared]) > 0 and all(abs(theirs[k] - ours[k]) <= SAME for k in shared):
-        raise Refused(f"--gold: {name} says of every forget row what the judged model says: it is the same model; give another")
+    if len(shared) > 1 and np.ptp([ours[k] for k in shared]) > 0 and all(theirs[k] == ours[k] for k in shared):
+        raise Refused(f"--gold: {name} says of every forget row exactly what the judged model says: it is the same model; give another")
     if original is None:
         known = [p >= BY_HEART for p in theirs.values()]
         rule = f"at {BY_HEART} per token or more; without --original nothing less can be noticed"
