@@ -153,7 +153,7 @@ def test_a_label_stays_inside_its_folder():
 
 def test_a_folder_that_holds_something_else(refused, tmp_path):
     (tmp_path / "mine.txt").touch()
-    assert "is not empty and holds no bench (mine.txt)" in refused("bench", "--methods", "npo", "--out", tmp_path)
+    assert "is not empty and was not made by expunge bench (mine.txt)" in refused("bench", "--methods", "npo", "--out", tmp_path)
 
 
 # ------------------------------------------------------------------ a small bench

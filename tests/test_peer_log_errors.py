@@ -54,7 +54,7 @@ def test_malformed_logs_are_refused_in_one_line_without_their_text(text, message
 def test_a_log_that_is_not_there(tmp_path):
     with pytest.raises(Refused, match="no such file"):
         read_log(tmp_path / "none.json")
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(Refused, match="is no plain file"):
         read_log(tmp_path)
 
 

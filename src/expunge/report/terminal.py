@@ -57,7 +57,7 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
     from rich.text import Text
 
     sheet, reasons, before = _empty(), Reasons(), None
-    sheet.add_column("measurement", overflow="fold")
+    sheet.add_column("measurement", overflow="fold", min_width=18)  # a role and a short name on one line
     for name in ("value", "95 % interval", "n", "groups"):
         sheet.add_column(name, justify="right", no_wrap=True)
     sheet.add_column("better", no_wrap=True)
