@@ -15,6 +15,7 @@ from expunge.core.types import Example
 from expunge.data import chat
 from expunge.data.encode import encode, encode_prompt
 from expunge.data.read import read
+from expunge.models.subject import end_of_turn
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
@@ -462,20 +463,59 @@ def test_a_template_is_a_program_and_has_bounds(bad, words, monkeypatch):
     assert "\n" not in str(e.value)
 
 
+def test_an_endless_template_is_tried_once(monkeypatch):
+    seen = []
+    t = tokenizer("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}" + CHATML)
+    real = type(t).apply_chat_template
+
+    def counted(self, *args, **how):
+        seen.append(1)
+        return real(self, *args, **how)
+
+    monkeypatch.setattr(type(t), "apply_chat_template", counted)
+    monkeypatch.setattr(chat, "SECONDS", 0.2)
+    with pytest.raises(Refused, match=r"^the tokenizer's chat template comes to no end"):
+        encode(t, [qa()])
+    assert len(seen) == 1
+    t.name_or_path = "folder"
+    with pytest.raises(Refused, match=r"^folder: the tokenizer's chat template comes to no end"):
+        end_of_turn(t)  # not None: that would be said of a template that closes a turn with no token
+    assert len(seen) == 2
+
+
+def test_a_template_that_waits_is_no_endless_one(monkeypatch):
+    """On a busy machine a template takes long by the clock without computing."""
+    t = tokenizer(CHATML)
+    real = type(t).apply_chat_template
+
+    def waits(self, *args, **how):
+        time.sleep(0.1)
+        return real(self, *args, **how)
+
+    plain = encode(t, [qa()])
+    monkeypatch.setattr(type(t), "apply_chat_template", waits)
+    monkeypatch.setattr(chat, "SECONDS", 0.08)
+    assert encode(tokenizer(CHATML), [qa()]) == plain
+
+
 def test_a_timer_that_was_set_goes_on_and_the_block_alone_is_timed():
     import signal
-    import time
 
     from expunge.core.limits import limited
 
-    before = signal.signal(signal.SIGALRM, lambda *a: None)
+    def compute(seconds):
+        begun = time.process_time()
+        while time.process_time() < begun + seconds:
+            pass
+
+    before = signal.signal(signal.SIGVTALRM, lambda *a: None)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 60)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 60)
         with pytest.raises(TimeoutError), limited(0.05):
-            time.sleep(5)
+            compute(5)
         with limited(0.05):
             pass
-        assert 50 < signal.setitimer(signal.ITIMER_REAL, 0)[0] <= 60
-        time.sleep(0.1)
+        assert 50 < signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0] < 61  # the kernel counts in ticks
+        compute(0.1)
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGVTALRM, before)

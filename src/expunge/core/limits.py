@@ -11,10 +11,11 @@ from types import FrameType
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """TimeoutError inside the block once it has taken ``seconds``, wherever it is.
+    """TimeoutError inside the block once it has computed for ``seconds``, wherever it is.
 
-    The alarm is the process's own, so it rings in the main thread alone and on Unix; elsewhere nothing is limited. A
-    timer that was set before goes on afterwards.
+    The time of the processor counts (``ITIMER_VIRTUAL``), not that of the clock: on a busy machine the same block is let
+    through. The alarm is the process's own, so it rings in the main thread alone and on Unix; elsewhere nothing is
+    limited. A timer that was set before goes on afterwards.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -23,12 +24,12 @@ def limited(seconds: float) -> Iterator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"more than {seconds:g} s")
 
-    handler = signal.signal(signal.SIGALRM, ring)
-    left, again = signal.setitimer(signal.ITIMER_REAL, seconds)
+    handler = signal.signal(signal.SIGVTALRM, ring)
+    left, again = signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, handler)
         if left:
-            signal.setitimer(signal.ITIMER_REAL, left, again)
+            signal.setitimer(signal.ITIMER_VIRTUAL, left, again)

@@ -17,6 +17,10 @@ from expunge.core.errors import Refused
 from expunge.core.limits import limited
 
 
+class Endless(Refused):
+    """A chat template that comes to no end. What is tried with a template, to learn its form, passes this on: each try would last."""
+
+
 class Turn(NamedTuple):
     """One turn of a conversation. ``more``: what else it hands to a template (calls of tools), as JSON; "" if nothing."""
 
@@ -29,7 +33,7 @@ Turns = tuple[Turn, ...]
 Roles = tuple[str, ...]
 
 
-SECONDS = 2.0  # a thousand times what a template needs; a few of its conversations are tried before it is given up
+SECONDS = 2.0  # of computing: a thousand times what a template needs
 LONGEST = 1 << 20  # characters
 # Llama 3's template writes today's date unless it is told one; this is the one it falls back on where there is no clock.
 # Without it the same row would be other tokens tomorrow. Thinking is switched off where a template knows that switch.
@@ -79,6 +83,8 @@ def wants_parts(tokenizer: Any) -> bool:
 def _attempt(tokenizer: Any, turns: Turns, parts: bool) -> str:
     try:
         return str(render(tokenizer, turns, prompt=True, parts=parts))
+    except Endless:
+        raise
     except Refused:
         return ""
 
@@ -86,13 +92,15 @@ def _attempt(tokenizer: Any, turns: Turns, parts: bool) -> str:
 def render(tokenizer: Any, turns: Turns, *, prompt: bool, source: str = "", parts: bool = False, **how: Any) -> Any:
     """The conversation as the template writes it; ``prompt``: with the header of the assistant turn that is to come.
 
-    A template is a program of whoever made the folder. Refused: whatever it raises, and one that takes more than
-    ``SECONDS`` or writes more than ``LONGEST`` characters around the texts.
+    A template is a program of whoever made the folder. Refused: whatever it raises, and one that computes for more than
+    ``SECONDS`` (``Endless``) or writes more than ``LONGEST`` characters around the texts.
     """
     from jinja2 import TemplateError
 
     roles = ", ".join(turn.role for turn in turns)
     what = {"tokenize": False, **FIXED, **how}
+    at = source or str(getattr(tokenizer, "name_or_path", ""))  # no row of the data: the folder whose template it is
+    whose = f"{at}: the tokenizer's chat template" if at else "the tokenizer's chat template"
     try:
         what["chat_template"] = dated(tokenizer.get_chat_template())
         with limited(SECONDS):
@@ -100,16 +108,14 @@ def render(tokenizer: Any, turns: Turns, *, prompt: bool, source: str = "", part
     except TemplateError as error:
         # the template's own words are told, unless they could be made of the row's
         said = f" ({error})" if str(error) and str(error) in str(tokenizer.chat_template) else ""
-        raise Refused(f"{source}: the tokenizer's chat template refuses turns of {roles}{said}; change the turns or the template") from None
+        raise Refused(f"{whose} refuses turns of {roles}{said}; change the turns or the template") from None
     except TimeoutError:
-        raise Refused(f"{source}: the tokenizer's chat template comes to no end within {SECONDS:g} s; mend the template") from None
+        raise Endless(f"{whose} comes to no end within {SECONDS:g} s; mend the template") from None
     except Exception as error:
         kind = type(error).__name__
-        raise Refused(
-            f"{source}: the tokenizer's chat template breaks on turns of {roles} ({kind}); change the turns or the template"
-        ) from None
+        raise Refused(f"{whose} breaks on turns of {roles} ({kind}); change the turns or the template") from None
     if isinstance(made, str) and len(made) > LONGEST + 8 * sum(len(turn.content) for turn in turns):
-        raise Refused(f"{source}: the tokenizer's chat template writes {len(made)} characters; mend the template")
+        raise Refused(f"{whose} writes {len(made)} characters; mend the template")
     return made
 
 
@@ -157,6 +163,8 @@ def frame_of(tokenizer: Any, roles: Sequence[str], prompt: bool, parts: bool = F
     turns = tuple(Turn(role, word) for role, word in zip(roles, words, strict=True))
     try:
         rest = render(tokenizer, turns, prompt=prompt, parts=parts)
+    except Endless:
+        raise
     except Refused:
         return None
     pieces = []
