@@ -15,12 +15,19 @@ import pytest
 
 from expunge import catalogue, catalogue_pages
 from expunge.core.errors import Refused
+from expunge.core.ranges import annotation_of
 from expunge.core.types import Card, Term, call
+from expunge.settings import judge
+from expunge.words import own_help
 
 ROOT = Path(__file__).resolve().parents[1]
 MEMBERS = [(room, name) for room in catalogue.ROOMS for name in catalogue.names(room)]
 MADE = [(room, name) for room, name in MEMBERS if room in ("methods", "attacks")]
 MEMBER = '''"""{summary}"""
+
+from typing import Annotated
+
+from annotated_types import Gt
 
 from expunge.core.types import Card, Descent
 
@@ -32,10 +39,10 @@ card = Card(
 )
 
 
-def {name}(beta: float = 1.0, kind: str = "plain") -> Descent:
+def {name}(beta: Annotated[float, Gt(0)] = 1.0, kind: str = "plain") -> Descent:
     """A made-up method.
 
-    beta: how hard (> 0).
+    beta: how hard.
     kind: any word.
     """
     return Descent(f"{name} {{beta}} {{kind}}")
@@ -146,23 +153,40 @@ def test_a_number_out_of_range(name, args, rule):
 
 NUMBERS = [
     (room, name, argument)
-    for room in ("methods", "attacks", "benchmarks")
+    for room in ("methods", "attacks", "metrics", "benchmarks")
     for name in catalogue.names(room)
-    for argument in catalogue.member(room, name).arguments
-    if argument.annotation.removesuffix(" | None") in ("int", "float")
+    for argument in catalogue.member(room, name).own.values()
+    if {"int", "float"} & set(re.findall(r"[a-z]+", argument.annotation)) and not argument.annotation.startswith("Literal[")
 ]
+ANY = {  # every number has a meaning, or which have is for the model at hand to say (blocks and fractions of its depth)
+    *(("methods", "simnpo", "delta"), ("methods", "sku", "scale"), ("methods", "task_arithmetic", "scale")),
+    *(("benchmarks", "builtin", "seed"), ("metrics", "cka", "layers"), ("metrics", "linear_probe", "layer")),
+    *(("metrics", "logit_lens", "layers"), ("metrics", "probability_delta", "layers")),
+}
+
+
+def outside(allowed):
+    """Numbers just outside a range, its ends among them where they do not belong to it; not a number is never inside."""
+    ends = ((allowed.low, -1, allowed.above), (allowed.high, 1, allowed.below))
+    beyond = [end + step for end, step, _ in ends if math.isfinite(end)]
+    return beyond + [end for end, _, left_out in ends if left_out]
 
 
 @pytest.mark.parametrize(("room", "name", "argument"), NUMBERS, ids=lambda v: getattr(v, "name", v))
-def test_every_number_names_its_range_and_is_held_to_it(room, name, argument):
+def test_every_number_has_a_range_and_is_held_to_it(room, name, argument):
+    """In a line with the member, the argument and the range; also one of several numbers."""
     allowed = argument.range
-    assert allowed is not None, f"{name}: say of {argument.name} what it may be: (> 0), (>= 0), (0 to 1), (any number)"
-    assert argument.default == "None" or allowed.holds(ast.literal_eval(argument.default))
-    outside = [v for v in (allowed.low - 1, allowed.high + 1) if math.isfinite(v)]
-    outside += [v for v in (allowed.low, allowed.high) if allowed.open and math.isfinite(v)]
-    for value in outside:
-        with pytest.raises(Refused, match=f"--{argument.name} .* is out of range; it must be {allowed.words}"):
-            catalogue.check_ranges(catalogue.member(room, name), {argument.name: value})
+    assert (allowed is None) == ((room, name, argument.name) in ANY), f"say what {argument.name} may be: Annotated[float, Gt(0)]"
+    if allowed is None:
+        return
+    numbers = lambda value: [x for x in (value if isinstance(value, tuple) else (value,)) if x is not None]
+    default = argument.default.replace("2 / 3, 4 / 3", "0.667, 1.333")
+    assert all(map(allowed.holds, numbers(ast.literal_eval(default))))
+    several = argument.annotation.startswith("tuple")
+    for value in map(int if argument.annotation == "int" else float, outside(allowed)):
+        with pytest.raises(Refused) as caught:
+            catalogue.checked(room, name, {argument.name: (value,) if several else value})
+        assert str(caught.value) == f"{name}: --{argument.name} {value} is out of range; it must be {allowed.words}"
     card = catalogue.member(room, name).card
     settings = [v[argument.name] for v in card.get("settings", {}).values() if argument.name in v]
     settings += [v[argument.name] for v in card.get("published_as", {}).values() if argument.name in v]
@@ -170,23 +194,74 @@ def test_every_number_names_its_range_and_is_held_to_it(room, name, argument):
 
 
 @pytest.mark.parametrize(
-    ("doc", "low", "high", "is_open"),
+    ("said", "kind", "words"),
     [
-        ("x (> 0).", 0, math.inf, True),
-        ("x (>= 0; the paper has none).", 0, math.inf, False),
-        ("x (0 to 1; 0 never).", 0, 1, False),
-        ("x (-1 to 0); 0 leaves none (as 4 to 5 would).", -1, 0, False),
-        ("x (<= 0; TAR: -15).", -math.inf, 0, False),
-        ("x (any number); 0 changes nothing.", -math.inf, math.inf, False),
+        ("Annotated[float, Gt(0)]", "float", "above 0"),
+        ("Annotated[int, Ge(0)]", "int", "at least 0"),
+        ("Annotated[float, Lt(2)]", "float", "below 2"),
+        ("Annotated[float, Le(-0.5)]", "float", "at most -0.5"),
+        ("Annotated[float, Interval(ge=0, le=1)]", "float", "from 0 to 1"),
+        ("Annotated[float, Interval(gt=0, le=1)]", "float", "above 0 and at most 1"),
+        ("Annotated[float, Interval(ge=0, lt=1)] | None", "float | None", "at least 0 and below 1"),
+        ("tuple[Annotated[float, Ge(0)], ...]", "tuple[float, ...]", "at least 0"),
     ],
 )
-def test_a_range_is_read_from_the_words(doc, low, high, is_open):
-    assert catalogue.Argument("x", "float", "0", doc).range == catalogue.Range(low, high, is_open)
+def test_a_range_stands_in_the_annotation(said, kind, words):
+    annotation, allowed = annotation_of(ast.parse(said, mode="eval").body)
+    assert (annotation, allowed.words) == (kind, words)
+    assert not any(map(allowed.holds, [*outside(allowed), math.nan]))
 
 
-@pytest.mark.parametrize("doc", ["x", "(the paper's 4 to 32)", "1 to 4 of six", "(0 is the first)"])
-def test_other_words_are_no_range(doc):
-    assert catalogue.Argument("x", "float", "0", doc).range is None
+@pytest.mark.parametrize("said", ["float", "tuple[str, ...]", "Literal['a', 'b']", "Records | None", "dict[str, int]"])
+def test_a_type_alone_has_no_range(said):
+    assert annotation_of(ast.parse(said, mode="eval").body) == (said, None)
+
+
+@pytest.mark.parametrize("said", ["Annotated[float, 'above 0']", "Annotated[float, MultipleOf(2)]", "Annotated[float, Gt(0), Lt(1)]"])
+def test_a_constraint_that_nobody_holds_is_an_error(said):
+    with pytest.raises(ValueError, match="Interval"):
+        annotation_of(ast.parse(said, mode="eval").body)
+
+
+def test_a_metric_is_held_to_its_arguments():
+    """As a benchmark gives them: another name, another kind, a number out of range, a word that is no choice."""
+
+    def refused(name, **given):
+        with pytest.raises(Refused) as caught:
+            judge(call(name, **given), None)
+        return str(caught.value)
+
+    assert refused("mia_min_k", k=1.5) == "mia_min_k: --k 1.5 is out of range; it must be above 0 and at most 1"
+    assert refused("privleak", gold_auc=-0.1) == "privleak: --gold_auc -0.1 is out of range; it must be from 0 to 1"
+    assert refused("bleu", order=2.5) == "bleu: --order takes int, not 2.5"
+    assert refused("ngram_entropy", weights=(1.0, -1.0)) == "ngram_entropy: --weights -1.0 is out of range; it must be at least 0"
+    assert refused("knowledge_retention", count="name") == "no count of knowledge_retention 'name'; did you mean names?"
+    assert refused("mia_min_k", kk=0.2) == "no argument of mia_min_k 'kk'; did you mean k?"
+    assert "no argument of privleak 'records'" in refused("privleak", records=())
+    assert judge(call("privleak", gold_auc=None), None).arguments == {"gold_auc": None}
+
+
+def test_a_block_and_a_fraction_of_the_depth_are_told_apart():
+    """Layer 1 is the second block and 1.0 the last, however they are given."""
+    made = catalogue.checked("metrics", "cka", {"layers": "1,1.0,-1"})["layers"]
+    assert made == (1, 1.0, -1) and [type(x) for x in made] == [int, float, int]
+    assert [type(catalogue.checked("metrics", "linear_probe", {"layer": x})["layer"]) for x in (1, 1.0, "2")] == [int, float, int]
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "told"),
+    [
+        ("methods", "kga", "- `stop_share`: float, from 0 to 1, default 0.0. "),
+        ("metrics", "mia_min_k", "- `k`: float, above 0 and at most 1, default 0.4"),
+        ("metrics", "ngram_entropy", "- `weights`: tuple[float, ...], each at least 0, default "),
+        ("attacks", "relearn", "- `share`: float, from 0 to 1, default 0.2. "),
+        ("benchmarks", "builtin", "- `facts`: int, at least 160, default 240. "),
+    ],
+)
+def test_a_page_and_help_tell_the_range(room, name, told):
+    assert told in catalogue_pages.page(room, name)
+    if room == "methods":
+        assert "(float, from 0 to 1, default 0.0)" in own_help(name)
 
 
 def test_a_share_is_between_0_and_1():
@@ -310,7 +385,7 @@ def test_an_empty_room_says_so(rooms):
 def test_a_page_tells_everything(room, name):
     page, member = catalogue_pages.page(room, name), catalogue.member(room, name)
     told = [member.summary, member.card["paper"], member.card.get("url", ""), member.card.get("differs", ""), "## Run it"]
-    told += [f"`{a.name}`" for a in member.arguments if room != "metrics" or a.name not in catalogue_pages.GIVEN]
+    told += [f"`{name}`" for name in member.own]
     assert not [t for t in told if t not in page]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any
 
 from expunge.core.errors import Refused, unknown
 from expunge.core.notes import note
+from expunge.core.ranges import Range, annotation_of
 
 ROOMS = ("methods", "guards", "attacks", "metrics", "benchmarks")
 SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metrics": "metric", "benchmarks": "benchmark"}
@@ -26,56 +26,26 @@ GLOBAL_OPTIONS = (  # noqa: SIM905
     "trust_remote_code against method verb debug help from alternate world refusals chat names anchors domain optimiser"
     " budget minutes methods lr_scale stage"
 ).split()
-NUMBER = r"-?\d+(?:\.\d+)?"
-RANGE = re.compile(rf"\((?:(?P<sign>>=|<=|>|<) (?P<bound>{NUMBER})|(?P<low>{NUMBER}) to (?P<high>{NUMBER})|(?P<any>any number))(?=[;)])")
+GIVEN = ("records", "role", "gold")  # what a run gives every metric; not the user's to choose
 BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Range:
-    """The numbers that an argument may be; an ``open`` end does not belong to them."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    open: bool = False
-
-    def holds(self, value: float) -> bool:
-        """Whether a number is one of them. NaN never is."""
-        return self.low < value < self.high if self.open else self.low <= value <= self.high
-
-    @property
-    def words(self) -> str:
-        """What an error says a value must be."""
-        if math.isfinite(self.low) and math.isfinite(self.high):
-            return f"from {self.low:g} to {self.high:g}"
-        if math.isfinite(self.low):
-            return f"{'above' if self.open else 'at least'} {self.low:g}"
-        return f"{'below' if self.open else 'at most'} {self.high:g}" if math.isfinite(self.high) else "a number"
-
-
-@dataclass(frozen=True)
 class Argument:
-    """An argument of a member: its name, annotation and default as written, and what the docstring says of it."""
+    """An argument of a member: its name, its type and default as written, the numbers that it may be (None: its type says all), and
+    what the docstring says of it."""
 
     name: str
     annotation: str
     default: str
     doc: str = ""
+    range: Range | None = None
 
     @property
-    def range(self) -> Range | None:
-        """The range that the description names in brackets, remarks behind a semicolon: ``(> 0)``, ``(0 to 1; 0 never)``,
-        ``(any number)``; None if it names none."""
-        found = RANGE.search(self.doc)
-        if found is None:
-            return None
-        if found["any"]:
-            return Range()
-        if found["sign"] is None:
-            return Range(float(found["low"]), float(found["high"]))
-        bound, is_open = float(found["bound"]), "=" not in found["sign"]
-        return Range(low=bound, open=is_open) if found["sign"][0] == ">" else Range(high=bound, open=is_open)
+    def kind(self) -> str:
+        """Its type and its range, as pages and help tell them: ``float, above 0``."""
+        return self.annotation + (f", {'each ' if self.annotation.startswith('tuple') else ''}{self.range.words}" if self.range else "")
 
 
 @dataclass(frozen=True)
@@ -93,6 +63,11 @@ class Member:
     doc: str = ""
     base: str = ""
     broken: str = ""
+
+    @property
+    def own(self) -> dict[str, Argument]:
+        """The arguments that a caller may choose, by name; a run gives a metric the others."""
+        return {a.name: a for a in self.arguments if self.room != "metrics" or a.name not in GIVEN}
 
     @property
     def published_as(self) -> Mapping[str, Mapping[str, Any]]:
@@ -179,8 +154,11 @@ def _arguments(node: ast.FunctionDef, doc: str) -> tuple[Argument, ...]:
     pairs = [*zip(plain, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
     described = (line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
     said = {name: text for names, text in described for name in names.split(", ")}  # "data, holdout: not read." describes both
-    source = lambda x: ast.unparse(x) if x is not None else ""
-    return tuple(Argument(a.arg, source(a.annotation), source(d), said.get(a.arg, "")) for a, d in pairs)
+    made = []
+    for a, default in pairs:
+        kind, allowed = annotation_of(a.annotation)
+        made.append(Argument(a.arg, kind, ast.unparse(default) if default is not None else "", said.get(a.arg, ""), allowed))
+    return tuple(made)
 
 
 def load(room: str, name: str) -> ModuleType:
@@ -189,62 +167,76 @@ def load(room: str, name: str) -> ModuleType:
 
 
 def resolve(room: str, name: str, args: Mapping[str, Any] | None = None) -> Any:
-    """The member called with arguments, each converted to what its annotation says. Refused names the argument and the nearest."""
+    """The member called with arguments, each as ``checked`` gives it, a term by name made."""
     found = member(room, name)
-    fixed = dict(found.published_as.get(name, {})) if name != found.name else {}
-    known = {a.name: a for a in found.arguments}
+    fixed = found.published_as.get(name, {}) if name != found.name else {}
+    given = checked(room, name, {**fixed, **(args or {})})
+    for key, value in given.items():
+        if found.own[key].annotation == "Term" and isinstance(value, str):
+            given[key] = resolve_term(value)
+    return getattr(load(room, found.name), found.name)(**given)
+
+
+def checked(room: str, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a member, whoever gave them, as its signature takes them: the one place where they are converted and held to their
+    ranges. A term stays as it was given.
+
+    Refused, in a line with the member and the argument: one that it does not have (the nearest is named), a value of another kind, a
+    number out of its range.
+    """
+    known = member(room, name).own
     given = {}
-    for key, value in {**fixed, **(args or {})}.items():
+    for key, value in args.items():
         if key not in known:
-            raise unknown(f"argument of {name}", key, known)
+            raise unknown(f"argument of {name}", str(key), known)
         given[key] = convert(known[key], value, name)
-    made = getattr(load(room, found.name), found.name)
-    check_ranges(found, given)
-    return made(**given)
+        allowed = known[key].range
+        numbers = given[key] if isinstance(given[key], tuple) else (given[key],)
+        wrong = [x for x in numbers if allowed is not None and x is not None and not allowed.holds(x)]
+        if allowed is not None and wrong:
+            raise Refused(f"{name}: --{key} {wrong[0]} is out of range; it must be {allowed.words}")
+    return given
 
 
 def convert(argument: Argument, value: Any, owner: str) -> Any:
-    """A value from the command line or JSON as its annotation wants it."""
+    """A value from the command line, JSON, YAML or Python as its annotation wants it."""
     wanted = argument.annotation.removesuffix(" | None")
     if wanted != argument.annotation and (value is None or value == "none"):
         return None
     try:
-        if wanted == "Term":
-            return resolve_term(value) if isinstance(value, str) else value
         if wanted.startswith("Literal["):
             allowed = ast.literal_eval(f"({wanted[8:-1]},)")
             match = next((a for a in allowed if str(a) == str(value)), None)
             if match is None:
                 raise unknown(f"{argument.name} of {owner}", str(value), map(str, allowed))
             return match
-        if wanted == "bool":
-            return value if isinstance(value, bool) else BOOLS[str(value).lower()]
-        if wanted in ("int", "float", "str"):
-            kind = {"int": int, "float": float, "str": str}[wanted]
-            made = kind(value)
-            if isinstance(value, bool) or (kind is int and isinstance(value, float) and value != made):
-                raise ValueError
-            if kind is float and not math.isfinite(made):
-                raise ValueError
-            return made
-        if wanted.startswith("tuple[str"):
-            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        if wanted.startswith(("tuple[", "Sequence[")):
+            parts = value.split(",") if isinstance(value, str) else value
+            kind = wanted[wanted.index("[") + 1 : -1].removesuffix(", ...")
+            return tuple(_simple(kind, part) for part in parts)
+        return _simple(wanted, value)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         if isinstance(error, Refused):
             raise
         raise Refused(f"{owner}: --{argument.name} takes {argument.annotation}, not {value!r}") from None
-    return value
 
 
-def check_ranges(found: Member, given: Mapping[str, Any]) -> None:
-    """Refuse a number outside the range that the argument's own description names (see ``Argument.range``)."""
-    known = {a.name: a.range for a in found.arguments}
-    for name, value in given.items():
-        allowed = known[name]
-        if allowed is None or isinstance(value, bool) or not isinstance(value, (int, float)):
-            continue
-        if not allowed.holds(value):
-            raise Refused(f"{found.name}: --{name} {value} is out of range; it must be {allowed.words}")
+def _simple(wanted: str, value: Any) -> Any:
+    """One value of a plain type. ``int | float``: a whole number stays one. Any other type takes the value as it is."""
+    if wanted == "bool":
+        return value if isinstance(value, bool) else BOOLS[str(value).lower()]
+    if wanted == "int | float":
+        whole = isinstance(value, int) or (isinstance(value, str) and value.strip().lstrip("-").isdecimal())
+        wanted = "int" if whole else "float"
+    if wanted not in ("int", "float", "str"):
+        return value
+    kind = {"int": int, "float": float, "str": str}[wanted]
+    made = kind(value)
+    if isinstance(value, bool) or (kind is int and isinstance(value, float) and value != made):
+        raise ValueError
+    if kind is float and not math.isfinite(made):
+        raise ValueError
+    return made
 
 
 def resolve_term(name: str, **args: Any) -> Any:

@@ -51,7 +51,6 @@ NOTES = {  # what of the arguments can be said on the command line
     "metrics": "Of the function; a benchmark may set them, the command line does not.",
     "benchmarks": "The split stands after the colon; data, holdout and subset are options; the rest is for Python.",
 }
-GIVEN = ("records", "role", "gold")  # what a run gives every metric; not the user's to choose
 NO_EFFECT = 0.05  # a fall of the forget probability below this is none
 MARK = re.compile(r"<!-- catalogue:(\w+) -->\n.*?<!-- /catalogue -->", re.DOTALL)
 WRITTEN = "<!-- written by `make catalogue` from the member's card and signature; edit that, not this -->"
@@ -200,8 +199,7 @@ def _definition(member: Member) -> str:
 
 
 def _arguments(member: Member) -> str:
-    own = [a for a in member.arguments if member.room != "metrics" or a.name not in GIVEN]
-    lines = [f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "") for a in own]
+    lines = [f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "") for a in member.own.values()]
     note = [NOTES[member.room], ""] if member.room in NOTES else []
     return "\n".join(["## Arguments", "", *note, *lines]) if lines else ""
 
@@ -210,7 +208,7 @@ def _kind(argument: Argument) -> str:
     wanted = argument.annotation
     if wanted == "Term":
         return "a term of expunge.maths.terms, by name (nll, kl)"
-    return "one of " + wanted[8:-1] if wanted.startswith("Literal[") else wanted or "any"
+    return "one of " + wanted[8:-1] if wanted.startswith("Literal[") else argument.kind or "any"
 
 
 def _default(argument: Argument) -> str:

@@ -316,9 +316,9 @@ def _roles_for(name: str, card: Mapping[str, Any], case: Case) -> list[str]:
 
 
 def judge(call: Call, role: str | None) -> Judge:
-    """A metric by name, ready for a role."""
+    """A metric by name, ready for a role. Refused: an argument that it does not have, or a value that it cannot be."""
     module = catalogue.load("metrics", call.name)
-    return Judge(call.name, getattr(module, call.name), module.card, role, call.args)
+    return Judge(call.name, getattr(module, call.name), module.card, role, catalogue.checked("metrics", call.name, call.args))
 
 
 def out_of(request: Any) -> Path:

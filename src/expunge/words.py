@@ -35,17 +35,15 @@ def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tupl
     member = catalogue.member("methods", found)
     if rest:
         raise Refused(f"{rest[0]!r}: expected an option such as --{member.arguments[0].name if member.arguments else 'lr'} VALUE")
-    known, made = {a.name: a for a in member.arguments}, {}
+    known, said = member.own, {}
     for option, value in given.items():
         key = option[2:].replace("-", "_")
         if key not in known:
             raise unknown(f"option of unlearn {found}", option, [*("--" + k for k in known), *options])
         if value is None:
             raise Refused(f"{option} needs a value")
-        # a term stays a name: a request is plain data
-        made[key] = value if known[key].annotation == "Term" else catalogue.convert(known[key], value, found)
-    catalogue.check_ranges(member, {k: v for k, v in made.items() if not isinstance(v, str)})
-    return found, made
+        said[key] = value
+    return found, catalogue.checked("methods", found, said)  # a term stays a name: a request is plain data
 
 
 def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
@@ -67,7 +65,7 @@ def own_help(name: str) -> str:
     found = catalogue.member("methods", name)
     width = max((len(a.name) for a in found.arguments), default=0) + 4
     lines = [f"Arguments of {name}: {found.summary}"]
-    lines += [f"  --{a.name:<{width}} {a.doc or a.annotation} (default {a.default})" for a in found.arguments]
+    lines += [f"  --{a.name:<{width}} {a.doc or a.name} ({a.kind}, default {a.default})" for a in found.arguments]
     return "\n".join(lines)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Gt, Interval
+
 from expunge.core.types import Card, Descent
 from expunge.maths.terms import nll
 
@@ -17,13 +21,18 @@ card = Card(
 )
 
 
-def relearn(relearn_steps: int = 20, relearn_lr: float = 1e-4, relearn_batch: int = 16, share: float = 0.2) -> Descent:
+def relearn(
+    relearn_steps: Annotated[int, Gt(0)] = 20,
+    relearn_lr: Annotated[float, Gt(0)] = 1e-4,
+    relearn_batch: Annotated[int, Gt(0)] = 16,
+    share: Annotated[float, Interval(ge=0, le=1)] = 0.2,
+) -> Descent:
     """Plain fine-tuning of the unlearned model on the rows of some forget groups.
 
-    relearn_steps: optimizer steps (> 0).
-    relearn_lr: constant learning rate (> 0).
-    relearn_batch: rows of a step (> 0).
-    share: share of the forget groups that the adversary holds (0 to 1); what comes back of the others was not taught.
+    relearn_steps: optimizer steps.
+    relearn_lr: constant learning rate.
+    relearn_batch: rows of a step.
+    share: share of the forget groups that the adversary holds; what comes back of the others was not taught.
     """
     training = {
         "steps": relearn_steps,

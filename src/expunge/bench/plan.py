@@ -154,12 +154,7 @@ def entry_of(said: Any) -> Entry:
     name, args = said.get("name", ""), said.get("args") or {}
     if not isinstance(name, str) or not isinstance(args, dict):
         raise Refused("a method is a name, or name: with args: (a mapping of argument to value)")
-    member = catalogue.member("methods", name)
-    known = {a.name: a for a in member.arguments}
-    for key, value in args.items():
-        if key not in known:
-            raise unknown(f"argument of {name}", str(key), known)
-        catalogue.check_ranges(member, {key: catalogue.convert(known[key], value, name)})
+    catalogue.resolve("methods", name, args)
     label = said.get("label") or "-".join([name, *(f"{k}={v}" for k, v in args.items())])
     if not isinstance(label, str) or not SAFE.fullmatch(label):
         raise Refused(f"label {label!r}: may hold letters, digits and . _ + @ = , -")
@@ -231,7 +226,7 @@ def _check(key: str, value: Any) -> None:
         if name not in INSIDE[group]:
             raise unknown(f"key of {group}", name, INSIDE[group])
         if group == "relearn":
-            _attacks(name, value)
+            catalogue.checked("attacks", "relearn", {name: value})
         else:
             _fits(name, value)
     elif key not in KINDS:
@@ -247,13 +242,6 @@ def _fits(name: str, value: Any) -> None:
         UnlearnRequest.from_json({name: value})
     except TypeError as error:
         raise Refused(str(error)) from None
-
-
-def _attacks(name: str, value: Any) -> None:
-    """An argument of the attack, of its kind and within its range."""
-    member = catalogue.member("attacks", "relearn")
-    argument = next(a for a in member.arguments if a.name == name)
-    catalogue.check_ranges(member, {name: catalogue.convert(argument, value, member.name)})
 
 
 def _kind(key: str) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from random import Random
+from typing import Annotated
+
+from annotated_types import Ge, Interval
 
 from expunge.benchmarks._builtin_words import ATTRIBUTES, KINDS, PREFIXES, Attribute, lexicon, names
 from expunge.core.errors import Refused, unknown
@@ -66,13 +69,20 @@ class Fact:
     wrong: tuple[str, ...]
 
 
-def builtin(split: str = "default", seed: int = 0, facts: int = 240, phrasings: int = 2, data: str = "", holdout: str = "") -> Benchmark:
+def builtin(
+    split: str = "default",
+    seed: int = 0,
+    facts: Annotated[int, Ge(160)] = 240,
+    phrasings: Annotated[int, Interval(ge=1, le=4)] = 2,
+    data: str = "",
+    holdout: str = "",
+) -> Benchmark:
     """The generated case. The same arguments give the same texts; another seed gives other names and other links.
 
     split: default, or a number: the case of that seed (builtin:3).
-    seed: decides every name, link and wording (any number).
-    facts: how many are trained (>= 160), four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; 20 % more are holdout.
-    phrasings: in how many of its six wordings each question is trained (1 to 4; one stays unseen).
+    seed: decides every name, link and wording.
+    facts: how many are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; 20 % more are holdout.
+    phrasings: in how many of its six wordings each question is trained (one stays unseen).
     data, holdout: not read; the case brings its own rows.
     """
     if split.isdigit():

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
+from typing import Annotated
+
+from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
 from expunge.maths.teachers import without_label
@@ -46,12 +49,14 @@ def _spared(row: Row, n: int) -> Row:
     return replace(row, scored=tuple(s and k > n for s, k in zip(row.scored, counts, strict=True)))
 
 
-def ce_u(skip: int = 1, retain_term: Term = nll(stream="retain"), retain_weight: float = 0.0) -> tuple[Stage, ...]:
+def ce_u(
+    skip: Annotated[int, Ge(0)] = 1, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 0.0
+) -> tuple[Stage, ...]:
     """Mean cross-entropy to the model's own row without the label, over the forget answers; no start model.
 
-    skip: how many first tokens of each answer are left alone (>= 0).
+    skip: how many first tokens of each answer are left alone.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     spare = Prepare("skip", stream="forget", fn=partial(spared, n=skip), on="rows")
     forget = cross_entropy(stream="forget", provider=Provider(("current",), edit=without_label))

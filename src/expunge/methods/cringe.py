@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import blake2b
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -58,19 +60,19 @@ def cringe_term(p: Pass, *, k: int, detach: bool) -> Tensor:
 
 
 def cringe(
-    k: int = 1,
+    k: Annotated[int, Gt(0)] = 1,
     detach: bool = False,
-    forget_weight: float = 1.0,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """Mean token contrast on the forget answers plus a retain term.
 
-    k: how many of the likeliest other words the rival is drawn from (> 0); 1 takes the likeliest.
+    k: how many of the likeliest other words the rival is drawn from; 1 takes the likeliest.
     detach: hold the rival's logit still, so that only the label's falls.
-    forget_weight: coefficient of the contrast (>= 0).
+    forget_weight: coefficient of the contrast.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", partial(cringe_term, k=k, detach=detach), ("forget",), "tok", frozenset({"logits"}))
     return Descent("cringe", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval
 
 from expunge.core.types import Card, Controller, Descent, Provider, Stage
 from expunge.maths.teachers import unlike_reinforced
@@ -54,15 +57,19 @@ def forget_alone(state: Mapping[str, float], progress: float, *, share: float) -
 
 
 def e2urec(
-    alpha: float = 2.0, weight: float = 0.6, forget_share: float = 0.2, reinforce_epochs: float = 3.0, reinforce_lr: float = 0.0
+    alpha: Annotated[float, Ge(0)] = 2.0,
+    weight: Annotated[float, Interval(ge=0, le=1)] = 0.6,
+    forget_share: Annotated[float, Interval(ge=0, le=1)] = 0.2,
+    reinforce_epochs: Annotated[float, Gt(0)] = 3.0,
+    reinforce_lr: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
     """(1 - w) CE(z_start - alpha relu(z_reinforced - z_start), model) on forget + w (NLL + CE(start, model)) on retain.
 
-    alpha: how strongly words that the reinforced copy prefers are turned down (>= 0).
-    weight: w, of what is kept against what is forgotten (0 to 1).
-    forget_share: share of the run that learns the forget term alone, before both (0 to 1).
-    reinforce_epochs: epochs of the first stage (> 0).
-    reinforce_lr: learning rate of the first stage (>= 0; 0 takes the run's).
+    alpha: how strongly words that the reinforced copy prefers are turned down.
+    weight: w, of what is kept against what is forgotten.
+    forget_share: share of the run that learns the forget term alone, before both.
+    reinforce_epochs: epochs of the first stage.
+    reinforce_lr: learning rate of the first stage (0 takes the run's).
     """
     settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
@@ -45,13 +47,18 @@ def eraser_term(p: Pass, *, gamma: float) -> Tensor:
     return (gamma + mean(p.logp, p.mask)).clamp(min=0)
 
 
-def eraser(gamma: float = 1.8, forget_weight: float = 1.0, retain_term: Term = kl(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def eraser(
+    gamma: Annotated[float, Gt(0)] = 1.8,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
+    retain_term: Term = kl(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
+) -> Descent:
     """Ascent on each forget answer until its loss reaches gamma, plus a retain term (KL to the start model).
 
-    gamma: the loss per token, in nats, at which an answer counts as forgotten (> 0).
-    forget_weight: coefficient of the forget term (>= 0).
+    gamma: the loss per token, in nats, at which an answer counts as forgotten.
+    forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", partial(eraser_term, gamma=gamma), ("forget",), "seqmean")
     return Descent("eraser", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

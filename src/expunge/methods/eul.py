@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Adapter, Card, Descent, Term
 from expunge.maths.objectives import away, bounded_ascent_term
@@ -23,23 +26,23 @@ card = Card(
 
 
 def eul(
-    away_weight: float = 1.0,
-    close_weight: float = 1.0,
-    ascent_weight: float = 0.5,
-    cap: float = 4.0,
-    rank: int = 16,
+    away_weight: Annotated[float, Ge(0)] = 1.0,
+    close_weight: Annotated[float, Ge(0)] = 1.0,
+    ascent_weight: Annotated[float, Ge(0)] = 0.5,
+    cap: Annotated[float, Gt(0)] = 4.0,
+    rank: Annotated[int, Gt(0)] = 16,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """close KL(retain) - away KL(forget) + retain term - ascent NLL(forget), KL(start || model); the layer alone is trained.
 
-    away_weight: coefficient of the distance to the start model on forget answers (>= 0).
-    close_weight: coefficient of the closeness to it on retain answers (>= 0).
-    ascent_weight: coefficient of the ascent on forget answers (>= 0).
-    cap: nats per token at which both stop pushing (> 0).
-    rank: rank and alpha of the layer (> 0).
+    away_weight: coefficient of the distance to the start model on forget answers.
+    close_weight: coefficient of the closeness to it on retain answers.
+    ascent_weight: coefficient of the ascent on forget answers.
+    cap: nats per token at which both stop pushing.
+    rank: rank and alpha of the layer.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     push = Term("forget", partial(bounded_ascent_term, cap=cap), ("forget",))
     forget = (*weighted(away("forget", cap), away_weight), *weighted(push, ascent_weight))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from math import log
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -59,13 +60,13 @@ def flat_term(template: Pass, forget: Pass, *, divergence: str) -> Tensor:
 def flat(
     divergence: Literal["tv", "kl", "js", "pearson"] = "tv",
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 0.0,
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
     """Loss adjustment between a refusal and the forget answer; no start model, and no retain rows unless asked for.
 
     divergence: total variation (tv, the paper's default), Kullback-Leibler, Jensen-Shannon or Pearson.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     forget = Term("forget", partial(flat_term, divergence=divergence), ("alternate", "forget"), "seqmean")
     return Descent("flat", (forget, *weighted(retain_term, retain_weight)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from expunge.core.types import Card, Descent
 from expunge.maths.terms import ascent, kl, weighted
@@ -31,10 +33,10 @@ card = Card(
 )
 
 
-def ga_kl(retain_weight: float = 1.0, positions: Literal["all", "answer"] = "all") -> Descent:
+def ga_kl(retain_weight: Annotated[float, Ge(0)] = 1.0, positions: Literal["all", "answer"] = "all") -> Descent:
     """-NLL(forget) + retain_weight KL(start || model) on the retain rows.
 
-    retain_weight: coefficient of the KL (>= 0).
+    retain_weight: coefficient of the KL.
     positions: all counts the question's tokens too, as the paper's formula does; answer counts the answer's only.
     """
     return Descent("ga_kl", (ascent(stream="forget"), *weighted(kl(stream="retain", span=positions), retain_weight)))

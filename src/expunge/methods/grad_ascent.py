@@ -6,7 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Gt, Interval
 
 from expunge.core.types import Card, Controller, Descent, Row
 from expunge.maths.terms import ascent
@@ -79,14 +81,17 @@ def surprised(model: Any, step: int, state: State, rows: Rows, *, batch: int = 1
 
 
 def grad_ascent(
-    stop: Literal["never", "memorisation", "shuffled"] = "never", ma: float = 0.2994, el: float = 0.0499, el_tokens: int = 10
+    stop: Literal["never", "memorisation", "shuffled"] = "never",
+    ma: Annotated[float, Interval(ge=0, le=1)] = 0.2994,
+    el: Annotated[float, Interval(ge=0, le=1)] = 0.0499,
+    el_tokens: Annotated[int, Gt(0)] = 10,
 ) -> Descent:
     """Minus the mean negative log-likelihood per answer token of the forget rows.
 
     stop: asked once an epoch; memorisation: MA and EL are below ma and el; shuffled: the answers are as unlikely as shuffled ones were.
-    ma: memorisation accuracy of unseen rows, measured by you (0 to 1).
-    el: extraction likelihood of unseen rows, measured by you (0 to 1).
-    el_tokens: the n of EL_n (> 0); shorter answers have an EL of 0.
+    ma: memorisation accuracy of unseen rows, measured by you.
+    el: extraction likelihood of unseen rows, measured by you.
+    el_tokens: the n of EL_n; shorter answers have an EL of 0.
     """
     control = {
         "never": None,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
+
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.terms import ascent, nll, weighted
 
@@ -28,11 +32,13 @@ card = Card(
 )
 
 
-def grad_diff(forget_weight: float = 1.0, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def grad_diff(
+    forget_weight: Annotated[float, Ge(0)] = 1.0, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+) -> Descent:
     """-forget_weight NLL(forget) + retain_weight retain_term, both means per answer token.
 
-    forget_weight: coefficient of the ascent (>= 0).
+    forget_weight: coefficient of the ascent.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     return Descent("grad_diff", (*weighted(ascent(stream="forget"), forget_weight), *weighted(retain_term, retain_weight)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
 
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.gradients import Ask, Grads, State, added, moving, rectified
@@ -48,24 +50,24 @@ def rectify(ask: Ask, state: State, *, decay: float, most: float, retain_weight:
 
 def gru(
     objective: Literal["ga", "npo", "simnpo", "wga"] = "ga",
-    beta: float = 0.0,
-    decay: float = 0.2,
-    most: float = 1.0,
+    beta: Annotated[float, Ge(0)] = 0.0,
+    decay: Annotated[float, Interval(ge=0, le=1)] = 0.2,
+    most: Annotated[float, Interval(ge=0, le=1)] = 1.0,
     both: bool = False,
-    forget_weight: float = 1.0,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 0.0,
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
     """The forget gradient, orthogonal to the moving average of the retain gradients wherever the two conflict.
 
     objective: what forgets; ga is plain ascent, wga ascent weighted by p^beta.
-    beta: its inverse temperature or exponent (>= 0); 0 takes the usual one of each.
-    decay: how much of the average of earlier retain gradients stays at each step (0 to 1).
-    most: up to which cosine a conflict is taken out (0 to 1); 1 all of it, 0.5 as the code's clipped form, 0 nothing.
+    beta: its inverse temperature or exponent; 0 takes the usual one of each.
+    decay: how much of the average of earlier retain gradients stays at each step.
+    most: up to which cosine a conflict is taken out; 1 all of it, 0.5 as the code's clipped form, 0 nothing.
     both: rectify the retain gradient against the forget gradient too (PCGrad).
-    forget_weight: coefficient of the forget term (>= 0).
+    forget_weight: coefficient of the forget term.
     retain_term: whose gradient is protected.
-    retain_weight: how much of its gradient is followed too (>= 0); 0 only protects it.
+    retain_weight: how much of its gradient is followed too; 0 only protects it.
     """
     rule = partial(rectify, decay=decay, most=most, retain_weight=retain_weight, both=both)
     return Descent("gru", (forget_weight * objective_term(objective, beta), retain_term), combine=rule)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -42,11 +44,11 @@ def preservation_term(refused: Pass, true: Pass, *, beta: float) -> Tensor:
     return softplus(-beta * (total(true.logp, true.mask) - total(refused.logp, refused.mask))) / beta
 
 
-def idk_ap(beta: float = 0.1, retain_weight: float = 1.0) -> tuple[Stage, ...]:
+def idk_ap(beta: Annotated[float, Gt(0)] = 0.1, retain_weight: Annotated[float, Ge(0)] = 1.0) -> tuple[Stage, ...]:
     """NLL of refusals to the forget questions plus the preference for true answers on retain questions.
 
-    beta: inverse temperature of the preference (> 0).
-    retain_weight: coefficient of the preference (>= 0).
+    beta: inverse temperature of the preference.
+    retain_weight: coefficient of the preference.
     """
     keep = Term("preserve", partial(preservation_term, beta=beta), ("retain_refused", "retain"), "seqsum")
     refuse = Prepare("refuse_retain", stream="retain_refused", fn=refused_retain, reads=("retain",))

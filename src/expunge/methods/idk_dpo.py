@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -74,22 +75,22 @@ def subnpo_term(p: Pass, *, beta: float) -> Tensor:
 def idk_dpo(
     winner: Literal["refusal", "model", "chat", "swapped"] = "refusal",
     form: Literal["dpo", "sub", "subdiff", "subnpo"] = "dpo",
-    beta: float = 0.1,
-    forget_weight: float = 1.0,
-    alternates_per_row: int = 5,
+    beta: Annotated[float, Gt(0)] = 0.1,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
+    alternates_per_row: Annotated[int, Gt(0)] = 5,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent | tuple[Stage, ...]:
     """DPO with another answer as the win and the true answer as the lose answer, plus a retain term.
 
     winner: refusal; or wrong answers, which are what epochs then count: model has the start model write them (AltPO), chat the model
     of --chat, swapped exchanges names and numbers of the rows' answers without any model.
     form: dpo; sub learns the other answer and no more; subdiff adds gradient ascent on the true one; subnpo adds NPO on it.
-    beta: inverse temperature (> 0).
-    forget_weight: coefficient of what form adds to sub, and of dpo (>= 0).
-    alternates_per_row: wrong answers to each question, all of which an epoch meets (> 0).
+    beta: inverse temperature.
+    forget_weight: coefficient of what form adds to sub, and of dpo.
+    alternates_per_row: wrong answers to each question, all of which an epoch meets.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     pair = Term("forget", partial(idk_dpo_term, beta=beta), ("alternate", "forget"), "seqsum", frozenset({"start_logp"}))
     lose = Term("forget", partial(subnpo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"}))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from math import log
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
@@ -50,16 +52,16 @@ def jensun_term(p: Pass) -> Tensor:
 
 def jensun(
     pattern: str = " no idea",
-    forget_weight: float = 1.0,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = jsd(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
     """Mean JSD to the pattern's words over the forget answers plus a retain term (JSD to the start model).
 
     pattern: what stands, word by word and over again, in place of each answer.
-    forget_weight: coefficient of the forget term (>= 0).
+    forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     prepare = Prepare("pattern", stream="relabelled", fn=partial(pattern_labels, pattern=pattern), on="rows")
     forget = Term("forget", jensun_term, ("relabelled",))

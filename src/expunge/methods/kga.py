@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Controller, Descent, Prepare, Provider, Stage, Term
@@ -78,20 +79,20 @@ def narrow(state: Mapping[str, float], *, share: float) -> bool:
 
 def kga(
     new: Literal["mismatch", "world", "retain"] = "mismatch",
-    helper_epochs: float = 3.0,
-    helper_lr: float = 0.0,
-    stop_share: float = 0.0,
+    helper_epochs: Annotated[float, Gt(0)] = 3.0,
+    helper_lr: Annotated[float, Ge(0)] = 0.0,
+    stop_share: Annotated[float, Interval(ge=0, le=1)] = 0.0,
     retain_term: Term = kl(stream="retain", span="answer"),
-    retain_weight: float = 0.3,
+    retain_weight: Annotated[float, Ge(0)] = 0.3,
 ) -> tuple[Stage, ...]:
     """Three stages: a copy tuned on forget, a copy tuned on new rows, then the gap and a leash.
 
     new: rows that the start has not learned: mismatch takes forget questions with the answers of others, world the rows of --world.
-    helper_epochs: epochs of each copy (> 0), over as many rows as there are forget rows.
-    helper_lr: learning rate of the copies (>= 0; 0 takes the run's).
-    stop_share: the last stage ends when the gap is this share of the first (0 to 1; 0 never).
+    helper_epochs: epochs of each copy, over as many rows as there are forget rows.
+    helper_lr: learning rate of the copies (0 takes the run's).
+    stop_share: the last stage ends when the gap is this share of the first (0 never).
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     settings = {"epochs": helper_epochs, "steps": None} | ({"lr": helper_lr} if helper_lr else {})
     of_forget = Descent("of_forget", (nll(stream="forget"),), training=settings, into="of_forget")

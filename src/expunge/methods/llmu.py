@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
 from expunge.maths.terms import ascent, kl, nll, weighted
@@ -40,19 +43,19 @@ card = Card(
 
 
 def llmu(
-    forget_weight: float = 0.5,
-    mismatch_weight: float = 1.0,
-    mismatches_per_row: int = 5,
+    forget_weight: Annotated[float, Ge(0)] = 0.5,
+    mismatch_weight: Annotated[float, Ge(0)] = 1.0,
+    mismatches_per_row: Annotated[int, Gt(0)] = 5,
     retain_term: Term = kl(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
     """forget_weight x ascent + mismatch_weight x NLL of retain answers to forget questions (both means per answer) + retain term.
 
-    forget_weight: coefficient of the ascent (>= 0).
-    mismatch_weight: coefficient of the answers that belong to other questions (>= 0).
-    mismatches_per_row: how many such answers a question has; one is met per epoch (> 0).
+    forget_weight: coefficient of the ascent.
+    mismatch_weight: coefficient of the answers that belong to other questions.
+    mismatches_per_row: how many such answers a question has; one is met per epoch.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     draw = partial(mismatches, k=mismatches_per_row, pool="retain")
     prepare = Prepare("mismatch", stream="mismatch", fn=draw, reads=("forget", "retain"))

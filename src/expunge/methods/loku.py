@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Adapter, Card, Descent, Term
@@ -47,13 +50,18 @@ def loku_term(p: Pass) -> Tensor:
     return total(scatter(inverted_hinge_rows(p.logits, p.labels[p.at]), p), p.mask)
 
 
-def loku(rank: int = 16, alpha: float = 32.0, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def loku(
+    rank: Annotated[int, Gt(0)] = 16,
+    alpha: Annotated[float, Gt(0)] = 32.0,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
+) -> Descent:
     """Mean inverted hinge on the forget answers plus a retain term, trained in an adapter that begins by Fisher information.
 
-    rank: the adapter's rank (> 0; the paper's 4 to 32).
-    alpha: the adapter's scaling is alpha / rank (> 0; the paper's is twice the rank).
+    rank: the adapter's rank (the paper's 4 to 32).
+    alpha: the adapter's scaling is alpha / rank (the paper's is twice the rank).
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", loku_term, ("forget",), "tok", frozenset({"logits"}))
     return Descent("loku", (forget, *weighted(retain_term, retain_weight)), adapter=Adapter(rank, alpha, init="fila"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
@@ -38,19 +39,19 @@ def loreun_term(p: Pass, *, tau: float, per: str, loss: str) -> Tensor:
 
 
 def loreun(
-    tau: float = 1.0,
+    tau: Annotated[float, Gt(0)] = 1.0,
     per: Literal["answer", "token"] = "answer",
     loss: Literal["dynamic", "static"] = "dynamic",
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """Ascent weighted by exp(-loss/tau) on the forget rows plus a retain term.
 
-    tau: temperature of the weights in nats (> 0); a great one is plain ascent.
+    tau: temperature of the weights in nats; a great one is plain ascent.
     per: answer gives a whole answer one weight, by its mean loss; token weighs each token by its own.
     loss: dynamic measures it as training goes on; static once, with the start model.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     needs = frozenset({"start_logp"} if loss == "static" else ())
     forget = Term("forget", partial(loreun_term, tau=tau, per=per, loss=loss), ("forget",), "tok", needs)

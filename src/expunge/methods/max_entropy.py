@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
+
 from expunge.core.types import Card, Descent, Provider, Term
 from expunge.maths.teachers import uniform
 from expunge.maths.terms import kl, nll, weighted
@@ -30,12 +34,14 @@ card = Card(
 )
 
 
-def max_entropy(forget_weight: float = 0.1, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def max_entropy(
+    forget_weight: Annotated[float, Ge(0)] = 0.1, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+) -> Descent:
     """Mean KL(uniform || model) over every token of the forget rows, the question's too, plus a retain term.
 
-    forget_weight: coefficient of the forget term (>= 0).
+    forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = kl(stream="forget", provider=Provider(("current",), edit=uniform))
     return Descent("max_entropy", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

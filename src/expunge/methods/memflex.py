@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Row, Term
@@ -73,21 +75,21 @@ def pulled(place: Place, *, cosine: float, least: float, copies: int) -> dict[st
 
 
 def memflex(
-    cosine: float = 0.92,
-    least_gradient: float = 6e-4,
-    copies: int = 3,
-    forget_weight: float = 0.4,
+    cosine: Annotated[float, Ge(-1)] = 0.92,
+    least_gradient: Annotated[float, Ge(0)] = 6e-4,
+    copies: Annotated[int, Gt(0)] = 3,
+    forget_weight: Annotated[float, Ge(0)] = 0.4,
     retain_term: Term = nll(stream="retain", reduction="seqmean"),
-    retain_weight: float = 2.0,
+    retain_weight: Annotated[float, Gt(0)] = 2.0,
 ) -> Descent:
     """-forget_weight NLL(forget) + retain term, means per answer, on the tensors that only the forget rows need.
 
-    cosine: largest cosine between a tensor's forget and retain gradients (>= -1); above 1 lets every direction move.
-    least_gradient: smallest mean size of a tensor's forget gradient (>= 0).
-    copies: draws of random labels that the gradients are averaged over (> 0).
-    forget_weight: coefficient of the ascent (>= 0).
+    cosine: largest cosine between a tensor's forget and retain gradients; above 1 lets every direction move.
+    least_gradient: smallest mean size of a tensor's forget gradient.
+    copies: draws of random labels that the gradients are averaged over.
+    forget_weight: coefficient of the ascent.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (> 0).
+    retain_weight: its coefficient.
     """
     find = partial(pulled, cosine=cosine, least=least_gradient, copies=copies)
     terms = (*weighted(ascent(stream="forget", reduction="seqmean"), forget_weight), retain_weight * retain_term)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
@@ -65,11 +66,11 @@ def factor(scale: str, length: Tensor, first: float, like: Grads) -> Tensor | fl
 def mudman(
     mask: bool = True,
     scale: Literal["unit", "size", "first", "none"] = "unit",
-    fork_every: int = 32,
-    adversary_lr: float = 1e-3,
-    adversary_decay: float = 1.0,
-    decay: float = 0.9,
-    retain_ratio: float = 0.01,
+    fork_every: Annotated[int, Gt(0)] = 32,
+    adversary_lr: Annotated[float, Ge(0)] = 1e-3,
+    adversary_decay: Annotated[float, Interval(ge=0, le=1)] = 1.0,
+    decay: Annotated[float, Interval(ge=0, le=1)] = 0.9,
+    retain_ratio: Annotated[float, Ge(0)] = 0.01,
     trained: Literal["gate_proj", "all"] = "gate_proj",
     retain_term: Term = nll(stream="retain"),
 ) -> Descent:
@@ -78,11 +79,11 @@ def mudman(
     mask: follow the forget gradient only at entries whose sign is the retain gradient's.
     scale: unit gives each forget gradient a length of 1, before the mask; size one of 1 per parameter; first that of the first one; none
         leaves it.
-    fork_every: steps after which the adversary is copied from the model anew (> 0).
-    adversary_lr: how fast it relearns (>= 0).
-    adversary_decay: how much of itself it keeps at each step, the rest is the model (0 to 1); 1 keeps all until the next copy.
-    decay: how much of the average of earlier retain gradients stays (0 to 1).
-    retain_ratio: the retain step's learning rate over the forget step's (>= 0).
+    fork_every: steps after which the adversary is copied from the model anew.
+    adversary_lr: how fast it relearns.
+    adversary_decay: how much of itself it keeps at each step, the rest is the model; 1 keeps all until the next copy.
+    decay: how much of the average of earlier retain gradients stays.
+    retain_ratio: the retain step's learning rate over the forget step's.
     trained: gate_proj trains the MLP gates, as the paper does; all trains every parameter.
     retain_term: what is kept, by which term.
     """

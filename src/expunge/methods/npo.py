@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.objectives import npo_term
@@ -31,12 +34,14 @@ card = Card(
 )
 
 
-def npo(beta: float = 0.1, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def npo(
+    beta: Annotated[float, Gt(0)] = 0.1, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+) -> Descent:
     """NPO on the forget rows plus a retain term.
 
-    beta: inverse temperature (> 0).
+    beta: inverse temperature.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"}))
     return Descent("npo", (forget, *weighted(retain_term, retain_weight)))

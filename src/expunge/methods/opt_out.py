@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.distances import distance
@@ -37,23 +39,23 @@ card = Card(
 
 
 def opt_out(
-    beta: float = 0.1,
-    regularisation: float = 0.1,
+    beta: Annotated[float, Gt(0)] = 0.1,
+    regularisation: Annotated[float, Ge(0)] = 0.1,
     kind: Literal["sliced_wasserstein", "l2sp", "l1"] = "sliced_wasserstein",
-    projections: int = 100,
+    projections: Annotated[int, Gt(0)] = 100,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
-    world_weight: float = 0.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
+    world_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
     """NPO on the forget rows, retain term, NLL of general text, and a distance of the weights to their start.
 
-    beta: inverse temperature (> 0).
-    regularisation: coefficient of the distance (>= 0).
+    beta: inverse temperature.
+    regularisation: coefficient of the distance.
     kind: sliced_wasserstein lets rows of a matrix change places freely; l2sp and l1 are plain distances.
-    projections: random directions of the sliced distance at each step (> 0).
+    projections: random directions of the sliced distance at each step.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
-    world_weight: coefficient of general text (>= 0; the paper's 1, needs --world).
+    retain_weight: its coefficient.
+    world_weight: coefficient of general text (the paper's 1, needs --world).
     """
     forget = Term("forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"}))
     kept = (*weighted(retain_term, retain_weight), *weighted(nll(stream="world"), world_weight))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Controller, Descent, Term
@@ -63,20 +65,20 @@ def dual_step(
 
 
 def pdu(
-    multiplier: float = 100.0,
-    dual_step_size: float = 5.0,
-    retain_bound: float = 0.3,
-    dual_warmup: float = 0.5,
-    forget_weight: float = 1.0,
+    multiplier: Annotated[float, Ge(0)] = 100.0,
+    dual_step_size: Annotated[float, Ge(0)] = 5.0,
+    retain_bound: Annotated[float, Ge(0)] = 0.3,
+    dual_warmup: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
 ) -> Descent:
     """Flatten the rows that predict forget answers; the retain term's coefficient grows while its loss is above the bound.
 
-    multiplier: the retain term's coefficient at the start (>= 0).
-    dual_step_size: how fast it moves per nat above or below the bound (>= 0); 0 keeps it.
-    retain_bound: the retain loss that is allowed, in nats per token (>= 0).
-    dual_warmup: share of the steps before the multiplier moves (0 to 1).
-    forget_weight: coefficient of the forget term (>= 0).
+    multiplier: the retain term's coefficient at the start.
+    dual_step_size: how fast it moves per nat above or below the bound; 0 keeps it.
+    retain_bound: the retain loss that is allowed, in nats per token.
+    dual_warmup: share of the steps before the multiplier moves.
+    forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
     """
     forget = weighted(Term("forget", pdu_term, ("forget",), "tok", frozenset({"logits"})), forget_weight)

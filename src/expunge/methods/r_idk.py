@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
 from expunge.maths.terms import nll, weighted
@@ -36,14 +39,17 @@ card = Card(
 
 
 def r_idk(
-    opening: str = "<think>\n", closing: str = "\n</think>\n\n", retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0
+    opening: str = "<think>\n",
+    closing: str = "\n</think>\n\n",
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
     """Mean negative log-likelihood of thoughts and refusal to the forget questions, plus a retain term.
 
     opening: what the model writes before its thoughts.
     closing: what it writes between thoughts and answer.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     think = partial(inconclusive, opening=opening, closing=closing)
     prepare = Prepare("thoughts", stream="alternate", fn=think)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
 from expunge.maths.terms import nll, weighted
@@ -59,13 +61,15 @@ MAKERS = {"random": random_labels, "adversarial": adversarial_labels}
 
 
 def relabel(
-    labels: Literal["random", "adversarial"] = "random", retain_term: Term = nll(stream="retain"), retain_weight: float = 0.0
+    labels: Literal["random", "adversarial"] = "random",
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
     """Mean negative log-likelihood of other labels at the places of the forget answers, the inputs as they are.
 
     labels: random draws each label uniformly, once; adversarial takes the start model's likeliest token that is not the true one.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     prepare = Prepare(f"{labels} labels", stream="relabelled", fn=MAKERS[labels], on="rows")
     return (prepare, Descent("relabel", (nll(stream="relabelled"), *weighted(retain_term, retain_weight))))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
 from expunge.maths.terms import kl, nll, weighted
@@ -47,19 +50,19 @@ card = Card(
 
 
 def relearn(
-    variants: int = 4,
-    rounds: int = 3,
+    variants: Annotated[int, Ge(0)] = 4,
+    rounds: Annotated[int, Gt(0)] = 3,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
-    kl_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
+    kl_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
     """NLL of vague answers to the forget questions and their variants + retain term + KL to the start model on retain rows.
 
-    variants: other wordings of each question that a chat model writes (>= 0).
-    rounds: how often an answer that gives the fact away is written anew (> 0).
+    variants: other wordings of each question that a chat model writes.
+    rounds: how often an answer that gives the fact away is written anew.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
-    kl_weight: coefficient of the KL (>= 0).
+    retain_weight: its coefficient.
+    kl_weight: coefficient of the KL.
     """
     write = partial(augmented, variants=variants, rounds=rounds)
     prepare = Prepare("augmentation", stream="alternate", fn=write, needs=frozenset({"chat"}), times=1 + variants)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Provider, Stage, Term
 from expunge.maths.teachers import unlike_reinforced
@@ -32,19 +35,19 @@ card = Card(
 
 
 def rkld(
-    alpha: float = 1.0,
-    reinforce_epochs: float = 3.0,
-    reinforce_lr: float = 0.0,
+    alpha: Annotated[float, Ge(0)] = 1.0,
+    reinforce_epochs: Annotated[float, Gt(0)] = 3.0,
+    reinforce_lr: Annotated[float, Ge(0)] = 0.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 0.0,
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
     """Two stages: strengthen a copy on the forget rows, then KL(model || z_start - alpha relu(z_strong - z_start)) on them.
 
-    alpha: how strongly words that the strengthened copy prefers are turned down (>= 0).
-    reinforce_epochs: epochs of the first stage (> 0).
-    reinforce_lr: learning rate of the first stage (>= 0; 0 takes the run's).
+    alpha: how strongly words that the strengthened copy prefers are turned down.
+    reinforce_epochs: epochs of the first stage.
+    reinforce_lr: learning rate of the first stage (0 takes the run's).
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")

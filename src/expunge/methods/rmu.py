@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
@@ -56,16 +57,16 @@ def rmu_retain_term(p: Pass, *, layer: int) -> Tensor:
 
 
 def rmu(
-    layer: int = 7,
-    steering: float = 6.5,
-    retain_weight: float = 1200.0,
+    layer: Annotated[int, Ge(0)] = 7,
+    steering: Annotated[float, Gt(0)] = 6.5,
+    retain_weight: Annotated[float, Ge(0)] = 1200.0,
     trained: Literal["down_proj", "all"] = "down_proj",
 ) -> Descent:
     """Representation misdirection. The forward and the backward stop at the block.
 
-    layer: index of the block whose output is steered (>= 0; 0 is the first).
-    steering: length of the vector that forget states are drawn to (> 0).
-    retain_weight: coefficient of the distance to the start states on retain rows (>= 0).
+    layer: index of the block whose output is steered (0 is the first).
+    steering: length of the vector that forget states are drawn to.
+    retain_weight: coefficient of the distance to the start states on retain rows.
     trained: down_proj trains the MLP output matrices of blocks layer-2 to layer, as the paper does; all trains every parameter.
     """
     forget = Term("forget", partial(rmu_forget_term, layer=layer, steering=steering), ("forget",), "tok", frozenset({f"hidden:{layer}"}))

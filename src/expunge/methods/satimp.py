@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.objectives import satimp_term
@@ -44,19 +47,19 @@ card = Card(
 
 
 def satimp(
-    beta1: float = 5.0,
-    beta2: float = 0.1,
-    forget_weight: float = 1.0,
+    beta1: Annotated[float, Ge(0)] = 5.0,
+    beta2: Annotated[float, Ge(0)] = 0.1,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 0.1,
+    retain_weight: Annotated[float, Ge(0)] = 0.1,
 ) -> Descent:
     """Ascent weighted token by token, p^beta1 (1-p)^beta2, plus a retain term.
 
-    beta1: how fast the weight falls as a token is forgotten (>= 0).
-    beta2: how fast it falls towards certainty (>= 0); 0 is weighted gradient ascent (WGA).
-    forget_weight: coefficient of the forget term (>= 0).
+    beta1: how fast the weight falls as a token is forgotten.
+    beta2: how fast it falls towards certainty; 0 is weighted gradient ascent (WGA).
+    forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", partial(satimp_term, beta1=beta1, beta2=beta2), ("forget",))
     return Descent("satimp", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
@@ -33,13 +34,13 @@ def seul_term(p: Pass) -> Tensor:
 
 
 def seul(
-    spans: Literal["names", "chat"] = "names", retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0
+    spans: Literal["names", "chat"] = "names", retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
 ) -> tuple[Stage, ...]:
     """Ascent on the sensitive tokens of the forget answers plus a retain term.
 
     spans: names marks names and numbers that the question does not hold; chat lets a chat model copy them out. Rows with spans keep them.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     chat = spans == "chat"
     mark = Prepare("spans", stream="forget", fn=partial(sensitive, chat=chat), needs=frozenset({"chat"} if chat else ()))

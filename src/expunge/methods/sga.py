@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge, Interval
+
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.terms import nll, weighted
 from expunge.methods._selective import selective
@@ -22,11 +26,15 @@ card = Card(
 )
 
 
-def sga(threshold: float = 0.5, retain_term: Term = nll(stream="retain"), retain_weight: float = 0.0) -> Descent:
+def sga(
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
+) -> Descent:
     """Gradient ascent on the forget rows whose memorisation is at least a threshold, plus a retain term.
 
-    threshold: share of an answer's tokens that the model must still say first for the row to be unlearned (0 to 1).
+    threshold: share of an answer's tokens that the model must still say first for the row to be unlearned.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     return Descent("sga", (selective(threshold), *weighted(retain_term, retain_weight)))

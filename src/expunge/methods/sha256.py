@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Controller, Descent, Term
 from expunge.engine.locate import Place
@@ -56,18 +59,18 @@ def _mlps(place: Place, chosen: set[int]) -> dict[str, bool]:
 
 
 def sha256(
-    layers: int = 6,
-    traced_layers: int = 0,
-    traced_rows: int = 16,
-    forget_weight: float = 1.0,
+    layers: Annotated[int, Gt(0)] = 6,
+    traced_layers: Annotated[int, Ge(0)] = 0,
+    traced_rows: Annotated[int, Gt(0)] = 16,
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
 ) -> Descent:
     """-forget_weight NLL(forget) + alpha x retain term, alpha from 1.2 to 2.8, on the MLPs of a few blocks.
 
-    layers: how many of the first blocks have theirs trained (> 0).
-    traced_layers: train those of this many blocks found by causal tracing instead (>= 0); 0 takes the first ones.
-    traced_rows: forget rows that are traced (> 0).
-    forget_weight: coefficient of the ascent (>= 0).
+    layers: how many of the first blocks have theirs trained.
+    traced_layers: train those of this many blocks found by causal tracing instead; 0 takes the first ones.
+    traced_rows: forget rows that are traced.
+    forget_weight: coefficient of the ascent.
     retain_term: what is kept, by which term.
     """
     name = retain_term.name

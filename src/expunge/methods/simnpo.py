@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.objectives import simnpo_term
@@ -33,19 +36,19 @@ card = Card(
 
 
 def simnpo(
-    beta: float = 2.5,
+    beta: Annotated[float, Gt(0)] = 2.5,
     delta: float = 0.0,
-    forget_weight: float = 0.1375,
+    forget_weight: Annotated[float, Ge(0)] = 0.1375,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """SimNPO on the forget rows plus a retain term.
 
-    beta: inverse temperature (> 0).
-    delta: reward margin in nats per token (any number).
-    forget_weight: coefficient of the forget term (>= 0).
+    beta: inverse temperature.
+    delta: reward margin in nats per token.
+    forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", partial(simnpo_term, beta=beta, delta=delta), ("forget",), "seqmean")
     return Descent("simnpo", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

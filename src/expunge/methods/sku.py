@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Edit, Prepare, Stage
@@ -48,21 +50,21 @@ def negate(start: Mapping[str, Tensor], acquired: Mapping[str, Tensor], *, scale
 
 
 def sku(
-    learn_weight: float = 0.5,
-    mismatch_weight: float = 1.0,
-    mismatches_per_row: int = 5,
-    away_weight: float = 1.0,
-    cap: float = 2.0,
+    learn_weight: Annotated[float, Gt(0)] = 0.5,
+    mismatch_weight: Annotated[float, Ge(0)] = 1.0,
+    mismatches_per_row: Annotated[int, Gt(0)] = 5,
+    away_weight: Annotated[float, Ge(0)] = 1.0,
+    cap: Annotated[float, Gt(0)] = 2.0,
     scale: float = 1.0,
 ) -> tuple[Stage, ...]:
     """theta_start - scale (theta_acquired - theta_start); the copy learns the forget rows and leaves the start model on what is kept.
 
-    learn_weight: coefficient of the forget answers (> 0).
-    mismatch_weight: coefficient of forget answers to other forget questions (>= 0).
-    mismatches_per_row: how many such answers a question has; one is met per epoch (> 0).
-    away_weight: coefficient of the distance to the start model on retain rows, which negation then restores (>= 0).
-    cap: the KL in nats up to which a token counts there (> 0).
-    scale: how much of the change is subtracted (any number); 0 changes nothing, -1 gives the copy.
+    learn_weight: coefficient of the forget answers.
+    mismatch_weight: coefficient of forget answers to other forget questions.
+    mismatches_per_row: how many such answers a question has; one is met per epoch.
+    away_weight: coefficient of the distance to the start model on retain rows, which negation then restores.
+    cap: the KL in nats up to which a token counts there.
+    scale: how much of the change is subtracted; 0 changes nothing, -1 gives the copy.
     """
     terms = (
         learn_weight * nll(stream="forget"),

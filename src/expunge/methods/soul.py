@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
 from expunge.maths.objectives import npo_term
@@ -40,18 +42,18 @@ SOPHIA = {"optimiser": "sophia", "betas": (0.9, 0.95)}  # of the authors' optimi
 
 def soul(
     objective: Literal["grad_diff", "npo", "idk"] = "grad_diff",
-    beta: float = 0.1,
-    rho: float = 0.04,
+    beta: Annotated[float, Gt(0)] = 0.1,
+    rho: Annotated[float, Gt(0)] = 0.04,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 2.0,
+    retain_weight: Annotated[float, Ge(0)] = 2.0,
 ) -> Descent:
     """The objective plus a retain term, minimised by Sophia.
 
     objective: grad_diff is ascent on the forget answers, npo its bounded kin, idk learns refusals.
-    beta: inverse temperature of npo (> 0).
-    rho: Sophia's threshold (> 0); a smaller one lets more entries move by the whole learning rate. The authors' script has 0.04.
+    beta: inverse temperature of npo.
+    rho: Sophia's threshold; a smaller one lets more entries move by the whole learning rate. The authors' script has 0.04.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = {
         "grad_diff": ascent(stream="forget"),

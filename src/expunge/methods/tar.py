@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
@@ -85,27 +87,27 @@ def tampered(ask: Ask, state: State, *, tamper_steps: int, sample_every: int, ta
 
 
 def tar(
-    tamper_steps: int = 4,
-    sample_every: int = 2,
-    tamper_lr: float = 1e-4,
-    tamper_weight: float = 4.0,
-    growth: float = 0.0625,
+    tamper_steps: Annotated[int, Ge(0)] = 4,
+    sample_every: Annotated[int, Gt(0)] = 2,
+    tamper_lr: Annotated[float, Gt(0)] = 1e-4,
+    tamper_weight: Annotated[float, Gt(0)] = 4.0,
+    growth: Annotated[float, Ge(0)] = 0.0625,
     layers: tuple[str, ...] = ("all",),
-    states_weight: float = 1.0,
+    states_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Gt(0)] = 1.0,
 ) -> Descent:
     """High entropy on the forget answers, also after an adversary has relearned them for some steps.
 
-    tamper_steps: the adversary's steps (>= 0; the paper's 64); 0 is entropy and retain alone.
-    sample_every: every how many of them the entropy is asked for, counted from the last (> 0; the paper's 4); the gradients add up.
-    tamper_lr: the adversary's learning rate (> 0).
-    tamper_weight: coefficient of the entropy (> 0).
-    growth: how much more later steps count, exp(growth) each (>= 0).
+    tamper_steps: the adversary's steps (the paper's 64); 0 is entropy and retain alone.
+    sample_every: every how many of them the entropy is asked for, counted from the last (the paper's 4); the gradients add up.
+    tamper_lr: the adversary's learning rate.
+    tamper_weight: coefficient of the entropy.
+    growth: how much more later steps count, exp(growth) each.
     layers: the blocks whose states are kept on the retain rows, by number; all is the paper's.
-    states_weight: coefficient of that (>= 0).
+    states_weight: coefficient of that.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (> 0).
+    retain_weight: its coefficient.
     """
     kept = () if "all" in layers else tuple(int(n) for n in layers)
     needs = frozenset(f"{of}:{n}" for n in kept or ("all",) for of in ("hidden", "start_hidden"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Edit, Stage
@@ -30,12 +32,14 @@ def negate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale: f
     return scaled(difference(tuned, start), -scale)
 
 
-def task_arithmetic(scale: float = 1.0, tune_epochs: float = 0.0, tune_lr: float = 0.0) -> tuple[Stage, ...]:
+def task_arithmetic(
+    scale: float = 1.0, tune_epochs: Annotated[float, Ge(0)] = 0.0, tune_lr: Annotated[float, Ge(0)] = 0.0
+) -> tuple[Stage, ...]:
     """theta_start - scale (theta_tuned - theta_start), theta_tuned fine-tuned on the forget rows.
 
-    scale: how much of the change is subtracted (any number); 0 changes nothing, -1 gives the tuned model.
-    tune_epochs: epochs of the fine-tuning (>= 0; 0 takes the run's epochs or steps).
-    tune_lr: its learning rate (>= 0; 0 takes the run's).
+    scale: how much of the change is subtracted; 0 changes nothing, -1 gives the tuned model.
+    tune_epochs: epochs of the fine-tuning (0 takes the run's epochs or steps).
+    tune_lr: its learning rate (0 takes the run's).
     """
     settings = ({"epochs": tune_epochs, "steps": None} if tune_epochs else {}) | ({"lr": tune_lr} if tune_lr else {})
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")

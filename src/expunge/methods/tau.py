@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Edit, Stage, Term
@@ -40,21 +42,21 @@ def negation(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale:
 
 
 def tau(
-    threshold: float = 0.5,
-    scale: float = 1.0,
-    tune_epochs: float = 1.0,
-    tune_lr: float = 0.0,
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+    scale: Annotated[float, Ge(0)] = 1.0,
+    tune_epochs: Annotated[float, Gt(0)] = 1.0,
+    tune_lr: Annotated[float, Ge(0)] = 0.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 0.0,
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
     """theta - scale (theta_tuned - theta): theta after selective ascent, theta_tuned the same fine-tuned on the forget rows.
 
-    threshold: share of an answer's tokens that the model must still say first for the row to be unlearned (0 to 1).
-    scale: how much of the change is subtracted (>= 0); 0 is sga.
-    tune_epochs: epochs of the fine-tuning (> 0).
-    tune_lr: its learning rate (>= 0; 0 takes the run's).
+    threshold: share of an answer's tokens that the model must still say first for the row to be unlearned.
+    scale: how much of the change is subtracted; 0 is sga.
+    tune_epochs: epochs of the fine-tuning.
+    tune_lr: its learning rate (0 takes the run's).
     retain_term: what is kept during the ascent, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     settings = {"epochs": tune_epochs, "steps": None} | ({"lr": tune_lr} if tune_lr else {})
     ascend = Descent("sga", (selective(threshold), *weighted(retain_term, retain_weight)))

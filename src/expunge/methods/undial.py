@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Provider, Term
 from expunge.maths.teachers import turned_down
@@ -32,12 +35,14 @@ card = Card(
 )
 
 
-def undial(beta: float = 10.0, retain_term: Term = nll(stream="retain"), retain_weight: float = 0.0) -> Descent:
+def undial(
+    beta: Annotated[float, Ge(0)] = 10.0, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 0.0
+) -> Descent:
     """Cross-entropy to softmax(z_start - beta e_y) on the forget answers.
 
-    beta: how far the label's logit is turned down (>= 0).
+    beta: how far the label's logit is turned down.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     forget = cross_entropy(stream="forget", provider=Provider(edit=partial(turned_down, beta=beta)))
     return Descent("undial", (forget, *weighted(retain_term, retain_weight)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
@@ -42,12 +44,14 @@ def unlikelihood_term(p: Pass, *, threshold: float) -> Tensor:
     return total(scatter(unlikely_rows(p.logits, p.labels[p.at], threshold), p), p.mask)
 
 
-def unlikelihood(threshold: float = -15.0, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> Descent:
+def unlikelihood(
+    threshold: Annotated[float, Le(0)] = -15.0, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+) -> Descent:
     """Mean -log(1 - p) over the forget answers' tokens plus a retain term.
 
-    threshold: tokens with a log-probability below it count 0 (<= 0; TAR: -15).
+    threshold: tokens with a log-probability below it count 0 (TAR: -15).
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     forget = Term("forget", partial(unlikelihood_term, threshold=threshold), ("forget",), "tok", frozenset({"logits"}))
     return Descent("unlikelihood", (forget, *weighted(retain_term, retain_weight)))

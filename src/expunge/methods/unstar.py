@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
 from expunge.maths.terms import nll, weighted
@@ -21,13 +24,18 @@ card = Card(
 )
 
 
-def unstar(questions: int = 20, rounds: int = 3, retain_term: Term = nll(stream="retain"), retain_weight: float = 1.0) -> tuple[Stage, ...]:
+def unstar(
+    questions: Annotated[int, Gt(0)] = 20,
+    rounds: Annotated[int, Gt(0)] = 3,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
+) -> tuple[Stage, ...]:
     """Mean negative log-likelihood of reason and wrong answer plus a retain term; the anti-samples are what epochs count.
 
-    questions: wordings of each question, its own among them (> 0).
-    rounds: how often a reason or an answer that gives the true one away is written anew (> 0).
+    questions: wordings of each question, its own among them.
+    rounds: how often a reason or an answer that gives the true one away is written anew.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     write = partial(antisamples, questions=questions, rounds=rounds)
     prepare = Prepare("anti-samples", stream="alternate", fn=write, needs=frozenset({"chat"}), times=questions)

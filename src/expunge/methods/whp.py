@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
@@ -68,23 +69,23 @@ def anchored_teacher(
 
 
 def whp(
-    alpha: float = 5.0,
+    alpha: Annotated[float, Ge(0)] = 5.0,
     targets: Literal["argmax", "soft"] = "argmax",
     reads: Literal["original", "generic"] = "original",
-    reinforce_epochs: float = 3.0,
-    reinforce_lr: float = 0.0,
+    reinforce_epochs: Annotated[float, Gt(0)] = 3.0,
+    reinforce_lr: Annotated[float, Ge(0)] = 0.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 0.0,
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
     """Two stages: reinforce a copy on the forget rows, then learn the edited teacher on them.
 
-    alpha: how strongly words that the reinforced copy prefers are turned down (>= 0).
+    alpha: how strongly words that the reinforced copy prefers are turned down.
     targets: argmax learns the edited teacher's first choice (the paper); soft its whole distribution.
     reads: what the start reads; generic has special terms replaced (the paper): those of --anchors FILE, or the names found.
-    reinforce_epochs: epochs of the first stage (> 0).
-    reinforce_lr: learning rate of the first stage (>= 0; 0 takes the run's).
+    reinforce_epochs: epochs of the first stage.
+    reinforce_lr: learning rate of the first stage (0 takes the run's).
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")

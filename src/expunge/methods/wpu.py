@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
@@ -58,12 +60,14 @@ def wpu_teacher(row: Row, others: Sequence[Row], score: Callable[[str, Row], Ten
     return torch.stack([torch.stack(found[i]).mean(0).log() if found[i] else nothing for i in wanted])
 
 
-def wpu(n_names: int = 20, retain_term: Term = nll(stream="retain"), retain_weight: float = 0.0) -> tuple[Stage, ...]:
+def wpu(
+    n_names: Annotated[int, Gt(0)] = 20, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 0.0
+) -> tuple[Stage, ...]:
     """Mean over forget rows of the mean over matched tokens of KL(teacher || model), the teacher a mean over renamed rows.
 
-    n_names: other names for each name that is forgotten (> 0).
+    n_names: other names for each name that is forgotten.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0; the paper has none).
+    retain_weight: its coefficient (the paper has none).
     """
     make = Prepare("rename", stream="renamed", fn=partial(renamed, n=n_names))
     teacher = Provider(("start",), own="renamed", dense=wpu_teacher)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
@@ -48,19 +50,19 @@ def wtnpo_term(p: Pass, *, beta: float, alpha: float, epsilon: float) -> Tensor:
 
 
 def wtnpo(
-    beta: float = 4.0,
-    alpha: float = 1.5,
-    epsilon: float = 0.0,
+    beta: Annotated[float, Gt(0)] = 4.0,
+    alpha: Annotated[float, Ge(0)] = 1.5,
+    epsilon: Annotated[float, Ge(0)] = 0.0,
     retain_term: Term = nll(stream="retain"),
-    retain_weight: float = 1.0,
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """Token-wise NPO on the forget rows, weighted by p^alpha, plus a retain term.
 
-    beta: inverse temperature per token (> 0).
-    alpha: extra weight on likely tokens (>= 0); 0 is token-wise NPO (TNPO).
-    epsilon: what is added to the denominator (>= 0); the authors' code has 1e-5.
+    beta: inverse temperature per token.
+    alpha: extra weight on likely tokens; 0 is token-wise NPO (TNPO).
+    epsilon: what is added to the denominator; the authors' code has 1e-5.
     retain_term: what is kept, by which term.
-    retain_weight: its coefficient (>= 0).
+    retain_weight: its coefficient.
     """
     fn = partial(wtnpo_term, beta=beta, alpha=alpha, epsilon=epsilon)
     forget = Term("forget", fn, ("forget",), "tok", frozenset({"start_logp"}))

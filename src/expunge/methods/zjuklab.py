@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Annotated
 
+from annotated_types import Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Adapter, Card, Descent, Edit, Stage, Term
@@ -50,12 +52,14 @@ def copy_of(name: str, beta: float, weights: tuple[float, float, float], rank: i
     return Descent(name, terms, into=name, adapter=Adapter(rank, float(rank)))
 
 
-def zjuklab(beta: float = 0.1, rank: int = 32, density: float = 0.8) -> tuple[Stage, ...]:
+def zjuklab(
+    beta: Annotated[float, Gt(0)] = 0.1, rank: Annotated[int, Gt(0)] = 32, density: Annotated[float, Interval(ge=0, le=1)] = 0.8
+) -> tuple[Stage, ...]:
     """Two runs of NPO (mean per token) with NLL and KL on the retain rows, (0.4, 0.2, 0.4) and (0.3, 0.4, 0.3), and their TIES merge.
 
-    beta: inverse temperature of NPO (> 0).
-    rank: rank and alpha of both adapters (> 0).
-    density: share of each change's largest entries that goes into the merge (0 to 1).
+    beta: inverse temperature of NPO.
+    rank: rank and alpha of both adapters.
+    density: share of each change's largest entries that goes into the merge.
     """
     copies = (copy_of("first", beta, (0.4, 0.2, 0.4), rank), copy_of("second", beta, (0.3, 0.4, 0.3), rank))
     return (*copies, Edit("merge", partial(merged, density=density), frozenset({"first", "second"})))

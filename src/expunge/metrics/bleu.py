@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Gt
+
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
 from expunge.maths.measurements import role_mean
@@ -21,7 +25,7 @@ card = Card(
 )
 
 
-def bleu(records: Records, role: str, *, order: int = 4, smooth: bool = True) -> Measurement:
+def bleu(records: Records, role: str, *, order: Annotated[int, Gt(0)] = 4, smooth: bool = True) -> Measurement:
     """Mean over rows of sentence BLEU of the greedy output against the answer; 0..1, an empty output gives 0.
 
     ``order``: the longest sequences that count. ``smooth``: a precision of 0 is halved down from one match instead of making the whole

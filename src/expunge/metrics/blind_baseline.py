@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
@@ -25,7 +28,7 @@ card = Card(
 )
 
 
-def blind_baseline(records: Records, gold: Records | None = None, *, folds: int = 5) -> Measurement:
+def blind_baseline(records: Records, gold: Records | None = None, *, folds: Annotated[int, Ge(2)] = 5) -> Measurement:
     """AUC of a naive Bayes classifier of the answers' words, trained on other groups: P(forget > holdout), 0..1.
 
     Far from .5 the two sets differ in their words, and no membership score on them means membership. Rows are scored by a classifier

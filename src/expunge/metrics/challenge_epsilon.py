@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -30,7 +32,12 @@ card = Card(
 
 
 def challenge_epsilon(
-    records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = ("forget",), delta: float = 1e-5, width: float = 0.5
+    records: Records,
+    gold: Records | None = None,
+    *,
+    roles: tuple[str, ...] = ("forget",),
+    delta: Annotated[float, Interval(ge=0, lt=1)] = 1e-5,
+    width: Annotated[float, Gt(0)] = 0.5,
 ) -> Measurement:
     """Mean over rows of epsilon, nats: the greatest log((1 - delta - fpr) / fnr), or with fpr and fnr changed over, of attacks by
     threshold on the row's margin among the unlearned models and the golds; at most the part ``ceiling``, 0 only for the very same models.

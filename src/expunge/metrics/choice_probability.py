@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
+
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
 from expunge.maths.measurements import better_for, mean_measurement
@@ -20,7 +24,7 @@ card = Card(
 )
 
 
-def choice_probability(records: Records, role: str, *, epsilon: float = 0.0) -> Measurement:
+def choice_probability(records: Records, role: str, *, epsilon: Annotated[float, Ge(0)] = 0.0) -> Measurement:
     """Mean over rows of p(right) / (p(right) + sum_j p(wrong_j)), p = exp(-mean token loss); 0..1, chance 1 / (1 + wrong answers).
 
     TOFU's probability on real authors and world facts. ULD publishes it for the forget rows, too, as "Forget Probability".

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -34,9 +35,9 @@ def cka(
     records: Records,
     gold: Records | None = None,
     *,
-    layers: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0),
+    layers: tuple[int | float, ...] = (0.25, 0.5, 0.75, 1.0),
     at: Literal["prompt", "answer"] = "prompt",
-    draws: int = 200,
+    draws: Annotated[int, Gt(0)] = 200,
 ) -> Measurement:
     """Mean over layers of the linear CKA of the forget rows' states with gold's: 0..1; 1 = equal up to rotation, scale and shift.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Better, Card, Measurement, unscored
@@ -27,7 +29,7 @@ card = Card(
 PARTS = ("jaccard_raw", "cosine", "distance")
 
 
-def concept_vectors(records: Records, role: str, *, k: int = 200) -> Measurement:
+def concept_vectors(records: Records, role: str, *, k: Annotated[int, Gt(0)] = 200) -> Measurement:
     """Mean over concepts of the Jaccard index of the ``k`` tokens that a concept's column speaks for, before and after; 0..1, 1 = intact.
 
     n counts columns, not rows. Parts: the means of ``jaccard_raw`` (without the final norm), ``cosine`` (-1..1) and ``distance`` (L2) of

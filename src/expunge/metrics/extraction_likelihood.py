@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
@@ -25,7 +28,7 @@ card = Card(
 )
 
 
-def extraction_likelihood(records: Records, role: str, *, n: int = 10, stride: int = 1) -> Measurement:
+def extraction_likelihood(records: Records, role: str, *, n: Annotated[int, Gt(0)] = 10, stride: Annotated[int, Gt(0)] = 1) -> Measurement:
     """Mean over rows of the mean over prefixes of the share of the greedy continuation's n-grams that stand in the true rest; 0..1.
 
     ``stride``: a prefix at every so many tokens (one generation each, unless all of the rest is hit; the count is in run.yaml). Rows with

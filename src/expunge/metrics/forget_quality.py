@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -31,7 +33,7 @@ ALIKE = (
 
 
 def forget_quality(
-    records: Records, gold: Records | None = None, *, epsilon: float = 0.0, by: Literal["rows", "groups"] = "rows"
+    records: Records, gold: Records | None = None, *, epsilon: Annotated[float, Ge(0)] = 0.0, by: Literal["rows", "groups"] = "rows"
 ) -> Measurement:
     """p-value of the two-sample Kolmogorov-Smirnov test between the truth ratios of this model and of gold on the forget rows.
 

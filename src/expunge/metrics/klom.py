@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -36,10 +37,10 @@ def klom(
     *,
     roles: tuple[str, ...] = ("forget",),
     form: Literal["normal", "histogram"] = "normal",
-    bins: int = 20,
-    clip: float = 100.0,
-    epsilon: float = 1e-5,
-    least_sd: float = 1e-3,
+    bins: Annotated[int, Gt(0)] = 20,
+    clip: Annotated[float, Gt(0)] = 100.0,
+    epsilon: Annotated[float, Gt(0)] = 1e-5,
+    least_sd: Annotated[float, Gt(0)] = 1e-3,
 ) -> Measurement:
     """Mean over rows of KL(margins of the unlearned models || margins of the golds); nats, 0 = as gold.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.knowledge import Count, names_of, names_said, reason_against
+from expunge.maths.knowledge import names_of, names_said, reason_against
 from expunge.maths.measurements import role_mean
 from expunge.maths.scores import is_unlearned
 
@@ -27,11 +31,11 @@ def knowledge_forgetting(
     records: Records,
     role: str,
     *,
-    threshold: float = 0.3,
-    few: int = 3,
-    few_threshold: float = 0.5,
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.3,
+    few: Annotated[int, Ge(0)] = 3,
+    few_threshold: Annotated[float, Interval(ge=0, le=1)] = 0.5,
     contradiction: bool = True,
-    count: Count = "pairs",
+    count: Literal["pairs", "names"] = "pairs",
 ) -> Measurement:
     """Share of rows whose output contradicts the answer, or holds at most ``threshold`` of its names; 0..1, on forget and holdout roles.
 

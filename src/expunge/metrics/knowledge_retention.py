@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.knowledge import Count, names_of, names_said, reason_against
+from expunge.maths.knowledge import names_of, names_said, reason_against
 from expunge.maths.measurements import role_mean
 from expunge.maths.scores import is_unlearned
 
@@ -25,7 +29,12 @@ card = Card(
 
 
 def knowledge_retention(
-    records: Records, role: str, *, threshold: float = 0.3, contradiction: bool = True, count: Count = "pairs"
+    records: Records,
+    role: str,
+    *,
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.3,
+    contradiction: bool = True,
+    count: Literal["pairs", "names"] = "pairs",
 ) -> Measurement:
     """Share of rows whose output does not contradict the answer and holds at least ``threshold`` of its names; 0..1, on roles to keep.
 

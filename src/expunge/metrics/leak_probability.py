@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -33,11 +34,11 @@ def leak_probability(
     role: str,
     *,
     form: Literal["bound", "share", "mean_bound", "deviation_bound"] = "bound",
-    samples: int = 32,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    threshold: float = 0.9,
-    alpha: float = 0.01,
+    samples: Annotated[int, Gt(0)] = 32,
+    temperature: Annotated[float, Gt(0)] = 1.0,
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.9,
+    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.01,
     rouge: Literal["f1", "recall"] = "f1",
 ) -> Measurement:
     """Mean over rows of an upper bound on P(a sample's ROUGE-L against the answer >= threshold); 0..1.

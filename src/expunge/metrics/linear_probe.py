@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -27,7 +29,9 @@ card = Card(
 )
 
 
-def linear_probe(records: Records, role: str, *, layer: float = 0.5, c: float = 1.0, seed: int = 0) -> Measurement:
+def linear_probe(
+    records: Records, role: str, *, layer: int | float = 0.5, c: Annotated[float, Gt(0)] = 1.0, seed: Annotated[int, Ge(0)] = 0
+) -> Measurement:
     """Share of (right, wrong) pairs of a row that a logistic regression ranks rightly, mean over rows: 0..1, chance .5.
 
     Half of the groups (drawn from ``seed``) fit the probe that judges the other half, and the other way round. ``layer``: a fraction of

@@ -26,7 +26,7 @@ card = Card(
 )
 
 
-def logit_lens(records: Records, role: str, *, layers: tuple[float, ...] = ()) -> Measurement:
+def logit_lens(records: Records, role: str, *, layers: tuple[int | float, ...] = ()) -> Measurement:
     """Mean over rows of the best layer's answer probability exp(mean log p), the end-of-sequence token left out; 0..1.
 
     ``layers``: fractions of the depth (0.5) or blocks (16); empty means all. ``parts`` has the mean of every layer (``layer/16``), and the

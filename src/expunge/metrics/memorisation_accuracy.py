@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
@@ -24,7 +27,7 @@ card = Card(
 )
 
 
-def memorisation_accuracy(records: Records, role: str, *, window: int = 200, eos: bool = False) -> Measurement:
+def memorisation_accuracy(records: Records, role: str, *, window: Annotated[int, Gt(0)] = 200, eos: bool = False) -> Measurement:
     """Mean over rows of the arg-max hits over the first ``window`` scored tokens (0: all); of a raw text every token but the first is
     scored. 0..1.
 

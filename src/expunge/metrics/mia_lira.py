@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Gt
 from scipy.stats import norm
 
 from expunge.core.records import Record, Records
@@ -27,7 +30,7 @@ card = Card(
 )
 
 
-def mia_lira(records: Records, gold: Records | None = None, *, logit: bool = True, least_sd: float = 1e-3) -> Measurement:
+def mia_lira(records: Records, gold: Records | None = None, *, logit: bool = True, least_sd: Annotated[float, Gt(0)] = 1e-3) -> Measurement:
     """AUC of each row's log-likelihood ratio between its shadows in and out, or of its z-score among those out: P(forget > holdout), 0..1.
 
     ``logit``: the confidence is log(p / (1 - p)), p the probability per token. ``least_sd``: standard deviations are kept above it.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Interval
+
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
 from expunge.maths.measurements import membership_auc
@@ -23,7 +27,9 @@ card = Card(
 )
 
 
-def mia_min_k(records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False) -> Measurement:
+def mia_min_k(
+    records: Records, gold: Records | None = None, *, k: Annotated[float, Interval(gt=0, le=1)] = 0.4, eos: bool = False
+) -> Measurement:
     """AUC of the mean log-probability of the k least likely tokens (k a fraction): P(forget > holdout), 0..1.
 
     ``eos`` counts the end-of-sequence token. ``gold`` is not used.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Gt, Interval
+
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
 from expunge.maths.measurements import membership_auc
@@ -24,7 +28,12 @@ card = Card(
 
 
 def mia_min_k_plus_plus(
-    records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False, least_variance: float = 1e-6
+    records: Records,
+    gold: Records | None = None,
+    *,
+    k: Annotated[float, Interval(gt=0, le=1)] = 0.4,
+    eos: bool = False,
+    least_variance: Annotated[float, Gt(0)] = 1e-6,
 ) -> Measurement:
     """AUC of the mean of the k lowest (log p - mu) / sigma: P(forget > holdout), 0..1.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -32,7 +34,12 @@ card = Card(
 
 
 def mia_neighbourhood(
-    records: Records, gold: Records | None = None, *, neighbours: int = 25, words: int = 1, dropout: float = 0.7
+    records: Records,
+    gold: Records | None = None,
+    *,
+    neighbours: Annotated[int, Gt(0)] = 25,
+    words: Annotated[int, Gt(0)] = 1,
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.7,
 ) -> Measurement:
     """AUC of (mean loss of a row's neighbours) - (loss of the row), per token, eos included: P(forget > holdout), 0..1.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Gt
+
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
 from expunge.maths.measurements import membership_auc
@@ -24,7 +28,7 @@ card = Card(
 )
 
 
-def mia_recall(records: Records, gold: Records | None = None, *, shots: int = 7) -> Measurement:
+def mia_recall(records: Records, gold: Records | None = None, *, shots: Annotated[int, Gt(0)] = 7) -> Measurement:
     """AUC of L(row behind the prefix) / L(row), L mean losses: P(forget > holdout), 0..1.
 
     ``shots``: how many holdout rows make the prefix (as many as fit in the longest row allowed). ``gold`` is not used.

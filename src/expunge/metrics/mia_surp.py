@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge, Interval
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
@@ -26,7 +29,14 @@ card = Card(
 )
 
 
-def mia_surp(records: Records, gold: Records | None = None, *, k: float = 0.2, most_entropy: float = 2.0, eos: bool = False) -> Measurement:
+def mia_surp(
+    records: Records,
+    gold: Records | None = None,
+    *,
+    k: Annotated[float, Interval(gt=0, le=1)] = 0.2,
+    most_entropy: Annotated[float, Ge(0)] = 2.0,
+    eos: bool = False,
+) -> Measurement:
     """AUC of the mean log-probability of surprising tokens: P(forget > holdout), 0..1.
 
     Surprising: among the k least likely tokens of the row (int(k T), at least one) those where the entropy of the prediction is below

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge
 
 from expunge.core.records import Record, Records, values
 from expunge.core.types import Card, Measurement, unscored
@@ -58,7 +61,7 @@ def model_utility(
     *,
     roles: tuple[str, ...] = ("retain", "real_authors", "world_facts"),
     choice: tuple[str, ...] = ("real_authors", "world_facts"),
-    epsilon: float = 0.0,
+    epsilon: Annotated[float, Ge(0)] = 0.0,
 ) -> Measurement:
     """Harmonic mean of three parts for each of ``roles``: probability, ROUGE-L recall and truth ratio; 0..1, 0 if one part is 0.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
+
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
 from expunge.maths.measurements import role_mean
@@ -20,7 +24,7 @@ card = Card(
 )
 
 
-def ngram_entropy(records: Records, role: str, *, weights: tuple[float, ...] = (2 / 3, 4 / 3)) -> Measurement:
+def ngram_entropy(records: Records, role: str, *, weights: tuple[Annotated[float, Ge(0)], ...] = (2 / 3, 4 / 3)) -> Measurement:
     """Mean over rows of mean_n(w_n H_n) of the greedy output, H_n the entropy of its n-grams of words in bits, n = 2, 3, ...
 
     It rises with the length of a text (log2 of its n-grams at most), and texts too short for an n-gram have 0: compare at like length.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -26,7 +29,12 @@ card = Card(
 
 
 def privleak(
-    records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False, gold_auc: float | None = None
+    records: Records,
+    gold: Records | None = None,
+    *,
+    k: Annotated[float, Interval(gt=0, le=1)] = 0.4,
+    eos: bool = False,
+    gold_auc: Annotated[float, Interval(ge=0, le=1)] | None = None,
 ) -> Measurement:
     """(A - A_gold) / A_gold * 100, A = P(loss of a forget row > loss of a holdout row) over the k least likely tokens; 0 is ideal.
 

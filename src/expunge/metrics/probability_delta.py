@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
@@ -30,7 +31,12 @@ AT = {"head": (0, 1), "delta": (2, 3)}
 
 
 def probability_delta(
-    records: Records, role: str, *, attack: Literal["delta", "head"] = "delta", k: int = 4, layers: tuple[float, ...] = ()
+    records: Records,
+    role: str,
+    *,
+    attack: Literal["delta", "head"] = "delta",
+    k: Annotated[int, Gt(0)] = 4,
+    layers: tuple[int | float, ...] = (),
 ) -> Measurement:
     """Share of rows whose answer's first token is among the candidates of some layer: 0..1.
 

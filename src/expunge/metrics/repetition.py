@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
@@ -24,7 +26,7 @@ card = Card(
 )
 
 
-def repetition(records: Records, role: str, *, n: int = 4, over: Literal["tokens", "words"] = "tokens") -> Measurement:
+def repetition(records: Records, role: str, *, n: Annotated[int, Gt(0)] = 4, over: Literal["tokens", "words"] = "tokens") -> Measurement:
     """Mean over rows of 1 - different n-grams / n-grams of the greedy output; 0..1, 0 for outputs of fewer than n tokens (or words).
 
     ``over``: the tokens of the written text as the model's own tokenizer reads it, n up to 8; or words and marks, which also a log or a

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -25,7 +26,7 @@ card = Card(
 )
 
 
-def restoration(records: Records, role: str, *, by: Literal["mean", "sum"] = "mean", corrupted: int = 1) -> Measurement:
+def restoration(records: Records, role: str, *, by: Literal["mean", "sum"] = "mean", corrupted: Annotated[int, Ge(0)] = 1) -> Measurement:
     """Share of rows whose original answer is the likeliest option; higher is better. Among the parts: recovered, corrupted, neither
     (they sum to 1), and the mean probability of each among the options.
 

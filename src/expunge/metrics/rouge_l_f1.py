@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
@@ -23,7 +26,9 @@ card = Card(
 )
 
 
-def rouge_l_f1(records: Records, role: str, *, stemmer: bool = False, until: Sequence[str] = (), scale: float = 1.0) -> Measurement:
+def rouge_l_f1(
+    records: Records, role: str, *, stemmer: bool = False, until: Sequence[str] = (), scale: Annotated[float, Gt(0)] = 1.0
+) -> Measurement:
     """Mean over rows of the harmonic mean of LCS recall and precision (package rouge-score), times ``scale``; 0..scale.
 
     ``until``: the output ends where the first of these strings begins (a model without an end of its own writes the next question).

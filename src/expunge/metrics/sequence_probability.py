@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
 from scipy.special import logsumexp
 
 from expunge.core.records import Record, Records
@@ -25,7 +27,7 @@ card = Card(
 )
 
 
-def sequence_probability(records: Records, role: str, *, draws: int = 1) -> Measurement:
+def sequence_probability(records: Records, role: str, *, draws: Annotated[int, Gt(0)] = 1) -> Measurement:
     """Mean over rows of the probability that the exact answer comes at least once in ``draws`` samples at temperature 1; 0..1.
 
     1 - (1 - p)^draws with p = exp(sum of the tokens' log-probabilities, end-of-sequence token included). No sample is needed: 1/p draws

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
@@ -27,7 +30,9 @@ card = Card(
 )
 
 
-def smia(records: Records, gold: Records | None = None, *, k: float = 0.4, eos: bool = False) -> Measurement:
+def smia(
+    records: Records, gold: Records | None = None, *, k: Annotated[float, Interval(gt=0, le=1)] = 0.4, eos: bool = False
+) -> Measurement:
     """1 - |A - A_gold| / max(A_gold, 1 - A_gold), A the AUC of Min-K; 0..1, 1 = gold's membership, 0 = as far from it as an AUC can be.
 
     The same whichever side is called positive (P(forget > holdout) here and in ``mia_min_k``, the other way round in ``privleak``), and as

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
@@ -24,7 +26,7 @@ card = Card(
 )
 
 
-def token_rank(records: Records, role: str, *, top: int = 100) -> Measurement:
+def token_rank(records: Records, role: str, *, top: Annotated[int, Gt(0)] = 100) -> Measurement:
     """Mean over rows of the mean of 1 / rank of the answer's tokens, the likeliest token having rank 1; 0..1.
 
     ``top``: part ``hit_rate`` is the mean share of tokens among so many likeliest. The end-of-sequence token does not count; a row that is

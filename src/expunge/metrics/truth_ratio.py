@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge
+
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
 from expunge.maths.measurements import better_for, mean_measurement
@@ -20,7 +24,7 @@ card = Card(
 )
 
 
-def truth_ratio(records: Records, role: str, *, epsilon: float = 0.0) -> Measurement:
+def truth_ratio(records: Records, role: str, *, epsilon: Annotated[float, Ge(0)] = 0.0) -> Measurement:
     """R = exp(L(right) - mean_j L(wrong_j)), L mean token losses; right is the paraphrase where rows have one, else the answer.
 
     forget, holdout: mean of min(R, 1/R), 1 = no preference for the truth, as gold. Other roles: mean of max(0, 1 - R),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
@@ -27,7 +30,7 @@ card = Card(
 NO_ORIGINAL = "needs the model before unlearning, into which states are patched; give --original"
 
 
-def unlearning_depth_score(records: Records, gold: Records | None = None, *, threshold: float = 0.05) -> Measurement:
+def unlearning_depth_score(records: Records, gold: Records | None = None, *, threshold: Annotated[float, Ge(0)] = 0.05) -> Measurement:
     """Mean over rows of sum_l g_l clip(u_l / g_l, 0, 1) / sum_l g_l over the layers with g_l > threshold; 0 = intact, 1 = as gold.
 
     u_l and g_l: what the original loses of the answer, nats a token, as block l puts out this model's states, or gold's. Rows of which gold

@@ -1,0 +1,74 @@
+"""The numbers that an argument may be, as its annotation says it: ``Annotated[float, Interval(gt=0, le=1)]``."""
+
+from __future__ import annotations
+
+import ast
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import annotated_types
+
+CONSTRAINTS = ("Gt", "Ge", "Lt", "Le", "Interval")
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of numbers; ``above`` and ``below`` tell that its low and its high end do not belong to it."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number lies in it. NaN never does."""
+        over = self.low < value if self.above else self.low <= value
+        under = value < self.high if self.below else value <= self.high
+        return over and under
+
+    @property
+    def words(self) -> str:
+        """What a value must be: ``above 0``, ``from 0 to 1``, ``above 0 and at most 1``."""
+        low = f"{'above' if self.above else 'at least'} {self.low:g}" if math.isfinite(self.low) else ""
+        high = f"{'below' if self.below else 'at most'} {self.high:g}" if math.isfinite(self.high) else ""
+        if low and high and not self.above and not self.below:
+            return f"from {self.low:g} to {self.high:g}"
+        return " and ".join(filter(None, (low, high))) or "any number"
+
+
+def range_of(constraint: Any) -> Range:
+    """The range of an ``annotated_types`` constraint: Gt, Ge, Lt, Le or an Interval of them."""
+    gt, ge = getattr(constraint, "gt", None), getattr(constraint, "ge", None)
+    lt, le = getattr(constraint, "lt", None), getattr(constraint, "le", None)
+    low = next((float(end) for end in (gt, ge) if end is not None), -math.inf)
+    high = next((float(end) for end in (lt, le) if end is not None), math.inf)
+    return Range(low, high, above=gt is not None, below=lt is not None)
+
+
+def annotation_of(node: ast.expr | None) -> tuple[str, Range | None]:
+    """An annotation as it stands in source without its constraint, and the range that the constraint sets: of the number itself, or of
+    each number of a tuple. None where there is none. ValueError names what is no constraint of a number."""
+    if node is None:
+        return "", None
+    if isinstance(node, ast.BinOp):
+        left, found = annotation_of(node.left)
+        return f"{left} | {ast.unparse(node.right)}", found
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        kind, parts = ast.unparse(node.value), node.slice.elts
+        if kind == "Annotated":
+            if len(parts) != 2:
+                raise ValueError(f"{ast.unparse(node)}: one constraint; an Interval has two ends")
+            return ast.unparse(parts[0]), _constraint(parts[1])
+        if kind == "tuple":
+            inner, found = annotation_of(parts[0])
+            return f"tuple[{', '.join([inner, *(ast.unparse(p) for p in parts[1:])])}]", found
+    return ast.unparse(node), None
+
+
+def _constraint(node: ast.expr) -> Range:
+    if not isinstance(node, ast.Call) or ast.unparse(node.func) not in CONSTRAINTS:
+        raise ValueError(f"{ast.unparse(node)}: none of {', '.join(CONSTRAINTS)}")
+    made = getattr(annotated_types, ast.unparse(node.func))
+    values = [ast.literal_eval(value) for value in node.args]
+    return range_of(made(*values, **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}))
