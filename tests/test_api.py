@@ -4,6 +4,7 @@ import pytest
 
 import expunge
 from expunge.core.errors import Refused
+from expunge.maths.terms import kl
 from expunge.models import tiny
 from expunge.models.load import digest_tensors
 from expunge.models.subject import Subject
@@ -41,6 +42,17 @@ def test_a_pair_from_transformers_and_a_subject_are_the_same(learned):
 def test_adapters(learned):
     after = expunge.unlearn(learned, "npo", forget=FORGET, retain=RETAIN, lora=2, lr=1e-2, steps=4, batch=6, save_every=0)
     assert isinstance(after, Subject) and hasattr(after.model, "disable_adapter")
+
+
+def test_an_argument_that_does_nothing_is_refused(learned):
+    """As on the command line; a term may be given as it is made in Python, too."""
+    given = {"forget": FORGET, "retain": RETAIN}
+    with pytest.raises(Refused, match=r"^--beta 2\.0 does nothing: soul is the same without it"):
+        expunge.unlearn(learned, "soul", arguments={"beta": 2.0}, **given)
+    with pytest.raises(Refused, match=r"^--retain-term kl/retain does nothing.*give --retain-weight too$"):
+        expunge.unlearn(learned, "undial", arguments={"retain_term": kl(stream="retain")}, **given)
+    with pytest.raises(Refused, match=r"^npo: --beta -1\.0 is out of range; it must be above 0$"):
+        expunge.unlearn(learned, "npo", arguments={"beta": -1}, **given)
 
 
 def test_missing_rows_are_named(learned):

@@ -18,12 +18,14 @@ from expunge.bench.hardness import garbled
 from expunge.bench.plan import ALL, entry_of, plan_of, read_plan
 from expunge.bench.plot import strips, tradeoff
 from expunge.bench.pool import pool, together
+from expunge.bench.run import runnable
 from expunge.bench.table import front, ordered, page, ranged
 from expunge.core.errors import Refused
 from expunge.core.request import BenchRequest
 from expunge.engine.change import steps_of
 from expunge.engine.plan import Training
 from expunge.maths.weights import mixed
+from expunge.models.load import load
 from expunge.models.subject import parameters_of
 
 STREAMS = {"forget": rows("forget", 12), "retain": rows("retain", 24)}
@@ -121,6 +123,42 @@ def test_a_wrong_plan_is_refused_by_file_and_line(tmp_path, text, told):
     with pytest.raises(Refused) as error:
         read_plan(file)
     assert str(error.value) == f"{file}{told}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("methods:\n- {name: grad_ascent, args: {ma: 0.5}}\n", "--ma 0.5 does nothing: grad_ascent is the same without it"),
+        ("methods: [npo]\ntraining: {lora: 5000}\n", "--lora 5000: must be at least 0 and at most 4096"),
+        ("methods: [kga]\ntraining: {steps: 2, lr: 20.0}\n", "--lr 20.0: must be at least 0.0 and at most 10.0"),
+        ("methods: [npo]\nrecipe: {lora: 4}\n", "recipe.lora: the tiny original is trained whole"),
+    ],
+)
+def test_what_would_fail_in_every_cell_or_do_nothing_is_refused_before_the_first(tmp_path, text, told):
+    file = tmp_path / "plan.yaml"
+    file.write_text(text)
+    with pytest.raises(Refused) as error:
+        runnable(plan_of(BenchRequest(plan=str(file))))
+    assert told in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_plan_may_ask_for_an_adapter(tmp_path):
+    """As ``expunge unlearn`` does it, and the rank decides the cell."""
+    from expunge.bench.run import bench
+
+    training = "{steps: 2, batch: 4, lr: 0.1, lora: 2, lora_alpha: 4.0, lora_targets: q_proj}"
+    plan = f"methods: [grad_diff]\nrecipe: {{steps: 2}}\ntraining: {training}\nbudget: 0\nworkers: 1\n"
+    (tmp_path / "plan.yaml").write_text(plan)
+    request = BenchRequest(plan=str(tmp_path / "plan.yaml"), out=str(tmp_path / "out"), quiet=True, keep_models=True)
+    bench(request)
+    found = json.loads((tmp_path / "out" / "cells" / "grad_diff-s0" / "result.json").read_text())
+    told = {name: found["settings"][name]["value"] for name in ("lora", "lora_alpha", "lora_targets")}
+    assert told == {"lora": 2, "lora_alpha": 4.0, "lora_targets": "q_proj"}
+    assert found["ask"]["request"]["lora"] == 2
+    before, after = (load(p).model.state_dict() for p in (tmp_path / "out/models/original-s0", tmp_path / "out/cells/grad_diff-s0/model"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("q_proj" in name for name in changed)
 
 
 @pytest.mark.parametrize(

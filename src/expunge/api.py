@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from expunge import catalogue
 from expunge.choosing.search import Budget, Search
 from expunge.choosing.verb import chosen
 from expunge.core.errors import Refused
-from expunge.core.types import Adapter, Benchmark, Case, Descent, Examples, Measurement, Method, Stage
+from expunge.core.request import UnlearnRequest
+from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Examples, Measurement, Method, Stage
 from expunge.data.encode import encode
 from expunge.data.near import tell
 from expunge.data.overlap import unseen
@@ -29,7 +29,7 @@ from expunge.prepare.tools import Tools
 from expunge.progress import bar
 from expunge.report.beside import Beside
 from expunge.run import rows_on
-from expunge.settings import judges_of, uncontradicted
+from expunge.settings import judges_of, method_of, uncontradicted
 from expunge.streams import Given, relabelled, rows_for
 
 Rows = str | Path | Iterable[Any]
@@ -101,7 +101,7 @@ def unlearn(
     >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
     settings = Training(**training)
-    made = catalogue.resolve("methods", method, arguments) if isinstance(method, str) else method
+    made = method_of(UnlearnRequest(method=Call(method, dict(arguments or {}))), None)[1] if isinstance(method, str) else method
     uncontradicted(training, made, method if isinstance(method, str) else "the method")
     subject = subject_of(model)
     own = replace(tools or Tools(), seed=settings.seed, subject=lambda: subject)

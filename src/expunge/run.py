@@ -42,12 +42,9 @@ from expunge.settings import (
     at_stage,
     case_of,
     longest_of,
+    method_of,
     out_of,
-    preset_of,
     training_settings,
-    typed,
-    uncontradicted,
-    without_idle,
 )
 from expunge.staged import evaluate as evaluate
 from expunge.staged import parts_of, walk
@@ -89,12 +86,9 @@ def unlearn(request: UnlearnRequest) -> Path:
 
 def settled(
     request: UnlearnRequest, bench: Benchmark | None, case: Case, source: Callable[[], Subject]
-) -> tuple[Call, Method, Settled, Given]:
+) -> tuple[Call, Method | Stage, Settled, Given]:
     """The method as it was called, itself, its training settings, and what the user brings. Refused if its rows are not there."""
-    called, preset = preset_of(request, bench)
-    without_idle(request, bench)
-    method = catalogue.resolve("methods", called.name, called.args)
-    uncontradicted(typed(request), method, called.name)
+    called, method, preset = method_of(request, bench)
     settings = training_settings(request, preset)
     others = [e for name, c in (bench.stages if bench else {}).items() if name != request.stage for e in c.train.get("forget", ())]
     given = given_of(request, case.train.get("forget", ()), settings.training.seed, source, others if request.stage else ())

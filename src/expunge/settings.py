@@ -150,6 +150,16 @@ def preset_of(request: Any, bench: Benchmark | None) -> tuple[Call, Mapping[str,
     return Call(request.method.name, {**arguments, **request.method.args}), {k: v for k, v in preset.items() if k not in own}
 
 
+def method_of(request: Any, bench: Benchmark | None) -> tuple[Call, Method | Stage, Mapping[str, Any]]:
+    """The method of a request as it is called, itself, and its preset's training settings: the one place where commands, Python and bench
+    plans make a method by name. Refused: an argument or a training setting that would do nothing."""
+    called, preset = preset_of(request, bench)
+    without_idle(request, bench)
+    method = catalogue.resolve("methods", called.name, called.args)
+    uncontradicted(typed(request), method, called.name)
+    return called, method, preset
+
+
 def without_idle(request: Any, bench: Benchmark | None) -> None:
     """Refuse an argument of the method that the user gave and that changes nothing beside the others (a term whose weight is 0).
 
@@ -174,7 +184,8 @@ def without_idle(request: Any, bench: Benchmark | None) -> None:
         if meaning(made(args)) == meaning(other):
             weight = key.removesuffix("_term") + "_weight"
             advice = f"give --{weight.replace('_', '-')} too" if key in terms else "leave it away"
-            raise Refused(f"--{key.replace('_', '-')} {value} does nothing: {name} is the same without it as it was called; {advice}")
+            said = getattr(value, "name", value)  # a term made in Python
+            raise Refused(f"--{key.replace('_', '-')} {said} does nothing: {name} is the same without it as it was called; {advice}")
 
 
 def _said(name: str, key: str, value: Any) -> Any:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from expunge import catalogue
 from expunge.bench.fair import smallest_share, steps_for, tokens_of
 from expunge.bench.hardness import answers_of, garbled, relearned, strangeness
 from expunge.bench.measures import STRENGTH, UTILITY, as_json, records_of, teacher_forced, values, whole
@@ -35,7 +34,7 @@ from expunge.models.load import load
 from expunge.models.save import save
 from expunge.models.subject import Subject, parameters_of
 from expunge.run import encoded
-from expunge.settings import benchmark_of, judge, longest_of, preset_of, training_settings, typed, uncontradicted
+from expunge.settings import benchmark_of, judge, longest_of, method_of, training_settings
 from expunge.streams import given_of, relabelled, rows_for
 
 SCHEMA = 3
@@ -103,10 +102,8 @@ def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep
     model, gold = models
     request = replace(UnlearnRequest.from_json(ask["request"]), model=model)
     bench, original = shared(request.benchmark, request.data, model)
-    called, preset = preset_of(request, bench)
+    called, method, preset = method_of(request, bench)
     settings = training_settings(request, preset)
-    method = catalogue.resolve("methods", called.name, called.args)
-    uncontradicted(typed(request), method, called.name)
     check(method, original, settings.adapter)
     made: dict[str, Streams] = {}
 

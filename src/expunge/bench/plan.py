@@ -19,11 +19,13 @@ from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest, 
 from expunge.core.types import EMPTY, Call
 from expunge.engine.ledger import SAFE
 from expunge.prepare.remote import check_address
+from expunge.settings import ADAPTER
 
 ALL = "all"
 BUDGET = 60  # optimizer steps at equal budget on the built-in case, where good settings take 30 to 60
 GIVEN = ("alternate", "world", "refusals", "chat", "names", "anchors", "domain")
-TRAINING = tuple(k for k in TrainingRequest.__annotations__ if k not in ("seed", "save_every") and not k.startswith("lora"))
+TRAINING = tuple(k for k in TrainingRequest.__annotations__ if k not in ("seed", "save_every"))
+RECIPE = tuple(k for k in TRAINING if k not in ADAPTER)  # a tiny model is trained whole
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class Plan:
     """methods: the entries (``every``: they are the whole catalogue, so those that cannot run are skipped, not refused).
 
     ``model``, ``gold``: folders; without them a tiny Llama is trained for every seed by the benchmark's recipe, ``recipe`` on top.
-    ``training`` stands over every method's own settings. ``given``: what methods need besides the case, by option name (world: FILE).
-    ``budget``: optimizer steps at equal budget (0: left away). ``level``: share of the original's retain probability that counts as equal
-    utility. ``relearn``: arguments of the relearning attack on every model, on top of the usual ones (``relearn_steps: 40``).
+    ``training`` stands over every method's own settings, ``lora`` and its kin among them. ``given``: what methods need besides the case,
+    by option name (world: FILE). ``budget``: optimizer steps at equal budget (0: left away). ``level``: share of the original's retain
+    probability that counts as equal utility. ``relearn``: arguments of the relearning attack on every model, on top of the usual ones
+    (``relearn_steps: 40``).
     """
 
     methods: tuple[Entry, ...]
@@ -174,7 +177,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "methods": (list, str), "benchmark": (str,), "seeds": (list,), "model": (str,), "gold": (str,), "data": (str,), "training": (dict,),
     "recipe": (dict,), "given": (dict,), "relearn": (dict,), "budget": (int,), "level": (float, int), "executor": (str,), "workers": (int,),
 }  # fmt: skip
-INSIDE = {"training": TRAINING, "recipe": TRAINING, "given": GIVEN, "relearn": tuple(LARGE)}
+INSIDE = {"training": TRAINING, "recipe": RECIPE, "given": GIVEN, "relearn": tuple(LARGE)}
 
 
 def read_plan(file: Path) -> dict[str, Any]:
@@ -223,6 +226,8 @@ def _check(key: str, value: Any) -> None:
         if value != ALL:
             entry_of(value)
     elif name:
+        if group == "recipe" and name in ADAPTER:
+            raise Refused(f"recipe.{name}: the tiny original is trained whole; an adapter of the methods' stands in training")
         if name not in INSIDE[group]:
             raise unknown(f"key of {group}", name, INSIDE[group])
         if group == "relearn":

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expunge import catalogue
 from expunge.bench.cell import baseline, cell, parts_of, read_cell
 from expunge.bench.gather import gather
 from expunge.bench.measures import UTILITY
@@ -24,7 +23,7 @@ from expunge.core.files import write_json, write_text
 from expunge.core.request import BenchRequest
 from expunge.engine.ledger import write_yaml
 from expunge.engine.workplace import workplace
-from expunge.settings import benchmark_of, tell_absent
+from expunge.settings import benchmark_of, method_of, tell_absent, training_settings
 from expunge.streams import check_rows, given_of
 
 PLAN, CELLS, MODELS = "plan.yaml", "cells", "models"
@@ -79,7 +78,8 @@ def runnable(plan: Plan) -> Todo:
     for entry in plan.methods:
         request = plan.request(entry, plan.seeds[0])
         try:
-            method = catalogue.resolve("methods", entry.method.name, entry.method.args)
+            _, method, preset = method_of(request, benchmark)
+            training_settings(request, preset)
             given = given_of(request, case.train.get("forget", ()), 0, _no_subject, others)
             check_rows(method, case, given, entry.label)
             entries.append(entry)

@@ -78,7 +78,7 @@ def go_on(subject: Subject, pattern: str = "") -> Subject:
 
 
 def merged(subject: Subject) -> Subject:
-    """The adapter folded into the weights (in place); a plain model stays as it is."""
+    """The adapter folded into the weights (in place), all of which may be trained again; a plain model stays as it is."""
     if hasattr(subject.model, "merge_and_unload"):
-        subject.model = subject.model.merge_and_unload()
+        subject.model = subject.model.merge_and_unload().requires_grad_(True)  # peft leaves what lay below the adapter frozen
     return subject
