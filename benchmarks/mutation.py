@@ -309,7 +309,13 @@ def page(found: dict[str, Any]) -> str:
     lines += [
         "stage or a term too few, a condition turned round, a gradient that is not stopped. Run are the method's own tests, its pinned"
     ]
-    lines += ["defaults and stages, and what every member owes, until one fails.", "", "| caught first by | faults |", "|---|---|"]
+    lines += ["defaults and stages, what each argument changes, and what every member owes, until one fails. Tests were"]
+    lines += [
+        "written for what survived in the draw of seed 0; `--seed` draws others, `--all` takes every one.",
+        "",
+        "| caught first by | faults |",
+        "|---|---|",
+    ]
     lines += [f"| {name} | {n} |" for name, n in found["caught_by"].items()]
     lines += ["", "| kind of fault | caught | survived | equivalent |", "|---|---|---|---|"]
     lines += [f"| {name} | {counted(c)} |" for name, c in found["kinds"].items()]
