@@ -65,9 +65,11 @@ def put(folder: Path, measurements: dict | None = None, **run: object) -> Path:
 
 
 def seal_all(root: Path) -> Path:
-    """Seal every run below a folder, as the run itself does when its files are written."""
+    """Seal every finished run below a folder, as the run itself does when its files are written."""
     for file in sorted(root.rglob("run.yaml")):
         facts = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "seal"}
+        if facts.get("status") == "running":
+            continue
         file.write_text(yaml.safe_dump({**facts, "seal": sealed(file.parent, facts)}, sort_keys=False))
     return root
 

@@ -9,7 +9,7 @@ import yaml
 from commands import Desk, copied, desk, expunge, model, once
 from test_report import STORY, demo, seal_all
 
-from expunge.engine.seal import UNSEALED, broken, edited, sealed
+from expunge.engine.seal import OLDER, UNSEALED, broken, edited, sealed
 from expunge.report.findings import findings
 from expunge.report.folders import find
 from expunge.report.html import write_report
@@ -106,13 +106,83 @@ def test_an_edit_is_named_and_the_report_is_not_green(runs, name, edit, said):
     assert not any(s.beside for s in found.subjects if s.label == "ascent")
 
 
-def test_another_model_s_digest_in_run_yaml_is_seen(runs):
+EDITS = {
+    "model": {"source": "elsewhere", "digest": "0" * 64},
+    "kind": "gold",
+    "label": "a prettier name",
+    "status": "running",
+    "effect": {"nothing": False},
+    "made_by": "said",
+    "altered": "",
+    "request": {},
+    "settings": {"lr": {"value": 1e-5}},
+    "seed": 7,
+    "data": {1: {}, "forget": {}},
+    "anything else": "true",
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_whatever_a_report_acts_upon_is_sealed(runs, expunge, name):
+    """Every fact of run.yaml, of a judgement and of the run that made the model: edited, put there, or taken away."""
+    run, said = runs / "judged" / "ascent", "run.yaml was edited after the run"
+    facts = facts_of(run)
+    write_facts(run, facts | {name: EDITS[name]})
+    assert broken(run, facts_of(run)) == said
+    assert said in write_report([runs], runs / "r.html").read_text()
+    assert broken(run, {k: v for k, v in facts.items() if k != name}) == (said if name in facts else "")
+    maker = runs / "ascent"
+    write_facts(maker, facts_of(maker) | {name: EDITS[name]})
+    assert broken(maker, facts_of(maker)) == said
+
+
+def test_an_edited_run_is_not_believed_of_the_model_that_it_made(runs, expunge, caplog):
+    maker = runs / "full"
+    write_facts(maker, facts_of(maker) | {"on": "retain"})  # would make the original a gold
+    words = ("--forget", runs / "forget.jsonl", "--metrics", "probability", "--out", runs / "again", "--quiet")
+    code, _, _ = expunge("eval", "--model", maker, *words)
+    assert code == 0 and "the run in its folder is not believed: run.yaml was edited after the run" in caplog.text
+    found = facts_of(runs / "again")
+    assert found["kind"] == "unlearned" and "made_by" not in found and "not believed" in found["altered"]
+    assert broken(runs / "again", found) == ""
+
+
+def test_a_seal_of_another_version_is_said_and_is_no_accusation(runs):
     run = runs / "judged" / "ascent"
     facts = facts_of(run)
-    facts["model"]["digest"] = facts["gold"]["digest"]
-    assert broken(run, facts) == "what run.yaml says of the models was edited"
-    assert broken(run, facts_of(run) | {"kind": "gold"}) == "what run.yaml says of the models was edited"
-    assert broken(run, facts_of(run) | {"label": "a prettier name"}) == ""
+    older = facts | {"seal": {k: v for k, v in facts["seal"].items() if k != "version"}}
+    write_facts(run, older)
+    assert broken(run, older) == OLDER and not edited(OLDER)
+    found = find([runs])
+    assert not any(f.level == "good" for f in findings(found.subjects, found.curves))
+    page = write_report([runs], runs / "r.html").read_text()
+    assert "Numbers that cannot be checked" in page and "edited: not trusted" not in page
+
+
+def test_what_comes_from_another_run_is_seen(runs):
+    """Files, seals, links in another order, secrets and texts of a run put into the folder of another one."""
+    run, other = runs / "judged" / "ascent", runs / "judged" / "full"
+    facts, theirs = facts_of(run), facts_of(other)
+    assert broken(run, facts | {"seal": theirs["seal"]}) == "run.yaml was edited after the run"
+    assert broken(run, theirs) != "" and broken(run, {**theirs, "seal": facts["seal"]}) == "run.yaml was edited after the run"
+    turned = {**facts["seal"], "links": dict(reversed(facts["seal"]["links"].items()))}
+    assert broken(run, facts | {"seal": turned}) == ""  # the order is in the links, not in how they are listed
+    swapped = dict(zip(facts["seal"]["links"], [*facts["seal"]["links"].values()][::-1], strict=True))
+    assert broken(run, facts | {"seal": {**facts["seal"], "links": swapped}}) == "run.yaml was edited after the run"
+    for name in ("records/part-0.parquet", "measurements.json"):
+        own = (run / name).read_bytes()
+        shutil.copy(other / name, run / name)
+        assert broken(run, facts) == f"{name} was edited after the run"
+        (run / name).write_bytes(own)
+    salt, texts = run / "private" / "salt", run / "private" / "texts.json"
+    own = salt.read_text()
+    shutil.copy(other / "private" / "salt", salt)
+    assert broken(run, facts) == "private/salt was replaced after the run"
+    salt.write_text(own)
+    texts.write_text("[{}]")
+    assert broken(run, facts) == "private/texts.json was edited after the run"
+    texts.unlink()  # texts may be taken away: they are private
+    assert broken(run, facts) == ""
 
 
 def test_a_chain_made_anew_without_the_secret_is_seen_where_the_secret_is(runs):
@@ -121,7 +191,7 @@ def test_a_chain_made_anew_without_the_secret_is_seen_where_the_secret_is(runs):
     facts = facts_of(run)
     forged = facts | {"seal": {**facts["seal"], "links": sealed(run, facts)["links"]}}
     assert broken(run, forged) == "its digests were made anew after the run"
-    bare = facts | {"seal": {"links": sealed(run, facts)["links"]}}
+    bare = facts | {"seal": {"version": facts["seal"]["version"], "links": sealed(run, facts)["links"]}}
     assert broken(run, bare) == "the keyed end of its digests was removed after the run"
     shutil.rmtree(run / "private")  # evidence, not a signature: elsewhere nobody can tell
     assert broken(run, forged) == ""

@@ -17,7 +17,6 @@ from expunge.engine.judge import Judge, judged, wants_of
 from expunge.engine.ledger import open_run
 from expunge.engine.plan import Training, taken
 from expunge.engine.reuse import measured
-from expunge.engine.seal import sealed
 from expunge.models.load import digest_tensors, load
 from expunge.models.subject import Subject
 from expunge.settings import judge
@@ -44,7 +43,7 @@ def relearned(
         curve = curve_of("relearn", label, [0, *steps], "relearning steps", points)
         write_json(out / "curves.json", curve)
         whole = {"label": f"{label} relearned", "kind": "attacked", "attack": facts, "seed": seed}
-        run.finish(**whole, seal=sealed(out, whole))
+        run.finish(**whole)
     return out
 
 
@@ -74,7 +73,7 @@ def quantised(model: str, label: str, benchmark: str, out: Path, *, bits: Sequen
         write_json(out / "curves.json", curve_of("quantise", label, ["as is", *(f"{n}-bit" for n in bits)], "weights", points))
         attack_facts = {"name": "quantise", "args": {"bits": list(bits)}, "of": label}
         whole = {"label": f"{label} rounded", "kind": "attacked", "attack": attack_facts}
-        run.finish(**whole, seal=sealed(out, whole))
+        run.finish(**whole)
     return out
 
 

@@ -25,6 +25,7 @@ from expunge.core.errors import Refused, listed
 from expunge.core.escape import say
 from expunge.core.files import private_folder, remove, write_text
 from expunge.core.nesting import check_nesting
+from expunge.engine.seal import sealed
 from expunge.engine.setaside import ASIDE, MOVING, OURS, bring_back, clear, contents, forget_aside, recover, set_aside
 
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
@@ -58,11 +59,13 @@ class RunFolder:
         self.note(**facts)
 
     def finish(self, **facts: Any) -> None:
-        """The run is complete: its folder will be refused to another run, and what only a resumed run needs is removed.
+        """The run is complete and sealed: its folder will be refused to another run, what only a resumed run needs is removed.
 
         In this order, so that a kill in between leaves a finished run, never one that lacks what it would resume from.
         """
-        self.note(**facts, status="finished", seconds=round(time.monotonic() - self.since, 1))
+        whole = {**self.facts, **facts, "status": "finished", "seconds": round(time.monotonic() - self.since, 1)}
+        read_again = yaml.safe_load(_text(whole))
+        self.note(**whole, seal=sealed(self.path, read_again))
         sweep(self.path)
 
 
@@ -74,7 +77,11 @@ def sweep(out: Path) -> None:
 
 def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
     """A YAML file of plain values, atomically."""
-    write_text(path, yaml.safe_dump(_plain(value), sort_keys=False, allow_unicode=True, width=140))
+    write_text(path, _text(value))
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(_plain(value), sort_keys=False, allow_unicode=True, width=140)
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from expunge.core.errors import Refused, listed
 from expunge.core.types import EMPTY, Measurement
 from expunge.engine.ledger import read_run
-from expunge.engine.seal import UNSEALED, broken
+from expunge.engine.seal import broken, edited
 from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve, Judged, curves_of
 from expunge.report.origin import origins, same_as
@@ -59,10 +59,10 @@ def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
             raise Refused(f"no run folder {given}; name a folder that expunge train, unlearn or eval wrote")
         places |= dict.fromkeys(_below(given.resolve()))
     read = [_read(place, texts) for place in places]
-    came_from = origins([f.run for f in read])
+    came_from = origins([f.run for f in read if not edited(f.doubt)])
     read = [_by_origin(f, came_from) for f in read]
-    done = [f for f in read if f.run.get("status", "finished") == "finished"]
-    left_out = tuple(f.path.name for f in read if f.run.get("status", "finished") != "finished" and (f.measurements or f.log or f.curve))
+    done = [f for f in read if _ended(f)]
+    left_out = tuple(f.path.name for f in read if not _ended(f) and (f.measurements or f.log or f.curve))
     if not any(f.measurements or f.log or f.curve for f in done):
         why = f"not finished: {listed(left_out)}" if left_out else "no measurements.json and no log.jsonl there"
         raise Refused(f"nothing to report below {listed(map(str, run_dirs))}: {why}")
@@ -82,6 +82,11 @@ def _below(root: Path) -> Iterable[Path]:
             yield Path(place)
 
 
+def _ended(f: Folder) -> bool:
+    """Whether its run came to its end. One that is sealed did, whatever its status says now: so a run cannot be hidden."""
+    return f.run.get("status", "finished") == "finished" or "seal" in f.run
+
+
 def _read(place: Path, texts: bool) -> Folder:
     run = read_run(place) if (place / "run.yaml").exists() else {}
     name = place.parent.name if place.name in ("eval", "evaluation") else place.name
@@ -93,9 +98,10 @@ def _read(place: Path, texts: bool) -> Folder:
     found = read_measurements(place / "measurements.json")
     curve = read_curve(place / "curves.json")
     beside = read_comparison(place / "comparison.json") or {}
-    doubt = broken(place, run) if found or curve or beside else ""
+    log = read_log(place / "log.jsonl")
+    doubt = broken(place, run) if found or curve or beside or log or "seal" in run else ""
     if doubt:  # what was edited says nothing of gold; what cannot be checked is shown and is never good
-        beside = {key: replace(b, doubted=True) for key, b in beside.items()} if doubt == UNSEALED else {}
+        beside = {} if edited(doubt) else {key: replace(b, doubted=True) for key, b in beside.items()}
     return Folder(
         place,
         label,
@@ -104,7 +110,7 @@ def _read(place: Path, texts: bool) -> Folder:
         found,
         curve and replace(curve, doubt=doubt),
         beside,
-        read_log(place / "log.jsonl"),
+        log,
         doubt,
         read_texts(place / "private") if texts else (),
     )

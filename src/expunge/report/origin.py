@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.engine.ledger import read_run
+from expunge.engine.seal import broken, edited
 
 TRAINED = {"full": "original", "retain": "gold"}  # ``expunge train --on``
 
@@ -18,20 +19,23 @@ def made_as(run: Mapping[str, Any]) -> str:
     return "unlearned" if run.get("verb") in ("unlearn", "auto") else ""
 
 
-def maker_of(source: str) -> dict[str, Any]:
-    """The run.yaml of the run that made a model, if the model lies in a run's folder; else nothing."""
-    place = next((p for p in (Path(source), Path(source).parent) if (p / "run.yaml").is_file()), None)
-    return read_run(place) if place else {}
+def made_in(source: str) -> Path | None:
+    """The folder of the run that made a model, if the model lies in one."""
+    return next((p for p in (Path(source), Path(source).parent) if (p / "run.yaml").is_file()), None)
 
 
 def origin_of(source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """``kind`` of a model that is judged, by the run that made it, or by being the very original or gold that it is held against.
 
-    ``altered``: the folder's weights are others than its run made, so that nothing is known of them. ``made_by``: the verb of that run,
+    ``altered``: the folder's weights are others than its run made, or its run.yaml was edited, so that nothing is known of them. ``made_by``: the verb of that run,
     where it is known. ``effect``: what it did to the model, where that was nothing. ``facts``: what eval found, with the digests of all
     models under their names.
     """
-    run = maker_of(source)
+    place = made_in(source)
+    run = read_run(place) if place else {}
+    doubt = broken(place, run) if place else ""
+    if edited(doubt):
+        return {"kind": same_as(facts, {}) or "unlearned", "altered": f"the run in its folder is not believed: {doubt}"}
     if digest_of(run, "result") and digest_of(facts, "model") != digest_of(run, "result"):
         return {"kind": same_as(facts, {}) or "unlearned", "altered": "the weights are not those that the run in its folder made"}
     made, effect = made_as(run), run.get("effect")
