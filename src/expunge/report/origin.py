@@ -27,9 +27,9 @@ def made_in(source: str) -> Path | None:
 def origin_of(source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """``kind`` of a model that is judged, by the run that made it, or by being the very original or gold that it is held against.
 
-    ``altered``: the folder's weights are others than its run made, or its run.yaml was edited, so that nothing is known of them. ``made_by``: the verb of that run,
-    where it is known. ``effect``: what it did to the model, where that was nothing. ``facts``: what eval found, with the digests of all
-    models under their names.
+    ``altered``: the folder's weights are others than its run made, or its run.yaml was edited, so that nothing is known of them.
+    ``made_by``: the verb of that run, where it is known. ``effect``: what it did to the model, where that was nothing.
+    ``facts``: what eval found, with the digests of all models under their names.
     """
     place = made_in(source)
     run = read_run(place) if place else {}
