@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 import warnings
 
 import pytest
@@ -230,3 +231,44 @@ def test_every_tensor_is_looked_at_where_a_model_is_read_again(base):
         changed[name].view(-1)[-1] += 1
         assert saved._differing(own, changed) == [name]
         changed[name] = own[name].clone()
+
+
+# ------------------------------------------------------------------ sizes that no model has
+
+
+def rewritten(place, name, **claimed):
+    """A settings file with other values; the manifest that would tell of it is taken away, as it lacks in a stranger's folder."""
+    file = place / name
+    file.write_text(json.dumps({**json.loads(file.read_text()), **claimed}))
+    (place / "manifest.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "told"),
+    [
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers 1e+09, more than any model has (1024)"),
+        ({"model_type": "qwen2", "num_hidden_layers": 10**9}, "num_hidden_layers 1e+09"),
+        ({"text_config": {"n_layer": 10**12}}, "n_layer 1e+12"),
+        ({"hidden_size": 2**40}, "hidden_size 1.09951e+12, more than any model has (1048576)"),
+        ({"vocab_size": 10**10}, "vocab_size 1e+10"),
+        ({"num_attention_heads": 10**9}, "num_attention_heads 1e+09, more than any model has (4096)"),
+        ({"num_local_experts": 10**6}, "num_local_experts 1e+06"),
+        ({"num_hidden_layers": 1000, "num_experts": 1000}, "1000 layers of 1000 experts"),
+        ({"num_hidden_layers": float("nan")}, "num_hidden_layers nan"),
+    ],
+)
+def test_a_config_of_a_size_that_no_model_has_is_refused_at_once(base, claimed, told):
+    """Before a list or a module of that size is made."""
+    rewritten(base, "config.json", **claimed)
+    since = time.monotonic()
+    with pytest.raises(Refused) as caught:
+        load(base)
+    assert told in str(caught.value) and "\n" not in str(caught.value) and time.monotonic() - since < 2
+
+
+@pytest.mark.parametrize("claimed", [{"r": 10**9}, {"rank_pattern": {"q_proj": 10**9}}])
+def test_an_adapter_of_a_rank_that_its_tensors_do_not_have_is_refused(base, tmp_path, claimed):
+    adapted(base, tmp_path / "adapter")
+    rewritten(tmp_path / "adapter", "adapter_config.json", **claimed)
+    with pytest.raises(Refused, match=r"adapter_config\.json says rank 1e\+09, and no side of its tensors is longer than"):
+        load(tmp_path / "adapter")

@@ -28,6 +28,7 @@ from expunge.models.folders import (
 )
 from expunge.models.leftover import left_behind, never_filled, stored_names
 from expunge.models.selftest import check_reading
+from expunge.models.sizes import check_ranks, check_sizes
 from expunge.models.subject import Subject
 
 CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
@@ -176,6 +177,7 @@ def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
 def _read(folder: Path | str, place: Path | str, dtype: Any, trust: bool) -> Any:
     """transformers' reading of a folder, which the user knows as ``place``; Refused where it fails or lets tensors fall."""
     try:
+        check_sizes(place, transformers.PretrainedConfig.get_config_dict(folder)[0])
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         check_plain(place, config)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
@@ -213,6 +215,9 @@ def _adapter(place: Path, dtype: str, where: torch.device, trust: bool) -> Any:
     from peft import PeftModel
 
     _check_kind(place)
+    with safe_open(place / ADAPTER_WEIGHTS, framework="pt") as f:
+        sides = [side for name in f.keys() for side in f.get_slice(name).get_shape()]  # noqa: SIM118
+    check_ranks(place, adapter_settings(place), max(sides, default=0))
     base = base_of(place)
     if not Path(base).is_dir():
         note(f"{place}: the base of this adapter is the hub model {base}")
