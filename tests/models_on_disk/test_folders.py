@@ -18,6 +18,7 @@ from expunge.models import saved
 from expunge.models.adapters import attach, go_on
 from expunge.models.load import load, tokenizer_of
 from expunge.models.save import save
+from expunge.models.sizes import check_sizes
 from expunge.models.subject import Subject
 
 
@@ -249,11 +250,11 @@ def rewritten(place, name, **claimed):
         ({"num_hidden_layers": 10**9}, "num_hidden_layers 1e+09, more than any model has (1024)"),
         ({"model_type": "qwen2", "num_hidden_layers": 10**9}, "num_hidden_layers 1e+09"),
         ({"text_config": {"n_layer": 10**12}}, "n_layer 1e+12"),
-        ({"hidden_size": 2**40}, "hidden_size 1.09951e+12, more than any model has (1048576)"),
+        ({"hidden_size": 2**40}, "hidden_size 1.09951e+12, more than any model has (4194304)"),
         ({"vocab_size": 10**10}, "vocab_size 1e+10"),
-        ({"num_attention_heads": 10**9}, "num_attention_heads 1e+09, more than any model has (4096)"),
+        ({"num_attention_heads": 10**9}, "num_attention_heads 1e+09, more than any model has (65536)"),
         ({"num_local_experts": 10**6}, "num_local_experts 1e+06"),
-        ({"num_hidden_layers": 1000, "num_experts": 1000}, "1000 layers of 1000 experts"),
+        ({"num_hidden_layers": 1000, "num_experts": 2000}, "1000 layers of 2000 experts"),
         ({"num_hidden_layers": float("nan")}, "num_hidden_layers nan"),
     ],
 )
@@ -272,3 +273,12 @@ def test_an_adapter_of_a_rank_that_its_tensors_do_not_have_is_refused(base, tmp_
     rewritten(tmp_path / "adapter", "adapter_config.json", **claimed)
     with pytest.raises(Refused, match=r"adapter_config\.json says rank 1e\+09, and no side of its tensors is longer than"):
         load(tmp_path / "adapter")
+
+
+def test_no_architecture_of_transformers_is_beyond_the_bounds():
+    for kind in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
+        try:
+            settings = transformers.AutoConfig.for_model(kind).to_dict()
+        except Exception:
+            continue
+        check_sizes(kind, settings)

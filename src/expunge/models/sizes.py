@@ -11,9 +11,9 @@ from expunge.core.errors import Refused
 
 LAYERS = re.compile(r"(^|_)layers?$")
 PARTS = re.compile(r"experts|(^|_)heads?$")
-WIDTHS = re.compile(r"_(size|dim|rank|inner|embd)$|^d_(model|ff|kv|inner|state)$")
-MOST = ((LAYERS, 1024), (PARTS, 4096), (WIDTHS, 2**20))  # many times the largest public models
-MOST_BLOCKS = 2**16  # experts of all layers together; the largest public models have some 25,000
+WIDTHS = re.compile(r"(hidden|intermediate|vocab|embedding|state|head)_(size|dim)$|^(n_embd|n_inner|d_model|d_ff|d_kv|d_inner)$")
+MOST = ((LAYERS, 1024), (PARTS, 2**16), (WIDTHS, 2**22))  # several times the largest that transformers knows
+MOST_BLOCKS = 2**20  # experts of all layers together; the largest that transformers knows has some 520,000
 
 
 def check_sizes(place: Path | str, settings: Mapping[str, Any]) -> None:
@@ -25,12 +25,12 @@ def check_sizes(place: Path | str, settings: Mapping[str, Any]) -> None:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 continue
             for names, most in MOST:
-                if names.search(name) and not value <= most:
+                if names.search(str(name)) and not value <= most:
                     raise Refused(
                         f"{place}: config.json says {name} {value:g}, more than any model has ({most}); its weights do not say so"
                     )
-            layers = max(layers, int(value)) if LAYERS.search(name) else layers
-            experts = max(experts, int(value)) if "experts" in name else experts
+            layers = max(layers, int(value)) if LAYERS.search(str(name)) else layers
+            experts = max(experts, int(value)) if "experts" in str(name) else experts
         if layers * experts > MOST_BLOCKS:
             raise Refused(f"{place}: config.json says {layers} layers of {experts} experts, more than any model has")
 
