@@ -1,12 +1,16 @@
 """A gold is checked before it is believed: not the judged model, not one that saw the forget rows, and two of one digest are one."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from expunge.core.errors import Refused
 from expunge.core.records import Record, Records
-from expunge.engine.ledger import write_yaml
-from expunge.golds import checked, distinct, history, knows
+from expunge.core.types import Case, Example
+from expunge.data.cases import digest
+from expunge.engine.ledger import open_run, read_run, write_yaml
+from expunge.golds import checked, distinct, history, knows, shown_clean
 
 
 def rows(p, role="forget"):
@@ -74,3 +78,37 @@ def test_a_line_says_what_was_checked_and_what_could_not_be(tmp_path):
     bare = Records([Record("gold", "forget", "1", "1", "answer")])
     (line,) = checked({"unlearned": "x", "gold": str(tmp_path)}, {"unlearned": bare, "gold": bare})
     assert "could not be checked" in line
+
+
+def test_a_record_of_other_weights_is_said_and_not_believed(tmp_path):
+    saw = made(tmp_path / "a", on="full", result={"digest": "d"})
+    with pytest.raises(Refused, match="saw the forget rows"):
+        history(str(saw), digest="d")
+    assert "is not believed (it is of other weights)" in history(str(saw), digest="e")
+
+
+def test_an_honest_gold_on_rows_that_can_be_guessed_is_accepted_by_its_record(tmp_path):
+    retain, forget = (Example("r/1", "retain", "1", "a", prompt="q"),), (Example("f/1", "forget", "1", "b", prompt="p"),)
+    case = Case({"forget": forget, "retain": retain}, {})
+    place = tmp_path / "gold"
+    (place / "private").mkdir(parents=True)
+    (place / "private" / "salt").write_text("5" * 32)
+    with open_run(tmp_path / "run", verb="train", request={}) as run:
+        shutil.copytree(place / "private", run.path / "private")
+        data = {"train": {"digest": digest(retain, "5" * 32)[:16]}}
+        run.finish(on="retain", data=data, result={"digest": "d"})
+    gold = str(run.path)
+    assert shown_clean(gold, "d", case) == "its record shows that it was trained on the 1 retain rows given here"
+    assert shown_clean(gold, "e", case) == ""  # of other weights
+    assert shown_clean(gold, "d", Case({"retain": forget}, {})) == ""  # other rows than it was trained on
+    both = Case({"forget": retain, "retain": retain}, {})
+    assert shown_clean(gold, "d", both).endswith("1 of them also forget rows")
+    found = {"unlearned": rows([0.1, 0.2] * 4), "gold": rows([0.94] * 8), "original": rows([0.95] * 8)}
+    sources = {"unlearned": "x", "gold": gold}
+    (line,) = checked(sources, found, {"gold": "d"}, case)
+    assert "it knows 8 of 8 forget rows" in line and "gold 0.940, original 0.950" in line and "can be guessed" in line
+    with pytest.raises(Refused, match="or its whole run folder"):
+        checked(sources, found, {"gold": "d"}, Case({"retain": forget}, {}))
+    facts = read_run(run.path)
+    write_yaml(run.path / "run.yaml", facts | {"seed": 3})
+    assert shown_clean(gold, "d", case) == "" and "not believed (run.yaml was edited" in history(gold, digest="d")

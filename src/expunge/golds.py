@@ -15,8 +15,12 @@ import numpy as np
 
 from expunge.core.errors import Refused
 from expunge.core.records import Record, Records
+from expunge.core.types import Case
 from expunge.core.units import UNITS
+from expunge.data.cases import digest as digest_of_rows
+from expunge.data.overlap import overlap
 from expunge.engine.ledger import read_run
+from expunge.engine.seal import broken, edited
 from expunge.maths.scores import is_unlearned, probability_of
 
 SAW = ("full", "forget")  # choices of train --on that hold the forget rows
@@ -44,21 +48,66 @@ def runs_of(source: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         source = str(start.get("source", "")) if isinstance(start, Mapping) else ""
 
 
-def history(source: str, first: str = "") -> str:
-    """What the runs that made a gold say of its training. Refused if it saw forget rows, or began with the original (digest ``first``)."""
-    said = []
+def unbelieved(folder: Path, run: Mapping[str, Any], digest: str) -> str:
+    """Why a run.yaml says nothing of a model with this digest; '' if it does."""
+    doubt = broken(folder, run)
+    if edited(doubt):
+        return doubt
+    result = run.get("result")
+    kept = str(result.get("digest") or "") if isinstance(result, Mapping) else ""
+    return "it is of other weights" if kept and digest and kept != digest else ""
+
+
+def history(source: str, first: str = "", digest: str = "") -> str:
+    """What the runs that made a gold say of its training. Refused if it saw forget rows, or began with the original (digest ``first``).
+
+    ``digest``: of the gold's weights; a record of other weights, or one that was edited, is said and not believed, and ends the search.
+    """
+    said: list[str] = []
     for folder, run in runs_of(source):
         on, start = run.get("on"), run.get("model")
+        why = unbelieved(folder, run, digest)
+        if why:
+            said.append(f"what {folder}/run.yaml says is not believed ({why})")
+            break
         if run.get("verb") == "unlearn":
             raise Refused(
                 f"--gold {source}: {folder}/run.yaml says that it was made by unlearning; gold is a model trained without the rows"
             )
         if on in SAW:
             raise Refused(f"--gold {source}: {folder}/run.yaml says train --on {on}: it saw the forget rows; give one trained --on retain")
-        if first and isinstance(start, Mapping) and start.get("digest") == first:
+        begun = str(start.get("digest") or "") if isinstance(start, Mapping) else ""
+        if first and begun == first:
             raise Refused(f"--gold {source}: {folder}/run.yaml says that it began with the original, which saw the forget rows")
-        said.append(str(on))
-    return f"trained on {', then on '.join(reversed(said))}" if said else ""
+        said.append(f"trained on {on}")
+        digest = begun
+    return ", then ".join(reversed(said))
+
+
+def shown_clean(source: str, digest: str, case: Case | None) -> str:
+    """How a gold's record shows that it never saw the forget rows, in words; '' where it does not.
+
+    The word ``retain`` in a run.yaml is not enough: any file can be given as --retain. The record must be of these weights, unedited,
+    and the digest of its training rows, under that run's own secret, must be that of the retain rows given here. Rows that stand
+    in forget and retain at once (the user's own duplicates) are counted and are no fault of the gold.
+    """
+    folder, run = next(runs_of(source), (None, {}))
+    retain = case.train.get("retain", ()) if case else ()
+    result = run.get("result")
+    if folder is None or not retain or run.get("on") != "retain" or not digest:
+        return ""
+    if not isinstance(result, Mapping) or result.get("digest") != digest or broken(folder, run):
+        return ""
+    data = run.get("data")
+    trained = data.get("train") if isinstance(data, Mapping) else None
+    secret = folder / "private" / "salt"
+    if not isinstance(trained, Mapping) or not secret.is_file():
+        return ""
+    if digest_of_rows(retain, secret.read_text(encoding="utf-8", errors="replace"))[:16] != trained.get("digest"):
+        return ""
+    both = len(overlap(case.train.get("forget", ()), retain)) if case else 0
+    twice = f", {both} of them also forget rows" if both else ""
+    return f"its record shows that it was trained on the {len(retain)} retain rows given here{twice}"
 
 
 def distinct(name: str, digest: str, seen: Mapping[str, str]) -> str:
@@ -80,8 +129,12 @@ def _forget(records: Records) -> dict[tuple[str, str], float]:
     return {(r.role, r.id): probability_of(r) for r in rows if r.mean_loss is not None or r.logp is not None}
 
 
-def knows(name: str, gold: Records, mine: Records, original: Records | None) -> str:
+def knows(name: str, gold: Records, mine: Records, original: Records | None, clean: str = "") -> str:
     """What was found of a gold's knowledge of the forget rows. Refused if it knows more than half of them, or answers as ``mine`` does.
+
+    ``clean``: how its record shows that it never saw them (``shown_clean``); rows that it knows can then be guessed, which is said and
+    is no ground to refuse. A part that is known (up to half) is said and not refused: without a record a row that was seen
+    cannot be told from one that can be guessed, and an honest gold knows some of either.
 
     With the original a row counts as known where the original gives it at least KNOWN per token and gold comes within the margin of a
     probability (.05) of that; without it, where gold gives it BY_HEART at least. Rows that the original does not know tell nothing.
@@ -103,21 +156,36 @@ def knows(name: str, gold: Records, mine: Records, original: Records | None) -> 
             return f"what it knows of the forget rows could not be checked (the original knows {len(asked)} of {len(theirs)} itself)"
         known = [theirs[k] >= first[k] - near for k in asked]
         rule = f"as well as the original, within {near}"
+    if sum(known) > MOST * len(known) and clean:
+        means = [f"gold {np.mean(list(theirs.values())):.3f}"]
+        means += [f"original {np.mean(list(_forget(original).values())):.3f}"] if original is not None else []
+        return (
+            f"it knows {sum(known)} of {len(known)} forget rows ({rule}), but {clean}: these rows can be guessed "
+            f"(probability per token: {', '.join(means)}), so that being like gold says little here"
+        )
     if sum(known) > MOST * len(known):
         raise Refused(
             f"--gold: {name} knows {sum(known)} of {len(known)} forget rows ({rule}): it saw them, or they can be guessed; "
-            "give a model trained without them"
+            "give a model trained without them, or its whole run folder (unedited, with private/) beside the --retain rows "
+            "that it was trained on, which shows that it never saw them"
         )
     return f"it knows {sum(known)} of {len(known)} forget rows ({rule})"
 
 
-def checked(models: Mapping[str, str], found: Mapping[str, Records], original: str = "") -> list[str]:
+def checked(
+    models: Mapping[str, str],
+    found: Mapping[str, Records],
+    digests: Mapping[str, str] | None = None,
+    case: Case | None = None,
+) -> list[str]:
     """A line for each gold: what was checked and what could not be. ``models``: name -> source; ``found``: name -> records;
-    ``original``: the digest of the original, if it is there."""
+    ``digests``: name -> digest of the weights; ``case``: the rows of the judgement."""
     told = []
+    digests = digests or {}
     for name in (n for n in found if is_gold(n)):
-        made = history(models[name], original) or "no run.yaml says what it was trained on"
-        told.append(
-            f"{name}: other weights than the judged model; {made}; {knows(name, found[name], found['unlearned'], found.get('original'))}"
-        )
+        own = digests.get(name, "")
+        made = history(models[name], digests.get("original", ""), own) or "no run.yaml says what it was trained on"
+        clean = shown_clean(models[name], own, case)
+        knowledge = knows(name, found[name], found["unlearned"], found.get("original"), clean)
+        told.append(f"{name}: other weights than the judged model; {made}; {knowledge}")
     return told

@@ -116,7 +116,7 @@ def judge_beside(
         facts["passes"][name] = vars(cost) if cost else "reused"
         told(name, cost)
         del subject  # before the next one is loaded
-    lines += checked(sources, found, digests.get("original", ""))
+    lines += checked(sources, found, digests, case)
     if lines:
         facts["gold_checked"] = lines
     every = beside_original(Records(r for records in found.values() for r in records))
