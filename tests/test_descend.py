@@ -250,7 +250,7 @@ def test_two_terms_of_one_name_are_refused(tmp_path):
 
 
 def test_a_misspelt_need_of_a_term_is_refused():
-    with pytest.raises(Refused, match="term forget could need 'start_log'; did you mean start_logp"):
+    with pytest.raises(Refused, match="term forget: needs takes no 'start_log'; did you mean start_logp"):
         replace(nll(), name="forget", needs=frozenset({"start_log"}))
 
 

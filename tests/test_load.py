@@ -14,7 +14,7 @@ from commands import copied, files, model, once
 from safetensors.torch import load_file, save_file
 
 from expunge.core.errors import Failed, Refused
-from expunge.models.load import load
+from expunge.models.load import load, tokenizer_of
 from expunge.models.save import save
 
 
@@ -176,10 +176,41 @@ def test_a_slip_in_the_name_of_a_run_is_not_looked_for_on_the_hub(tmp_path, monk
     (tmp_path / "runs" / "npo").mkdir(parents=True)
     (tmp_path / "runs" / "npo" / "run.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
-    for name, hint in (("runs/npoo", "did you mean runs/npo?"), ("runs/gold", "runs has the runs npo")):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr("expunge.models.load.HfApi", lambda: pytest.fail("asked of the hub"))
+    for name, hint in (
+        ("runs/npoo", "did you mean runs/npo?"),
+        ("runs/gold", "runs has npo"),
+        ("empty/gold", "empty is a folder here that has no gold"),
+        ("./gold/one", "pass a folder, or owner/name of a hub model"),
+        ("some/where/else", "pass a folder, or owner/name of a hub model"),
+        ("npo", "did you mean runs/npo?"),
+        ("tinny", "did you mean tiny? expunge train --model tiny makes one"),
+    ):
+        for read in (load, tokenizer_of):
+            with pytest.raises(Refused) as caught:
+                read(name)
+            assert str(caught.value) == f"no model folder {name}; {hint}"
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(tmp_path, monkeypatch, capfd):
+    """The library alone tries each of its requests six times, with a line for each."""
+    asked = []
+
+    class Silent:
+        def model_info(self, name, timeout):
+            asked.append(name)
+            raise ConnectionError
+
+    (tmp_path / "runs" / "npo").mkdir(parents=True)
+    (tmp_path / "runs" / "npo" / "run.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("expunge.models.load.HfApi", Silent)
+    for name, hint in (("nobody/nothing", "pass a folder"), ("run/npo", "did you mean runs/npo?")):
         with pytest.raises(Refused) as caught:
             load(name)
-        assert str(caught.value) == f"no model folder {name}; {hint}"
+        assert str(caught.value).endswith(f"not in the local cache; {hint}") and str(caught.value).startswith(f"{name}: no such folder")
+    assert asked == ["nobody/nothing", "run/npo"] and capfd.readouterr().err == ""
 
 
 # ------------------------------------------------------------------ adapters

@@ -203,7 +203,7 @@ def test_missing_and_ambiguous_columns(tmp_path):
     refused(place, "2 ways (prompt and completion or prompt and response)")
     refused(put(tmp_path, "d.csv", f"Where is {SECRET}?,Far away.\nq,a\n"), "found (column 1), (column 2)")
     place = put(tmp_path, "e.jsonl", lines())
-    refused(place, "no --columns name 'promt'; did you mean prompt?", columns={"promt": "question"})
+    refused(place, "--columns takes no 'promt'; did you mean prompt?", columns={"promt": "question"})
     refused(place, "--columns prompt= names a column that is not there; found question, answer", columns={"prompt": "frage"})
     refused(place, "--columns names prompt, text at once", columns={"prompt": "question", "text": "answer"})
     place = put(tmp_path, "f.jsonl", lines([{"frage": "q", "labels": "a"}]))

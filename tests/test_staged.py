@@ -185,9 +185,9 @@ def test_answers_of_other_requests_may_stand_in_the_same_file(tofu, model, expun
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("r_tofu:forget01", "--stage", "request_9"), "no stage of r_tofu:forget01 'request_9'; did you mean request_3?"),
+        (("r_tofu:forget01", "--stage", "request_9"), "r_tofu:forget01 has no stage 'request_9'; did you mean request_3?"),
         (("builtin", "--stage", "request_1"), "--stage request_1: builtin has no stages; leave --stage away"),
-        (("muse:news:scall",), "no subset of muse 'scall'; did you mean scal?"),
+        (("muse:news:scall",), "muse has no subset 'scall'; did you mean scal?"),
     ],
 )
 def test_unknown_stages(words, told, model, refused, tmp_path):
@@ -239,7 +239,7 @@ def test_every_stage_is_judged_by_what_it_asks(tofu, model, expunge, refused, tm
     one = ("--model", out, "--stage", NAMES[1], "--out", tmp_path / "one")
     assert expunge(*words, *one)[0] == 0
     assert json.loads((tmp_path / "one/measurements.json").read_text()) == found[1]
-    assert refused(*words, "--model", out, "--stage", "request_9", "--out", "o").startswith(f"no stage of {out} 'request_9'; did you mean")
+    assert refused(*words, "--model", out, "--stage", "request_9", "--out", "o").startswith(f"{out} has no stage 'request_9'; did you mean")
     # a model that no stage left is asked everything
     assert expunge(*words, "--model", model, "--out", tmp_path / "original")[0] == 0
     assert json.loads((tmp_path / "original/measurements.json").read_text())["forget/probability"]["n"] == 12
@@ -304,9 +304,8 @@ def test_restor_corrupts_a_clean_model_and_tells_removal_from_restoration(expung
     case = ("--benchmark", "restor", "--data", tmp_path, "--quiet", "--batch", 8)
     true = ("--retain", tmp_path / "true.json")
     at = lambda name: ("--out", tmp_path / name)
-    assert (
-        refused("train", "--model", "tiny", *case, "--on", "corrupted", *at("x")) == "no choice of --on 'corrupted'; did you mean corrupt?"
-    )
+    said = refused("train", "--model", "tiny", *case, "--on", "corrupted", *at("x"))
+    assert said.startswith("--on takes no 'corrupted'; did you mean corrupt? there are: corrupt, ")
     known = ("--lr", "5e-3", "--epochs", 100, "--accumulate", 1, "--schedule", "constant")
     assert expunge("train", "--model", tmp_path / "blank", *case, *true, "--on", "retain", *known, *at("clean"))[0] == 0
     taught = ("--on", "corrupt", "--lr", "3e-3", "--epochs", 30, "--accumulate", 1)

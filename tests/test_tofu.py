@@ -160,9 +160,9 @@ def test_forget_rows_in_other_words(data):
 
 
 def test_unknown_names(data):
-    with pytest.raises(Refused, match="no split of tofu 'forget1'; did you mean forget10"):
+    with pytest.raises(Refused, match="tofu has no split 'forget1'; did you mean forget10"):
         tofu("forget1", data=str(data))
-    with pytest.raises(Refused, match="no subset of tofu 'pear'; did you mean peer"):
+    with pytest.raises(Refused, match="tofu has no subset 'pear'; did you mean peer"):
         tofu(subset="pear", data=str(data))
 
 

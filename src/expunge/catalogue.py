@@ -10,9 +10,9 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import SPOKEN, Refused, listed, nearest, no_choice, unknown
 from expunge.core.notes import note
 from expunge.core.ranges import Range, annotation_of
 
@@ -78,13 +78,29 @@ class Member:
 def names(room: str) -> list[str]:
     """The members of a room by file name, sorted; a room that is not there has none."""
     if room not in ROOMS:
-        raise unknown("room", room, ROOMS)
+        raise unknown("kind", room, ROOMS)
     return sorted(p.stem for p in (HERE / room).glob("*.py") if not p.stem.startswith("_"))
 
 
 def entries(room: str) -> dict[str, str]:
     """published name -> member, for names that are a choice of another member's arguments."""
     return {alias: name for name in names(room) for alias in brief(room, name).published_as}
+
+
+def rooms_of(name: str) -> list[str]:
+    """Where there is a member of a name, or of a published name."""
+    return [room for room in ROOMS if name in names(room) or name in entries(room)]
+
+
+def refuse(name: str) -> NoReturn:
+    """Refused: a name that no member has; it says the nearest, and what kinds there are."""
+    plural = {SINGULAR[room]: room for room in ROOMS}
+    kind = plural.get(name, name)
+    if kind in ROOMS:
+        raise Refused(f"{name}: a kind of members, not one of them; expunge list {kind} names those that there are")
+    near = nearest(name, [*ROOMS, *(n for room in ROOMS for n in (*names(room), *entries(room)))])
+    hint = f"did you mean {near}? " if near else ""
+    raise Refused(f"no member {name!r}; {hint}expunge list names all {listed(ROOMS)}")
 
 
 def member(room: str, name: str) -> Member:
@@ -208,7 +224,7 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
             allowed = ast.literal_eval(f"({wanted[8:-1]},)")
             match = next((a for a in allowed if str(a) == str(value)), None)
             if match is None:
-                raise unknown(f"{argument.name} of {owner}", str(value), map(str, allowed))
+                raise no_choice(f"{owner}: --{argument.name}", str(value), map(str, allowed))
             return match
         if wanted.startswith(("tuple[", "Sequence[")):
             parts = value.split(",") if isinstance(value, str) else value
@@ -218,7 +234,7 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         if isinstance(error, Refused):
             raise
-        raise Refused(f"{owner}: --{argument.name} takes {argument.annotation}, not {value!r}") from None
+        raise Refused(f"{owner}: --{argument.name} takes {_spoken(argument.annotation)}, not {value!r}") from None
 
 
 def _simple(wanted: str, value: Any) -> Any:
@@ -237,6 +253,13 @@ def _simple(wanted: str, value: Any) -> Any:
     if kind is float and not math.isfinite(made):
         raise ValueError
     return made
+
+
+def _spoken(annotation: str) -> str:
+    """An annotation as an error says it: ``a number``; that of a list or a term as it is written."""
+    kind = annotation.removesuffix(" | None")
+    words = "a number" if kind == "int | float" else SPOKEN.get(kind, kind)
+    return words + (" or none" if kind != annotation else "")
 
 
 def resolve_term(name: str, **args: Any) -> Any:

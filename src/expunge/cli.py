@@ -12,7 +12,7 @@ import typer
 from expunge import catalogue
 from expunge.cli_auto import auto
 from expunge.cli_cache import cache
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.escape import tell
 from expunge.core.request import AskRequest, BenchRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Call
@@ -26,13 +26,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Make a language model forget what it must forget, keep what it should keep, and measure which of the two happened.",
+    cls=Verbs,
+    context_settings={"max_content_width": WIDEST},
 )
 
 
 def show_path(path: Any) -> None:
     """Where the result is."""
     tell(path)
+
+
+@app.callback()
+def verbs(
+    version: Version = False,
+) -> None:
+    """Make a language model forget what it must forget, keep what it should keep, and measure which of the two happened."""
 
 
 @app.command()
@@ -64,6 +72,8 @@ def list_(
     """
     from expunge.catalogue_pages import as_rows, print_rooms
 
+    if room and room not in catalogue.ROOMS and catalogue.rooms_of(room):
+        raise Refused(f"{room} is no kind ({listed(catalogue.ROOMS)}) but one of the {catalogue.rooms_of(room)[0]}: expunge show {room}")
     rooms = [room] if room else [r for r in catalogue.ROOMS if catalogue.names(r)]
     if as_json:
         import json
@@ -82,10 +92,7 @@ def show(name: Annotated[str, typer.Argument(help="a method, guard, attack, metr
     from expunge.catalogue_pages import page
 
     name, _, split = name.partition(":")
-    found = [r for r in catalogue.ROOMS if name in catalogue.names(r) or name in catalogue.entries(r)]
-    if not found:
-        raise unknown("member", name, [n for r in catalogue.ROOMS for n in (*catalogue.names(r), *catalogue.entries(r))])
-    for room in found:
+    for room in catalogue.rooms_of(name) or catalogue.refuse(name):
         tell(page(room, name, split=split))
 
 
@@ -137,7 +144,7 @@ def train(
     if not request.model:
         raise Refused("which model? give --model tiny, a folder, or owner/name")
     if request.on not in ("full", "retain", "forget") and not request.benchmark:  # a benchmark may have others
-        raise unknown("choice of --on", request.on, ("full", "retain", "forget"))
+        raise no_choice("--on", request.on, ("full", "retain", "forget"))
     from expunge import run
 
     show_path(run.train(request))
@@ -262,9 +269,9 @@ def eval_(
     Example: expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --out runs/npo-eval
     """
     if kind not in ("", "original", "gold", "unlearned"):
-        raise unknown("kind of model", kind, ("original", "gold", "unlearned"))
+        raise no_choice("--kind", kind, ("original", "gold", "unlearned"))
     if format not in ("", "open-unlearning"):
-        raise unknown("format", format, ("open-unlearning",))
+        raise no_choice("--format", format, ("open-unlearning",))
     given = options(locals())
     several = {"metrics": metrics, "lm_eval": lm_eval}
     request = EvalRequest(**given | {name: tuple(w for w in words.split(",") if w) for name, words in several.items()})
@@ -303,6 +310,8 @@ def ask(
     """
     if not model:
         raise Refused("which model? give --model with a folder or owner/name")
+    if not question.strip():
+        raise Refused("ask what? the question is empty; write it in quotes")
     request = AskRequest(**options(locals()))
     from expunge import run
     from expunge.show import answers

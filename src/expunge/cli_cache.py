@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from expunge.core.errors import unknown
+from expunge.core.errors import no_choice
 from expunge.core.escape import tell
 from expunge.flags import Debug
 
@@ -22,7 +22,7 @@ def cache(
     from expunge.engine.reuse import clear, place, size
 
     if action not in ("show", "clear"):
-        raise unknown("action on the cache", action, ("show", "clear"))
+        raise no_choice("expunge cache", action, ("show", "clear"))
     folder = place()
     if folder is None:
         typer.echo("EXPUNGE_CACHE is not set: no passes are kept")

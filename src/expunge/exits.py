@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from expunge.core.errors import Failed, Refused, out_of_memory
+from expunge.core.errors import Failed, Refused, out_of_memory, unknown
 from expunge.core.escape import say, tell
 
 INTERRUPTED = (130, "interrupted; run the same command again to resume")
@@ -69,8 +69,7 @@ def verdict(error: BaseException) -> tuple[int, str]:
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return INTERRUPTED
     if hasattr(error, "format_message"):  # a usage error of typer
-        said = " ".join(error.format_message().split())
-        return 2, said[:1].lower() + said[1:]
+        return 2, usage(error)
     if type(error).__name__ == "OutOfMemoryError":
         return 1, "the device ran out of memory; a smaller --batch with a larger --accumulate, or --lora 16, needs less"
     if out_of_memory(error):
@@ -83,6 +82,44 @@ def verdict(error: BaseException) -> tuple[int, str]:
     ours = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(here) and f.filename != __file__]
     place = f" at {Path(ours[-1].filename).relative_to(here)}:{ours[-1].lineno}" if ours else ""
     return 1, f"unexpected {type(error).__name__}{place}; this is a fault of ours, run again with --debug to see it"
+
+
+def usage(error: Any) -> str:
+    """The line for words that typer could not take: what was wrong, and what is taken there. Its own words for what is not foreseen."""
+    kind, context, option = type(error).__name__, getattr(error, "ctx", None), getattr(error, "option_name", "")
+    verb = context.info_name if context else "expunge"
+    said = " ".join(error.format_message().split())
+    if kind == "NoSuchOption" and context:
+        options = [word for parameter in context.command.params for word in parameter.opts if word.startswith("--")]
+        return str(unknown(f"option of {verb}", option, options))
+    if kind == "BadOptionUsage":
+        return f"{option} takes no value" if "does not take" in said else f"{option} needs a value"
+    if kind == "MissingParameter" and context:
+        name = error.param.name if error.param else "a word"
+        return f"{verb}: {name.upper()} is missing; expunge {verb} --help shows what it takes"
+    if kind == "BadParameter" and error.param and hasattr(error.__cause__, "errors"):
+        return f"{_named(error.param)} takes {_taken(error.param)}, not {error.__cause__.errors()[0]['input']!r}"
+    if "unexpected extra argument" in said:
+        extra = said[said.find("(", said.find("(s)") + 3) :].strip("()")
+        return f"{verb}: {extra!r} is more than it takes; several words that belong together stand in quotes"
+    return said[:1].lower() + said[1:]
+
+
+def _named(parameter: Any) -> str:
+    """An option as it is typed, an argument in capitals."""
+    return str(parameter.opts[-1]) if parameter.param_type_name == "option" else str(parameter.name).upper()
+
+
+def _taken(parameter: Any) -> str:
+    """What a number on the command line may be: ``a whole number from 1 to 4096``."""
+    kinds = {int: "a whole number", float: "a number", bool: "true or false"}
+    kind = kinds.get(parameter.type_descriptor.annotation, "another value")
+    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if low is not None and high is not None:
+        return f"{kind} from {low:g} to {high:g}"
+    if low is not None:
+        return f"{kind} of at least {low:g}"
+    return f"{kind} of at most {high:g}" if high is not None else kind
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from expunge.core.errors import Refused, unknown
+from expunge import __version__
+from expunge.core.errors import Refused, no_choice, unknown
+from expunge.core.escape import tell
 
 Text = str | None
 Number = float | None
 Whole = int | None
+WIDEST = 120  # columns of a terminal that help uses
 opt = typer.Option
 Model = Annotated[str, opt(help="a model folder, a run's folder, or owner/name on the hub")]
 Bench = Annotated[str, opt(help="a benchmark and its split, e.g. tofu:forget10 or builtin")]
@@ -56,6 +60,26 @@ LoraTargets = Annotated[Text, opt(help="a regular expression: it sits on weight 
 LoraDropout = Annotated[Number, opt(help="share of its inputs that training drops")]
 
 
+class Verbs(TyperGroup):
+    """The verbs; one that there is not is refused with the nearest."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb of a name."""
+        if cmd_name not in self.commands:
+            raise unknown("command", cmd_name, self.commands)
+        return super().get_command(ctx, cmd_name)
+
+
+def tell_version(asked: bool) -> None:
+    """Print the version and end, if it was asked for."""
+    if asked:
+        tell(f"expunge {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, opt("--version", help="print the version", callback=tell_version, is_eager=True)]
+
+
 def options(context: dict[str, Any]) -> dict[str, Any]:
     """The local names of a verb as Request fields: columns parsed, what belongs to the command line alone taken out."""
     made = {k: v for k, v in context.items() if k not in ("debug", "ctx", "name", "from_")}
@@ -65,5 +89,5 @@ def options(context: dict[str, Any]) -> dict[str, Any]:
             raise Refused(f"--columns {made['columns']!r}; write it as prompt=my_question,answer=my_answer")
         made["columns"] = dict(p.split("=", 1) for p in pairs)
     if made.get("allow_overlap", "") not in ("", "drop", "keep"):
-        raise unknown("choice of --allow-overlap", made["allow_overlap"], ("drop", "keep"))
+        raise no_choice("--allow-overlap", made["allow_overlap"], ("drop", "keep"))
     return made

@@ -8,7 +8,7 @@ from typing import Any
 
 from expunge import catalogue
 from expunge.asking import ask as ask
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import Refused, no_choice
 from expunge.core.escape import say, tell
 from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.types import Benchmark, Call, Case, Descent, Examples, Method, Stage
@@ -185,7 +185,7 @@ def rows_on(case: Case, on: str) -> Examples:
     ``full`` of plain files is forget and retain together.
     """
     if on not in (*ON, *case.train):
-        raise unknown("choice of --on", on, (*ON, *case.train))
+        raise no_choice("--on", on, (*ON, *case.train))
     rows = case.train.get(on) or ((*case.train.get("forget", ()), *case.train.get("retain", ())) if on == "full" else ())
     if not rows:
         raise Refused(f"there are no {on} rows to train on; give them with --{'forget' if on == 'full' else on}")

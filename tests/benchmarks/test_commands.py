@@ -114,7 +114,9 @@ def test_published_numbers_are_shown_with_their_source_and_protocol(name, expung
 
 def test_published_numbers_of_another_split(expunge, refused):
     assert "mia_loss" in expunge("show", "tofu:forget05")[1] and "Published numbers" not in expunge("show", "lume:personal")[1]
-    assert refused("show", "tofu:forget11") == "no split of tofu 'forget11'; did you mean forget10?"
+    assert (
+        refused("show", "tofu:forget11") == "tofu has no split 'forget11'; did you mean forget10? there are: forget01, forget05, forget10"
+    )
 
 
 def test_published_numbers_stand_beside_their_own_protocol_alone(data):

@@ -127,7 +127,7 @@ def test_mmlu(data):
         assert e.prompt == about + r["question"].strip() and e.options == tuple(r["choices"]) and e.right == r["answer"]
         assert f.prompt.startswith(about + shown(r["examples"][0])) and f.prompt.count("\nAnswer: ") == 5
     assert sizes(mmlu("anatomy", data=str(data / STEPHEN)).case.evaluate) == {"mmlu": 3}
-    with pytest.raises(Refused, match="no subject of mmlu 'anatomi'; did you mean anatomy"):
+    with pytest.raises(Refused, match="mmlu has no subject 'anatomi'; did you mean anatomy"):
         mmlu("anatomi", data=str(data / STEPHEN))
 
 
@@ -170,7 +170,7 @@ def test_rwku(data):
     assert truth.options[truth.right] == truth.answer == "No, leprosy is curable with a multidrug therapy."
     assert rwku("all", data=str(data)).case.evaluate["forget_level2"][0].group == "Stephen King"
     assert not bench.published
-    with pytest.raises(Refused, match="no target of rwku 'Stephen_Kin'; did you mean Stephen_King"):
+    with pytest.raises(Refused, match="rwku has no target 'Stephen_Kin'; did you mean Stephen_King"):
         rwku("Stephen_Kin", data=str(data))
 
 
@@ -330,7 +330,7 @@ def test_conceptvectors(data):
     assert [e.prompt for e in unrelated] == [f"Question: {q} Answer: " for q in dict.fromkeys(raw["unrelated_QA"])]
     every = conceptvectors(data=str(data)).case.evaluate
     assert not {e.prompt.strip() for e in every["unrelated_qa"]} & {e.prompt.strip() for e in every["forget_qa"]}
-    with pytest.raises(Refused, match="no concept of llama2-7b 'Polland'; did you mean Poland"):
+    with pytest.raises(Refused, match="llama2-7b has no concept 'Polland'; did you mean Poland"):
         conceptvectors("llama2-7b:Polland", data=str(data))
 
 

@@ -94,5 +94,5 @@ def test_the_published_numbers_stand_beside_it(bench, shared):
     (numbers,) = bench.published.values()
     assert numbers["truthful/choice_accuracy_text"] == 0.368 and numbers["mmlu/choice_accuracy"] == 0.657
     assert not any(key.startswith("fluency/") for key in numbers)  # theirs are of another tokenizer
-    with pytest.raises(Refused, match="no subset of rwku 'author'; did you mean authors"):
+    with pytest.raises(Refused, match="rwku has no subset 'author'; did you mean authors"):
         rwku(subset="author", data=str(shared / "data"))

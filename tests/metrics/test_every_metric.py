@@ -96,7 +96,7 @@ def test_what_a_metric_needs_is_a_pass_that_there_is(name):
 
 def test_a_misspelt_need_is_refused_before_anything_is_measured():
     card = replace(MODULES["verbatim_rate"].card, needs=("S1", "paraphrases"))
-    with pytest.raises(Refused, match="verbatim_rate could need 'paraphrases'; did you mean paraphrase"):
+    with pytest.raises(Refused, match="metric verbatim_rate: needs takes no 'paraphrases'; did you mean paraphrase"):
         wants_of([Judge("verbatim_rate", of("verbatim_rate"), card, "forget", {})], ["forget"])
 
 

@@ -13,7 +13,7 @@ import yaml
 from expunge import catalogue
 from expunge.bench.pool import EXECUTORS
 from expunge.bench.recipe import BUILTIN, LARGE, attack_for, benchmark_for
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import SPOKEN, Refused, no_choice, unknown
 from expunge.core.nesting import check_nesting
 from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest, check_typed
 from expunge.core.types import EMPTY, Call
@@ -143,7 +143,7 @@ def settled(said: Mapping[str, Any]) -> Plan:
         if not holds:
             raise Refused(words)
     if plan.executor not in EXECUTORS:
-        raise unknown("executor", plan.executor, EXECUTORS)
+        raise no_choice("--executor", plan.executor, EXECUTORS)
     return plan
 
 
@@ -237,7 +237,10 @@ def _check(key: str, value: Any) -> None:
     elif key not in KINDS:
         raise unknown("key of a plan", key, KINDS)
     elif type(value) not in KINDS[key] or (key == "methods" and value != ALL):
-        raise Refused(f"{key} is {type(value).__name__}; it must be " + ("all, or a list of methods" if key == "methods" else _kind(key)))
+        raise Refused(
+            f"{key} is {SPOKEN.get(type(value).__name__, 'another value')}; it must be "
+            + ("all, or a list of methods" if key == "methods" else _kind(key))
+        )
     elif key == "seeds" and not all(isinstance(s, int) and not isinstance(s, bool) for s in value):
         raise Refused("seeds are whole numbers, such as [0, 1, 2]")
 
@@ -250,5 +253,4 @@ def _fits(name: str, value: Any) -> None:
 
 
 def _kind(key: str) -> str:
-    words: dict[type, str] = {list: "a list", str: "a word", dict: "a mapping", int: "a whole number", float: "a number"}
-    return words[KINDS[key][0]]
+    return SPOKEN[KINDS[key][0].__name__]

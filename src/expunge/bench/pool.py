@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from expunge.core.errors import Failed, Refused, unknown
+from expunge.core.errors import Failed, Refused, no_choice
 from expunge.progress import bar
 
 EXECUTORS = ("local", "ray")
@@ -79,7 +79,7 @@ def pool(workers: int, executor: str = "local") -> Iterator[Pool]:
 def check_executor(executor: str) -> None:
     """Refuse an executor that does not exist, or whose package is missing, before anything is computed."""
     if executor not in EXECUTORS:
-        raise unknown("executor", executor, EXECUTORS)
+        raise no_choice("--executor", executor, EXECUTORS)
     if executor == "ray":
         try:
             import ray

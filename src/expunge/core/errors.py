@@ -31,8 +31,10 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-ALIKE = 0.5  # share of two names that must agree, in order, for one to be a slip of the other
+ALIKE = 0.6  # share of two names that must agree, in order, for one to be a slip of the other
+BEGUN = 3  # characters that stand for a name which begins with them
 RISKY = {"trust-remote-code": 0.8}  # what runs others' code is named only to somebody who nearly wrote it
+FEW = 8  # so many names are told beside the nearest
 
 
 def nearest(asked: str, allowed: Iterable[str]) -> str:
@@ -42,20 +44,55 @@ def nearest(asked: str, allowed: Iterable[str]) -> str:
     for near in get_close_matches(bare, names, n=3, cutoff=ALIKE):
         if SequenceMatcher(None, bare, near).ratio() >= RISKY.get(near.replace("_", "-"), ALIKE):
             return names[near]
-    return ""
+    begun = [name for name in names if len(bare) >= BEGUN and name.startswith(bare) and name.replace("_", "-") not in RISKY]
+    return names[begun[0]] if begun else ""
 
 
 def unknown(what: str, asked: str, allowed: Iterable[str]) -> Refused:
-    """The error for a name that does not exist: names the nearest, or what there is.
+    """The error for a name that does not exist: names the nearest, and what there is if that is not much.
+
+    ``what``: the kind of thing, or ``kind of owner``.
 
     >>> str(unknown("metric", "rogue", ["rouge", "probability"]))
-    "no metric 'rogue'; did you mean rouge?"
+    "no metric 'rogue'; did you mean rouge? there are: probability, rouge"
+    >>> str(unknown("split of tofu", "forget", ["corpus"]))
+    "tofu has no split 'forget'; there are: corpus"
     """
-    allowed = sorted(allowed)
-    near = nearest(asked, allowed)
-    hint = f"did you mean {near}?" if near else f"there are: {listed(allowed)}"
-    return Refused(f"no {what} {asked!r}; {hint}")
+    kind, _, owner = what.partition(" of ")
+    said = f"{owner} has no {kind} {asked!r}" if owner else f"no {kind} {asked!r}"
+    return Refused(f"{said}; {_instead(asked, allowed)}")
 
+
+def no_choice(option: str, asked: str, allowed: Iterable[str]) -> Refused:
+    """The error for a value that an option or argument does not take: names the nearest, and what it takes.
+
+    >>> str(no_choice("--on", "ful", ["full", "retain"]))
+    "--on takes no 'ful'; did you mean full? there are: full, retain"
+    """
+    return Refused(f"{option} takes no {asked!r}; {_instead(asked, allowed)}")
+
+
+def _instead(asked: str, allowed: Iterable[str]) -> str:
+    """The nearest name and, where that is none or there are few, what there is."""
+    names = sorted(allowed)
+    near = nearest(asked, names)
+    there = f"there are: {listed(names)}"
+    if not near:
+        return there
+    return f"did you mean {near}?" + (f" {there}" if 1 < len(names) <= FEW else "")
+
+
+SPOKEN = {  # a type as an error says it
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping",
+    "Mapping": "a mapping",
+    "NoneType": "nothing",
+}
 
 NO_MEMORY = ("can't allocate memory", "not enough memory", "cannot allocate memory", "std::bad_alloc", "bad allocation", "out of memory")
 NO_ROOM = ("no space left", "storagefull", "filetoolarge", "file too large", "file write failed", "inline_container", "pytorchstream")

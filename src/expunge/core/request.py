@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from expunge.core.errors import Refused
+from expunge.core.errors import SPOKEN, Refused
 from expunge.core.types import EMPTY, Call
 
 NO_METHOD = Call("")
@@ -64,8 +64,9 @@ def _typed(name: str, value: Any, kind: str) -> Any:
         "float": whole or isinstance(value, float),
         "Mapping": isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values()),
     }
-    if not fits.get(kind.split(" ")[0].split("[")[0], False):
-        raise TypeError(f"{name} is no {kind.removesuffix(' | None')}")
+    bare = kind.split(" ")[0].split("[")[0]
+    if not fits.get(bare, False):
+        raise TypeError(f"{name} must be {SPOKEN.get(bare, 'a name with arguments')}")
     return value
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from expunge.core.errors import unknown
+from expunge.core.errors import no_choice
 from expunge.core.measurement import EMPTY as EMPTY
 from expunge.core.measurement import Better as Better
 from expunge.core.measurement import Measurement as Measurement
@@ -146,7 +146,7 @@ class Term:
         """A need that no Pass answers would be left out without a word."""
         for need in self.needs:
             if need.split(":")[0] not in PASS_NEEDS:
-                raise unknown(f"part of a Pass that term {self.name} could need", need, PASS_NEEDS)
+                raise no_choice(f"term {self.name}: needs", need, PASS_NEEDS)
 
     def __call__(self, *passes: Any) -> Any:
         """The values of the term before its coefficient: [B]."""

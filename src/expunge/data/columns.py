@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from expunge.core.errors import Refused, listed, unknown
+from expunge.core.errors import Refused, listed, no_choice
 
 PAIRS = (
     ("question", "answer"),
@@ -68,7 +68,7 @@ def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> F
     """What the columns ``found`` are, by their usual names or as ``columns`` (ours -> theirs) says. Refused: none or several readings."""
     for ours, theirs in columns.items():
         if ours not in MAPPABLE:
-            raise unknown("--columns name", ours, MAPPABLE)
+            raise no_choice("--columns", ours, MAPPABLE)
         if theirs not in found and not (ours in (*BESIDE, "group") and theirs == ""):
             raise Refused(f"{where}: --columns {ours}= names a column that is not there; found {shown(found)}")
     names = {name.lower(): name for name in reversed(found)}

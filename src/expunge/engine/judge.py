@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from expunge.core.errors import unknown
+from expunge.core.errors import no_choice
 from expunge.core.records import Records
 from expunge.core.types import EMPTY, Card, Measurement, unscored
 from expunge.core.units import UNITS, Unit
@@ -99,7 +99,7 @@ def check_needs(name: str, card: Card) -> None:
     """Refused: a metric that asks for a pass that does not exist. It would be asked nothing and read nothing."""
     for need in card.needs:
         if need not in NEEDS:
-            raise unknown(f"pass that metric {name} could need", need, NEEDS)
+            raise no_choice(f"metric {name}: needs", need, NEEDS)
 
 
 def in_range(m: Measurement, unit: Unit) -> Measurement:

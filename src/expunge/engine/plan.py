@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from expunge.core.errors import Refused, unknown
+from expunge.core.errors import Refused, no_choice
 from expunge.core.types import OWN, Descent, Row, Term
 
 Unit = Mapping[str, Row]  # stream -> the row that goes with one anchor row
@@ -57,9 +57,9 @@ class Training:
 
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
-            raise unknown("choice of --optimiser", self.optimiser, OPTIMISERS)
+            raise no_choice("--optimiser", self.optimiser, OPTIMISERS)
         if self.schedule not in SCHEDULES:
-            raise unknown("choice of --schedule", self.schedule, SCHEDULES)
+            raise no_choice("--schedule", self.schedule, SCHEDULES)
 
     @property
     def step_rows(self) -> int:

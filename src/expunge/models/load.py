@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError, safe_open
 
-from expunge.core.errors import Refused, listed, nearest, out_of_memory
+from expunge.core.errors import Refused, listed, nearest, no_choice, out_of_memory
 from expunge.core.files import check_manifest
 from expunge.core.notes import note
 from expunge.models.decided import deciding
@@ -33,6 +37,7 @@ from expunge.models.subject import Subject
 
 CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+HUB_SECONDS = 10.0  # that a hub has to answer whether it has a model
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -63,7 +68,7 @@ def dtype_of(name: str, device: torch.device) -> Any:
     if name == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     if name not in DTYPES:
-        raise Refused(f"--dtype {name!r}; one of auto, {listed(DTYPES)}")
+        raise no_choice("--dtype", name, ("auto", *DTYPES))
     return DTYPES[name]
 
 
@@ -112,9 +117,10 @@ def _ready(subject: Subject) -> Subject:
 
 
 def quiet() -> None:
-    """transformers' own progress bars and advice stay off our terminal."""
+    """transformers' own progress bars and advice, and the hub's, stay off our terminal."""
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
 
 
 def check_files(place: Path) -> None:
@@ -158,10 +164,8 @@ def digest_tensors(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _strict(place: Path | str, dtype: Any, trust: bool) -> Any:
-    """The whole model of a folder, or of a hub name."""
-    if isinstance(place, str):
-        return _read(place, place, dtype, trust)
+def _strict(place: Path, dtype: Any, trust: bool) -> Any:
+    """The whole model of a folder."""
     stored = stored_names(place)
     with whole_model(place.resolve()) as folder:
         model = _read(folder, place, dtype, trust)
@@ -279,7 +283,10 @@ def tokenizer_of(source: str | Path, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model, of a run's folder or of a hub id, without its weights."""
     place = Path(source)
     place = place / "model" if (place / "model").is_dir() else place
-    return _tokenizer(words_at(place) if place.is_dir() else source, trust_remote_code)
+    if not place.is_dir():
+        quiet()
+        return _tokenizer(hub_place(str(source)), trust_remote_code)
+    return _tokenizer(words_at(place), trust_remote_code)
 
 
 def _tokenizer(place: Path | str, trust: bool) -> Any:
@@ -301,30 +308,72 @@ def _fitting(subject: Subject) -> Subject:
 
 
 def _from_hub(name: str, dtype: str, where: torch.device, trust: bool) -> Subject:
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        made = "; expunge train --model tiny makes one" if name == "tiny" else ""
-        raise Refused(f"no model folder {name}; pass a folder, or owner/name of a hub model{made}")
-    runs = sorted(file.parent.name for file in Path(name).parent.glob("*/run.yaml"))
-    if runs:  # a folder of runs, not an owner: a slip in a run's name is not worth a minute of asking the hub
-        near = nearest(Path(name).name, runs)
-        hint = f"did you mean {Path(name).parent / near}?" if near else f"{Path(name).parent} has the runs {listed(runs)}"
-        raise Refused(f"no model folder {name}; {hint}")
+    place = hub_place(name)
     try:
-        _check_no_adapter(name)
-        model = _strict(name, dtype_of(dtype, where), trust)
-        tokenizer = _tokenizer(name, trust)
+        _check_no_adapter(name, place)
+        model = _read(place, name, dtype_of(dtype, where), trust)
+        tokenizer = _tokenizer(place, trust)
     except OSError as error:
-        why = "offline: not in the local cache" if os.environ.get("HF_HUB_OFFLINE") else str(error).splitlines()[0]
-        raise Refused(f"{name}: no such folder, and not to be had from the hub ({why}); pass a path, or set HF_TOKEN") from None
+        raise Refused(f"{name}: not to be had from the hub ({first_line(error)}); pass a folder, or set HF_TOKEN if it is gated") from None
+    model.name_or_path = model.config.name_or_path = name  # an adapter made on it names it so, wherever it was read from
     return _ready(Subject(model.to(where).eval(), tokenizer, name, None, digest_tensors(model)))
 
 
-def _check_no_adapter(name: str) -> None:
+def hub_place(name: str) -> str:
+    """Where transformers finds a hub model: under its name, or in the local cache if the hub cannot be reached (which is tried once).
+
+    Refused: what is no name of a hub model but a path (it begins with . / or ~, has another number of / than one, or lies in a folder
+    that is here), for which no hub is asked; a model that is neither on the hub nor in the cache.
+    """
+    owner = Path(name).parent
+    near = _meant(name)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1 or owner.is_dir():
+        there = f"{owner} is a folder here that has no {Path(name).name}" if owner.is_dir() and owner != Path() else ""
+        made = "; expunge train --model tiny makes one" if name == "tiny" else ""
+        raise Refused(f"no model folder {name}; {near or there or 'pass a folder, or owner/name of a hub model'}{made}")
+    try:
+        HfApi().model_info(name, timeout=HUB_SECONDS)
+    except RepositoryNotFoundError:
+        why = "the hub has no such model, or only for those who may read it"
+        raise Refused(f"{name}: no such folder, and {why}; {near or 'check the name, or set HF_TOKEN'}") from None
+    except (HfHubHTTPError, HFValidationError):  # what it says when the files are asked for is clearer
+        return name
+    except Exception:  # each version of the library has its own for a hub that does not answer
+        config = try_to_load_from_cache(name, "config.json")
+        if isinstance(config, str):
+            return str(Path(config).parent)
+        offline = "offline: " if os.environ.get("HF_HUB_OFFLINE") else "the hub cannot be reached: "
+        raise Refused(f"{name}: no such folder, and {offline}not in the local cache; {near or 'pass a folder'}") from None
+    return name
+
+
+def _meant(name: str) -> str:
+    """``did you mean runs/npo?``: the folder of a model near a name that is none, or the tiny model; '' if nothing is near."""
+    asked = Path(name)
+    beside = sorted(p.name for p in asked.parent.glob("*") if _holds_model(p))
+    near = nearest(asked.name, beside)
+    if near:
+        return f"did you mean {asked.parent / near}?"
+    if "/" not in name and nearest(name, ["tiny"]) and name != "tiny":
+        return "did you mean tiny? expunge train --model tiny makes one"
+    below = sorted(str(p) for p in Path().glob(f"*/{escape(asked.name)}") if _holds_model(p))
+    near = below[0] if below and "/" not in name else nearest(name, below)
+    if near:
+        return f"did you mean {near}?"
+    return f"{asked.parent} has {listed(beside)}" if beside and "/" in name else ""
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether a folder is that of a run or of a model."""
+    return any((folder / file).is_file() for file in ("run.yaml", "config.json", "adapter_config.json"))
+
+
+def _check_no_adapter(name: str, place: str) -> None:
     """Refuse the hub id of an adapter: transformers would read its base and forget the adapter."""
     from peft import PeftConfig
 
     try:
-        PeftConfig.from_pretrained(name)
+        PeftConfig.from_pretrained(place)
     except (OSError, ValueError, KeyError, TypeError):
         return
     raise Refused(f"{name} is an adapter; download its folder and pass that")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from expunge.core.errors import Refused, listed, unknown
+from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.types import EMPTY, Example, Examples
 from expunge.data.files import lines_of, text_of
 from expunge.prepare.names import find, subjects
@@ -88,7 +88,7 @@ def sentences_of(style: str, own: Sequence[str] = ()) -> tuple[str, ...]:
     if style == "mixed":
         return tuple(s for some in STYLES.values() for s in some)
     if style not in STYLES:
-        raise unknown("style of refusals", style, [*STYLES, "mixed"])
+        raise no_choice("the style of refusals", style, [*STYLES, "mixed"])
     return STYLES[style]
 
 
