@@ -235,9 +235,12 @@ def test_a_metric_is_held_to_its_arguments():
     assert refused("privleak", gold_auc=-0.1) == "privleak: --gold_auc -0.1 is out of range; it must be from 0 to 1"
     assert refused("bleu", order=2.5) == "bleu: --order takes a whole number, not 2.5"
     assert refused("ngram_entropy", weights=(1.0, -1.0)) == "ngram_entropy: --weights -1.0 is out of range; it must be at least 0"
-    assert refused("knowledge_retention", count="name") == "no count of knowledge_retention 'name'; did you mean names?"
-    assert refused("mia_min_k", kk=0.2) == "no argument of mia_min_k 'kk'; did you mean k?"
-    assert "no argument of privleak 'records'" in refused("privleak", records=())
+    assert (
+        refused("knowledge_retention", count="name")
+        == "knowledge_retention: --count takes no 'name'; did you mean names? there are: names, pairs"
+    )
+    assert refused("mia_min_k", kk=0.2) == "mia_min_k has no argument 'kk'; did you mean k? there are: eos, k"
+    assert "privleak has no argument 'records'" in refused("privleak", records=())
     assert judge(call("privleak", gold_auc=None), None).arguments == {"gold_auc": None}
 
 
