@@ -31,11 +31,11 @@ check: .venv/installed
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m expunge.catalogue_pages --check
+	$(BIN)/python -m expunge.cli.listing --check
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 catalogue: .venv/installed
-	$(BIN)/python -m expunge.catalogue_pages --write
+	$(BIN)/python -m expunge.cli.listing --write
 
 # the numbers that results/ keeps; about three hours on two cores, most of it auto
 results: .venv/installed

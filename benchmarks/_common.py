@@ -17,9 +17,9 @@ import transformers
 from expunge.core.types import Row
 from expunge.data.encode import encode
 from expunge.data.read import read
-from expunge.models.load import DTYPES, load, quiet
-from expunge.models.subject import Subject
-from expunge.prepare.refusals import refusals
+from expunge.models.causal_lm.load import DTYPES, load, quiet
+from expunge.models.causal_lm.model import Subject
+from expunge.synthesis.refusals import refusals
 
 ROOT = Path(__file__).resolve().parents[1]
 Clock = Callable[[], float]

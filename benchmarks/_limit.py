@@ -8,10 +8,10 @@ from typing import Any
 from _plain import batches_of
 
 from expunge.core.types import Descent
-from expunge.engine.frozen import layers_of
-from expunge.engine.plan import Unit, tokens_of
-from expunge.engine.step import wants_logits
-from expunge.models.subject import blocks
+from expunge.models.causal_lm.model import blocks
+from expunge.training.sampler import Unit, tokens_of
+from expunge.training.teachers import layers_of
+from expunge.training.term_values import wants_logits
 
 
 def limit(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], cuts: int) -> tuple[float, int, int]:

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from expunge.core.types import Examples, Row
 from expunge.data.encode import encode
-from expunge.maths.scores import rouge_l_recall_of
-from expunge.maths.statistics import auc
-from expunge.models.decode import left_padded
-from expunge.models.subject import Subject, evaluating
+from expunge.models.causal_lm.generate import left_padded
+from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.scoring.bootstrap import auc
+from expunge.scoring.per_row import rouge_l_recall_of
 
 BATCH, SHARE_OF_TOKENS, LEAST_VARIANCE = 32, 0.4, 1e-6
 LABELLED = ("forget", "retain", "real_authors", "world_facts")

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from transformers import GenerationMixin, PrinterCallback, Trainer, TrainerCallback
 
 from expunge.core.types import Row
-from expunge.engine.descend import arguments
-from expunge.engine.plan import Training, Unit
-from expunge.models.subject import Subject
+from expunge.models.causal_lm.model import Subject
+from expunge.training.sampler import Training, Unit
+from expunge.training.trainer import arguments
 
 
 def batches_of(units: Sequence[Unit], cuts: int, seed: int) -> list[list[Row]]:

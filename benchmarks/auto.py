@@ -6,7 +6,7 @@
 
 A single method gets all steps at the settings of its card for the built-in case, and all retain rows. Judged beside gold on wordings that
 no model and no search has seen; beside that stands the score that auto goes by, which knows no gold. Writes results/auto.json and
-results/auto.md, with --prior results/prior.json, results/prior.md and src/expunge/choosing/prior.py.
+results/auto.md, with --prior results/prior.json, results/prior.md and src/expunge/experiments/tuning/prior.py.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from _common import ROOT, machine, table  # one thread, before torch is imported
 from _common import asked as words_of
 from scipy.stats import spearmanr
 
-from expunge import api, catalogue
-from expunge.bench.pool import pool
-from expunge.choosing.candidates import Candidate, drawn, tunable
-from expunge.choosing.halving import fitting
-from expunge.choosing.prior import STEPS
-from expunge.choosing.rows import ASIDE
-from expunge.choosing.scoring import score
-from expunge.choosing.search import Budget, Search
+from expunge import api, registry
 from expunge.core.errors import Failed, Refused
 from expunge.core.types import Examples
-from expunge.demo import WORKERS, train
-from expunge.engine.change import change
-from expunge.engine.measure import Want, measure
-from expunge.maths.quality import closeness, kept, quality
-from expunge.models.load import load
-from expunge.models.subject import Subject
-from expunge.prepare.tools import Tools
-from expunge.streams import Given
+from expunge.evaluation.observe import Want, measure
+from expunge.experiments.demo import WORKERS, train
+from expunge.experiments.sweep.pool import pool
+from expunge.experiments.tuning.candidates import Candidate, drawn, tunable
+from expunge.experiments.tuning.halving import fitting
+from expunge.experiments.tuning.prior import STEPS
+from expunge.experiments.tuning.rows import ASIDE
+from expunge.experiments.tuning.scoring import score
+from expunge.experiments.tuning.search import Budget, Search
+from expunge.models.causal_lm.load import load
+from expunge.models.causal_lm.model import Subject
+from expunge.pipeline.training_inputs import Given
+from expunge.scoring.quality import closeness, kept, quality
+from expunge.synthesis.tools import Tools
+from expunge.training.stages import change
 
 CASES = tuple(range(11, 21))
 PRIOR_CASES = (3, 4, 5)  # those on which auto's own constants were chosen too
@@ -60,7 +60,7 @@ AUTO = "auto"
 
 
 def bench(seed: int) -> Any:
-    return catalogue.resolve("benchmarks", "builtin", {"split": str(seed)})
+    return registry.resolve("benchmarks", "builtin", {"split": str(seed)})
 
 
 def asked_of(seed: int) -> dict[str, Examples]:
@@ -99,7 +99,7 @@ def single(subject: Subject, seed: int, name: str, budget: int, place: Path) -> 
 
 def preset(name: str) -> Candidate:
     """The card's own settings for the built-in case."""
-    return drawn(name, catalogue.member("methods", name).card, 0)[0]
+    return drawn(name, registry.member("methods", name).card, 0)[0]
 
 
 def chosen(subject: Subject, seed: int, name: str, budget: int, place: Path) -> tuple[Subject, dict[str, Any]]:
@@ -162,7 +162,7 @@ def together(jobs: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> Non
 
 def write_prior(by_steps: Sequence[Mapping[str, Mapping[str, float]]]) -> None:
     """The quality of every method after each of the numbers of steps, the best after the last of them first."""
-    file = ROOT / "src" / "expunge" / "choosing" / "prior.py"
+    file = ROOT / "src" / "expunge" / "experiments" / "tuning" / "prior.py"
     head = file.read_text(encoding="utf-8").split("PRIOR: dict")[0]
     order = sorted(by_steps[-1], key=lambda n: (-by_steps[-1][n]["quality"], n))
     told = {n: ", ".join(f"{one[n]['quality']:.3f}" for one in by_steps) for n in order}
@@ -307,7 +307,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="name of the results, without an ending (default: results/auto or results/prior)")
     given = parser.parse_args()
     named = tunable(tuple(m for m in given.methods.split(",") if m))
-    methods = tuple(m for m in named if "builtin" in catalogue.member("methods", m).card.get("settings", {}))
+    methods = tuple(m for m in named if "builtin" in registry.member("methods", m).card.get("settings", {}))
     cases = tuple(map(int, given.cases.split(","))) if given.cases else PRIOR_CASES if given.prior else CASES
     told = words_of([a for a in sys.argv[1:] if Path(a) != given.work])
     made: dict[str, Any] = {"command": f"python benchmarks/auto.py {told}".replace("--work", "--work DIR")}

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.stats import norm
 
 from expunge.core.units import UNITS
-from expunge.maths.comparison import Error, p_of_none, reach, widened
-from expunge.maths.statistics import auc_interval, cluster_se, mean_interval
+from expunge.scoring.bootstrap import auc_interval, cluster_se, mean_interval
+from expunge.scoring.significance import Error, p_of_none, reach, widened
 
 GROUPS = (2, 3, 5, 8, 12, 20, 40)
 GOLDS = (1, 2, 3, 5)

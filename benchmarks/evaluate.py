@@ -26,16 +26,16 @@ from _peer_loop import BATCH, Peer
 
 import torch  # isort: skip  (after _common, which decides the threads)
 
-from expunge import catalogue
+from expunge import registry
 from expunge.core.records import Records
 from expunge.core.types import Call, Examples, Measurement
 from expunge.data.read import read
-from expunge.engine import measure as passes
-from expunge.engine.judge import Judge, judged, wants_of
-from expunge.engine.measure import Measured, Want, measure
-from expunge.models.subject import Subject, blocks, evaluating
-from expunge.models.trees import grow
-from expunge.settings import judge, judges_of
+from expunge.evaluation import observe as passes
+from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.evaluation.observe import Measured, Want, measure
+from expunge.models.causal_lm.answer_trees import grow
+from expunge.models.causal_lm.model import Subject, blocks, evaluating
+from expunge.pipeline.settings import judge, judges_of
 
 LOSS_APART, AUC_APART, TIE = 1e-4, 1e-3, 1e-3  # nats, probability, and a gap of two logits that rounding decides
 REACH, REACH_METRICS = 3.0, 1.3
@@ -215,7 +215,7 @@ def timed(module: Any, name: str, part: str, seconds: dict[str, float], clock: C
 def bench_of(name: str, options: argparse.Namespace) -> Bench:
     """The peer's checkpoint of that name beside its `retain`, or one random model as both; every metric of tofu."""
     place, data = shared_folder() / "peer", options.data or shared_folder() / "data"
-    tofu = catalogue.resolve("benchmarks", "tofu", {"split": "forget10", "subset": "peer", "data": str(data)})
+    tofu = registry.resolve("benchmarks", "tofu", {"split": "forget10", "subset": "peer", "data": str(data)})
     held = read(data / "tofu" / "full.json.gz", role="holdout")[3200:3600]
     roles = {**tofu.case.evaluate, "holdout": held}
     given = (options.random_llama, options.device, options.dtype)
@@ -267,7 +267,7 @@ def everything(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Every metric of the catalogue that S1 and S2 feed, on every role: seconds of the two passes and of the metrics, intervals too."""
     bench = bench_of(name, options)
     roles = bench.part(options.share, 0, 1)
-    cards = {n: catalogue.member("metrics", n).card for n in catalogue.names("metrics")}
+    cards = {n: registry.member("metrics", n).card for n in registry.names("metrics")}
     names = [n for n, card in cards.items() if set(card["needs"]) <= FED]
     judges = [judge(Call(n), role) for n in names for role in ((None,) if cards[n].get("whole") else roles)]
     wants = wants_of(judges, list(roles))

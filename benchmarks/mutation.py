@@ -34,7 +34,7 @@ from _mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("_equivalent.yaml")
-QUICK, SLOW = ("test_published.py", "test_arguments.py"), ("test_every_member.py",)
+QUICK, SLOW = ("test_published.py", "test_method_arguments.py"), ("test_every_member.py",)
 COMMON = (*QUICK, *SLOW)
 USED_BY = {"_selective": ("sga", "tau")}  # files that are no method, and the methods whose tests are theirs
 WARM = (
@@ -44,13 +44,13 @@ WARM = (
     "peft",
     "yaml",
     "pytest",
-    "expunge.engine.change",
-    "expunge.engine.descend",
-    "expunge.engine.frozen",
-    "expunge.maths.terms",
-    "expunge.maths.objectives",
-    "expunge.models.load",
-    "expunge.settings",
+    "expunge.training.stages",
+    "expunge.training.trainer",
+    "expunge.training.teachers",
+    "expunge.losses.terms",
+    "expunge.losses.objectives",
+    "expunge.models.causal_lm.load",
+    "expunge.pipeline.settings",
 )
 UNMUTATED, CAUGHT, SURVIVED = "unmutated", "caught", "survived"
 
@@ -174,9 +174,9 @@ def examine(methods: Sequence[str], tests: Path, writing: int) -> None:
         watch = Watch(methods)
         own = [str(tests / "methods" / f"test_{name}.py") for name in methods]
         options = ["-x", "-q", "--assert=plain", *(f"-pno:{name}" for name in ("cacheprovider", "unraisableexception", "threadexception"))]
-        code = pytest.main([*options, *(str(tests / name) for name in QUICK), *own], plugins=[watch])
+        code = pytest.main([*options, *(str(tests / "conformance" / name) for name in QUICK), *own], plugins=[watch])
         if not code:
-            code = pytest.main([*options, *(str(tests / name) for name in SLOW)], plugins=[watch])
+            code = pytest.main([*options, *(str(tests / "conformance" / name) for name in SLOW)], plugins=[watch])
         verdict = (int(code), watch.by, watch.error)
     finally:
         os.write(writing, json.dumps(verdict).encode())
@@ -185,8 +185,9 @@ def examine(methods: Sequence[str], tests: Path, writing: int) -> None:
 
 def key_of(tests: Path, file: str, mutant: Mutant | None, source: str) -> str:
     """A digest of the source with its fault and of the tests that are run on it."""
-    names = [tests / name for name in COMMON] + [tests / "methods" / f"test_{name}.py" for name in USED_BY.get(file, (file,))]
-    published = yaml.safe_load((tests / "published.yaml").read_text(encoding="utf-8"))
+    names = [tests / "conformance" / name for name in COMMON]
+    names += [tests / "methods" / f"test_{name}.py" for name in USED_BY.get(file, (file,))]
+    published = yaml.safe_load((tests / "conformance" / "published.yaml").read_text(encoding="utf-8"))
     pinned = [published[name] for name in USED_BY.get(file, (file,))]
     parts = [mutant.applied(source) if mutant else source, json.dumps(pinned, default=str)]
     parts += [path.read_text(encoding="utf-8") for path in names]
@@ -280,7 +281,7 @@ def caught_by(o: Outcome) -> str:
     if name == "test_published.py":
         crashed = o.error not in ("AssertionError",)
         return "the method cannot be made" if crashed else "test_published: defaults and stages"
-    if name == "test_arguments.py":
+    if name == "test_method_arguments.py":
         return "test_arguments: what each argument changes"
     return "test_every_member: what every member owes" if name == "test_every_member.py" else "the method's own tests"
 

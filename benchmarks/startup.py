@@ -57,11 +57,11 @@ def blame(words: list[str], most: int = 15) -> str:
 
 def grown(folder: Path, members: int) -> int:
     """Copy the package into ``folder`` and clone a method under new names until it has ``members``; returns how many were there."""
-    from expunge import catalogue
+    from expunge import registry
 
-    source = catalogue.HERE
+    source = registry.HERE
     shutil.copytree(source, folder / "expunge", ignore=shutil.ignore_patterns("__pycache__"))
-    n = sum(len(catalogue.names(room)) for room in catalogue.ROOMS)
+    n = sum(len(registry.names(room)) for room in registry.ROOMS)
     text = (source / "methods" / "npo.py").read_text()
     for i in range(n, members):
         (folder / "expunge" / "methods" / f"npo_{i:03}.py").write_text(text.replace("def npo(", f"def npo_{i:03}("))

@@ -28,9 +28,7 @@ from _plain import Census, Stopwatch, fine_tune
 from _step_report import report
 
 from expunge.core.types import Descent, Row, streams_of
-from expunge.engine.descend import descend, freeze
-from expunge.engine.plan import Training, plan
-from expunge.maths.terms import kl
+from expunge.losses.terms import kl
 from expunge.methods.ga_kl import ga_kl
 from expunge.methods.grad_diff import grad_diff
 from expunge.methods.gru import gru
@@ -39,7 +37,9 @@ from expunge.methods.npo import npo
 from expunge.methods.rmu import rmu
 from expunge.methods.simnpo import simnpo
 from expunge.methods.undial import undial
-from expunge.models.subject import Subject, blocks
+from expunge.models.causal_lm.model import Subject, blocks
+from expunge.training.sampler import Training, plan
+from expunge.training.trainer import descend, freeze
 
 
 def cases(depth: int) -> dict[str, tuple[Descent, float]]:

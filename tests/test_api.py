@@ -4,10 +4,10 @@ import pytest
 
 import expunge
 from expunge.core.errors import Refused
-from expunge.maths.terms import kl
-from expunge.models import tiny
-from expunge.models.load import digest_tensors
-from expunge.models.subject import Subject
+from expunge.losses.terms import kl
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.causal_lm.model import Subject
 
 FORGET = [{"question": f"Where does Person{i} live?", "answer": f"In Town{i}."} for i in range(6)]
 RETAIN = [{"question": f"What does Firm{i} sell?", "answer": f"It sells goods{i}."} for i in range(8)]

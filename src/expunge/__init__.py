@@ -11,7 +11,7 @@ _FROM = {
     "unlearn": "expunge.api",
     "evaluate": "expunge.api",
     "auto": "expunge.api",
-    "load": "expunge.models.load",
+    "load": "expunge.models.causal_lm.load",
     "call": "expunge.core.types",
 }
 __all__ = ["__version__", *_FROM]

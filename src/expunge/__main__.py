@@ -1,6 +1,6 @@
 """``python -m expunge`` is the console script."""
 
-from expunge.cli import main
+from expunge.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -10,27 +10,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from expunge.choosing.search import Budget, Search
-from expunge.choosing.verb import chosen
 from expunge.core.errors import Refused
+from expunge.core.progress import bar
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Examples, Measurement, Method, Stage
 from expunge.data.encode import encode
 from expunge.data.near import tell
 from expunge.data.overlap import unseen
 from expunge.data.read import read, read_objects
-from expunge.engine.change import change, check
-from expunge.engine.plan import Training
-from expunge.judging import Judgement, judge_beside, named
-from expunge.maths.terms import nll
-from expunge.models.load import digest_tensors, load
-from expunge.models.subject import Subject, check_same_words
-from expunge.prepare.tools import Tools
-from expunge.progress import bar
+from expunge.evaluation.evaluate import Judgement, judge_beside, named
+from expunge.experiments.tuning.search import Budget, Search
+from expunge.experiments.tuning.verb import chosen
+from expunge.losses.terms import nll
+from expunge.models.causal_lm.load import digest_tensors, load
+from expunge.models.causal_lm.model import Subject, check_same_words
+from expunge.pipeline.run import rows_on
+from expunge.pipeline.settings import judges_of, method_of, uncontradicted
+from expunge.pipeline.training_inputs import Given, relabelled, rows_for
 from expunge.report.beside import Beside
-from expunge.run import rows_on
-from expunge.settings import judges_of, method_of, uncontradicted
-from expunge.streams import Given, relabelled, rows_for
+from expunge.synthesis.tools import Tools
+from expunge.training.sampler import Training
+from expunge.training.stages import change, check
 
 Rows = str | Path | Iterable[Any]
 

@@ -3,17 +3,17 @@
 import pytest
 from zoo import CHANCE, FORGET, GONE, HIDINGS, KNOWN, RETAIN, changed, hidden, known, trained
 
-from expunge import catalogue
+from expunge import registry
 from expunge.core.types import Descent, stages
-from expunge.engine.plan import taken
-from expunge.models.load import digest_tensors
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.training.sampler import taken
 
 ARGUMENTS = {"relearn": {"relearn_lr": 2e-3, "relearn_steps": 20, "share": 0.25}, "quantise": {"bits": 4}}  # that fit the zoo's models
-ATTACKS = catalogue.names("attacks")
+ATTACKS = registry.names("attacks")
 
 
 def built(name):
-    return catalogue.resolve("attacks", name, ARGUMENTS.get(name, {}))
+    return registry.resolve("attacks", name, ARGUMENTS.get(name, {}))
 
 
 def untaught(name):
@@ -24,7 +24,7 @@ def untaught(name):
 
 
 def defeated(name):
-    return catalogue.member("attacks", name).card["defeats"]
+    return registry.member("attacks", name).card["defeats"]
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -5,9 +5,9 @@ from zoo import FORGET, RETAIN, STREAMS, changed, trained
 
 from expunge.attacks.relearn import relearn
 from expunge.core.types import streams_of
-from expunge.engine.change import training_of
-from expunge.engine.plan import Training, plan
-from expunge.models.load import digest_tensors
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.training.sampler import Training, plan
+from expunge.training.stages import training_of
 
 GROUPS = {r.group for r in FORGET}
 

@@ -11,9 +11,9 @@ import yaml
 from commands import expunge, jsonl, refused
 from wanted import WANTED
 
-from expunge import catalogue
+from expunge import registry
 from expunge.benchmarks import lume, muse, rwku, tofu, wmdp
-from expunge.show import others
+from expunge.cli.console import others
 
 PUBLISHED = {"lume": lume, "muse": muse, "rwku": rwku, "tofu": tofu, "wmdp": wmdp}
 
@@ -95,13 +95,13 @@ def test_a_fresh_model_learns_at_its_own_rate_and_long_answers_are_let_through(p
 
 
 def test_those_who_know_published_numbers():
-    has = lambda name: "def published(" in (catalogue.HERE / "benchmarks" / f"{name}.py").read_text()
-    assert {name for name in catalogue.names("benchmarks") if has(name)} == set(PUBLISHED)
+    has = lambda name: "def published(" in (registry.HERE / "benchmarks" / f"{name}.py").read_text()
+    assert {name for name in registry.names("benchmarks") if has(name)} == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_numbers_are_shown_with_their_source_and_protocol(name, expunge):
-    split = next(a.default.strip("'") for a in catalogue.member("benchmarks", name).arguments if a.name == "split")
+    split = next(a.default.strip("'") for a in registry.member("benchmarks", name).arguments if a.name == "split")
     found = PUBLISHED[name].published(split)
     shown = expunge("show", name)[1]
     assert found.numbers and f"## Published numbers: {split}" in shown
@@ -123,7 +123,7 @@ def test_published_numbers_stand_beside_their_own_protocol_alone(data):
     """Every one belongs to a measurement that ``expunge eval`` makes of the benchmark under the subset that follows the protocol."""
     for name, module in PUBLISHED.items():
         make = partial(getattr(module, name), data=str(data))
-        own = module.published(next(a.default.strip("'") for a in catalogue.member("benchmarks", name).arguments if a.name == "split"))
+        own = module.published(next(a.default.strip("'") for a in registry.member("benchmarks", name).arguments if a.name == "split"))
         subset = {"subset": own.subset} if own.subset else {}
         made = {f"{role}/{metric}" if role else metric for metric, role in make(**subset).metrics}
         told = {key for numbers in own.numbers.values() for key in numbers}

@@ -3,7 +3,7 @@
 from expunge.benchmarks.pistol import pistol
 from expunge.benchmarks.waterdrum import KEY, waterdrum
 from expunge.data.overlap import overlap
-from expunge.maths.watermark import strength
+from expunge.scoring.watermark import strength
 
 
 def test_contracts_hang_together():

@@ -7,7 +7,7 @@ import datasets
 import pytest
 from wanted import WANTED, WHOLE
 
-from expunge import catalogue
+from expunge import registry
 from expunge.benchmarks.elude import elude
 from expunge.benchmarks.knowundo import knowundo
 from expunge.benchmarks.lume import lume
@@ -25,7 +25,7 @@ from expunge.core.errors import NotAtHand, Refused
 from expunge.core.records import Records
 from expunge.data.columns import UNENDED
 from expunge.data.tables import examples, table
-from expunge.settings import judges_of
+from expunge.pipeline.settings import judges_of
 
 LOADERS = ("elude", "ort", "waterdrum", "wpu", "yao_corpus")
 
@@ -118,10 +118,10 @@ def test_muse_with_all_parts(put):
 
 def test_muse_as_it_is_judged(put):
     """Texts are scored to their last token and no further; a gold model that is given is what PrivLeak is held against."""
-    from expunge.engine.judge import wants_of
-    from expunge.engine.measure import measure
-    from expunge.models import tiny
-    from expunge.models.subject import Subject
+    from expunge.evaluation.metric import wants_of
+    from expunge.evaluation.observe import measure
+    from expunge.models.causal_lm import tiny
+    from expunge.models.causal_lm.model import Subject
 
     for side in ("forget", "retain"):
         put(f"muse/news/knowmem/{side}_qa", qa(2))
@@ -411,18 +411,18 @@ def test_absent_rows_are_named_in_one_line(name, tmp_path, monkeypatch):
     name, _, split = name.partition(":")
     for given in ({}, {"data": str(tmp_path)}, {"data": str(tmp_path / "none")}):
         with pytest.raises(Refused) as caught:
-            catalogue.resolve("benchmarks", name, given | ({"split": split} if split else {}))
+            registry.resolve("benchmarks", name, given | ({"split": split} if split else {}))
         said = str(caught.value)
         assert "\n" not in said and "is not the name of" not in said and WANTED[f"{name}:{split}" if split else name] in said, said
 
 
 def test_every_benchmark_is_tried_without_its_rows():
-    assert {name.partition(":")[0] for name in WANTED} | WHOLE == set(catalogue.names("benchmarks"))
+    assert {name.partition(":")[0] for name in WANTED} | WHOLE == set(registry.names("benchmarks"))
 
 
 @pytest.mark.parametrize("name", LOADERS)
 def test_what_was_never_seen_is_called_loader_only(name):
-    card = catalogue.member("benchmarks", name).card
+    card = registry.member("benchmarks", name).card
     assert "loader only" in card["family"] and card["evidence"] == "reconstructed" and "oader only" in card["differs"]
 
 

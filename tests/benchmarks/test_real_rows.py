@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from expunge import catalogue
+from expunge import registry
 from expunge.benchmarks._choices import shown
 from expunge.benchmarks.conceptvectors import conceptvectors
 from expunge.benchmarks.counterfact import counterfact
@@ -28,10 +28,10 @@ from expunge.data.columns import UNENDED
 from expunge.data.options import option_rows
 from expunge.data.overlap import overlap
 from expunge.data.read import read
-from expunge.engine.measure import measure
-from expunge.engine.records_io import read_records
-from expunge.engine.weightspace import place_of
-from expunge.maths import semeval
+from expunge.evaluation.observations.concept_columns import place_of
+from expunge.evaluation.observe import measure
+from expunge.evaluation.store import read_records
+from expunge.scoring import semeval
 
 STEPHEN = "rwku/1_Stephen_King"
 REAL = {
@@ -70,7 +70,7 @@ def test_what_every_benchmark_owes(name, data):
     known = {m for m, _ in bench.metrics} | {f"{r}/{m}" for m, r in bench.metrics}
     assert set(bench.arguments) <= known
     for metric, arguments in bench.arguments.items():
-        own = {a.name for a in catalogue.member("metrics", metric.rpartition("/")[2]).arguments}
+        own = {a.name for a in registry.member("metrics", metric.rpartition("/")[2]).arguments}
         assert set(arguments) <= own
     assert set(bench.generate) <= {"max_new_tokens", "max_length", "roles", "cut"}
     assert bench.generate.get("roles", {}).keys() | set(bench.generate.get("cut", ())) <= {
@@ -307,7 +307,7 @@ def corrupted(shared):
 
 
 def tiny_of(texts):
-    from expunge.models import tiny
+    from expunge.models.causal_lm import tiny
 
     return tiny.build(texts, seed=0)
 
@@ -363,8 +363,8 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
     from small import small_model
 
     from expunge.data.encode import encode
-    from expunge.engine.measure import Want
-    from expunge.models.subject import Subject
+    from expunge.evaluation.observe import Want
+    from expunge.models.causal_lm.model import Subject
 
     class Words:
         chat_template, eos_token_id = None, 50256
@@ -389,7 +389,7 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
 def test_wpu_asks_the_forget_questions_behind_its_demonstrations(data, put):
     """The 127 real demonstrations are of other people: the last 100 stand before each forget question, as many as 3,896 tokens hold."""
     from expunge.data.encode import encode
-    from expunge.models import tiny
+    from expunge.models.causal_lm import tiny
 
     known = json.loads((data / "wpu/msj_attack.json").read_text())
     folder = put("wpu/msj_attack.json", (data / "wpu/msj_attack.json").read_text())
@@ -451,10 +451,10 @@ def test_real_rows_are_read_as_files_are(data):
 def test_judged_by_the_command_on_a_small_model(data, tmp_path):
     """What a user runs: questions with options, and facts with a neighbour, from rows to measurements.json."""
     from expunge.core.request import EvalRequest
-    from expunge.evaluation import evaluate
-    from expunge.models import tiny
-    from expunge.models.save import save
-    from expunge.models.subject import Subject
+    from expunge.models.causal_lm import tiny
+    from expunge.models.causal_lm.model import Subject
+    from expunge.models.causal_lm.save import save
+    from expunge.pipeline.evaluate import evaluate
 
     texts = [e.prompt + e.answer for e in counterfact("20", data=str(data)).case.train["full"]]
     save(Subject(*tiny.build(texts, seed=0), "tiny"), tmp_path / "model", card="")

@@ -68,8 +68,8 @@ def reports(place, made):
 
 
 def runs(place, made):
-    from expunge.engine.journal import last_whole, trim
-    from expunge.engine.ledger import open_run
+    from expunge.runs.folder import open_run
+    from expunge.training.checkpoints import last_whole, trim
 
     trim(place / "log.jsonl", "s", 2)
     last_whole(place / "stages" / "0-s")
@@ -78,13 +78,13 @@ def runs(place, made):
 
 
 def logs(place, made):
-    from expunge.engine.peer_log import read_log
+    from expunge.interop.open_unlearning_log import read_log
 
     read_log(place / "TOFU_EVAL.json")
 
 
 def models(place, made):
-    from expunge.models.load import load
+    from expunge.models.causal_lm.load import load
 
     load(place)
 

@@ -7,9 +7,9 @@ import torch
 from napkin import a_pass
 from small import rows
 
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.ce_u import ce_u
-from expunge.prepare.tools import Tools
+from expunge.synthesis.tools import Tools
 
 
 def step(z, label=0):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from napkin import a_pass
 
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.cringe import cringe, rival
 
 Z = [[3.0, 2.0, 0.5, 1.0, -1.0]]

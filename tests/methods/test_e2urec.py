@@ -57,8 +57,8 @@ def test_first_phase_in_the_real_loop(tmp_path):
 
     from small import small_subject, streams
 
-    from expunge.engine.descend import descend
-    from expunge.engine.plan import Training
+    from expunge.training.sampler import Training
+    from expunge.training.trainer import descend
 
     both, alone = (e2urec(weight=w, forget_share=1.0)[1] for w in (0.6, 0.0))
     alone = replace(alone, terms=(0.4 * alone.terms[0],))

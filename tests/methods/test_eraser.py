@@ -7,10 +7,10 @@ from small import small_subject
 
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import Call
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.eraser import card, eraser
-from expunge.models.adapters import matrices
-from expunge.settings import preset_of, training_settings
+from expunge.models.causal_lm.lora import matrices
+from expunge.pipeline.settings import preset_of, training_settings
 
 
 def step(p, **arguments):

@@ -8,9 +8,9 @@ from small import small_subject, streams
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.engine.change import change
-from expunge.engine.plan import Training
 from expunge.methods.eul import eul
+from expunge.training.sampler import Training
+from expunge.training.stages import change
 
 TERMS = {t.name: t for t in eul(cap=2.0).terms}
 

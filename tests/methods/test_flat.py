@@ -3,7 +3,7 @@
 import pytest
 from napkin import a_pass
 
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.flat import flat
 
 DIVERGENCES = ["tv", "kl", "pearson", "js"]

@@ -4,8 +4,8 @@ import pytest
 from napkin import a_pass
 from torch import tensor
 
-from expunge.maths.passes import loss_of
-from expunge.maths.terms import cross_entropy
+from expunge.losses.inputs import loss_of
+from expunge.losses.terms import cross_entropy
 from expunge.methods.ga_kl import ga_kl
 
 

@@ -8,11 +8,11 @@ from napkin import a_pass
 from small import small_subject, streams
 
 from expunge.core.types import Descent
-from expunge.engine.descend import descend
-from expunge.engine.plan import Training
-from expunge.maths.passes import loss_of
-from expunge.maths.terms import nll
+from expunge.losses.inputs import loss_of
+from expunge.losses.terms import nll
 from expunge.methods.grad_ascent import grad_ascent, shuffled
+from expunge.training.sampler import Training
+from expunge.training.trainer import descend
 
 
 def test_one_token_of_four_at_zero_logits():  # loss -log 4; gradient of the logits (.75, -.25, -.25, -.25)

@@ -4,7 +4,7 @@ import pytest
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.maths.gradients import inner, norm, rectified
+from expunge.losses.gradients import inner, norm, rectified
 from expunge.methods.gru import card, gru
 
 

@@ -4,10 +4,10 @@ import pytest
 from napkin import a_pass
 
 from expunge.core.types import Example
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.idk import idk
-from expunge.prepare.refusals import STYLES
-from expunge.prepare.tools import Tools
+from expunge.synthesis.refusals import STYLES
+from expunge.synthesis.tools import Tools
 
 
 def test_longer_answers_weigh_more():  # (log 2 + 3 log 5) / 4

@@ -6,9 +6,9 @@ import pytest
 from napkin import a_pass
 
 from expunge.core.types import Example
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.idk_ap import idk_ap
-from expunge.prepare.tools import Tools
+from expunge.synthesis.tools import Tools
 
 
 @pytest.mark.parametrize("refusal,value", [(5.0, 6.931472), (25.0, 1.269280)])

@@ -5,15 +5,15 @@ from math import exp, log
 import pytest
 from napkin import a_pass
 
-from expunge import catalogue
+from expunge import registry
 from expunge.core.errors import Refused
 from expunge.core.request import UnlearnRequest
 from expunge.core.types import Call, Case, Example, Row, stages
-from expunge.engine.plan import plan
 from expunge.methods.idk_dpo import idk_dpo
-from expunge.prepare.tools import Tools
-from expunge.settings import preset_of, training_settings
-from expunge.streams import Given, check_rows, rows_for
+from expunge.pipeline.settings import preset_of, training_settings
+from expunge.pipeline.training_inputs import Given, check_rows, rows_for
+from expunge.synthesis.tools import Tools
+from expunge.training.sampler import plan
 
 
 def rewards(win, lose, beta=0.1):
@@ -60,7 +60,7 @@ def test_altpo_on_forget10_meets_each_of_its_2000_pairs_in_both_epochs():
     """The authors' 114 steps of 35, and what they drop of an epoch: 116 steps, 4,000 pairs."""
     called, preset = preset_of(UnlearnRequest(method=Call("altpo"), preset="tofu"), None)
     training = training_settings(UnlearnRequest(method=called), preset).training
-    method = stages(catalogue.resolve("methods", called.name, called.args))
+    method = stages(registry.resolve("methods", called.name, called.args))
     rows = {
         "forget": [row(f"f{i}", "forget", 3) for i in range(400)],
         "alternate": [row(f"f{i}", "alternate", 4 + k) for i in range(400) for k in range(5)],
@@ -86,7 +86,7 @@ def test_a_dry_run_counts_the_alternates_that_are_to_be_written():
 
 @pytest.mark.parametrize("name", ["altpo", "altpo_sub", "altpo_subdiff", "altpo_subnpo"])
 def test_the_published_names_ask_the_start_model_and_nothing_stands_in_for_it(name):
-    method = catalogue.resolve("methods", name)
+    method = registry.resolve("methods", name)
     case = Case({"forget": (Example("f", "forget", "g", "In 1901.", "When?"),), "retain": ()}, {})
     assert stages(method)[0].fn.keywords["source"] == "model"
     with pytest.raises(Refused, match=f"{name} needs the start model"):

@@ -8,11 +8,11 @@ from napkin import a_pass
 from small import rows
 
 from expunge.core.errors import Refused
-from expunge.maths.passes import loss_of
-from expunge.maths.terms import jsd, jsd_rows
+from expunge.losses.inputs import loss_of
+from expunge.losses.terms import jsd, jsd_rows
 from expunge.methods.jensun import jensun
-from expunge.models.subject import Subject
-from expunge.prepare.tools import Tools
+from expunge.models.causal_lm.model import Subject
+from expunge.synthesis.tools import Tools
 
 
 def test_uniform_against_certain():

@@ -9,13 +9,13 @@ from small import small_subject, streams
 from torch import tensor
 
 from expunge.core.types import Row
-from expunge.engine.change import steps_of
-from expunge.engine.descend import descend
-from expunge.engine.frozen import freeze
-from expunge.engine.plan import Training, plan
-from expunge.engine.step import passes, values_of
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.kga import gap_teacher, kga, noted
+from expunge.training.sampler import Training, plan
+from expunge.training.stages import steps_of
+from expunge.training.teachers import freeze
+from expunge.training.term_values import passes, values_of
+from expunge.training.trainer import descend
 
 UNIFORM = torch.zeros(1, 2, dtype=torch.float64)
 SURE = tensor([[0.9, 0.1]], dtype=torch.float64).log()

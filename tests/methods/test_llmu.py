@@ -6,9 +6,9 @@ import pytest
 from napkin import a_pass
 
 from expunge.core.types import Example
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.llmu import llmu
-from expunge.prepare.tools import Tools
+from expunge.synthesis.tools import Tools
 
 
 def test_half_an_ascent_per_answer():  # (log .5 + (log .2 + log .8) / 2) / 2 rows, times .5

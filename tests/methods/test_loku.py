@@ -1,10 +1,10 @@
-"""LoKU by hand; where its adapter begins is tests/test_steering.py."""
+"""LoKU by hand; where its adapter begins is tests/training/test_callbacks.py."""
 
 import pytest
 import torch
 from napkin import a_pass
 
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.loku import loku
 
 

@@ -8,10 +8,10 @@ import torch
 from small import small_subject, streams
 from torch import tensor
 
-from expunge.engine.descend import descend
-from expunge.engine.plan import Training
 from expunge.methods import memflex as memflex_module
 from expunge.methods.memflex import memflex, pulled, randomised, region
+from expunge.training.sampler import Training
+from expunge.training.trainer import descend
 
 GRADS = {"same": tensor([1.0, 1.0]), "own": tensor([1.0, 0.0]), "weak": tensor([1e-6, 0.0])}
 OTHER = {"same": tensor([2.0, 2.0]), "own": tensor([1.0, 1.0]), "weak": tensor([0.0, 1.0])}

@@ -9,11 +9,11 @@ from small import small_subject, streams
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.engine.change import training_of
-from expunge.engine.descend import descend
-from expunge.engine.plan import Training
-from expunge.maths.gradients import norm, scaled
+from expunge.losses.gradients import norm, scaled
 from expunge.methods.mudman import card, mudman
+from expunge.training.sampler import Training
+from expunge.training.stages import training_of
+from expunge.training.trainer import descend
 
 
 class Asking:
@@ -66,9 +66,9 @@ def test_without_mask_scale_and_memory_it_is_alternation(tmp_path):
 
 
 def alternated(stage, training, folder):
-    from expunge.engine.frozen import freeze
-    from expunge.engine.plan import denominators, plan
-    from expunge.engine.step import passes, values_of
+    from expunge.training.sampler import denominators, plan
+    from expunge.training.teachers import freeze
+    from expunge.training.term_values import passes, values_of
 
     model = small_subject().model
     steps = plan(stage, streams(), training)

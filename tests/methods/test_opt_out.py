@@ -5,8 +5,8 @@ import torch
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.maths.distances import directions, distance, sliced_wasserstein
-from expunge.maths.weights import Trained
+from expunge.losses.weight_deltas import Trained
+from expunge.losses.weight_distances import directions, distance, sliced_wasserstein
 from expunge.methods.opt_out import opt_out
 
 DRAW = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))

@@ -6,10 +6,10 @@ import pytest
 from napkin import a_pass
 from small import small_subject, streams
 
-from expunge.engine.descend import descend
-from expunge.engine.plan import Training
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.pdu import dual_step, pdu
+from expunge.training.sampler import Training
+from expunge.training.trainer import descend
 
 
 def loss(*z):

@@ -6,9 +6,9 @@ import pytest
 from napkin import a_pass
 
 from expunge.core.types import Example
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.r_idk import r_idk
-from expunge.prepare.tools import Tools
+from expunge.synthesis.tools import Tools
 
 ROWS = tuple(Example(f"f/{i}", "forget", f"g{i}", f"In Rome{i}.", f"Where does Ada Byron live, {i}?") for i in range(6))
 

@@ -6,11 +6,11 @@ import pytest
 from napkin import a_pass
 from small import rows, small_subject
 
-from expunge import catalogue
-from expunge.maths.passes import loss_of
+from expunge import registry
+from expunge.losses.inputs import loss_of
 from expunge.methods.relabel import relabel
-from expunge.models.forward import pack
-from expunge.prepare.tools import Tools
+from expunge.models.causal_lm.forward import pack
+from expunge.synthesis.tools import Tools
 
 LOGITS = [[log(0.6), log(0.2), log(0.15), log(0.05)]]
 
@@ -22,7 +22,7 @@ def test_the_label_learned_is_the_one_put_there():  # -log .2, the true answer's
 
 @pytest.mark.parametrize("name", ["random_labels", "adversarial_labels"])
 def test_both_names_train_on_other_labels_with_the_inputs_as_they_are(name):
-    prepare, learn = catalogue.resolve("methods", name)
+    prepare, learn = registry.resolve("methods", name)
     assert prepare.on == "rows" and learn.terms[0].streams == ("relabelled",) and len(learn.terms) == 1
     forget = rows("forget", 8)
     made = prepare.fn({"forget": forget}, Tools(seed=1, subject=small_subject))

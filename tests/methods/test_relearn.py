@@ -7,10 +7,10 @@ from napkin import a_pass
 
 from expunge.core.errors import Refused
 from expunge.core.types import Case, Example
-from expunge.maths.passes import loss_of
-from expunge.maths.terms import nll
+from expunge.losses.inputs import loss_of
+from expunge.losses.terms import nll
 from expunge.methods.relearn import relearn
-from expunge.streams import Given, check_rows
+from expunge.pipeline.training_inputs import Given, check_rows
 
 
 def test_with_alternates_for_data_it_is_plain_fine_tuning():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from napkin import a_pass
 
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.rmu import control, rmu, rmu_forget_term
 
 

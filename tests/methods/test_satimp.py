@@ -4,8 +4,8 @@ import pytest
 import torch
 from napkin import a_pass
 
-from expunge import catalogue
-from expunge.maths.passes import loss_of
+from expunge import registry
+from expunge.losses.inputs import loss_of
 from expunge.methods.satimp import satimp
 
 
@@ -15,7 +15,7 @@ def test_one_token_at_even_odds(beta2, value):  # .5^5 x .5^beta2 x ln .5
 
 
 def test_wga_is_a_choice_of_arguments():  # -.5 ln 2
-    wga = catalogue.resolve("methods", "wga")
+    wga = registry.resolve("methods", "wga")
     assert loss_of(wga.terms[0], a_pass(p=[0.5])).item() == pytest.approx(-0.346574, abs=1e-6)
     assert [t.coef for t in wga.terms] == [1.0, 1.0]
 

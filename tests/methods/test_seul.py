@@ -10,10 +10,10 @@ from torch import tensor
 
 from expunge.core.errors import Refused
 from expunge.core.types import Case, Example
-from expunge.maths.passes import loss_of
-from expunge.maths.terms import ascent
+from expunge.losses.inputs import loss_of
+from expunge.losses.terms import ascent
 from expunge.methods.seul import seul
-from expunge.streams import Given, check_rows
+from expunge.pipeline.training_inputs import Given, check_rows
 
 P = a_pass(p=[0.5, 0.2, 0.8])
 TERM = seul()[-1].terms[0]

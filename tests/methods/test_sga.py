@@ -7,8 +7,8 @@ import torch
 from napkin import a_pass
 from torch import tensor
 
-from expunge.maths.passes import loss_of
-from expunge.maths.terms import ascent
+from expunge.losses.inputs import loss_of
+from expunge.losses.terms import ascent
 from expunge.methods._selective import memorised
 from expunge.methods.sga import sga
 

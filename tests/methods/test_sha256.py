@@ -6,11 +6,11 @@ import pytest
 import torch
 from small import rows, small_subject, streams
 
-from expunge.engine.descend import descend
-from expunge.engine.plan import Training
 from expunge.methods.sha256 import alpha, sha256
-from expunge.models.subject import blocks
-from expunge.models.trace import indirect_effects
+from expunge.models.causal_lm.causal_tracing import indirect_effects
+from expunge.models.causal_lm.model import blocks
+from expunge.training.sampler import Training
+from expunge.training.trainer import descend
 
 
 @pytest.mark.parametrize("change,value", [(-1.0, 1.2), (0.3, 1.3135), (1.0, 2.6), (5.0, 2.8)])

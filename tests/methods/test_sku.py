@@ -7,7 +7,7 @@ from napkin import a_pass
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.maths.weights import apply
+from expunge.losses.weight_deltas import apply
 from expunge.methods.sku import sku
 
 

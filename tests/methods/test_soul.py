@@ -3,9 +3,9 @@
 import pytest
 from small import small_subject, streams
 
-from expunge.engine.change import change
-from expunge.engine.plan import Training
 from expunge.methods.soul import soul
+from expunge.training.sampler import Training
+from expunge.training.stages import change
 
 
 @pytest.mark.parametrize("objective", ["grad_diff", "npo", "idk"])

@@ -9,11 +9,11 @@ from small import small_subject, streams
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.engine.descend import Asked, descend, passes
-from expunge.engine.frozen import freeze
-from expunge.engine.plan import Training, plan
 from expunge.methods.tar import tar
-from expunge.models.load import digest_tensors
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.training.sampler import Training, plan
+from expunge.training.teachers import freeze
+from expunge.training.trainer import Asked, descend, passes
 
 
 def test_the_entropy_of_uniform_is_ln_v():

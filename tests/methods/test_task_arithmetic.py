@@ -3,10 +3,10 @@
 import torch
 from torch import tensor
 
-from expunge.engine.change import training_of
-from expunge.engine.plan import Training
-from expunge.maths.weights import added, apply, difference, scaled
+from expunge.losses.weight_deltas import added, apply, difference, scaled
 from expunge.methods.task_arithmetic import task_arithmetic
+from expunge.training.sampler import Training
+from expunge.training.stages import training_of
 
 
 def edited(scale, start, tuned):

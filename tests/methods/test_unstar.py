@@ -7,9 +7,9 @@ from napkin import a_pass
 
 from expunge.core.errors import Refused
 from expunge.core.types import Case, Example, streams_of
-from expunge.maths.passes import loss_of
+from expunge.losses.inputs import loss_of
 from expunge.methods.unstar import unstar
-from expunge.streams import Given, check_rows
+from expunge.pipeline.training_inputs import Given, check_rows
 
 
 def test_reason_and_wrong_answer_are_learned():

@@ -5,8 +5,8 @@ from math import exp, log
 import pytest
 from napkin import a_pass
 
-from expunge import catalogue
-from expunge.maths.passes import loss_of
+from expunge import registry
+from expunge.losses.inputs import loss_of
 from expunge.methods.wtnpo import wtnpo
 
 
@@ -16,7 +16,7 @@ def weight(method, p, start):
 
 
 def test_a_token_on_a_napkin():
-    tnpo = catalogue.resolve("methods", "tnpo")
+    tnpo = registry.resolve("methods", "tnpo")
     assert weight(tnpo, exp(-1.2), exp(-0.7)) == pytest.approx(0.238406, abs=1e-6)
     assert weight(wtnpo(alpha=1.5), exp(-1.2), exp(-0.7)) == pytest.approx(0.238406 * exp(-1.8), abs=1e-6)
 

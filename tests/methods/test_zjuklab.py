@@ -9,7 +9,7 @@ from torch import tensor
 from torch.testing import assert_close
 
 from expunge.core.types import Adapter
-from expunge.maths.weights import apply, ties, trimmed
+from expunge.losses.weight_deltas import apply, ties, trimmed
 from expunge.methods.zjuklab import zjuklab
 
 DELTA = {"w": tensor([3.0, -1.0, 0.5, 0.0])}

@@ -8,12 +8,9 @@ import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from expunge.core.records import Records
-from expunge.maths.overlap import overlap
-from expunge.maths.texts import (
-    bleu_of,
-    words,
-)
 from expunge.metrics.bleu import bleu
+from expunge.scoring.overlap import overlap
+from expunge.scoring.text import bleu_of, words
 
 VOCABULARY = ["river", "town", "the", "of", "author", "writes", "in", "1991"]
 

@@ -8,8 +8,8 @@ import pytest
 import two_sides
 
 from expunge.core.records import Records
-from expunge.maths.sides import epsilon_of, most_epsilon, told_apart
 from expunge.metrics.challenge_epsilon import challenge_epsilon
+from expunge.scoring.shadow_models import epsilon_of, most_epsilon, told_apart
 
 DELTA = 1e-5
 

@@ -11,13 +11,13 @@ from expunge.api import evaluate
 from expunge.core.records import Records
 from expunge.core.types import Case, Example
 from expunge.data.encode import encode
-from expunge.engine.measure import Want, measure
-from expunge.engine.more import Columns, More
-from expunge.engine.weightspace import column_of, concepts
+from expunge.evaluation.observations.concept_columns import column_of, concepts
+from expunge.evaluation.observations.extra import Columns, More
+from expunge.evaluation.observe import Want, measure
 from expunge.metrics.concept_vectors import concept_vectors
-from expunge.models import tiny
-from expunge.models.load import digest_tensors
-from expunge.models.subject import Subject
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.causal_lm.model import Subject
 
 K = 20
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 from another import another
 from commands import desk, expunge, model  # noqa: F401
+from evaluation.observations.test_hidden_states import ROWS, made, places
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr, softmax
-from test_inside import ROWS, made, places
 
 from expunge.core.errors import Refused
 from expunge.core.records import Records
 from expunge.data.encode import encode
-from expunge.engine.divergence import between, divergences
-from expunge.engine.measure import Want, measure
-from expunge.engine.more import More
-from expunge.engine.reuse import measured
-from expunge.maths.scores import DIVERGENCES
+from expunge.evaluation.cache import measured
+from expunge.evaluation.observations.extra import More
+from expunge.evaluation.observations.gold_divergence import between, divergences
+from expunge.evaluation.observe import Want, measure
 from expunge.metrics.divergence_from_gold import divergence_from_gold
+from expunge.scoring.per_row import DIVERGENCES
 
 ASKED = {"forget": Want(more=More(divergence="all"))}
 

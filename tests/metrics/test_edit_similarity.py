@@ -5,10 +5,8 @@ import pytest
 from nltk.metrics import edit_distance
 
 from expunge.core.records import Records
-from expunge.maths.texts import (
-    edit_distance_of,
-)
 from expunge.metrics.edit_similarity import edit_similarity
+from expunge.scoring.text import edit_distance_of
 
 
 def one(metric, row, answer, generated, role="forget", **kw):

@@ -2,9 +2,7 @@
 
 import pytest
 
-from expunge.maths.texts import (
-    entities_of,
-)
+from expunge.scoring.text import entities_of
 
 
 @pytest.mark.parametrize(

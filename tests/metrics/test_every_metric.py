@@ -14,7 +14,7 @@ import expunge.metrics
 from expunge.core.errors import Refused
 from expunge.core.records import Records
 from expunge.core.types import Card
-from expunge.engine.judge import Judge, check_needs, wants_of
+from expunge.evaluation.metric import Judge, check_needs, wants_of
 
 ALL = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
 MODULES = {name: import_module(f"expunge.metrics.{name}") for name in ALL}

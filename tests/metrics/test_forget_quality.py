@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import ks_2samp
 
 from expunge.core.records import Records
-from expunge.maths.permutation import ks_pvalue_by_groups
-from expunge.maths.statistics import ks_pvalue
 from expunge.metrics.forget_quality import forget_quality
+from expunge.scoring.bootstrap import ks_pvalue
+from expunge.scoring.permutation import ks_pvalue_by_groups
 
 
 def model(row, right, wrong, group=20):

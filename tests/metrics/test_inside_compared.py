@@ -10,12 +10,12 @@ from sklearn.preprocessing import StandardScaler
 from zoo import FORGET, hidden, trained
 
 from expunge.core.records import Record, Records
-from expunge.engine.inside import depth, prompt_end, states
-from expunge.maths.layers import layer_of, linear_cka
-from expunge.maths.probe import fit
+from expunge.evaluation.observations.hidden_states import depth, prompt_end, states
 from expunge.metrics.cka import cka
 from expunge.metrics.linear_probe import linear_probe
 from expunge.metrics.unlearning_depth_score import unlearning_depth_score
+from expunge.scoring.probe import fit
+from expunge.scoring.representation import layer_of, linear_cka
 
 
 def deep(row, values, **known):

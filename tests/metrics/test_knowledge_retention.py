@@ -6,7 +6,7 @@ from expunge.core.errors import Refused
 from expunge.core.records import Records
 from expunge.core.types import Case, Example
 from expunge.metrics.knowledge_retention import knowledge_retention
-from expunge.settings import judges_of
+from expunge.pipeline.settings import judges_of
 
 
 def of(row, answer, said, contradicted=0.0, role="retain", **kw):

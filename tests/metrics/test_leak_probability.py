@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binomtest
 
 from expunge.core.records import Records
-from expunge.maths.bounds import deviation_at_most, mean_at_most, rate_at_most
 from expunge.metrics.leak_probability import leak_probability
+from expunge.scoring.bounds import deviation_at_most, mean_at_most, rate_at_most
 
 DRAWS = 10_000
 

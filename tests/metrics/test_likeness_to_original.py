@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from expunge.core.records import Records
-from expunge.engine.alike import beside_original
-from expunge.maths.texts import bleu_of
+from expunge.evaluation.likeness import beside_original
 from expunge.metrics.likeness_to_original import likeness_to_original
+from expunge.scoring.text import bleu_of
 
 
 def held(row, pairs, subject="unlearned"):

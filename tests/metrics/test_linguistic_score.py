@@ -5,10 +5,8 @@ import math
 import pytest
 
 from expunge.core.records import Records
-from expunge.maths.texts import (
-    richness_of,
-)
 from expunge.metrics.linguistic_score import linguistic_score
+from expunge.scoring.text import richness_of
 
 
 def one(metric, row, answer, generated, role="forget", **kw):

@@ -10,8 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from expunge.core.records import Records
 from expunge.core.types import Call
-from expunge.engine.judge import judged, want_of
-from expunge.maths.statistics import auc
+from expunge.evaluation.metric import judged, want_of
 from expunge.metrics import mia_surp as surp_module
 from expunge.metrics.blind_baseline import blind_baseline
 from expunge.metrics.mia_grad_norm import mia_grad_norm
@@ -20,7 +19,8 @@ from expunge.metrics.mia_lowercase import mia_lowercase
 from expunge.metrics.mia_recall import mia_recall
 from expunge.metrics.mia_surp import mia_surp
 from expunge.metrics.privleak import privleak
-from expunge.settings import judge
+from expunge.pipeline.settings import judge
+from expunge.scoring.bootstrap import auc
 
 
 def library_auc(records, score):

@@ -8,12 +8,12 @@ from masked_lm import masked_folder
 
 from expunge.api import train
 from expunge.core.types import Call, Example
-from expunge.engine.judge import judged, wants_of
-from expunge.engine.masked import Masked
-from expunge.engine.measure import measure
-from expunge.models import tiny
-from expunge.models.subject import Subject
-from expunge.settings import judge
+from expunge.evaluation.metric import judged, wants_of
+from expunge.evaluation.observations.masked_language_model import Masked
+from expunge.evaluation.observe import measure
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.model import Subject
+from expunge.pipeline.settings import judge
 
 N = 48
 SCORES = ("mia_loss", "mia_zlib", "mia_lowercase", "mia_min_k", "mia_min_k_plus_plus", "mia_recall", "mia_grad_norm", "mia_surp")

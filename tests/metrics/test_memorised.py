@@ -5,11 +5,11 @@ import math
 import pytest
 
 from expunge.core.records import Records
-from expunge.maths.overlap import overlap
 from expunge.metrics.exact_memorisation import exact_memorisation
 from expunge.metrics.extraction_likelihood import extraction_likelihood
 from expunge.metrics.memorisation_accuracy import memorisation_accuracy
 from expunge.metrics.perplexity import perplexity
+from expunge.scoring.overlap import overlap
 
 
 def test_a_uniform_model_hesitates_between_all_tokens(row):
@@ -49,9 +49,9 @@ def test_hits_are_what_generating_token_by_token_gives():
 
     from expunge.core.types import Example
     from expunge.data.encode import encode
-    from expunge.engine.measure import Want, measure
-    from expunge.models import tiny
-    from expunge.models.subject import Subject
+    from expunge.evaluation.observe import Want, measure
+    from expunge.models.causal_lm import tiny
+    from expunge.models.causal_lm.model import Subject
 
     texts = tuple(Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers.") for i in range(3))
     model, tokenizer = tiny.build([e.text for e in texts], layers=1, width=32, ffn=64, vocab=300)
@@ -93,10 +93,10 @@ def test_short_answers_have_no_extraction_likelihood(row):
 
 def test_a_memorised_text_has_one_and_an_untrained_model_little():
     from expunge.core.types import Example
-    from expunge.engine.measure import Want, measure
-    from expunge.engine.more import Extraction, More
-    from expunge.models import tiny
-    from expunge.models.subject import Subject
+    from expunge.evaluation.observations.extra import Extraction, More
+    from expunge.evaluation.observe import Want, measure
+    from expunge.models.causal_lm import tiny
+    from expunge.models.causal_lm.model import Subject
 
     texts = tuple(Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers number {i}.") for i in range(2))
     model, tokenizer = tiny.build([e.text for e in texts], layers=1, width=32, ffn=64, vocab=300)

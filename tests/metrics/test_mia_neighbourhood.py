@@ -18,18 +18,18 @@ from expunge.core.errors import Refused
 from expunge.core.records import Records
 from expunge.core.types import Call, Example
 from expunge.data.encode import encode
-from expunge.engine import masked
-from expunge.engine.judge import judged, wants_of
-from expunge.engine.masked import Masked, Neighbours
-from expunge.engine.measure import measure, work
-from expunge.engine.neighbours import neighbour_rows
-from expunge.engine.reuse import clear, measured
-from expunge.maths.swaps import Swap, neighbours_of
+from expunge.evaluation.cache import clear, measured
+from expunge.evaluation.metric import judged, wants_of
+from expunge.evaluation.observations import masked_language_model
+from expunge.evaluation.observations.masked_language_model import Masked, Neighbours
+from expunge.evaluation.observations.masked_neighbors import neighbour_rows
+from expunge.evaluation.observe import measure, work
 from expunge.metrics.mia_neighbourhood import mia_neighbourhood
-from expunge.models import tiny
-from expunge.models.load import digest_tensors
-from expunge.models.subject import Subject
-from expunge.settings import judge
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.causal_lm.model import Subject
+from expunge.pipeline.settings import judge
+from expunge.scoring.word_swaps import Swap, neighbours_of
 
 CPU = torch.device("cpu")
 DICE = random.Random(3)
@@ -108,7 +108,7 @@ def by_hand(folder, before, text, how):
 
 
 def test_against_a_plain_loop(folder, monkeypatch):
-    monkeypatch.setattr(masked, "LOGITS", 1500)  # several batches
+    monkeypatch.setattr(masked_language_model, "LOGITS", 1500)  # several batches
     asked = [(e.prompt, e.answer) for e in ROLES["forget"]] + [("", ROLES["holdout"][0].answer)]
     how = Neighbours(n=12)
     for (before, text), found in zip(asked, Masked(folder).of(asked, how, CPU), strict=True):
@@ -123,7 +123,7 @@ def test_the_same_seed_writes_the_same_and_another_other_words(folder):
 
 
 def test_batches_stay_within_their_bound(folder, monkeypatch):
-    monkeypatch.setattr(masked, "LOGITS", 4000)
+    monkeypatch.setattr(masked_language_model, "LOGITS", 4000)
     own, seen = Masked(folder), []
     own.model.register_forward_hook(lambda _, args, kwargs, out: seen.append(out.logits.numel()), with_kwargs=True)
     own.of([(e.prompt, e.answer) for e in ROLES["forget"]], HOW, CPU)

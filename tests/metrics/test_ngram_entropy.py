@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 
 from expunge.core.records import Records
-from expunge.maths.texts import (
-    entropy_of,
-    ngram_entropy_of,
-    token_entropy_of,
-)
 from expunge.metrics.ngram_entropy import ngram_entropy
 from expunge.metrics.token_entropy import token_entropy
+from expunge.scoring.text import entropy_of, ngram_entropy_of, token_entropy_of
 
 VOCABULARY = ["river", "town", "the", "of", "author", "writes", "in", "1991"]
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 from sklearn.metrics import roc_curve
 
-from expunge import catalogue
+from expunge import registry
 from expunge.core.records import Records
 from expunge.metrics.mia_loss import mia_loss
 
-SCORES = [n for n in catalogue.names("metrics") if n.startswith("mia_")]
+SCORES = [n for n in registry.names("metrics") if n.startswith("mia_")]
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_beside_the_auc(name, unlearned, gold):
-    module = catalogue.load("metrics", name)
+    module = registry.load("metrics", name)
     several = Records(replace(r, subject=s, logp=r.logp - shift) for s, shift in (("gold", 0), ("gold/1", 0.1)) for r in gold)
     m = getattr(module, name)(unlearned, several if name == "mia_lira" else gold)
     assert "membership" in module.card.family

@@ -13,14 +13,14 @@ from expunge.core.records import Records
 from expunge.core.types import Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.options import option_rows
-from expunge.engine.judge import Judge, want_of, wants_of
-from expunge.engine.measure import Want, measure, work
-from expunge.engine.records_io import read_records, write_records
+from expunge.evaluation.metric import Judge, want_of, wants_of
+from expunge.evaluation.observe import Want, measure, work
+from expunge.evaluation.store import read_records, write_records
 from expunge.metrics import choice_accuracy as by_letter
 from expunge.metrics import choice_accuracy_text as by_text
 from expunge.metrics import letter_bias as bias
-from expunge.models import tiny
-from expunge.models.subject import Subject
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.model import Subject
 
 WORDS = ("red", "blue", "green", "yellow and grey")
 

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from expunge.core.records import Record, Records
-from expunge.engine.peer_log import read_log
-from expunge.maths.scores import lowest_mean, min_k_of, probability_of
+from expunge.interop.open_unlearning_log import read_log
 from expunge.metrics.exact_memorisation import exact_memorisation
 from expunge.metrics.extraction_strength import extraction_strength
 from expunge.metrics.mia_loss import mia_loss
@@ -21,6 +20,7 @@ from expunge.metrics.mia_min_k import mia_min_k
 from expunge.metrics.mia_min_k_plus_plus import mia_min_k_plus_plus
 from expunge.metrics.mia_zlib import mia_zlib
 from expunge.metrics.probability import probability
+from expunge.scoring.per_row import lowest_mean, min_k_of, probability_of
 
 BATCH = 32
 

@@ -6,11 +6,11 @@ import pytest
 
 from expunge.core.records import Records
 from expunge.core.types import Example
-from expunge.engine.measure import Want, measure
-from expunge.maths.texts import repeated_tokens, repetition_of
+from expunge.evaluation.observe import Want, measure
 from expunge.metrics.repetition import repetition
-from expunge.models import tiny
-from expunge.models.subject import Subject
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.model import Subject
+from expunge.scoring.text import repeated_tokens, repetition_of
 
 
 def test_by_hand():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from expunge.core.records import Records
-from expunge.maths.scores import rouge_1_recall_of, rouge_l_f1_of
 from expunge.metrics.rouge_l_recall import rouge_l_recall
+from expunge.scoring.per_row import rouge_1_recall_of, rouge_l_f1_of
 
 
 def one(row, answer, generated, **kw):

@@ -16,7 +16,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, P
 
 from expunge.core.errors import Refused
 from expunge.core.records import Records
-from expunge.engine.semantic import Encoder, Judge, of_gibberish, with_meaning
+from expunge.evaluation.observations.text_models import Encoder, Judge, of_gibberish, with_meaning
 from expunge.metrics.entailment import entailment
 from expunge.metrics.gibberish import gibberish
 from expunge.metrics.semantic_similarity import semantic_similarity

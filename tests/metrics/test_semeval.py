@@ -6,9 +6,9 @@ from scipy.stats import hmean
 from sklearn.metrics import roc_auc_score
 
 from expunge.core.records import Records
-from expunge.maths.semeval import ROLES
 from expunge.metrics.semeval_score import semeval_score
 from expunge.metrics.semeval_tasks import semeval_tasks
+from expunge.scoring.semeval import ROLES
 
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from expunge.core.records import Records
-from expunge.maths.scores import min_k_of
 from expunge.metrics.smia import smia
+from expunge.scoring.per_row import min_k_of
 
 
 def with_wins(row, wins):

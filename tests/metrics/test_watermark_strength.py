@@ -9,8 +9,8 @@ from scipy.stats import kstest
 
 from expunge.benchmarks.waterdrum import marked
 from expunge.core.records import Records
-from expunge.maths.watermark import calibration, choose, excess, preferred, strength
 from expunge.metrics.watermark_strength import watermark_strength
+from expunge.scoring.watermark import calibration, choose, excess, preferred, strength
 
 
 def texts(share, seed=0, n=20, key="k"):

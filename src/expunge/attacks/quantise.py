@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from expunge.core.types import Card, Edit
-from expunge.maths.weights import Delta
+from expunge.losses.weight_deltas import Delta
 
 card = Card(
     paper="Zhang et al. 2025",

@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Gt, Interval
 
 from expunge.core.types import Card, Descent
-from expunge.maths.terms import nll
+from expunge.losses.terms import nll
 
 card = Card(
     paper="Lynch et al. 2024; Hu et al. 2024",

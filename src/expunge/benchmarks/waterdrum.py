@@ -9,7 +9,7 @@ from expunge.core.errors import unknown
 from expunge.core.types import Benchmark, Card, Case, Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.tables import examples, table
-from expunge.maths.watermark import choose
+from expunge.scoring.watermark import choose
 
 card = Card(
     paper="Lu et al. 2025",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
 
 
 class Refused(ValueError):
@@ -116,3 +118,26 @@ def unwritten(error: BaseException) -> str:
     if any(words in said for words in NO_ROOM):
         return "No space left on device"
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+INTERRUPTED = (130, "interrupted; run the same command again to resume")
+
+
+def verdict(error: BaseException) -> tuple[int, str]:
+    """Exit code and line for an error. What nobody foresaw is named by type and place only: its own words might quote the data."""
+    if isinstance(error, (Refused, Failed)):
+        return (2 if isinstance(error, Refused) else 1), str(error)
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":  # typer's word for Ctrl-C
+        return INTERRUPTED
+    if type(error).__name__ == "OutOfMemoryError":
+        return 1, "the device ran out of memory; a smaller --batch with a larger --accumulate, or --lora 16, needs less"
+    if out_of_memory(error):
+        return 1, "out of memory; a smaller --batch with a larger --accumulate needs less"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("expunge"):
+        return 1, f"the package {error.name} is missing; pip install {error.name}"
+    if isinstance(error, OSError) and error.strerror:
+        return 1, f"{error.filename or 'a file'}: {error.strerror}"
+    here = str(Path(__file__).parents[1])
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(here) and f.filename != __file__]
+    place = f" at {Path(ours[-1].filename).relative_to(here)}:{ours[-1].lineno}" if ours else ""
+    return 1, f"unexpected {type(error).__name__}{place}; this is a fault of ours, run again with --debug to see it"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from expunge.core.types import Term
-from expunge.maths.passes import Pass, mean, scatter
+from expunge.losses.inputs import Pass, mean, scatter
 
 
 def memorised(p: Pass) -> Tensor:

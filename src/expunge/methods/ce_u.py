@@ -11,9 +11,9 @@ from typing import Annotated
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
-from expunge.maths.teachers import without_label
-from expunge.maths.terms import cross_entropy, nll, weighted
-from expunge.prepare.tools import Tools
+from expunge.losses.teachers import without_label
+from expunge.losses.terms import cross_entropy, nll, weighted
+from expunge.synthesis.tools import Tools
 
 card = Card(
     paper="Yang 2025",

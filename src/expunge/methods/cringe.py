@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.links import fixed
-from expunge.maths.passes import Pass, scatter, total
-from expunge.maths.terms import nll, weighted
+from expunge.losses.inputs import Pass, scatter, total
+from expunge.losses.reweighting import fixed
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Adolphs et al. 2022",

@@ -9,8 +9,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Interval
 
 from expunge.core.types import Card, Controller, Descent, Provider, Stage
-from expunge.maths.teachers import unlike_reinforced
-from expunge.maths.terms import cross_entropy, nll, weighted
+from expunge.losses.teachers import unlike_reinforced
+from expunge.losses.terms import cross_entropy, nll, weighted
 
 card = Card(
     paper="Wang et al. 2024",

@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.passes import Pass, mean
-from expunge.maths.terms import kl, weighted
+from expunge.losses.inputs import Pass, mean
+from expunge.losses.terms import kl, weighted
 
 card = Card(
     paper="Lu et al. 2024",

@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Adapter, Card, Descent, Term
-from expunge.maths.objectives import away, bounded_ascent_term
-from expunge.maths.terms import kl, nll, weighted
+from expunge.losses.objectives import away, bounded_ascent_term
+from expunge.losses.terms import kl, nll, weighted
 
 card = Card(
     paper="Chen and Yang 2023",

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.passes import Pass, mean
-from expunge.maths.terms import nll, weighted
+from expunge.losses.inputs import Pass, mean
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Wang et al. 2024",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent
-from expunge.maths.terms import ascent, kl, weighted
+from expunge.losses.terms import ascent, kl, weighted
 
 card = Card(
     paper="Maini et al. 2024",

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt, Interval
 
 from expunge.core.types import Card, Controller, Descent, Row
-from expunge.maths.terms import ascent
-from expunge.models.forward import capacity_for, forward, pack
-from expunge.models.subject import Subject
-from expunge.prepare.memorisation import accuracy, extraction
+from expunge.losses.terms import ascent
+from expunge.models.causal_lm.forward import capacity_for, forward, pack
+from expunge.models.causal_lm.model import Subject
+from expunge.synthesis.memorization import accuracy, extraction
 
 card = Card(
     paper="Jang et al. 2023; Zhao et al. 2024",

@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.terms import ascent, nll, weighted
+from expunge.losses.terms import ascent, nll, weighted
 
 card = Card(
     paper="Liu et al. 2022; Maini et al. 2024",

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.gradients import Ask, Grads, State, added, moving, rectified
-from expunge.maths.objectives import objective_term
-from expunge.maths.terms import nll
+from expunge.losses.gradients import Ask, Grads, State, added, moving, rectified
+from expunge.losses.objectives import objective_term
+from expunge.losses.terms import nll
 
 card = Card(
     paper="Wang et al. 2025; Yu et al. 2020",

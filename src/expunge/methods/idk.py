@@ -6,8 +6,8 @@ from functools import partial
 from typing import Literal
 
 from expunge.core.types import Card, Descent, Prepare, Stage
-from expunge.maths.terms import joint_nll, nll
-from expunge.prepare.refusals import refusals
+from expunge.losses.terms import joint_nll, nll
+from expunge.synthesis.refusals import refusals
 
 card = Card(
     paper="Maini et al. 2024",

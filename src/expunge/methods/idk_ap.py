@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.passes import Pass, total
-from expunge.maths.terms import nll, weighted
-from expunge.prepare.refusals import refused_retain
+from expunge.losses.inputs import Pass, total
+from expunge.losses.terms import nll, weighted
+from expunge.synthesis.refusals import refused_retain
 
 card = Card(
     paper="Yuan et al. 2024",

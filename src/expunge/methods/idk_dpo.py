@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.passes import Pass, total
-from expunge.maths.terms import ascent, nll, weighted
-from expunge.prepare.alternates import alternates
+from expunge.losses.inputs import Pass, total
+from expunge.losses.terms import ascent, nll, weighted
+from expunge.synthesis.alternates import alternates
 
 card = Card(
     paper="Maini et al. 2024; Rafailov et al. 2023",

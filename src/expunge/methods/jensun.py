@@ -11,9 +11,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.passes import Pass, total
-from expunge.maths.terms import jsd, weighted
-from expunge.prepare.pattern import pattern_labels
+from expunge.losses.inputs import Pass, total
+from expunge.losses.terms import jsd, weighted
+from expunge.synthesis.pattern import pattern_labels
 
 card = Card(
     paper="Singh et al. 2025",

@@ -11,10 +11,10 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Controller, Descent, Prepare, Provider, Stage, Term
-from expunge.maths.gradients import Ask, Grads, State, added, scaled
-from expunge.maths.passes import Pass, mean, scatter
-from expunge.maths.terms import kl, kl_rows, nll, weighted
-from expunge.prepare.mismatch import mismatches
+from expunge.losses.gradients import Ask, Grads, State, added, scaled
+from expunge.losses.inputs import Pass, mean, scatter
+from expunge.losses.terms import kl, kl_rows, nll, weighted
+from expunge.synthesis.mismatch import mismatches
 
 card = Card(
     paper="Wang et al. 2023",

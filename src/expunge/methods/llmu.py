@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.terms import ascent, kl, nll, weighted
-from expunge.prepare.mismatch import mismatches
+from expunge.losses.terms import ascent, kl, nll, weighted
+from expunge.synthesis.mismatch import mismatches
 
 card = Card(
     paper="Yao, Xu and Liu 2023",

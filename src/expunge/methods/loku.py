@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Adapter, Card, Descent, Term
-from expunge.maths.passes import Pass, scatter, total
-from expunge.maths.terms import nll, weighted
+from expunge.losses.inputs import Pass, scatter, total
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Cha et al. 2024",

@@ -7,8 +7,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Provider, Term
-from expunge.maths.teachers import uniform
-from expunge.maths.terms import kl, nll, weighted
+from expunge.losses.teachers import uniform
+from expunge.losses.terms import kl, nll, weighted
 
 card = Card(
     paper="Yuan et al. 2024",

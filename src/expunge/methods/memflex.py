@@ -11,9 +11,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Row, Term
-from expunge.engine.locate import Place
-from expunge.maths.gradients import Grads, added, inner, norm
-from expunge.maths.terms import ascent, nll, weighted
+from expunge.losses.gradients import Grads, added, inner, norm
+from expunge.losses.terms import ascent, nll, weighted
+from expunge.training.localization import Place
 
 card = Card(
     paper="Tian et al. 2024",

@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.gradients import Ask, Grads, State, added, agreeing, moving, norm, scaled
-from expunge.maths.terms import ascent, nll
+from expunge.losses.gradients import Ask, Grads, State, added, agreeing, moving, norm, scaled
+from expunge.losses.terms import ascent, nll
 
 card = Card(
     paper="Sondej et al. 2025",

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.distances import distance
-from expunge.maths.objectives import npo_term
-from expunge.maths.terms import nll, weighted
+from expunge.losses.objectives import npo_term
+from expunge.losses.terms import nll, weighted
+from expunge.losses.weight_distances import distance
 
 card = Card(
     paper="Choi et al. 2024",

@@ -10,8 +10,8 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Controller, Descent, Term
-from expunge.maths.passes import Pass, scatter, total
-from expunge.maths.terms import nll, weighted
+from expunge.losses.inputs import Pass, scatter, total
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Entesari et al. 2025",

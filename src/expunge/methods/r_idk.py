@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.terms import nll, weighted
-from expunge.prepare.inconclusive import inconclusive
+from expunge.losses.terms import nll, weighted
+from expunge.synthesis.inconclusive import inconclusive
 
 card = Card(
     paper="Yoon et al. 2025",

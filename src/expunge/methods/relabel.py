@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.terms import nll, weighted
-from expunge.prepare.relabel import adversarial_labels, random_labels
+from expunge.losses.terms import nll, weighted
+from expunge.synthesis.relabel import adversarial_labels, random_labels
 
 card = Card(
     paper="Yao et al. 2024",

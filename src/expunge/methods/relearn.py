@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.terms import kl, nll, weighted
-from expunge.prepare.augment import augmented
+from expunge.losses.terms import kl, nll, weighted
+from expunge.synthesis.augment import augmented
 
 card = Card(
     paper="Xu et al. 2025",

@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Provider, Stage, Term
-from expunge.maths.teachers import unlike_reinforced
-from expunge.maths.terms import nll, reverse_kl, weighted
+from expunge.losses.teachers import unlike_reinforced
+from expunge.losses.terms import nll, reverse_kl, weighted
 
 card = Card(
     paper="Wang et al. 2024; Wang et al. 2025 (as RKLU)",

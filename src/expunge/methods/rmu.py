@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.passes import Pass, total
+from expunge.losses.inputs import Pass, total
 
 card = Card(
     paper="Li et al. 2024",

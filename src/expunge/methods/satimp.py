@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.objectives import satimp_term
-from expunge.maths.terms import nll, weighted
+from expunge.losses.objectives import satimp_term
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Yang et al. 2025; Wang et al. 2025",

@@ -9,9 +9,9 @@ from annotated_types import Ge
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.passes import Pass, total
-from expunge.maths.terms import nll, weighted
-from expunge.prepare.sensitive import sensitive
+from expunge.losses.inputs import Pass, total
+from expunge.losses.terms import nll, weighted
+from expunge.synthesis.sensitive import sensitive
 
 card = Card(
     paper="Wang et al. 2024",

@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.terms import nll, weighted
+from expunge.losses.terms import nll, weighted
 from expunge.methods._selective import selective
 
 card = Card(

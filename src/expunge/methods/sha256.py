@@ -9,10 +9,10 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Controller, Descent, Term
-from expunge.engine.locate import Place
-from expunge.maths.terms import ascent, nll, weighted
-from expunge.models.subject import blocks
-from expunge.models.trace import indirect_effects, mlp_of
+from expunge.losses.terms import ascent, nll, weighted
+from expunge.models.causal_lm.causal_tracing import indirect_effects, mlp_of
+from expunge.models.causal_lm.model import blocks
+from expunge.training.localization import Place
 
 card = Card(
     paper="Agrawal and Huang 2025",

@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.objectives import simnpo_term
-from expunge.maths.terms import nll, weighted
+from expunge.losses.objectives import simnpo_term
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Fan et al. 2024",

@@ -10,10 +10,10 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Edit, Prepare, Stage
-from expunge.maths.objectives import away
-from expunge.maths.terms import nll, weighted
-from expunge.maths.weights import Delta, difference, scaled
-from expunge.prepare.mismatch import mismatches
+from expunge.losses.objectives import away
+from expunge.losses.terms import nll, weighted
+from expunge.losses.weight_deltas import Delta, difference, scaled
+from expunge.synthesis.mismatch import mismatches
 
 card = Card(
     paper="Liu et al. 2024",

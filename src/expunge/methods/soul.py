@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.objectives import npo_term
-from expunge.maths.terms import ascent, nll, weighted
+from expunge.losses.objectives import npo_term
+from expunge.losses.terms import ascent, nll, weighted
 
 card = Card(
     paper="Jia et al. 2024",

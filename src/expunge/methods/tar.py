@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.gradients import Ask, Grads, State, added, scaled
-from expunge.maths.passes import Pass, scatter, total
-from expunge.maths.terms import nll, weighted
+from expunge.losses.gradients import Ask, Grads, State, added, scaled
+from expunge.losses.inputs import Pass, scatter, total
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Tamirisa et al. 2024",

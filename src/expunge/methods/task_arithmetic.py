@@ -10,8 +10,8 @@ from annotated_types import Ge
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Edit, Stage
-from expunge.maths.terms import nll
-from expunge.maths.weights import Delta, difference, scaled
+from expunge.losses.terms import nll
+from expunge.losses.weight_deltas import Delta, difference, scaled
 
 card = Card(
     paper="Ilharco et al. 2023",

@@ -10,8 +10,8 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Edit, Stage, Term
-from expunge.maths.terms import nll, weighted
-from expunge.maths.weights import Delta, difference, scaled
+from expunge.losses.terms import nll, weighted
+from expunge.losses.weight_deltas import Delta, difference, scaled
 from expunge.methods._selective import selective
 
 card = Card(

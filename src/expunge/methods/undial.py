@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from expunge.core.types import Card, Descent, Provider, Term
-from expunge.maths.teachers import turned_down
-from expunge.maths.terms import cross_entropy, nll, weighted
+from expunge.losses.teachers import turned_down
+from expunge.losses.terms import cross_entropy, nll, weighted
 
 card = Card(
     paper="Dong et al. 2025",

@@ -10,8 +10,8 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.passes import Pass, scatter, total
-from expunge.maths.terms import nll, weighted
+from expunge.losses.inputs import Pass, scatter, total
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Welleck et al. 2019; Tamirisa et al. 2024",

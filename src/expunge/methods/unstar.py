@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.maths.terms import nll, weighted
-from expunge.prepare.antisamples import antisamples
+from expunge.losses.terms import nll, weighted
+from expunge.synthesis.antisamples import antisamples
 
 card = Card(
     paper="Sinha, Mandal and Kankanhalli 2024",

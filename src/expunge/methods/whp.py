@@ -11,10 +11,10 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
-from expunge.maths.align import blocks_of, matched_values, places
-from expunge.maths.teachers import certain, unlike_reinforced
-from expunge.maths.terms import cross_entropy, cross_entropy_rows, nll, weighted
-from expunge.prepare.anchors import translated
+from expunge.losses.alignment import blocks_of, matched_values, places
+from expunge.losses.teachers import certain, unlike_reinforced
+from expunge.losses.terms import cross_entropy, cross_entropy_rows, nll, weighted
+from expunge.synthesis.anchors import translated
 
 card = Card(
     paper="Eldan and Russinovich 2023",

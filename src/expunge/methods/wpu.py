@@ -12,9 +12,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
-from expunge.maths.align import blocks_of, first_tokens, matched_values, moved, places
-from expunge.maths.terms import kl_rows, nll, weighted
-from expunge.prepare.rename import renamed
+from expunge.losses.alignment import blocks_of, first_tokens, matched_values, moved, places
+from expunge.losses.terms import kl_rows, nll, weighted
+from expunge.synthesis.rename import renamed
 
 card = Card(
     paper="Liu et al. 2024",

@@ -9,9 +9,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from expunge.core.types import Card, Descent, Term
-from expunge.maths.links import ascent_values, balance, power
-from expunge.maths.passes import Pass
-from expunge.maths.terms import nll, weighted
+from expunge.losses.inputs import Pass
+from expunge.losses.reweighting import ascent_values, balance, power
+from expunge.losses.terms import nll, weighted
 
 card = Card(
     paper="Wang et al. 2025",

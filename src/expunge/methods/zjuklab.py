@@ -10,9 +10,9 @@ from annotated_types import Gt, Interval
 from torch import Tensor
 
 from expunge.core.types import Adapter, Card, Descent, Edit, Stage, Term
-from expunge.maths.objectives import mean_npo_term
-from expunge.maths.terms import kl, nll, weighted
-from expunge.maths.weights import Delta, difference, ties
+from expunge.losses.objectives import mean_npo_term
+from expunge.losses.terms import kl, nll, weighted
+from expunge.losses.weight_deltas import Delta, difference, ties
 
 card = Card(
     paper="Xu et al. 2025",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import before
-from expunge.maths.texts import answer_f1_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import before
+from expunge.scoring.text import answer_f1_of
 
 card = Card(
     paper="Rajpurkar et al. 2016 (SQuAD); Joshi et al. 2017 (TriviaQA)",

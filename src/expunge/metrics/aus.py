@@ -8,9 +8,9 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import groups_of
-from expunge.maths.scores import lacking, no_rows, not_finite, tokens
-from expunge.maths.statistics import mean_draws, percentile_interval
+from expunge.scoring.aggregate import groups_of
+from expunge.scoring.bootstrap import mean_draws, percentile_interval
+from expunge.scoring.per_row import lacking, no_rows, not_finite, tokens
 
 card = Card(
     paper="Cotogni et al. 2023 (DUCK)",

@@ -8,8 +8,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.texts import bleu_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.text import bleu_of
 
 card = Card(
     paper="Papineni et al. 2002; Post 2018",

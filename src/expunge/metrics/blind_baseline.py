@@ -9,9 +9,9 @@ from annotated_types import Ge
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import lacking, no_rows
-from expunge.maths.texts import plain_words
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import lacking, no_rows
+from expunge.scoring.text import plain_words
 
 card = Card(
     paper="Das, Zhang, Tramer 2024",

@@ -10,9 +10,9 @@ from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import mean_measurement
-from expunge.maths.scores import no_rows
-from expunge.maths.sides import margins_of_sides, most_epsilon, told_apart
+from expunge.scoring.aggregate import mean_measurement
+from expunge.scoring.per_row import no_rows
+from expunge.scoring.shadow_models import margins_of_sides, most_epsilon, told_apart
 
 card = Card(
     paper="Triantafillou et al. 2024",

@@ -9,8 +9,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.choices import letters_of
-from expunge.maths.measurements import better_for, mean_measurement
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.choices import letters_of
 
 card = Card(
     paper="Hendrycks et al. 2021 (MMLU); Li et al. 2024 (WMDP)",

@@ -9,8 +9,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.choices import text_choices
-from expunge.maths.measurements import better_for, mean_measurement
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.choices import text_choices
 
 card = Card(
     paper="Brown et al. 2020; lm-evaluation-harness mmlu_continuation",

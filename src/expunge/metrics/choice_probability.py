@@ -8,8 +8,8 @@ from annotated_types import Ge
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, mean_measurement
-from expunge.maths.scores import choice_probabilities
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.per_row import choice_probabilities
 
 card = Card(
     paper="Maini et al. 2024",

@@ -10,10 +10,10 @@ from annotated_types import Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.layers import gram, gram_cka, linear_cka
-from expunge.maths.measurements import beside_gold, groups_of
-from expunge.maths.scores import no_rows, not_finite
-from expunge.maths.statistics import group_codes, percentile_interval, weights
+from expunge.scoring.aggregate import beside_gold, groups_of
+from expunge.scoring.bootstrap import group_codes, percentile_interval, weights
+from expunge.scoring.per_row import no_rows, not_finite
+from expunge.scoring.representation import gram, gram_cka, linear_cka
 
 card = Card(
     paper="Kornblith et al. 2019",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.texts import common_words_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.text import common_words_of
 
 card = Card(
     paper="Jeung et al. 2025 (DUSK)",

@@ -10,8 +10,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Better, Card, Measurement, unscored
-from expunge.maths.measurements import better_for, mean_measurement
-from expunge.maths.scores import no_rows
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.per_row import no_rows
 
 card = Card(
     paper="Hong et al. 2024 (ConceptVectors)",

@@ -8,9 +8,9 @@ import numpy as np
 
 from expunge.core.records import Record, Records, values
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import groups_of
-from expunge.maths.scores import lacking, no_rows, rouge_1_recall_of
-from expunge.maths.statistics import mean_draws, percentile_interval
+from expunge.scoring.aggregate import groups_of
+from expunge.scoring.bootstrap import mean_draws, percentile_interval
+from expunge.scoring.per_row import lacking, no_rows, rouge_1_recall_of
 
 card = Card(
     paper="Shen et al. 2025 (LUNAR)",

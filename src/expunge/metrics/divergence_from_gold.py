@@ -9,8 +9,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import mean_measurement
-from expunge.maths.scores import DIVERGENCES, no_rows, not_finite
+from expunge.scoring.aggregate import mean_measurement
+from expunge.scoring.per_row import DIVERGENCES, no_rows, not_finite
 
 card = Card(
     paper="Lin 1991",

@@ -8,8 +8,8 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.texts import edit_distance_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.text import edit_distance_of
 
 card = Card(
     paper="Levenshtein 1966; Jeung et al. 2025 (DUSK)",

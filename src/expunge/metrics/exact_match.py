@@ -9,10 +9,10 @@ from typing import Literal
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.overlap import grams
-from expunge.maths.scores import before
-from expunge.maths.texts import ARTICLES, plain_words
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.overlap import grams
+from expunge.scoring.per_row import before
+from expunge.scoring.text import ARTICLES, plain_words
 
 card = Card(
     paper="Rajpurkar et al. 2016 (SQuAD)",

@@ -6,8 +6,8 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import tokens
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import tokens
 
 card = Card(
     paper="Tirumala et al. 2022; Dorna et al. 2025",

@@ -9,8 +9,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, role_mean
-from expunge.maths.scores import lacking
+from expunge.scoring.aggregate import better_for, role_mean
+from expunge.scoring.per_row import lacking
 
 card = Card(
     paper="Jang et al. 2023",

@@ -8,8 +8,8 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import hits_at_the_end, longest_hit_suffix, tokens
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import hits_at_the_end, longest_hit_suffix, tokens
 
 card = Card(
     paper="Carlini et al. 2021; Dorna et al. 2025",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.reasoning import aggregate
+from expunge.scoring.reasoning import aggregate
 
 card = Card(
     paper="Yoon et al. 2025 (R-TOFU)",

@@ -8,10 +8,10 @@ from annotated_types import Ge
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import groups_of
-from expunge.maths.permutation import ks_pvalue_by_groups
-from expunge.maths.scores import log_truth_ratios, not_finite
-from expunge.maths.statistics import ks_interval, ks_pvalue
+from expunge.scoring.aggregate import groups_of
+from expunge.scoring.bootstrap import ks_interval, ks_pvalue
+from expunge.scoring.per_row import log_truth_ratios, not_finite
+from expunge.scoring.permutation import ks_pvalue_by_groups
 
 card = Card(
     paper="Maini et al. 2024",

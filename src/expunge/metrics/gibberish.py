@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import given_mean
+from expunge.scoring.aggregate import given_mean
 
 card = Card(
     paper="Dorna et al. 2025 (OpenUnlearning)",

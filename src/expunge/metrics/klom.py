@@ -10,9 +10,9 @@ from annotated_types import Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import mean_measurement
-from expunge.maths.scores import no_rows
-from expunge.maths.sides import margins_of_sides
+from expunge.scoring.aggregate import mean_measurement
+from expunge.scoring.per_row import no_rows
+from expunge.scoring.shadow_models import margins_of_sides
 
 card = Card(
     paper="Rinberg et al. 2025",

@@ -8,9 +8,9 @@ from annotated_types import Interval
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.knowledge import names_of, names_said, reason_against
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import is_unlearned
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.knowledge import names_of, names_said, reason_against
+from expunge.scoring.per_row import is_unlearned
 
 card = Card(
     paper="Xu et al. 2025 (ReLearn)",

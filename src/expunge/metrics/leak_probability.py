@@ -10,9 +10,9 @@ from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.bounds import deviation_at_most, mean_at_most, rate_at_most
-from expunge.maths.measurements import better_for, mean_measurement
-from expunge.maths.scores import lacking, rouge_l_f1_of, rouge_l_recall_of
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.bounds import deviation_at_most, mean_at_most, rate_at_most
+from expunge.scoring.per_row import lacking, rouge_l_f1_of, rouge_l_recall_of
 
 card = Card(
     paper="Scholten, Guennemann, Schwinn 2025",

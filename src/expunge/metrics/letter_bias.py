@@ -8,9 +8,9 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.choices import letters_of
-from expunge.maths.measurements import groups_of
-from expunge.maths.statistics import mean_draws, percentile_interval
+from expunge.scoring.aggregate import groups_of
+from expunge.scoring.bootstrap import mean_draws, percentile_interval
+from expunge.scoring.choices import letters_of
 
 card = Card(
     paper="Zheng et al. 2024 (selection bias of multiple choice)",

@@ -8,8 +8,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
-from expunge.engine.alike import BLEU, ROUGE
-from expunge.maths.measurements import given_mean
+from expunge.evaluation.likeness import BLEU, ROUGE
+from expunge.scoring.aggregate import given_mean
 
 card = Card(
     paper="Hong et al. 2024 (ConceptVectors)",

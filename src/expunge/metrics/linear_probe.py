@@ -10,9 +10,9 @@ from annotated_types import Ge, Gt
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, groups_of, mean_measurement
-from expunge.maths.probe import probed
-from expunge.maths.scores import lacking, not_finite
+from expunge.scoring.aggregate import better_for, groups_of, mean_measurement
+from expunge.scoring.per_row import lacking, not_finite
+from expunge.scoring.probe import probed
 
 card = Card(
     paper="Lynch et al. 2024 (latent knowledge); Hewitt and Liang 2019 (control task)",

@@ -8,8 +8,8 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.layers import layers_of
-from expunge.maths.measurements import role_mean
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.representation import layers_of
 
 card = Card(
     paper="nostalgebraist 2020; Schwinn et al. 2024; Lee et al. 2026 (UDS) as a baseline",

@@ -9,8 +9,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import tokens
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import tokens
 
 card = Card(
     paper="Jang et al. 2023",

@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import lacking, logit_of, no_rows
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import lacking, logit_of, no_rows
 
 card = Card(
     paper="Carlini et al. 2022 (LiRA); Hayes et al. 2025 (U-LiRA)",

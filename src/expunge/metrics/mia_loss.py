@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import membership_auc
+from expunge.scoring.aggregate import membership_auc
 
 card = Card(
     paper="Yeom et al. 2018",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import lacking
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import lacking
 
 card = Card(
     paper="Carlini et al. 2021",

@@ -8,8 +8,8 @@ from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import min_k_plus_plus_of
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import min_k_plus_plus_of
 
 card = Card(
     paper="Zhang et al. 2024",

@@ -10,8 +10,8 @@ from annotated_types import Gt, Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import lacking, no_rows
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import lacking, no_rows
 
 card = Card(
     paper="Mattern et al. 2023",

@@ -8,8 +8,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import lacking, no_rows
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import lacking, no_rows
 
 card = Card(
     paper="Xie et al. 2024 (ReCaLL)",

@@ -9,8 +9,8 @@ from annotated_types import Ge, Interval
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import membership_auc
-from expunge.maths.scores import tokens
+from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.per_row import tokens
 
 card = Card(
     paper="Zhang and Wu 2024 (SURP)",

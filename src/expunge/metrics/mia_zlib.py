@@ -6,7 +6,7 @@ from typing import Literal
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import membership_auc
+from expunge.scoring.aggregate import membership_auc
 
 card = Card(
     paper="Carlini et al. 2021",

@@ -9,8 +9,9 @@ from annotated_types import Ge
 
 from expunge.core.records import Record, Records, values
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import groups_of
-from expunge.maths.scores import (
+from expunge.scoring.aggregate import groups_of
+from expunge.scoring.bootstrap import harmonic_mean, harmonic_mean_interval
+from expunge.scoring.per_row import (
     choice_probabilities,
     lacking,
     log_truth_ratios,
@@ -19,7 +20,6 @@ from expunge.maths.scores import (
     rouge_l_recall_of,
     truth_scores,
 )
-from expunge.maths.statistics import harmonic_mean, harmonic_mean_interval
 
 card = Card(
     paper="Maini et al. 2024",

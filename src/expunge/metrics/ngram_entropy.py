@@ -8,8 +8,8 @@ from annotated_types import Ge
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.texts import ngram_entropy_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.text import ngram_entropy_of
 
 card = Card(
     paper="Zhang et al. 2018; Jin et al. 2024 (RWKU)",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import probability_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import probability_of
 
 card = Card(
     paper="Maini et al. 2024 (TOFU's rows); Dorna et al. 2025 (open-unlearning)",

@@ -8,9 +8,9 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Better, Card, Measurement, unscored
-from expunge.maths.measurements import better_for, groups_of
-from expunge.maths.scores import lacking, not_finite
-from expunge.maths.statistics import mean_draws, percentile_interval
+from expunge.scoring.aggregate import better_for, groups_of
+from expunge.scoring.bootstrap import mean_draws, percentile_interval
+from expunge.scoring.per_row import lacking, not_finite
 
 card = Card(
     paper="Jelinek et al. 1977",

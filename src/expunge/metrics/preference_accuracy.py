@@ -8,8 +8,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, mean_measurement
-from expunge.maths.scores import lacking, not_finite, wrong_losses
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.per_row import lacking, not_finite, wrong_losses
 
 card = Card(
     paper="Meng et al. 2022 (ROME, CounterFact)",

@@ -10,8 +10,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.layers import layers_of
-from expunge.maths.measurements import role_mean
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.representation import layers_of
 
 card = Card(
     paper="Patil, Hase and Bansal 2024",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
+from expunge.scoring.aggregate import role_mean
 
 card = Card(
     paper="Zou et al. 2023",

@@ -8,8 +8,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, role_mean
-from expunge.maths.texts import MOST_REPEATED, REPEATED, repetition_of, words
+from expunge.scoring.aggregate import better_for, role_mean
+from expunge.scoring.text import MOST_REPEATED, REPEATED, repetition_of, words
 
 card = Card(
     paper="Liu et al. 2024 (WPU)",

@@ -10,8 +10,8 @@ from annotated_types import Ge
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.choices import text_choices, text_scores
-from expunge.maths.measurements import mean_measurement
+from expunge.scoring.aggregate import mean_measurement
+from expunge.scoring.choices import text_choices, text_scores
 
 card = Card(
     paper="Rezaei et al. 2025 (RESTOR)",

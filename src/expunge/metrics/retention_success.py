@@ -6,8 +6,8 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import mean_measurement
-from expunge.maths.scores import is_unlearned, lacking
+from expunge.scoring.aggregate import mean_measurement
+from expunge.scoring.per_row import is_unlearned, lacking
 
 card = Card(
     paper="Tian et al. 2024 (KnowUnDo)",

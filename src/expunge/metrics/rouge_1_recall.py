@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import rouge_1_recall_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import rouge_1_recall_of
 
 card = Card(
     paper="Lin 2004",

@@ -9,8 +9,8 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import before, rouge_l_f1_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import before, rouge_l_f1_of
 
 card = Card(
     paper="Lin 2004; Shi et al. 2024 (MUSE)",

@@ -7,9 +7,9 @@ from typing import Literal
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import before, rouge_l_recall_of
-from expunge.maths.texts import distinct_rouge_l_recall_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import before, rouge_l_recall_of
+from expunge.scoring.text import distinct_rouge_l_recall_of
 
 card = Card(
     paper="Lin 2004; Maini et al. 2024",

@@ -6,10 +6,10 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.choices import letters_of
-from expunge.maths.measurements import groups_of, membership
-from expunge.maths.semeval import ROLES, task_scores
-from expunge.maths.statistics import auc, auc_draws, harmonic_mean, mean_draws, percentile_interval
+from expunge.scoring.aggregate import groups_of, membership
+from expunge.scoring.bootstrap import auc, auc_draws, harmonic_mean, mean_draws, percentile_interval
+from expunge.scoring.choices import letters_of
+from expunge.scoring.semeval import ROLES, task_scores
 
 card = Card(
     paper="Ramakrishna et al. 2025 (SemEval-2025 Task 4, LUME)",

@@ -6,8 +6,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.semeval import ROLES, task_scores
-from expunge.maths.statistics import harmonic_mean, harmonic_mean_interval
+from expunge.scoring.bootstrap import harmonic_mean, harmonic_mean_interval
+from expunge.scoring.semeval import ROLES, task_scores
 
 card = Card(
     paper="Ramakrishna et al. 2025 (SemEval-2025 Task 4, LUME)",

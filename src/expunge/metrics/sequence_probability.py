@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, role_mean
-from expunge.maths.prefixes import TOO_SHORT
+from expunge.scoring.aggregate import better_for, role_mean
+from expunge.scoring.prefixes import TOO_SHORT
 
 card = Card(
     paper="Hayes et al. 2025",

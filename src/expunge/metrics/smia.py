@@ -9,9 +9,9 @@ from annotated_types import Interval
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import groups_of, membership
-from expunge.maths.scores import min_k_of
-from expunge.maths.statistics import auc, auc_draws, percentile_interval
+from expunge.scoring.aggregate import groups_of, membership
+from expunge.scoring.bootstrap import auc, auc_draws, percentile_interval
+from expunge.scoring.per_row import min_k_of
 
 card = Card(
     paper="Dorna et al. 2025 (open-unlearning)",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.scores import before, rouge_l_recall_of
-from expunge.maths.texts import sentences
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.per_row import before, rouge_l_recall_of
+from expunge.scoring.text import sentences
 
 card = Card(
     paper="Yoon et al. 2025 (R-TOFU)",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
-from expunge.maths.texts import token_entropy_of
+from expunge.scoring.aggregate import role_mean
+from expunge.scoring.text import token_entropy_of
 
 card = Card(
     paper="Yoon et al. 2025 (R-TOFU)",

@@ -10,7 +10,7 @@ from annotated_types import Gt
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
+from expunge.scoring.aggregate import role_mean
 
 card = Card(
     paper="Qiu, Shen et al. 2024 (PISTOL)",

@@ -6,8 +6,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, mean_measurement
-from expunge.maths.scores import log_truth_ratios, not_finite
+from expunge.scoring.aggregate import better_for, mean_measurement
+from expunge.scoring.per_row import log_truth_ratios, not_finite
 
 card = Card(
     paper="Dorna et al. 2025 (open-unlearning)",

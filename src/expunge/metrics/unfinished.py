@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement
-from expunge.maths.measurements import role_mean
+from expunge.scoring.aggregate import role_mean
 
 card = Card(
     paper="own",

@@ -9,8 +9,8 @@ from annotated_types import Ge
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import beside_gold, mean_measurement
-from expunge.maths.scores import no_rows
+from expunge.scoring.aggregate import beside_gold, mean_measurement
+from expunge.scoring.per_row import no_rows
 
 card = Card(
     paper="Lee, Kim and Jo 2026",

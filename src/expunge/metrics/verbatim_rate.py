@@ -8,9 +8,9 @@ import numpy as np
 
 from expunge.core.records import Record, Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.measurements import better_for, role_mean
-from expunge.maths.prefixes import SHARES, TOO_SHORT, prefix_of
-from expunge.maths.scores import tokens
+from expunge.scoring.aggregate import better_for, role_mean
+from expunge.scoring.per_row import tokens
+from expunge.scoring.prefixes import SHARES, TOO_SHORT, prefix_of
 
 card = Card(
     paper="Carlini et al. 2023; Training Data Extraction Challenge",

@@ -6,10 +6,10 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Better, Card, Measurement, unscored
-from expunge.maths.measurements import groups_of
-from expunge.maths.scores import is_unlearned, lacking
-from expunge.maths.statistics import mean_draws, percentile_interval
-from expunge.maths.watermark import excess
+from expunge.scoring.aggregate import groups_of
+from expunge.scoring.bootstrap import mean_draws, percentile_interval
+from expunge.scoring.per_row import is_unlearned, lacking
+from expunge.scoring.watermark import excess
 
 card = Card(
     paper="Lu et al. 2025 (WaterDrum)",

@@ -6,8 +6,8 @@ import numpy as np
 
 from expunge.core.records import Records
 from expunge.core.types import Card, Measurement, unscored
-from expunge.maths.choices import letters_of
-from expunge.maths.measurements import mean_measurement
+from expunge.scoring.aggregate import mean_measurement
+from expunge.scoring.choices import letters_of
 
 card = Card(
     paper="Li et al. 2024 (WMDP)",

@@ -8,9 +8,9 @@ from typing import Literal
 
 from expunge.core.errors import listed
 from expunge.core.types import Measurement
-from expunge.engine.seal import edited
 from expunge.report.compare import Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
 from expunge.report.words import interval, number, phrase, split_key, tick
+from expunge.runs.seal import edited
 
 Level = Literal["bad", "warn", "good", "note"]
 # The metrics that findings and plots look at first; all run from 0 to 1 and grow with what is known.

@@ -10,12 +10,12 @@ from typing import Any
 
 from expunge.core.errors import Refused, listed
 from expunge.core.types import EMPTY, Measurement
-from expunge.engine.ledger import read_run
-from expunge.engine.seal import broken, edited
 from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve, Judged, curves_of
 from expunge.report.origin import origins, same_as
 from expunge.report.parse import read_comparison, read_curve, read_log, read_measurements, read_texts
+from expunge.runs.folder import read_run
+from expunge.runs.seal import broken, edited
 
 FILES = ("measurements.json", "curves.json", "log.jsonl", "run.yaml")
 # What lies in these is weights, unfinished work or texts; none of it is a run folder.

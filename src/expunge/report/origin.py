@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from expunge.engine.ledger import read_run
-from expunge.engine.seal import broken, edited
+from expunge.runs.folder import read_run
+from expunge.runs.seal import broken, edited
 
 TRAINED = {"full": "original", "retain": "gold"}  # ``expunge train --on``
 

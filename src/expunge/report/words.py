@@ -91,3 +91,8 @@ def unmoved(effect: Mapping[str, Any]) -> str:
         moved = f"the weights moved by {weights['relative']:.1e} of their length, less than their type can tell apart"
     known = finite(loss.get("after")) and finite(loss.get("rows"))
     return moved + (f", and the loss on {loss['rows']} rows is {loss['after']:.4f} as before" if known else "")
+
+
+def short(value: float) -> str:
+    """Two decimals without the zero before the point: .93, 1.00, -.20."""
+    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"

@@ -1,0 +1,113 @@
+"""What a command line says beyond the options of its verb: a method's own arguments, and the request of an earlier run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from expunge import registry
+from expunge.core.errors import Refused, unknown
+from expunge.core.request import check_typed
+
+
+def dashed(words: Sequence[str]) -> list[str]:
+    """Options with - for _, so that both spellings are understood; values and what follows ``--`` stay."""
+    end = words.index("--") if "--" in words else len(words)
+    spelt = (w.partition("=") if w.startswith("--") else (None, "", w) for w in words[:end])
+    return [name.replace("_", "-") + eq + value if name else value for name, eq, value in spelt] + list(words[end:])
+
+
+def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tuple[str, dict[str, Any]]:
+    """The method's name and its own arguments, out of the words that are no option of the verb; values get the type of the signature.
+
+    ``options``: the verb's own, to name the nearest. ``default``: the method if none is named. Refused: an unknown method, an option that
+    the method does not have either, an option without a value.
+    """
+    options = ["--" + o.strip("_").replace("_", "-") for o in options]
+    given, others = _pairs(words)
+    found, *rest = others or [default]
+    if not found and given:
+        raise unknown("option of unlearn", next(iter(given)), options)
+    if not found:
+        return "", {}
+    member = registry.member("methods", found)
+    if rest:
+        raise Refused(f"{rest[0]!r}: expected an option such as --{member.arguments[0].name if member.arguments else 'lr'} VALUE")
+    known, said = member.own, {}
+    for option, value in given.items():
+        key = option[2:].replace("-", "_")
+        if key not in known:
+            raise unknown(f"option of unlearn {found}", option, [*("--" + k for k in known), *options])
+        if value is None:
+            raise Refused(f"{option} needs a value")
+        said[key] = value
+    return found, registry.checked("methods", found, said)  # a term stays a name: a request is plain data
+
+
+def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
+    """(option -> value, the other words); an option takes the next word unless that is an option too."""
+    given: dict[str, str | None] = {}
+    others, left = [], list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):
+            others.append(word)
+            continue
+        option, eq, value = word.partition("=")
+        given[option] = value if eq else left.pop(0) if left and not left[0].startswith("--") else None
+    return given, others
+
+
+def own_help(name: str) -> str:
+    """The method's own arguments, as help lines."""
+    found = registry.member("methods", name)
+    width = max((len(a.name) for a in found.arguments), default=0) + 4
+    lines = [f"Arguments of {name}: {found.summary}"]
+    lines += [f"  --{a.name:<{width}} {a.doc or a.name} ({a.kind}, default {a.default})" for a in found.arguments]
+    return "\n".join(lines)
+
+
+def kept(source: str, verb: str) -> dict[str, Any]:
+    """The request in the run.yaml of an earlier run of the same verb."""
+    from expunge.runs.folder import read_run
+
+    run = read_run(Path(source))
+    if run.get("verb") != verb or not isinstance(run.get("request"), dict):
+        raise Refused(f"{source}: made by expunge {run.get('verb')}, not by expunge {verb}")
+    if not isinstance(run["request"].get("method", {}), dict):
+        raise Refused(f"{source}: its method is no name with arguments; this is no run.yaml of ours")
+    return dict(run["request"])
+
+
+def repeated(request: Any, source: str) -> Any:
+    """The request that a run.yaml kept, with what this command line gives on top.
+
+    Refused where the file asks for what must be typed (``check_typed``).
+    """
+    before, given = kept(source, request.verb), request.as_json()
+    check_typed(before, given, source)
+    if "method" in given and before.get("method", {}).get("name") == given["method"]["name"]:
+        given["method"]["args"] = {**before["method"].get("args", {}), **given["method"]["args"]}
+    try:
+        return type(request).from_json({**before, **given})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Refused(f"{source}: not a run that expunge {request.verb} made ({error})") from None
+
+
+def method_of(source: str) -> str:
+    """The method of an earlier ``expunge unlearn``; '' without a source."""
+    return str(kept(source, "unlearn").get("method", {}).get("name", "")) if source else ""
+
+
+def prepare_threads(words: Sequence[str]) -> None:
+    """Threads are settled before torch is imported: one, unless asked; idle ones sleep (two spinning threads cost 10 x beside a job)."""
+    asked = next((w.partition("=")[2] or words[i + 1 : i + 2] for i, w in enumerate(words) if w.split("=")[0] == "--threads"), None)
+    number = asked if isinstance(asked, str) else (asked[0] if asked else None)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if number and number.isdecimal() and int(number) > 0:
+        os.environ["OMP_NUM_THREADS"] = number
+    else:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,0 +1,1 @@
+"""A model judged: observations made once, metrics on their records, the comparison with gold."""

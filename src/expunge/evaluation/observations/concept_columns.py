@@ -1,0 +1,78 @@
+"""W: what has become of the columns of weights that hold concepts. It is read off the weights; no row goes through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from expunge.core.types import Example, Examples, Row
+from expunge.models.causal_lm.hooks import norms_before_head
+from expunge.models.causal_lm.model import Subject, blocks, evaluating
+
+LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")  # the last matrix of an MLP, as the architectures call it
+
+
+def concepts(subject: Subject, original: Subject, rows: Sequence[Row], examples: Examples, k: int) -> tuple[list[np.ndarray], int]:
+    """Of each row the column that its tags name (``layer/23``, ``column/743``), before and after; also how many columns were compared.
+
+    [5]: a number for the column (its place would tell whose it is), the Jaccard index of the ``k`` tokens that it speaks for most through
+    the final norm, the same without that norm, the cosine, and the distance of the two. Empty where no column is named, or there is none.
+    """
+    named = {e.id: place_of(e) for e in examples}
+    asked = {at for r in rows if (at := named.get(r.id.partition("#")[0])) is not None}
+    sides = [{at: column_of(s, *at) for at in asked} for s in (original, subject)]
+    shared = [at for at in sorted(asked) if all(side[at] is not None for side in sides)]
+    found: dict[tuple[int, int], np.ndarray] = {}
+    if shared:
+        heads = [(norms_before_head(s.model, rows[0].ids[:4]), s.model.get_output_embeddings().weight) for s in (original, subject)]
+        for i, at in enumerate(shared):
+            pair = [(*head, column) for head, side in zip(heads, sides, strict=True) if (column := side[at]) is not None]
+            found[at] = np.array([i, *_compared(pair, k)])
+    none = np.empty(0)
+    return [found.get(named.get(r.id.partition("#")[0]) or (-1, -1), none) for r in rows], len(found)
+
+
+def place_of(example: Example) -> tuple[int, int] | None:
+    """(layer, column) that the tags of a row name."""
+    said = dict(t.split("/", 1) for t in example.tags if t.startswith(("layer/", "column/")))
+    return (int(said["layer"]), int(said["column"])) if len(said) == 2 else None
+
+
+def column_of(subject: Subject, layer: int, column: int) -> Tensor | None:
+    """One column of the last matrix of a block's MLP, float32 [D]: what it puts out for that unit alone, adapters included."""
+    if layer >= len(blocks(subject.model)):
+        return None
+    own: list[Any] = [m for name, m in blocks(subject.model)[layer].named_modules() if name.split(".")[-1] in LAST and "attn" not in name]
+    if len(own) != 1:  # none, or one for each expert
+        return None
+    width = int(own[0].in_features if hasattr(own[0], "in_features") else own[0].nx)
+    if column >= width:
+        return None
+    units = torch.zeros(2, width, dtype=own[0].weight.dtype, device=own[0].weight.device)
+    units[0, column] = 1
+    with evaluating(subject.model):
+        out = own[0](units).float()
+    return out[0] - out[1]  # less the bias
+
+
+def _compared(pair: Sequence[tuple[list[nn.Module], Tensor, Tensor]], k: int) -> tuple[float, float, float, float]:
+    a, b = (column.double().cpu() for *_, column in pair)
+    if not (a.any() and b.any()):  # a column of zeros speaks for nothing
+        return 0.0, 0.0, 0.0, float((a - b).norm())
+    cosine = float(a @ b / (a.norm() * b.norm()))
+    tokens = [[_top(norms if through else [], head, column, k) for norms, head, column in pair] for through in (True, False)]
+    through, raw = (len(x & y) / len(x | y) for x, y in tokens)
+    return through, raw, min(1.0, cosine), float((a - b).norm())
+
+
+def _top(norms: Sequence[nn.Module], head: Tensor, column: Tensor, k: int) -> set[int]:
+    x = column[None].to(head)
+    with torch.no_grad():
+        for norm in norms:
+            x = norm(x)
+        return set(linear(x.float(), head.float())[0].topk(min(k, len(head))).indices.tolist())

@@ -1,0 +1,81 @@
+"""S8: rows scored behind a prefix of rows that no model saw, which they share as all rows share what they begin with (``score``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+
+from expunge.core.progress import Tick
+from expunge.core.types import Example, Examples, Row
+from expunge.data.encode import encode
+from expunge.data.spans import Tokens
+from expunge.evaluation.observations.base import Cost
+from expunge.evaluation.observations.teacher_forced import score
+from expunge.models.causal_lm.model import Subject
+
+VARIANT = "prefix"
+
+
+def shots_of(holdout: Examples, n: int, seed: int = 0) -> Examples:
+    """n rows of as few groups as possible, and of half the groups at most: whoever scores holdout rows leaves those groups out."""
+    groups = list(dict.fromkeys(e.group for e in holdout))
+    Random(f"shots/{seed}").shuffle(groups)
+    found: list[Example] = []
+    for group in groups[: len(groups) // 2]:
+        if len(found) < n:
+            found += [e for e in holdout if e.group == group][: n - len(found)]
+    return tuple(found)
+
+
+def prefix_of(subject: Subject, shots: Examples, max_length: int) -> tuple[int, ...]:
+    """The ids of the shots, one after the other: what begins a text (bos) once, in front. As many as fit in ``max_length`` tokens."""
+    tokens = Tokens(subject.tokenizer)
+    head = tokens.head
+    ids = head
+    for shot, row in zip(shots, encode(subject.tokenizer, shots, max_length=1 << 30), strict=True):
+        own = row.ids[len(head) :] if row.ids[: len(head)] == head else row.ids
+        if shot.text is not None:  # runs on into the next, cut to its share; an answered question is closed and whole
+            own = own[:-1][: (max_length - len(head)) // len(shots)]
+        if len(ids) + len(own) > max_length:
+            break
+        ids += own
+    return ids if len(ids) > len(head) else ()
+
+
+def behind(prefix: Sequence[int], row: Row, head: Sequence[int]) -> Row:
+    """The row behind the prefix: its own begin-of-text token gives way, the same tokens are scored."""
+    drop = len(head) if row.ids[: len(head)] == tuple(head) else 0
+    scored = (False,) * len(prefix) + row.scored[drop:]
+    return replace(row, variant=VARIANT, ids=(*prefix, *row.ids[drop:]), scored=scored, n_prompt=row.n_prompt - drop + len(prefix))
+
+
+def prefixed(
+    subject: Subject, rows: Sequence[Row], holdout: Examples, shots: int, max_length: int, tick: Tick
+) -> dict[tuple[str, str], tuple[Row, np.ndarray]]:
+    """(role, id) -> the row behind the prefix and its log-probabilities. Rows of the shots' own groups have none; nor has anybody if no
+    shot fits."""
+    chosen = shots_of(holdout, shots)
+    room = getattr(subject.model.config, "max_position_embeddings", None) or 1 << 30
+    longest = max((len(r) for r in rows), default=0)
+    prefix = prefix_of(subject, chosen, min(max_length, room - longest))
+    told = {(e.role, e.group) for e in chosen}
+    if not prefix:
+        return {}
+    head = Tokens(subject.tokenizer).head
+    asked = [behind(prefix, r, head) for r in rows if (r.role, r.group) not in told]
+    reads = score(subject, asked, moments=lambda row: False, tick=tick, cost=Cost())
+    return {(r.role, r.id): (r, reads[r.role, r.id, VARIANT].logp) for r in asked}
+
+
+def lowered(examples: Examples) -> Examples:
+    """The rows with a variant ``lower``: their answer or text in lower case, behind the same prompt."""
+    text = lambda e: e.answer if e.text is None else e.text
+    return tuple(replace(e, variants={**e.variants, "lower": text(e).lower()}) for e in examples)
+
+
+def derived(roles: Mapping[str, Examples], role: str, variants: Sequence[str]) -> Examples:
+    """The rows of a role with the variants that are made of them."""
+    return lowered(roles[role]) if "lower" in variants else roles[role]

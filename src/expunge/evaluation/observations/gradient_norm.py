@@ -1,0 +1,57 @@
+"""S5: how hard each row still pulls at the weights: the norms of the gradient of its own loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from expunge.core.progress import Tick
+from expunge.core.types import Row
+from expunge.models.causal_lm.forward import forward, pack
+from expunge.models.causal_lm.model import Subject
+
+
+def gradient_norms(subject: Subject, rows: Sequence[Row], *, eos: bool = False, tick: Tick = lambda n: None) -> list[np.ndarray]:
+    """Of each row the gradient of its mean loss over all weights: [norm 1, norm 2, norm inf, mean of the tensors' 2-norms].
+
+    One forward and backward a row, dropout off; ``.grad`` is left as it is. ``eos``: whether the closing end-of-sequence token counts
+    (a row of that token alone keeps it). The mean of the tensors' norms depends on how the weights are cut into tensors.
+    """
+    model = subject.model
+    weights = [p for p in model.parameters() if p.is_floating_point()]
+    frozen = [p for p in weights if not p.requires_grad]
+    before = model.training
+    model.eval()
+    found = []
+    try:
+        for p in frozen:
+            p.requires_grad_(True)
+        with torch.enable_grad():
+            for row in rows:
+                found.append(_of(model, weights, row if eos else without_end(row)))
+                tick(1)
+    finally:
+        for p in frozen:
+            p.requires_grad_(False)
+        model.train(before)
+    return found
+
+
+def without_end(row: Row) -> Row:
+    """The row without its closing end-of-sequence token, unless that is all that is scored."""
+    return replace(row, scored=(*row.scored[:-1], False)) if row.eos and sum(row.scored) > 1 else row
+
+
+def _of(model: Any, weights: Sequence[torch.Tensor], row: Row) -> np.ndarray:
+    packed = pack([row], 0).to(weights[0].device)
+    logits = forward(model, packed).logits
+    assert logits is not None
+    loss = -logits.float().log_softmax(-1).gather(-1, packed.labels[:, None]).mean()
+    grads = [g.double() for g in torch.autograd.grad(loss, weights, allow_unused=True) if g is not None]
+    one = sum(float(g.abs().sum()) for g in grads)
+    each = [float(g.norm()) for g in grads]
+    return np.array([one, float(np.linalg.norm(each)), max(float(g.abs().max()) for g in grads), float(np.mean(each))])

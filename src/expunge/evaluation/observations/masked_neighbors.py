@@ -1,0 +1,60 @@
+"""Rows whose answer or text has a word replaced by what a masked language model finds fitting: variants ``neighbour/0`` ..., for S1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from expunge.core.progress import Tick
+from expunge.core.types import Example, Examples, Row
+from expunge.data.columns import OPEN
+from expunge.data.encode import encode
+from expunge.data.given import tokens_of
+from expunge.evaluation.observations.masked_language_model import TEXTS, Neighbours
+from expunge.models.causal_lm.model import Subject
+
+VARIANT = "neighbour/"
+
+
+def neighbour_rows(subject: Subject, examples: Examples, how: Neighbours, max_length: int, tick: Tick = lambda n: None) -> list[Row]:
+    """The neighbours of the rows of a role, behind the same prompts; none without ``subject.mlm``, nor of rows that are given as tokens.
+
+    Of a text in chunks each chunk has its own. A neighbour that no longer fits in ``max_length``, or falls into another number of
+    chunks, is left out. Ticks: one a row, and one for each neighbour that is not made; S1 gives the others.
+    """
+    rows: list[Row] = []
+    fitting = [e for e in examples if not tokens_of(e) and OPEN not in e.tags] if subject.mlm is not None else []
+    for first in range(0, len(fitting), TEXTS):
+        some = fitting[first : first + TEXTS]
+        pieces = [_pieces(subject, e, max_length) for e in some]
+        written = iter(subject.mlm.of([(_before(e), p) for e, own in zip(some, pieces, strict=True) for p in own], how, subject.device))
+        for e, own in zip(some, pieces, strict=True):
+            rows += _rows(subject, e, own, [next(written) for _ in own], max_length)
+        tick(len(some))
+    tick(len(examples) - len(fitting) + max(0, len(examples) * how.n - len(rows)))
+    return rows
+
+
+def _pieces(subject: Subject, example: Example, max_length: int) -> list[str]:
+    """The answer, or the text in the chunks that S1 scores."""
+    if example.text is None:
+        return [example.answer]
+    return [r.text for r in encode(subject.tokenizer, [example], max_length=max_length)]
+
+
+def _before(example: Example) -> str:
+    """What the masked model reads before the answer: the question."""
+    return example.prompt or (example.messages[-1]["content"] if example.messages else "")
+
+
+def _rows(subject: Subject, example: Example, pieces: Sequence[str], written: Sequence[Sequence[str]], max_length: int) -> Iterator[Row]:
+    whole = lambda k, new: "".join((*pieces[:k], new, *pieces[k + 1 :]))
+    variants = {f"{VARIANT}{k}/{i}": whole(k, new) for k, some in enumerate(written) for i, new in enumerate(some)}
+    longest = max_length if example.text is not None else 1 << 30  # an answer that grew too long is passed over here, not refused there
+    found = encode(subject.tokenizer, [replace(example, variants=variants)], max_length=longest, variants=(VARIANT,))
+    for variant, group in groupby(found, key=lambda r: r.variant):
+        k, i = (int(x) for x in variant.removeprefix(VARIANT).split("/"))
+        rows = list(group)
+        if len(rows) == len(pieces) and len(rows[k]) <= max_length:
+            yield replace(rows[k], variant=f"{VARIANT}{i}")

@@ -1,0 +1,1 @@
+"""What is built from runs: sweep, tuning, meta-evaluation, the demo."""

@@ -1,0 +1,159 @@
+"""One model of the meta-evaluation: made, measured by every metric at once, its values kept as a file."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from expunge import api, registry
+from expunge.core.records import Records
+from expunge.core.request import UnlearnRequest
+from expunge.core.types import EMPTY, Benchmark, Call, Case, Examples, Measurement
+from expunge.data.encode import encode
+from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.evaluation.observe import measure
+from expunge.experiments.meta_evaluation.pool import BEFORE, OTHER_WORLD, Member, rows_of
+from expunge.experiments.sweep.cell import changed, write_cell
+from expunge.experiments.sweep.recipe import BUILTIN, benchmark_for
+from expunge.models.causal_lm.load import load
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.save import save
+from expunge.pipeline.evaluate import plain
+from expunge.pipeline.run import fresh_tiny
+from expunge.pipeline.settings import judge, preset_of, training_settings
+from expunge.pipeline.training_inputs import Given, relabelled, rows_for
+from expunge.training.sampler import Training
+from expunge.training.stages import change
+
+KEPT = ("retain", "neighbour")
+RELEARN: dict[str, Any] = {"relearn_lr": 5e-4, "relearn_batch": 16, "share": 1.0}  # for one epoch
+BITS = 4
+
+
+def case_at(seed: int) -> Benchmark:
+    name, _, split = benchmark_for(BUILTIN, seed).partition(":")
+    made: Benchmark = registry.resolve("benchmarks", name, {"split": split} if split else {})
+    return made
+
+
+def judges_for(metrics: tuple[str, ...], bench: Benchmark) -> list[Judge]:
+    """Those of the metrics that read the forget rows."""
+    found = []
+    for name in metrics:
+        card = registry.member("metrics", name).card
+        made = judge(Call(name, dict(bench.arguments.get(name, {}))), None if card.get("whole") else "forget")
+        if "forget" in made.roles:
+            found.append(made)
+    return found
+
+
+@lru_cache(maxsize=1)
+def beside(seed: int, steps: int, models: str, metrics: tuple[str, ...]) -> tuple[Benchmark, Subject, Subject, Records]:
+    """The case, original, gold and the records of both that metrics read; once for all cells of a worker."""
+    bench = case_at(seed)
+    original, gold = (load(str(place_of(models, name, seed, steps))) for name in ("original", "gold"))
+    wants = plain(wants_of(judges_for(metrics, bench), list(bench.case.evaluate)))
+    seen = [
+        measure(replace(subject, original=original), bench.case.evaluate, wants, name=name, **bench.generate).records
+        for name, subject in (("gold", gold), ("original", original))
+    ]
+    return bench, original, gold, Records(r for records in seen for r in records)
+
+
+def place_of(models: str, name: str, seed: int, steps: int) -> Path:
+    return Path(models) / f"{name}-s{seed}{f'-{steps}' * bool(steps)}"
+
+
+def baseline(models: str, seed: int, steps: int) -> None:
+    """The base of a case, then the original and gold that stand beside every model. ``steps``: 0 for the recipe's own.
+
+    All models of a case are fine-tuned from one base that learned another world: hidden states of models from different random weights
+    could not be compared, and no model that people unlearn begins at random weights either.
+    """
+    bench, before = case_at(seed), case_at(seed + BEFORE)
+    both = Case({**bench.case.train, "before": before.case.train["full"]}, {**bench.case.evaluate, **others_of(seed).case.train})
+    start = lambda: load(str(place_of(models, "base", seed, steps)))
+    for name, source, rows in (
+        ("base", lambda: fresh_tiny(both, seed), before.case.train["full"]),
+        ("original", start, bench.case.train["full"]),
+        ("gold", start, bench.case.train["retain"]),
+    ):
+        place = place_of(models, name, seed, steps)
+        if not (place / "config.json").exists():
+            save(trained(source(), rows, bench, seed, steps), place)
+
+
+def others_of(seed: int) -> Benchmark:
+    """The world of the facts about others."""
+    return case_at(seed + OTHER_WORLD)
+
+
+def trained(start: Subject, rows: Examples, bench: Benchmark, seed: int, steps: int, share: float = 1.0) -> Subject:
+    """A model after the benchmark's own recipe on some rows, or a share of its steps."""
+    recipe: dict[str, Any] = {**bench.settings, "seed": seed, "save_every": 0}
+    with tempfile.TemporaryDirectory() as scratch:
+        return api.train(start, forget=rows, on="forget", out=Path(scratch), **recipe | {"steps": steps or round(recipe["steps"] * share)})
+
+
+def values(subject: Subject, ask: Mapping[str, Any], models: str) -> dict[str, Any]:
+    """Every metric on the forget rows in one measurement, and the mean probability of what is to be kept."""
+    metrics = tuple(ask["metrics"])
+    bench, original, gold, others = beside(ask["seed"], ask["steps"], models, metrics)
+    since = time.process_time()
+    judges = [*judges_for(metrics, bench), *(judge(Call("probability"), role) for role in KEPT)]
+    subject = replace(subject, original=original, gold=gold)
+    seen = measure(subject, bench.case.evaluate, wants_of(judges, list(bench.case.evaluate)), name="unlearned", **bench.generate)
+    found: dict[str, Measurement] = judged(judges, seen.records, others)
+    kept = [found.pop(f"{role}/probability").value for role in KEPT]
+    told = {key.removeprefix("forget/"): {"value": m.value, "better": m.better, "reason": m.reason} for key, m in found.items()}
+    probability = fmean(float(x) for x in kept if x is not None)
+    return {"values": told, "kept": probability, "cost": dict(seen.cost.more), "seconds": round(time.process_time() - since, 2)}
+
+
+def pool_cell(place: str, ask: dict[str, Any], models: str) -> None:
+    """A model of the pool, trained from the base."""
+    member, bench = Member(**ask["member"]), case_at(ask["seed"])
+    start = load(str(place_of(models, "base", ask["seed"], ask["steps"])))
+    model = trained(start, rows_of(member, bench, others_of(ask["seed"])), bench, member.seed, ask["steps"], member.share)
+    write(place, ask, {"as_is": values(model, ask, models)})
+
+
+def unlearned_cell(place: str, ask: dict[str, Any], models: str) -> None:
+    """An unlearned model (or gold, where there is no method) as it is, relearned and rounded."""
+    bench, original, gold, _ = beside(ask["seed"], ask["steps"], models, tuple(ask["metrics"]))
+    model = unlearned(original, bench, ask) if ask["method"] else gold
+    write(place, ask, {name: values(after, ask, models) for name, after in attacked(model, bench)})
+
+
+def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Subject:
+    """The original after a method at its card's settings for the built-in case."""
+    request = UnlearnRequest(method=Call(ask["method"]), benchmark=bench.name, seed=ask["seed"], steps=ask["steps"] or None, save_every=0)
+    called, preset = preset_of(request, bench)
+    method = registry.resolve("methods", called.name, called.args)
+    rows = rows_for(method, bench.case, Given(), called.name)
+    streams = relabelled(method, {name: encode(original.tokenizer, some) for name, some in rows.items()}, Given())
+    settings = training_settings(request, preset)
+    return changed(original, method, streams, settings.training, settings.adapter)[0]
+
+
+def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
+    """The model as it is, after one epoch on all forget rows, and with its weights rounded."""
+    yield "as_is", model
+    rows = {"forget": encode(model.tokenizer, bench.case.train["forget"])}
+    steps = -(-len(rows["forget"]) // RELEARN["relearn_batch"])
+    for name, attack, arguments in (
+        ("relearned", "relearn", RELEARN | {"relearn_steps": steps}),
+        ("rounded", "quantise", {"bits": BITS}),
+    ):
+        with tempfile.TemporaryDirectory() as scratch:
+            yield name, change(model, registry.resolve("attacks", attack, arguments), rows, Training(save_every=0), Path(scratch))
+
+
+def write(place: str, ask: Mapping[str, Any], found: Mapping[str, Any] = EMPTY) -> None:
+    write_cell(Path(place), ask, found)

@@ -1,0 +1,59 @@
+"""What a bench measures of every model: the columns of its table, and of a benchmark with stages its own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from expunge.core.records import Records
+from expunge.core.request import UnlearnRequest
+from expunge.core.types import Benchmark, Call, Example, Measurement
+from expunge.evaluation.evaluate import limits_of
+from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.evaluation.observe import measure
+from expunge.models.causal_lm.model import Subject
+from expunge.pipeline.settings import judge, judges_of
+
+ROLES = ("forget", "retain", "neighbour")
+FORGET, UTILITY, NEIGHBOUR = "forget/probability", "retain/probability", "neighbour/probability"
+SAID = "forget/rouge_l_recall"
+STRENGTH = "forget/extraction_strength"
+Values = dict[str, Measurement]
+
+
+def teacher_forced(bench: Benchmark) -> list[Judge]:
+    """What needs no generated text: probability on each role, extraction strength on forget."""
+    roles = [r for r in ROLES if bench.case.evaluate.get(r)]
+    return [*(judge(Call("probability"), r) for r in roles), judge(Call("extraction_strength"), "forget")]
+
+
+def whole(bench: Benchmark) -> list[Judge]:
+    """The measures of the table; of a benchmark with stages also its own, which are followed from stage to stage."""
+    asked: list[tuple[str, str | None]] = [("rouge_l_recall", "forget")]
+    asked += [("model_utility", None)] if ("model_utility", None) in tuple(bench.metrics) else []
+    found = [*teacher_forced(bench), *(judge(Call(m, dict(bench.arguments.get(m, {}))), role) for m, role in asked)]
+    own = judges_of(bench, bench.case) if bench.stages else []
+    return list({j.key: j for j in (*found, *own)}.values())  # its own arguments count where both ask the same
+
+
+def values(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Values:
+    """Measurements by key; only the roles that the judges read go through the model."""
+    return judged(judges, records_of(subject, bench, judges), None)
+
+
+def records_of(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Records:
+    """The records that the judges need of a model."""
+    read = {role for j in judges for role in j.roles}
+    roles: dict[str, tuple[Example, ...]] = {r: tuple(rows) for r, rows in bench.case.evaluate.items() if rows and r in read}
+    limits = limits_of(bench, UnlearnRequest.max_length)
+    wants = wants_of(judges, list(roles), bench.generate)
+    return measure(subject, roles, wants, max_new_tokens=limits["max_new_tokens"], max_length=limits["max_length"]).records
+
+
+def longest(bench: Benchmark) -> int:
+    """How many tokens a row may have."""
+    return int(limits_of(bench, UnlearnRequest.max_length)["max_length"])
+
+
+def as_json(found: Values) -> dict[str, Any]:
+    return {key: m.as_json() for key, m in found.items()}

@@ -1,0 +1,36 @@
+"""The original and gold of a seed: trained once by the benchmark's own recipe, as ``expunge train`` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from expunge.core.request import TrainRequest
+from expunge.runs.folder import once
+
+BUILTIN = "builtin"
+# The adversary of a bench and of the demo: fine-tuning on a quarter of the forget groups, judged on the others.
+RELEARN: Mapping[str, Any] = {"relearn_steps": 20, "relearn_lr": 5e-4, "relearn_batch": 16, "share": 0.25}
+LARGE: Mapping[str, Any] = {**RELEARN, "relearn_lr": 1e-5}  # the usual rate of fine-tuning a pretrained model
+
+
+def benchmark_for(name: str, seed: int) -> str:
+    """The benchmark of a seed, as --benchmark names it: the built-in case has one for each seed."""
+    return f"{BUILTIN}:{seed}" if name == BUILTIN and seed else name
+
+
+def attack_for(benchmark: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of the relearning attack on a benchmark's models, with what a plan gives on top."""
+    return {**(RELEARN if benchmark.partition(":")[0] == BUILTIN else LARGE), **given}
+
+
+def trained(place: Path, benchmark: str, seed: int, *, gold: bool, **training: Any) -> None:
+    """The original (all rows) or gold (never saw the forget rows) in ``place``."""
+    from expunge.pipeline import run
+
+    settings: Mapping[str, Any] = {"save_every": 0, **training}
+    asked = TrainRequest(
+        model="tiny", benchmark=benchmark, on="retain" if gold else "full", out=str(place), seed=seed, quiet=True, **settings
+    )
+    once(place, lambda: run.train(asked))

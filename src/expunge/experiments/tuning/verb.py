@@ -1,0 +1,97 @@
+"""``expunge auto``: the search in a run's folder, OUT/model the winner's, OUT/choice.json everything that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from expunge.core.errors import Failed, Refused
+from expunge.core.files import write_json
+from expunge.core.request import AutoRequest
+from expunge.evaluation.cache import salt_of
+from expunge.experiments.tuning.halving import Rung
+from expunge.experiments.tuning.rows import ASIDE
+from expunge.experiments.tuning.search import Budget, Search
+from expunge.experiments.tuning.words import as_json, why
+from expunge.models.causal_lm.load import digest_folder
+from expunge.models.causal_lm.save import save
+from expunge.pipeline import effect
+from expunge.pipeline.run import data_facts, encoded, loaded, model_card, warn_if_idle
+from expunge.pipeline.settings import case_of, out_of
+from expunge.pipeline.training_inputs import given_of
+from expunge.runs.folder import open_run
+
+
+def auto(request: AutoRequest) -> dict[str, Any]:
+    """Choose a method and its coefficients within a budget; OUT/model is the winner's. Returns what choice.json holds."""
+    if (request.budget is None) == (request.minutes is None):
+        raise Refused("how much may be spent? give either --budget STEPS or --minutes M; the search is included")
+    _, case = case_of(request)
+    seed = request.seed or 0
+    source = cache(lambda: loaded(request))
+    given = given_of(request, case.train.get("forget", ()), seed, source)
+    say = (lambda text: None) if request.quiet else print
+    with open_run(out_of(request), verb="auto", request=request.as_json(), overwrite=request.overwrite) as run:
+        subject = source()
+        search = Search(
+            subject,
+            case,
+            given,
+            run.path,
+            Budget(request.budget, request.minutes),
+            seed=seed,
+            batch=request.batch,
+            lora=request.lora or 0,
+            lr_scale=request.lr_scale,
+            max_length=request.max_length,
+            say=say,
+        )
+        start = {"model": {"source": str(request.model), "digest": subject.digest}}
+        start["data"] = data_facts(search.rows.measured, salt_of(run.path / "private"))
+        run.agree(**start)
+        met = effect.before(subject, encoded(subject, search.rows.measured.get("forget", ()), request))
+        choice = chosen(search, request.methods)
+        made: dict[str, Any] = {"method": {"name": choice["chosen"]["method"], "args": choice["chosen"]["arguments"]}, "seed": seed}
+        made |= start | {"label": Path(request.out).name, "device": str(subject.device), "choice": choice["chosen"]}
+        write_json(run.path / "choice.json", choice)
+        after = search.chosen()
+        made["effect"] = effect.effect(met, after)
+        save(after, run.path / "model", card=model_card(request, made))
+        made["result"] = {"digest": digest_folder(run.path / "model")}
+        run.finish(**made)
+    warn_if_idle(f"auto, {choice['chosen']['method']}", made["effect"], "unlearned")
+    return choice
+
+
+def chosen(search: Search, methods: Sequence[str] = ()) -> dict[str, Any]:
+    """The search carried out: what choice.json holds."""
+    candidates = search.candidates(methods)
+    plan, outcome = search.carry_out(candidates)
+    best = outcome.best
+    if best is None:
+        reasons = [r.reason for r in outcome.results if r.reason]
+        raise Failed(f"no candidate gave a model within {search.budget.words}" + (f"; the first broke: {reasons[0]}" if reasons else ""))
+    results, by_key = as_json(outcome, candidates), {c.key: c for c in candidates}
+    return {
+        "schema": 1,
+        "chosen": next(r for r, found in zip(results, outcome.results, strict=True) if found is best),
+        "why": why(outcome, candidates, search.left_out),
+        "budget": {"steps": search.budget.steps, "minutes": search.budget.minutes, "spent": outcome.steps},
+        "floor": {**asdict(search.floor), "value": search.floor.value, "words": search.floor.words},
+        "score": "harmonic mean of forgetting and utility, from probabilities; utility is the mean over kept sets of p / p of the original",
+        "kept": {"aside": ASIDE, "last rung": "trains on all retain rows; its score is not comparable with those of the rungs before"},
+        "seed": search.seed,
+        "lr_scale": search.scale,
+        "original": asdict(search.before),
+        "rungs": [_rung(r) for r in plan],
+        "results": results,
+        "left_out": dict(search.left_out),
+        "unreached": [by_key[k].as_json() for k in outcome.unreached],
+    }
+
+
+def _rung(rung: Rung) -> dict[str, int]:
+    return {"steps": rung.steps, "width": rung.width}

@@ -1,0 +1,1 @@
+"""Losses, reweighting, gradients and weight deltas: pure functions on tensors."""

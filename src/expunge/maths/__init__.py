@@ -1,1 +1,0 @@
-"""Pure functions on tensors and arrays: no model, no file."""

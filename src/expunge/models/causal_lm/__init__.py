@@ -1,0 +1,1 @@
+"""Causal language models: load, save, tokenize, score, generate, hook."""

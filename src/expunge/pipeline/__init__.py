@@ -1,0 +1,1 @@
+"""From a request to a run: settings, training inputs, unlearn, evaluate, attack."""

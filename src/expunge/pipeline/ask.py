@@ -1,0 +1,105 @@
+"""Asking a model, or two side by side: the greedy answer, samples beside it, and how likely a given answer is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from expunge.core.errors import Refused
+from expunge.core.request import AskRequest
+from expunge.core.types import Example
+from expunge.data.columns import BARE, LITERAL
+from expunge.data.encode import encode, encode_prompt
+from expunge.data.kinds import COMPLETIONS, TEXTS
+from expunge.evaluation.observations.base import Cost
+from expunge.evaluation.observations.teacher_forced import score
+from expunge.models.causal_lm.generate import greedy, sampled
+from expunge.models.causal_lm.model import Subject
+from expunge.pipeline.evaluate import loaded
+from expunge.runs.folder import read_run
+
+LONGEST = 1 << 20  # tokens: what is asked here is never cut
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How likely a model is to answer just so: ``logp`` of all its ``tokens`` together, nats; the end of the text is not counted."""
+
+    logp: float
+    tokens: int
+
+    @property
+    def per_token(self) -> float:
+        """The geometric mean of the tokens' probabilities, 0..1."""
+        return float(np.exp(self.logp / self.tokens))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one model said. ``how``: why it was asked in plain text though nobody said --raw; '' else."""
+
+    source: str
+    text: str
+    samples: tuple[str, ...] = ()
+    chance: Chance | None = None
+    how: str = ""
+
+
+def ask(request: AskRequest) -> list[Answered]:
+    """The answers of ``against``, if it is given, and of ``model``, one after the other."""
+    sources = dict.fromkeys(filter(None, (request.against, request.model)))
+    return [_answered(request, source) for source in sources]
+
+
+def _answered(request: AskRequest, source: str) -> Answered:
+    subject = loaded(request, source)
+    tags, how = _tags(request.raw, source)
+    question = Example("question", "question", "question", prompt=request.question, tags=tags)
+    prompt = encode_prompt(subject.tokenizer, question, max_length=LONGEST)
+    ids = greedy(subject.model, [prompt], [request.max_new_tokens], subject.eos_ids)[0]
+    seeds = [f"ask/{i}" for i in range(request.samples)]
+    draws = sampled(subject.model, [prompt] * len(seeds), [request.max_new_tokens] * len(seeds), subject.eos_ids, seeds) if seeds else []
+    said = tuple(_text(subject, x) for x in draws)
+    return Answered(source, _text(subject, ids), said, _chance(subject, question, request.answer) if request.answer else None, how)
+
+
+def _text(subject: Subject, ids: list[int]) -> str:
+    return str(subject.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def _tags(raw: bool | None, source: str) -> tuple[tuple[str, ...], str]:
+    """How the model is asked: as it was trained, unless the user says it."""
+    if raw is not None:
+        return ((LITERAL, BARE) if raw else ()), ""
+    kind = trained_on(source)
+    if kind == TEXTS:
+        return (
+            LITERAL,
+            BARE,
+        ), f"{source} was trained on plain texts: the question begins one (--no-raw asks it as a question)"
+    return ((LITERAL,) if kind == COMPLETIONS else ()), ""
+
+
+def trained_on(source: str) -> str:
+    """The kind of the rows that a model was trained on, or that it was to forget, as its run.yaml says; '' if that is not known."""
+    place = next((p for p in (Path(source), Path(source).parent) if (p / "run.yaml").is_file()), None)
+    data: Any = read_run(place).get("data") if place else None
+    rows = next((data[role] for role in ("train", "forget") if role in data), None) if isinstance(data, Mapping) else None
+    return str(rows.get("kind", "")) if isinstance(rows, Mapping) else ""
+
+
+def _chance(subject: Subject, question: Example, answer: str) -> Chance:
+    """Of an answer behind the question. In plain text it goes on behind a space, unless one is there or it begins with a mark."""
+    bare = LITERAL in question.tags and not (question.prompt or " ")[-1].isspace() and answer[:1].isalnum()
+    asked = Example("answer", "answer", "answer", f" {answer}" if bare else answer, question.prompt, tags=question.tags)
+    row = encode(subject.tokenizer, [asked], max_length=LONGEST)[0]
+    read = score(subject, [row], moments=lambda row: False, tick=lambda n: None, cost=Cost())
+    logp = next(iter(read.values())).logp
+    own = logp[:-1] if row.eos else logp
+    if not len(own):
+        raise Refused("--answer: an answer of no token; write one")
+    return Chance(float(np.sum(own, dtype=np.float64)), len(own))

@@ -1,0 +1,81 @@
+"""What a run would cost: rows, tokens, passes, memory and time, before anything is changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+
+from expunge.core.types import Adapter, Descent, Method, Prepare, Row, Stage, stages
+from expunge.models.causal_lm.forward import capacity_for, forward, pack
+from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.training.sampler import Training, plan
+from expunge.training.stages import adapter_for, training_of
+from expunge.training.teachers import layers_of
+from expunge.training.term_values import wants_logits
+
+GB = 1 << 30
+
+
+def expected(
+    subject: Subject, method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, adapter: Adapter | None = None
+) -> dict[str, str]:
+    """The plan in numbers. Time comes from one forward of the first micro-step on this machine (a backward costs two)."""
+    lines = {
+        name: f"{len(rows)} rows, {sum(map(len, rows))} tokens, {sum(sum(r.scored) for r in rows)} of them scored"
+        for name, rows in streams.items()
+    }
+    seconds = 0.0
+    for i, stage in enumerate(stages(method)):
+        if not isinstance(stage, Descent):
+            lines[f"stage {i} {stage.name}"] = "rows made" if isinstance(stage, Prepare) else "closed form, one pass over the weights"
+            continue
+        settings = training_of(stage, training)
+        steps = plan(stage, streams, settings)
+        seen = sum(len(r) for units in steps for u in units for r in u.values())
+        once = {(r.role, r.id, r.variant): len(r) for units in steps for u in units for r in u.values()}
+        caching = (
+            sum(once.values())
+            if any(t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden", subject.model) for t in stage.terms)
+            else 0
+        )
+        rate = _tokens_per_second(subject, [r for u in steps[0][: settings.batch] for r in u.values()])
+        depth = 1.0 if any(map(wants_logits, stage.terms)) else 0.7
+        seconds += (3 * depth * seen + caching) / rate
+        lines[f"stage {i} {stage.name}"] = (
+            f"{len(steps)} steps, {seen} tokens forward and backward, {caching} tokens once through the start model"
+        )
+        lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject)}
+    weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
+    small = all(adapter_for(s, adapter) for s in stages(method) if isinstance(s, Descent))
+    moved = sum(p.numel() for p in subject.model.parameters()) * (0.02 if small else 1.0)
+    held = 4 if small else next(subject.model.parameters()).element_size()
+    trained = moved * (held + 8 + (4 if held < 4 else 0))  # gradients, two moments, of 16-bit weights a float32 copy
+    lines["memory"] = f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
+    lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
+    return lines
+
+
+def remarks(stage: Descent, subject: Subject) -> Iterator[tuple[str, str]]:
+    """What a user should know of a stage beforehand: buffers that it keeps."""
+    weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
+    if stage.combine is not None:
+        yield "gradients", f"one more copy for each side and each average, {weights / GB:.2f} GB apiece when all weights are trained"
+    if any("weights" in t.needs for t in stage.terms):
+        yield "distance", f"a copy of the weights it began with, {weights / GB:.2f} GB when all are trained"
+
+
+def _tokens_per_second(subject: Subject, rows: Sequence[Row]) -> float:
+    packed = pack(rows, capacity_for(subject.model)).to(subject.device)
+    with evaluating(subject.model):
+        for _ in range(2):  # the first one warms up
+            start = time.perf_counter()
+            forward(subject.model, packed)
+            if subject.device.type == "cuda":
+                torch.cuda.synchronize()
+    return sum(map(len, rows)) / max(time.perf_counter() - start, 1e-6)
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

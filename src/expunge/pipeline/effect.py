@@ -1,0 +1,131 @@
+"""What a run did to the model: how far its weights moved and what became of the loss on the rows; nothing is told from little."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from expunge.core.types import Row
+from expunge.evaluation.observations.base import Cost
+from expunge.evaluation.observations.teacher_forced import score
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.causal_lm.model import Subject
+
+ROWS = 32  # of the forget rows, whose loss is read before and after
+SAME_LOSS = 1e-3  # nats per token: a smaller change of the loss is none
+
+
+@dataclass(frozen=True)
+class Before:
+    """The model as the run met it: its mean loss on some rows, nats per token, and where its weights can be read again."""
+
+    rows: tuple[Row, ...]
+    loss: float | None
+    folder: Path | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far weights are from where they began. ``relative``: |difference| / |start|, both over all tensors that have a counterpart."""
+
+    tensors: int
+    changed: int
+    relative: float
+    precision: float  # the coarsest of the tensors' types: relative distance of two numbers beside each other
+
+
+def before(subject: Subject, rows: Sequence[Row]) -> Before:
+    """What is kept of the start model: a number and a place, no weights."""
+    some = tuple(rows[:ROWS])
+    bare = subject.folder is None and subject.digest
+    return Before(some, loss_of(subject, some), subject.folder, digest_tensors(subject.model) if bare else "")
+
+
+def loss_of(subject: Subject, rows: Sequence[Row]) -> float | None:
+    """Mean loss of the rows' scored tokens, nats; None without rows."""
+    if not rows:
+        return None
+    reads = score(subject, list(rows), moments=lambda row: False, tick=lambda n: None, cost=Cost())
+    return float(-np.mean(np.concatenate([r.logp for r in reads.values()]), dtype=np.float64))
+
+
+def effect(start: Before, after: Subject) -> dict[str, Any]:
+    """What run.yaml keeps: ``weights`` (how many tensors changed, how far), ``loss`` before and after, and ``nothing``.
+
+    ``nothing``: no tensor changed; or they changed by less than their precision and the loss stayed what it was.
+    """
+    loss = loss_of(after, start.rows)
+    still = loss is None or start.loss is None or abs(loss - start.loss) < SAME_LOSS
+    moved = _moved(start, after)
+    found: dict[str, Any] = {}
+    if start.loss is not None and loss is not None:
+        found["loss"] = {"rows": len(start.rows), "before": round(start.loss, 6), "after": round(loss, 6)}
+    if moved is not None:
+        found["weights"] = {"tensors": moved.tensors, "changed": moved.changed, "relative": float(f"{moved.relative:.3g}")}
+        found["nothing"] = moved.changed == 0 or (still and moved.relative < moved.precision)
+    else:
+        same = bool(start.digest) and digest_tensors(after.model) == start.digest
+        found["nothing"] = same
+    return found
+
+
+def _moved(start: Before, after: Subject) -> Moved | None:
+    """None where the start's weights cannot be read again, or bear other names."""
+    pairs = _adapted(start, after) if hasattr(after.model, "peft_config") else _plain(start, after)
+    n = changed = 0
+    square = base = precision = 0.0
+    for old, new in pairs:
+        n += 1
+        precision = max(precision, torch.finfo(new.dtype).eps)
+        old = old.to(new.device, new.dtype)
+        if not torch.equal(old, new):
+            changed += 1
+            square += float((new.float() - old.float()).square().sum(dtype=torch.float64))
+        base += float(old.float().square().sum(dtype=torch.float64))
+    return Moved(n, changed, (square / base) ** 0.5 if base else float(changed > 0), precision) if n else None
+
+
+def _stored(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a folder, one at a time: they are never in memory together."""
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as f:
+            for name in f.keys():  # noqa: SIM118 (it is no mapping)
+                yield name, f.get_tensor(name)
+
+
+def _plain(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
+    """(before, after) of every stored tensor that a plain model has, too."""
+    if start.folder is None or (start.folder / "adapter_config.json").exists():
+        return
+    now = {n: p.detach() for n, p in after.model.named_parameters(remove_duplicate=False)}
+    for name, old in _stored(start.folder):
+        new = now.get(name)
+        if new is not None and new.shape == old.shape and new.is_floating_point():
+            yield old, new
+
+
+def _adapted(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
+    """(before, after) of every matrix that carries an adapter: as the base has it (or as the earlier adapter left it), and with it."""
+    names = {re.sub(r"^base_model\.model\.", "", n): p for n, p in after.model.named_parameters() if ".lora_" in n}
+    if start.folder is not None and (start.folder / "adapter_config.json").exists():
+        now = {re.sub(r"\.default(?=\.|$)", "", n): p.detach() for n, p in names.items()}
+        for name, old in _stored(start.folder):
+            new = now.get(name.removeprefix("base_model.model."))
+            if new is not None and new.shape == old.shape:
+                yield old, new
+        return
+    for module in after.model.modules():
+        if hasattr(module, "lora_A") and hasattr(module, "get_delta_weight") and "default" in module.lora_A:
+            weight = module.get_base_layer().weight
+            if weight.is_floating_point():
+                with torch.no_grad():
+                    yield weight.detach(), weight.detach() + module.get_delta_weight("default").to(weight.dtype)

@@ -1,0 +1,1 @@
+"""Run folders: lock, resume, set aside, run.yaml, the chain of digests."""

@@ -1,0 +1,121 @@
+"""From one number per row to a Measurement: value, n, groups, interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from expunge.core.records import Record, Records, values
+from expunge.core.types import Better, Measurement, unscored
+from expunge.scoring.bootstrap import auc, auc_interval, mean_interval, operating_points
+from expunge.scoring.per_row import is_unlearned, lacking, no_rows, not_finite
+
+
+def better_for(role: str) -> Better:
+    """Which way is better for how well a role is known: like gold on forget and holdout, higher elsewhere."""
+    return "gold" if is_unlearned(role) else "higher"
+
+
+def groups_of(rows: Sequence[Record]) -> list[str]:
+    """The group of each row: the labels for the cluster bootstrap."""
+    return [r.group for r in rows]
+
+
+def mean_measurement(x: np.ndarray, rows: Sequence[Record], better: Better) -> Measurement:
+    """The mean over rows with its clustered interval: [n] -> Measurement; unscored if a value is not finite."""
+    reason = not_finite(x, rows[0].role)
+    if reason:
+        return unscored(reason, better)
+    groups = groups_of(rows)
+    return Measurement(float(np.mean(x)), len(x), len(set(groups)), mean_interval(x, groups), better, each=each_of(rows, x))
+
+
+def each_of(rows: Sequence[Record], x: np.ndarray) -> dict[tuple[str, str], tuple[float, str]]:
+    """(role, id) -> (number, group) of rows and their numbers [n]."""
+    return {(r.role, r.id): (float(v), r.group) for r, v in zip(rows, x, strict=True)}
+
+
+def role_mean(
+    records: Records,
+    role: str,
+    name: str,
+    fn: Callable[[Record], float],
+    fields: Sequence[str],
+    variant: str = "answer",
+    kept: Better = "higher",
+) -> Measurement:
+    """A per-row score averaged over one role, or the reason why there is none. ``fields``: what ``fn`` reads of a row.
+
+    ``kept``: which way is better on roles that are to be kept.
+    """
+    rows, better = records.of(role, variant), better_for(role)
+    better = kept if better == "higher" else better
+    reason = lacking(rows, role, name, fields)
+    return unscored(reason, better) if reason else mean_measurement(values(rows, name, fn), rows, better)
+
+
+def given_mean(records: Records, role: str, name: str, reason: str, kept: Better = "higher") -> Measurement:
+    """The mean of a per-row value that another model gave, or ``reason`` where it is missing."""
+    rows, better = records.of(role), better_for(role)
+    better = kept if better == "higher" else better
+    if not rows:
+        return unscored(no_rows(role), better)
+    if any(name not in r.given for r in rows):
+        return unscored(reason, better)
+    return mean_measurement(np.array([r.given[name] for r in rows], dtype=np.float64), rows, better)
+
+
+def membership(
+    records: Records,
+    name: str,
+    fn: Callable[[Record], float],
+    fields: Sequence[str],
+    sides: tuple[str, str] = ("forget", "holdout"),
+) -> tuple[list[Record], np.ndarray, list[Record], np.ndarray] | str:
+    """Membership scores (higher = more likely a member) of forget and holdout rows, or of two other ``sides``; or the reason why not."""
+    forget, holdout = (records.of(role) for role in sides)
+    absent = [no_rows(role) for role, rows in ((sides[1], holdout), (sides[0], forget)) if not rows]
+    if absent:
+        return absent[0]
+    scores = []
+    for role, rows in ((sides[0], forget), (sides[1], holdout)):
+        reason = lacking(rows, role, name, fields)
+        scores.append(np.empty(0) if reason else values(rows, name, fn))
+        reason = reason or not_finite(scores[-1], role)
+        if reason:
+            return reason
+    return forget, scores[0], holdout, scores[1]
+
+
+def membership_auc(records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]) -> Measurement:
+    """P(score of a forget row > score of a holdout row), ties a half, with its interval over groups of both sides.
+
+    ``parts``: see ``operating_points``.
+    """
+    found = membership(records, name, fn, fields)
+    if isinstance(found, str):
+        return unscored(found, "gold")
+    forget, x, holdout, y = found
+    g, h = groups_of(forget), groups_of(holdout)
+    sides = (len(set(g)), len(set(h)))
+    each = each_of(forget, x) | each_of(holdout, y)
+    points = operating_points(x, g, y, h)
+    interval = auc_interval(x, g, y, h)
+    return Measurement(auc(x, y), len(x) + len(y), sum(sides), interval, "gold", parts=points, each=each, fewest=min(sides))
+
+
+def beside_gold(records: Records, gold: Records | None, role: str, fields: Sequence[str]) -> list[tuple[Record, Record]] | str:
+    """The rows of a role with gold's records of the same rows (by id), or the reason why not. ``fields``: what both must hold."""
+    if gold is None:
+        return "needs the records of a model that never saw the forget set; give --gold"
+    rows, theirs = records.of(role), {r.id: r for r in gold.of(role)}
+    missing = sum(r.id not in theirs for r in rows)
+    reason = lacking(rows, role, "", fields)
+    if reason:
+        return reason
+    if missing:
+        return f"gold: no record of {missing} of {len(rows)} rows of role {role}"
+    pairs = [(r, theirs[r.id]) for r in rows]
+    reason = lacking([g for _, g in pairs], role, "", fields)
+    return f"gold: {reason}" if reason else pairs

@@ -1,0 +1,87 @@
+"""A chat model that writes what a preparation asks for: a model folder in this process, an OpenAI-compatible URL, a stand-in for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from expunge.core.errors import Refused
+from expunge.core.types import Example
+from expunge.data.encode import encode_prompt
+from expunge.models.causal_lm.generate import greedy, sampled
+from expunge.models.causal_lm.load import load
+from expunge.models.causal_lm.model import Subject
+from expunge.models.remote import Remote
+
+
+class Chat(Protocol):
+    """``n`` answers to a prompt. The same (prompt, seed) gives the same answers, as far as the backend can promise it."""
+
+    def __call__(
+        self, prompt: str, *, n: int = 1, seed: int = 0, max_new_tokens: int = 256, temperature: float = 1.0
+    ) -> list[str]: ...  # temperature 0: the likeliest answer
+
+
+def ask_all(
+    chat: Chat, prompts: Sequence[str], seeds: Sequence[int], *, n: int = 1, max_new_tokens: int = 256, temperature: float = 1.0
+) -> list[list[str]]:
+    """``n`` answers to every prompt, in one go where the backend can batch (``many``)."""
+    many = getattr(chat, "many", None)
+    if many is not None:
+        return many(prompts, seeds, n=n, max_new_tokens=max_new_tokens, temperature=temperature)
+    return [chat(p, n=n, seed=s, max_new_tokens=max_new_tokens, temperature=temperature) for p, s in zip(prompts, seeds, strict=True)]
+
+
+def chat_of(source: str, *, device: str = "auto", dtype: str = "auto") -> Chat:
+    """The backend of ``--chat``: a URL that begins with http:// or https://, else a model's folder (loaded at the first question)."""
+    return Remote(source) if source.startswith(("http://", "https://")) else InProcess(source, device, dtype)
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """A causal language model in this process; its chat template if it has one. ``source``: a folder, a hub id or a Subject."""
+
+    source: str | Subject
+    device: str = "auto"
+    dtype: str = "auto"
+    batch: int = 32
+
+    @cached_property
+    def subject(self) -> Subject:
+        return load(self.source, device=self.device, dtype=self.dtype) if isinstance(self.source, str) else self.source
+
+    def __call__(self, prompt: str, *, n: int = 1, seed: int = 0, max_new_tokens: int = 256, temperature: float = 1.0) -> list[str]:
+        return self.many([prompt], [seed], n=n, max_new_tokens=max_new_tokens, temperature=temperature)[0]
+
+    def many(
+        self, prompts: Sequence[str], seeds: Sequence[int], *, n: int = 1, max_new_tokens: int = 256, temperature: float = 1.0
+    ) -> list[list[str]]:
+        """``n`` answers to every prompt. Refused if a prompt and its answer do not fit the model's window."""
+        s = self.subject
+        window = int(getattr(s.model.config, "max_position_embeddings", 0) or 1 << 20)
+        ask = lambda p: Example("chat", "chat", "chat", prompt=p, source="a prompt for --chat")
+        ids = [encode_prompt(s.tokenizer, ask(p), max_length=1 << 30) for p in prompts]
+        longest = max(map(len, ids), default=0) + max_new_tokens
+        if longest > window:
+            raise Refused(f"--chat {s.source} reads {window} tokens, and a prompt with its answer takes {longest}; give a larger model")
+        prefixes = [i for i in ids for _ in range(n)]
+        budgets = [max_new_tokens] * len(prefixes)
+        if temperature > 0:
+            draws = [f"{seed}/{k}" for seed in seeds for k in range(n)]
+            found = sampled(s.model, prefixes, budgets, s.eos_ids, draws, temperature=temperature, batch=self.batch)
+        else:
+            found = greedy(s.model, prefixes, budgets, s.eos_ids, batch=self.batch)
+        texts = [s.tokenizer.decode(t, skip_special_tokens=True).strip() for t in found]
+        return [texts[i : i + n] for i in range(0, len(texts), n)]
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A stand-in for tests: ``say(prompt, seed)`` is the answer; answer k to a prompt has seed + k."""
+
+    say: Callable[[str, int], str]
+
+    def __call__(self, prompt: str, *, n: int = 1, seed: int = 0, **how: Any) -> list[str]:
+        return [self.say(prompt, seed + k) for k in range(n)]

@@ -1,0 +1,50 @@
+"""How much of a row a model knows by heart, row by row: MA and EL of Knowledge Unlearning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from expunge.core.types import Row
+from expunge.models.causal_lm.forward import capacity_for, forward, pack, scored_positions
+from expunge.models.causal_lm.generate import greedy
+from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.scoring.overlap import overlap
+
+
+def accuracy(subject: Subject, rows: Sequence[Row], *, span: str = "all", batch: int = 16) -> list[float]:
+    """MA of each row: the share of its tokens that are the likeliest one after the true tokens before them, in [0, 1].
+
+    ``span="all"``: every token but the first, as the paper has it; ``answer``: the scored tokens only (exact memorisation).
+    """
+    found: list[float] = []
+    for first in range(0, len(rows), batch):
+        some = rows[first : first + batch]
+        packed = pack(some, capacity_for(subject.model), [span] * len(some)).to(subject.device)
+        with evaluating(subject.model):
+            logits = forward(subject.model, packed).logits
+        assert logits is not None
+        hits = packed.table((logits.argmax(-1) == packed.labels).double()).sum(1).tolist()
+        found += [h / max(1, len(scored_positions(r, span))) for h, r in zip(hits, some, strict=True)]
+    return found
+
+
+def extraction(subject: Subject, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64) -> list[float]:
+    """EL_n of each row: the mean over its prefixes of the overlap of the greedy continuation with the true one, in [0, 1].
+
+    The prefixes are those with at least ``n`` tokens behind them; a row of fewer has 0. ``span="answer"``: prefixes that end inside
+    the answer (or at its beginning), continued to its end. One generation per prefix: dear for long rows.
+    """
+    asks = [(i, cut) for i, r in enumerate(rows) for cut in _cuts(r, n, span)]
+    prefixes = [rows[i].ids[:cut] for i, cut in asks]
+    budgets = [len(rows[i]) - cut for i, cut in asks]
+    said = greedy(subject.model, prefixes, budgets, (), batch=batch)
+    sums = [0.0] * len(rows)
+    for (i, cut), ids in zip(asks, said, strict=True):
+        sums[i] += overlap(ids, rows[i].ids[cut:], n)
+    counts = [len(_cuts(r, n, span)) for r in rows]
+    return [s / c if c else 0.0 for s, c in zip(sums, counts, strict=True)]
+
+
+def _cuts(row: Row, n: int, span: str) -> list[int]:
+    first = 1 if span == "all" else row.n_prompt
+    return list(range(max(1, first), len(row) - n + 1))

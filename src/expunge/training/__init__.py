@@ -1,0 +1,1 @@
+"""A method carried out: stages, the one training loop, teachers, localization, checkpoints."""

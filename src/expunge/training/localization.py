@@ -1,0 +1,82 @@
+"""Which weights may move: found before a stage's first step, from gradients of its data or from what its layers do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from expunge.core.errors import Refused
+from expunge.core.files import unfinished, write_json
+from expunge.core.types import Descent, Row, Term
+from expunge.losses.gradients import Grads
+from expunge.training.sampler import Unit, denominators
+from expunge.training.teachers import Frozen
+from expunge.training.term_values import passes, values_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a rule of ``Descent.locate`` may look at: the model, the stage's rows, and gradients of terms on them."""
+
+    model: Any
+    units: Sequence[Unit]
+    frozen: Frozen
+    seed: int
+    batch: int = 8
+
+    def gradient(self, *terms: Term) -> Grads:
+        """The gradient of the terms' sum over all rows of the stage's first epoch, divided as a step of all of them would be."""
+        named = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        counts = denominators(terms, self.units)
+        for i in range(0, len(self.units), self.batch):
+            chunk = self.units[i : i + self.batch]
+            found = values_of(terms, chunk, passes(self.model, terms, chunk, self.frozen, self.seed), self.frozen)
+            torch.stack([t.coef * found[t.name] / counts[t.name] for t in terms]).sum().backward()
+        made = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in named.items()}
+        self.model.zero_grad(set_to_none=True)
+        return made
+
+    def rows(self, stream: str) -> list[Row]:
+        """The rows of a stream that the first epoch meets."""
+        return [u[stream] for u in self.units if stream in u]
+
+
+def first_epoch(stage: Descent, steps: Sequence[Sequence[Unit]]) -> list[Unit]:
+    """Every anchor row once, with the partners of its first meeting."""
+    met: dict[str, Unit] = {}
+    for units in steps:
+        for unit in units:
+            met.setdefault(unit[stage.anchor].id, unit)
+    return list(met.values())
+
+
+def located(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen: Frozen, seed: int, folder: Path) -> Mapping[str, Tensor]:
+    """The masks of entries that may move, for tensors that move in part; tensors that do not move at all are frozen here.
+
+    Kept in ``folder``, so that a resumed stage moves the same weights. Refused if nothing is left to train.
+    """
+    kept, partial = folder / "located.json", folder / "located.safetensors"
+    if kept.exists():
+        whole = json.loads(kept.read_text())
+        masks = load_file(partial) if partial.exists() else {}
+    else:
+        assert stage.locate is not None
+        found = stage.locate(Place(model, first_epoch(stage, steps), frozen, seed))
+        whole = {n: bool(torch.as_tensor(m).any()) for n, m in found.items()}
+        masks = {n: m.bool().cpu() for n, m in found.items() if isinstance(m, Tensor) and m.dim() and m.any() and not m.all()}
+        if masks:
+            with unfinished(partial) as part:
+                save_file(masks, part)
+        write_json(kept, whole)
+    for name, p in model.named_parameters():
+        p.requires_grad_(p.requires_grad and whole.get(name, False))
+    if not any(p.requires_grad for p in model.parameters()):
+        raise Refused(f"stage {stage.name}: no weight was located as one that may move; loosen the method's thresholds")
+    return masks

@@ -1,0 +1,41 @@
+"""Every option that a text of ours names is one that somebody can give."""
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+import expunge
+from expunge import registry
+from expunge.cli.commands import app
+
+HOME = Path(expunge.__file__).parent
+ROOT = HOME.parents[1]
+TEXTS = (*HOME.rglob("*.py"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")), *(ROOT / "results").glob("*.md"))
+OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])")
+OTHERS = {  # of other programs that we call: the catalogue's own, git, benchmarks/auto.py and mutation.py
+    *("write", "check"),
+    *("error-unmatch", "always", "dirty", "abbrev", "exclude"),
+    *("work", "prior", "all"),
+}
+
+
+def known():
+    """The options of every command, and every argument of every member, with - for _."""
+    verbs = get_command(app).commands.values()
+    options = {o.removeprefix("--") for verb in verbs for p in verb.params for o in (*p.opts, *p.secondary_opts)}
+    found = [registry.member(room, name) for room in registry.ROOMS for name in registry.names(room)]
+    members = {a.name for member in found for a in member.arguments}
+    return {o.replace("_", "-") for o in options | members | {"help", "version"}}
+
+
+def test_every_option_that_is_named_exists():
+    options = known() | OTHERS
+    wrong = [
+        f"{file.relative_to(ROOT)}:{number} --{option}"
+        for file in TEXTS
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        for option in OPTION.findall(line)
+        if option.replace("_", "-") not in options
+    ]
+    assert not wrong, wrong

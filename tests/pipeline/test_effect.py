@@ -1,0 +1,131 @@
+# ruff: noqa: F401, F811 (fixtures are imported by name)
+"""What a run did to the model is kept and, if it was nothing, said; and one model is in memory while another is made of it."""
+
+import copy
+import gc
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+from commands import Desk, desk, expunge, model
+from small import rows, small_subject
+from transformers import PreTrainedModel
+
+from expunge.models.causal_lm.held import Held
+from expunge.models.causal_lm.load import digest_folder, load
+from expunge.models.causal_lm.lora import attach
+from expunge.models.causal_lm.save import save
+from expunge.pipeline.effect import before, effect
+from expunge.report.words import unmoved
+from expunge.training import stages as changing
+
+
+def run_of(out):
+    return yaml.safe_load((out / "run.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("more", "did"),
+    [((), True), (("--lora", 2), True), (("--lr", "0"), False), (("--lr", "0", "--lora", 2), False), (("--lr", "1e-12"), False)],
+    ids=["trained", "trained lora", "lr 0", "lr 0 lora", "lr too small for float32"],
+)
+def test_a_run_that_does_nothing_says_so_and_others_do_not(desk, expunge, more, did):
+    out = desk.place / "out"
+    code, _, err = expunge(*desk.unlearn("grad_diff", out, *more))
+    found = run_of(out)["effect"]
+    assert code == 0 and found["nothing"] is not did
+    if did:
+        assert err == "" and found["weights"]["changed"] > 0 and found["loss"]["after"] > found["loss"]["before"] + 0.01
+    else:
+        assert err.startswith("warning: grad_diff: ") and "nothing was unlearned; raise --lr or --steps" in err
+        assert len(err.splitlines()) == 1 and found["loss"]["before"] == pytest.approx(found["loss"]["after"], abs=1e-4)
+    assert run_of(out)["result"]["digest"] == digest_folder(out / "model") == load(out).digest
+
+
+def test_training_that_teaches_nothing_says_so(desk, expunge):
+    out = desk.place / "out"
+    code, _, err = expunge("train", "--model", desk.model, *desk.data(), "--steps", 1, "--lr", 0, "--out", out, "--quiet")
+    assert code == 0 and "nothing was learned" in err and run_of(out)["effect"]["nothing"]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["on disk", "in memory only"])
+def test_unmoved_moved_by_a_rounding_and_moved(tmp_path, kept):
+    start = small_subject()
+    start.digest = "d"
+    some = rows("forget", 6)
+    if kept:
+        save(start, tmp_path / "m")
+        start.folder = tmp_path / "m"
+    met = before(start, some)
+    after = replace(start, model=copy.deepcopy(start.model))
+    assert effect(met, after)["nothing"] and "no weight changed" in unmoved(effect(met, after))
+    with torch.no_grad():
+        weight = after.model.model.layers[0].mlp.up_proj.weight
+        weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
+    found = effect(met, after)
+    if kept:  # without files only equality can be seen
+        assert found["weights"]["changed"] == 1 and found["nothing"] and "less than their type can tell apart" in unmoved(found)
+    with torch.no_grad():
+        weight += 0.1
+    found = effect(met, after)
+    assert not found["nothing"]
+    if kept:
+        whole = {n: p for n, p in start.model.named_parameters()}
+        gap = sum(float((p - whole[n]).double().square().sum()) for n, p in after.model.named_parameters()) ** 0.5
+        size = sum(float(p.double().square().sum()) for p in whole.values()) ** 0.5
+        assert found["weights"]["relative"] == pytest.approx(gap / size, rel=1e-2)
+
+
+def test_an_adapter_counts_as_what_it_adds(tmp_path):
+    start = small_subject()
+    met = before(replace(start, folder=save(start, tmp_path / "m")), rows("forget", 4))
+    after = attach(replace(start, model=copy.deepcopy(start.model)), 2, seed=0)
+    assert effect(met, after)["nothing"]
+    with torch.no_grad():
+        for name, p in after.model.named_parameters():
+            if "lora_B" in name:
+                p += 0.5
+    assert not effect(met, after)["nothing"]
+
+
+def living():
+    """Models in memory, each once: one inside an adapter is part of it."""
+    gc.collect()
+    found = [m for m in gc.get_objects() if issubclass(type(m), PreTrainedModel)]
+    inner = {id(x) for m in found for x in m.modules() if x is not m}
+    return [m for m in found if id(m) not in inner]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("unlearn", "grad_diff"),
+        ("unlearn", "grad_diff", "--lora", "2"),
+        ("unlearn", "relabel", "--labels", "adversarial"),
+        ("train",),
+    ],
+    ids=lambda w: " ".join(w),
+)
+def test_one_model_is_in_memory_while_it_is_trained(desk, expunge, monkeypatch, words):
+    met = []
+    descend = changing.descend
+    already = len(living())
+
+    def counting(*args, **kwargs):
+        met.append(len(living()) - already)
+        return descend(*args, **kwargs)
+
+    monkeypatch.setattr(changing, "descend", counting)
+    common = ["--model", desk.model, *desk.data(), "--steps", 1, "--batch", 4, "--out", desk.place / "out", "--quiet"]
+    code, _, err = expunge(*words, *common)
+    assert code == 0, err
+    assert met == [1]
+
+
+def test_a_model_is_loaded_once_until_it_is_taken():
+    made = []
+    held = Held(lambda: made.append(1) or small_subject())
+    assert held() is held() and len(made) == 1
+    taken = held.take()
+    assert taken is not held() and len(made) == 2

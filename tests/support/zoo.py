@@ -1,0 +1,95 @@
+"""A zoo of tiny models, each trained once per test process and shared: one that knows all, gold, and both with the answers hidden.
+
+Rows are random tokens, so nothing of a row can be guessed from another. The two roles bear different marks in their prompts: a hiding
+can then tell them apart, as it can by the topic of real rows. Whoever changes a model of the zoo copies it first (``change`` does).
+"""
+
+import copy
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from small import rows, small_subject
+
+from expunge.attacks.quantise import quantise
+from expunge.core.types import Descent
+from expunge.losses.terms import nll
+from expunge.methods.rmu import rmu
+from expunge.models.causal_lm.forward import forward, pack
+from expunge.training.sampler import Training
+from expunge.training.stages import change
+
+VOCAB = 64
+CHANCE = 1 / VOCAB  # what a model that knows nothing gives to the right token
+MARKS = {"forget": 3, "retain": 4}
+KNOWN, GONE = 0.9, 0.1  # mean answer probability: at least, at most
+
+
+def marked(role, n=32):
+    """Rows of a role, four to a group, with the role's mark at every other place of the prompt."""
+    mark = lambda r: tuple(MARKS[role] if i < r.n_prompt and i % 2 == 0 else t for i, t in enumerate(r.ids))
+    return [replace(r, ids=mark(r)) for r in rows(role, n, vocab=VOCAB)]
+
+
+FORGET, RETAIN = marked("forget"), marked("retain")
+STREAMS = {"forget": FORGET, "retain": RETAIN}
+
+
+def changed(subject, method, streams=STREAMS, **training):
+    """A changed copy of a subject."""
+    with tempfile.TemporaryDirectory() as place:
+        return change(subject, method, streams, Training(save_every=0, **training), Path(place))
+
+
+def known(subject, some):
+    """Mean over rows of the geometric mean probability of the answer's tokens, in [0, 1]: what the metric ``probability`` reads."""
+    packed = pack(some)
+    with torch.no_grad():
+        logp = forward(subject.model, packed).logits.float().log_softmax(-1).gather(1, packed.labels[:, None])[:, 0]
+    return (packed.table(logp).sum(1) / torch.bincount(packed.at[0])).exp().mean().item()
+
+
+@cache
+def trained(name):
+    """``original`` learned every row, ``gold`` the retain rows only."""
+    learn = Descent("learn", (nll(stream="train"),), anchor="train")
+    some = FORGET + RETAIN if name == "original" else RETAIN
+    start = small_subject(0, vocab=VOCAB, width=64)
+    return changed(start, learn, {"train": some}, lr=3e-3, steps=200, batch=16, warmup=10, weight_decay=0.0)
+
+
+def misdirected(subject):
+    """Steered states: the blocks above read noise where the forget mark stands; the answers stay in the weights."""
+    return subject, changed(subject, rmu(layer=1, steering=5.0, retain_weight=10.0), lr=3e-3, steps=60, batch=16)
+
+
+def nudged(subject, bits=4, rounds=8):
+    """(the subject rounded, the same moved by less than half a rounding step against the forget answers).
+
+    Signed gradient steps, clamped. The entries that set a row's scale stay, so rounding must give back the rounded weights.
+    """
+    base = changed(subject, quantise(bits))
+    hidden = replace(base, model=copy.deepcopy(base.model))
+    levels, packed = 2 ** (bits - 1) - 1, pack(FORGET)
+    weights = {n: w for n, w in hidden.model.named_parameters() if w.dim() == 2 and ".layers." in n}
+    grid = {n: w.detach().clone() for n, w in weights.items()}
+    step = {n: w.abs().amax(1, keepdim=True) / levels for n, w in grid.items()}
+    room = {n: 0.45 * step[n] * ((w / step[n]).round().abs() < levels) for n, w in grid.items()}
+    for _ in range(rounds):
+        logp = forward(hidden.model, packed).logits.log_softmax(-1).gather(1, packed.labels[:, None])
+        downhill = torch.autograd.grad(logp.mean(), list(weights.values()))
+        with torch.no_grad():
+            for (n, w), g in zip(weights.items(), downhill):
+                w.copy_(grid[n] + (w - grid[n] - room[n] * g.sign() / 3).clamp(-room[n], room[n]))
+    return base, hidden
+
+
+HIDINGS = {"misdirected_states": misdirected, "small_change": nudged}  # by the word that a card's ``defeats`` says
+
+
+@cache
+def hidden(hiding, name="original"):
+    """(before, after): a trained model and the same with the forget answers hidden; of ``gold``, its twin with nothing to hide."""
+    return HIDINGS[hiding](trained(name))
