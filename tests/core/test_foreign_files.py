@@ -8,8 +8,8 @@ import pytest
 from expunge.core.errors import Refused
 from expunge.interop import open_unlearning_log
 from expunge.interop.open_unlearning_log import read_log
-from expunge.report.folders import find
 from expunge.report.html import write_report
+from expunge.report.load import find
 from expunge.report.svg import fitted
 from expunge.runs.folder import open_run
 from expunge.training.checkpoints import last_whole, trim

@@ -17,7 +17,7 @@ from expunge.models.causal_lm.load import digest_folder, load
 from expunge.models.causal_lm.lora import attach
 from expunge.models.causal_lm.save import save
 from expunge.pipeline.effect import before, effect
-from expunge.report.words import unmoved
+from expunge.report.format import unmoved
 from expunge.training import stages as changing
 
 

@@ -17,8 +17,8 @@ from expunge.evaluation.metric import judged
 from expunge.pipeline.evaluate import data_facts
 from expunge.pipeline.settings import judge
 from expunge.report.beside import Beside
-from expunge.report.folders import find
 from expunge.report.html import write_report
+from expunge.report.load import find
 from expunge.report.parse import read_comparison
 
 MARGIN = {"margin": 0.05, "p": 0.5, "p_holm": 0.5, "bound": 0.1, "not_worse": False, "equal": False}

@@ -10,8 +10,8 @@ from commands import Desk, copied, desk, expunge, model, once
 from report.test_report import STORY, demo, seal_all
 
 from expunge.report.findings import findings
-from expunge.report.folders import find
 from expunge.report.html import write_report
+from expunge.report.load import find
 from expunge.runs.seal import OLDER, UNSEALED, broken, edited, sealed
 
 

@@ -41,7 +41,7 @@ def stages(folder: Path, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    from expunge.report.words import NONE, phrase, value
+    from expunge.report.format import NONE, phrase, value
     from expunge.runs.folder import read_run
 
     inner = read_run(folder)["stages"]
@@ -59,7 +59,7 @@ def stages(folder: Path, console: Console) -> None:
 
 def operating_points(found: Mapping[str, Measurement]) -> Iterator[str]:
     """What membership scores tell where few false alarms are allowed, a line each; and what the holdout rows are too few for."""
-    from expunge.report.words import number, phrase
+    from expunge.report.format import number, phrase
 
     for key, m in found.items():
         at = {f: [m.parts.get(f"tpr/{f}{end}") for end in ("", "/low", "/high")] for f in ("0.01", "0.05")}
@@ -75,7 +75,7 @@ def operating_points(found: Mapping[str, Measurement]) -> Iterator[str]:
 
 def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
     """What metrics of plain texts read when less and when more of each text is given, a line each."""
-    from expunge.report.words import number, phrase
+    from expunge.report.format import number, phrase
 
     for key, m in found.items():
         if "prefix_tokens" not in m.parts:

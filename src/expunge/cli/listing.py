@@ -20,7 +20,7 @@ from expunge.core.errors import Refused
 from expunge.core.types import Published
 from expunge.core.units import UNITS
 from expunge.registry import ROOMS, SINGULAR, Argument, Member
-from expunge.report.words import short
+from expunge.report.format import short
 
 EVIDENCE = {
     "reference": "reference value",  # a number made outside this repository is matched

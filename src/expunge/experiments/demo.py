@@ -109,7 +109,7 @@ def judge(out: Path, name: str, seed: int) -> None:
 def _tell(console: Any, out: Path) -> None:
     """Table, recovery and findings of what the folders hold."""
     from expunge.report.findings import findings
-    from expunge.report.folders import find
+    from expunge.report.load import find
     from expunge.report.terminal import curve_table, table, told
 
     found = find([out / "judged", out / "attacked"])

@@ -33,8 +33,8 @@ from expunge.pipeline.sequential import evaluate as evaluate
 from expunge.pipeline.sequential import parts_of, walk
 from expunge.pipeline.settings import ADAPTER, Settled, absent_of, at_stage, case_of, longest_of, method_of, out_of, training_settings
 from expunge.pipeline.training_inputs import Given, check_rows, given_of, relabelled, rows_for
+from expunge.report.format import unmoved
 from expunge.report.html import write_report
-from expunge.report.words import unmoved
 from expunge.runs.folder import RunFolder, open_run
 from expunge.synthesis.refusals import SENTENCES
 from expunge.training.sampler import Training

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from expunge.core.escape import escaped
 from expunge.core.units import FEW_GOLDS, FEW_GROUPS, TOO_FEW, too_few
-from expunge.report.words import number, phrase
+from expunge.report.format import number, phrase
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

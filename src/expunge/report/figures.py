@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve, Judged, bounds, gold_of, has_gold, ordered, scored
+from expunge.report.format import NO_GOLD, number, phrase, tick
 from expunge.report.svg import CHAR, GOLD, MUTED, Scale, Style, drawing, fitted, grid, label, line, marker, path, spread
-from expunge.report.words import NO_GOLD, number, phrase, tick
 
 WIDTH = 390.0
 Styles = Mapping[str, Style]

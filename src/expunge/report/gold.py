@@ -15,9 +15,9 @@ from expunge.report.compare import Judged, ordered
 from expunge.report.figures import Styles
 from expunge.report.figures import shown as shortened
 from expunge.report.findings import LEADING
+from expunge.report.format import interval, phrase, split_key, spoken
 from expunge.report.svg import CHAR, GOLD, INK, MUTED, Scale, Style, drawing, fitted, label, line, marker, swatch, tag
 from expunge.report.tables import role_rank
-from expunge.report.words import interval, phrase, split_key, spoken
 
 WIDTH, ROW, MOST = 470.0, 18.0, 40  # MOST lines in the picture; the rest stands in the tables
 TONES = {"good": "#0a5c3b", "bad": "#a4133c", "warn": "#7a4f00", "": MUTED}

@@ -14,14 +14,14 @@ from expunge.core.types import EMPTY
 from expunge.report.compare import KINDS, Curve, ordered
 from expunge.report.figures import forest, recovery, tradeoff
 from expunge.report.findings import LEADING, findings, leading, summary
-from expunge.report.folders import Found, find
+from expunge.report.format import split_key, spoken
 from expunge.report.gold import section
+from expunge.report.load import Found, find
 from expunge.report.losses import losses
 from expunge.report.notices import notices
 from expunge.report.sections import examples, explained, facts, rows_of
 from expunge.report.svg import Style, styles, swatch
 from expunge.report.tables import curve_sheet, sheets
-from expunge.report.words import split_key, spoken
 
 MADE_BY = b'<meta name="generator" content="expunge report">'  # stands in every report
 TEMPLATES = Path(__file__).with_name("templates")

@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from expunge.report.format import finite, number
 from expunge.report.svg import FAINT, INK, MUTED, Scale, Style, drawing, fitted, label, line, path
-from expunge.report.words import finite, number
 
 WIDTH, POINTS = 340.0, 160
 

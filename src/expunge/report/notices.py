@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from expunge.core.errors import listed
-from expunge.report.folders import Folder, Found
+from expunge.report.format import unmoved
+from expunge.report.load import Folder, Found
 from expunge.report.origin import origins, same_as
-from expunge.report.words import unmoved
 from expunge.runs.seal import edited
 
 # Settings in which gold must not differ from the original, or it is not the model that the original would have been.

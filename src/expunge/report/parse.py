@@ -11,7 +11,7 @@ from expunge.core.errors import Refused
 from expunge.core.types import Measurement
 from expunge.report.beside import Beside
 from expunge.report.compare import Curve
-from expunge.report.words import finite
+from expunge.report.format import finite
 
 
 def _text(file: Path) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from expunge.report.compare import has_gold, ordered
-from expunge.report.folders import Folder, Found
-from expunge.report.words import goal, split_key, spoken
+from expunge.report.format import goal, split_key, spoken
+from expunge.report.load import Folder, Found
 
 EXAMPLES = 12
 

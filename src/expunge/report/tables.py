@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve, Judged, against, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import gold_at
-from expunge.report.words import goal, interval, phrase, split_key, spoken, tick, value
+from expunge.report.format import goal, interval, phrase, split_key, spoken, tick, value
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from expunge.core.escape import escaped
 from expunge.core.types import Measurement
 from expunge.report.compare import Curve, Judged, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import Finding
+from expunge.report.format import goal, interval, phrase, split_key, spoken, value
 from expunge.report.tables import Reasons, curve_sheet
-from expunge.report.words import goal, interval, phrase, split_key, spoken, value
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

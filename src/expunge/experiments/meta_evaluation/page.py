@@ -8,9 +8,9 @@ from typing import Any
 
 from expunge.core.units import FEW_GROUPS
 from expunge.experiments.meta_evaluation.gather import BACK, STATES, UTILITY
+from expunge.report.format import NONE
+from expunge.report.format import short as decimals
 from expunge.report.svg import COLOURS, FAINT, INK, MUTED, Style, drawing, fitted, label, line, marker
-from expunge.report.words import NONE
-from expunge.report.words import short as decimals
 
 HEAD = ("metric", "faithfulness (AUC, 95 %)", "R", "Q", "robustness", "aggregate", "order kept", "sees hidden", "unlearned", "reads")
 FAITHFUL, ROBUST = Style(COLOURS[0], "circle"), Style(COLOURS[1], "diamond")

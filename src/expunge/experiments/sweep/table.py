@@ -9,8 +9,8 @@ from expunge.core.escape import escaped, terminal
 from expunge.experiments.sweep.hardness import GARBLED
 from expunge.experiments.sweep.measures import FORGET, NEIGHBOUR, SAID, STRENGTH, UTILITY
 from expunge.experiments.sweep.recipe import attack_for
-from expunge.report.words import NONE
-from expunge.report.words import short as decimals
+from expunge.report.format import NONE
+from expunge.report.format import short as decimals
 
 HEAD = (
     "#", "", "n", "quality", "forget", "retain", "neighbour", "relearned", "garbled", "said", "utility",

@@ -25,7 +25,7 @@ INSIDE = frozenset({"model", "guard", "stages", "checkpoints", "records", "priva
 @dataclass(frozen=True)
 class Folder:
     """One run folder as it lies on disk. ``texts`` is empty unless texts were asked for. ``doubt``: why its numbers are not to be trusted
-    (see ``engine.seal``); '' if they are what the run wrote."""
+    (see ``runs.seal``); '' if they are what the run wrote."""
 
     path: Path
     label: str
