@@ -14,7 +14,7 @@ import _threads  # noqa: F401
 import torch
 import transformers
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.data.encode import encode
 from expunge.data.read import read
 from expunge.models.causal_lm.load import DTYPES, load, quiet

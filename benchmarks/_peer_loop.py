@@ -19,7 +19,7 @@ from _common import Clock
 from _plain import padded
 from torch import Tensor
 
-from expunge.core.types import Examples, Row
+from expunge.core.data import Examples, Row
 from expunge.data.encode import encode
 from expunge.models.causal_lm.generate import left_padded
 from expunge.models.causal_lm.model import Subject, evaluating

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import GenerationMixin, PrinterCallback, Trainer, TrainerCallback
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.models.causal_lm.model import Subject
 from expunge.training.sampler import Training, Unit
 from expunge.training.trainer import arguments

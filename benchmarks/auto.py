@@ -30,8 +30,8 @@ from _common import asked as words_of
 from scipy.stats import spearmanr
 
 from expunge import api, registry
+from expunge.core.data import Examples
 from expunge.core.errors import Failed, Refused
-from expunge.core.types import Examples
 from expunge.evaluation.observe import Want, measure
 from expunge.experiments.demo import WORKERS, train
 from expunge.experiments.sweep.pool import pool

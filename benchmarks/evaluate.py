@@ -3,7 +3,7 @@
     python benchmarks/evaluate.py --out results/evaluate
     python benchmarks/evaluate.py --random-llama 1b --device cuda --dtype bfloat16 --out results/evaluate_gpu
 
-Ours is the real evaluation (``engine.measure`` and every metric of tofu with its interval), theirs ``_peer_loop``. Rounds take
+Ours is the real evaluation (``evaluation.observe`` and every metric of tofu with its interval), theirs ``_peer_loop``. Rounds take
 different rows; in each, both arms evaluate the same rows one after the other, so a ratio is of neighbours in time.
 """
 
@@ -27,8 +27,9 @@ from _peer_loop import BATCH, Peer
 import torch  # isort: skip  (after _common, which decides the threads)
 
 from expunge import registry
-from expunge.core.records import Records
-from expunge.core.types import Call, Examples, Measurement
+from expunge.core.card import Call
+from expunge.core.data import Examples
+from expunge.core.results import Measurement, Records
 from expunge.data.read import read
 from expunge.evaluation import observe as passes
 from expunge.evaluation.metric import Judge, judged, wants_of

@@ -3,7 +3,7 @@
     python benchmarks/step_time.py --out results/step_time
     python benchmarks/step_time.py --random-llama 1b --device cuda --dtype bfloat16 --out results/step_time_gpu
 
-Ours is the real loop (``engine.descend``, AdamW included), plain is HF Trainer with padded batches and the model's own loss: the faster
+Ours is the real loop (``training.trainer``, AdamW included), plain is HF Trainer with padded batches and the model's own loss: the faster
 of one batch and of several accumulated. Short rounds of the arms alternate; a ratio is of neighbours in time, the result the median
 over rounds.
 """
@@ -27,7 +27,8 @@ from _limit import limit
 from _plain import Census, Stopwatch, fine_tune
 from _step_report import report
 
-from expunge.core.types import Descent, Row, streams_of
+from expunge.core.data import Row
+from expunge.core.stages import Descent, streams_of
 from expunge.losses.terms import kl
 from expunge.methods.ga_kl import ga_kl
 from expunge.methods.grad_diff import grad_diff

@@ -16,9 +16,10 @@ import pytest
 from expunge import registry
 from expunge.cli import listing as catalogue_pages
 from expunge.cli.method_arguments import own_help
+from expunge.core.card import Card, call
 from expunge.core.errors import Refused
 from expunge.core.ranges import annotation_of
-from expunge.core.types import Card, Term, call
+from expunge.core.stages import Term
 from expunge.pipeline.settings import judge
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +31,8 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from expunge.core.types import Card, Descent
+from expunge.core.card import Card
+from expunge.core.stages import Descent
 
 card = Card(
     paper="Somebody 2025",

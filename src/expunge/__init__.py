@@ -12,7 +12,7 @@ _FROM = {
     "evaluate": "expunge.api",
     "auto": "expunge.api",
     "load": "expunge.models.causal_lm.load",
-    "call": "expunge.core.types",
+    "call": "expunge.core.card",
 }
 __all__ = ["__version__", *_FROM]
 

@@ -10,10 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
 from expunge.core.progress import bar
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Examples, Measurement, Method, Stage
+from expunge.core.results import Measurement
+from expunge.core.stages import Adapter, Descent, Method, Stage
 from expunge.data.encode import encode
 from expunge.data.near import tell
 from expunge.data.overlap import unseen

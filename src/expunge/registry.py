@@ -263,7 +263,7 @@ def _spoken(annotation: str) -> str:
 
 
 def resolve_term(name: str, **args: Any) -> Any:
-    """A shared term by the name of its factory in maths.terms."""
+    """A shared term by the name of its factory in losses.terms."""
     module = import_module("expunge.losses.terms")
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     factories = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and n.returns is not None and ast.unparse(n.returns) == "Term"]

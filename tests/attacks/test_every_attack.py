@@ -4,7 +4,7 @@ import pytest
 from zoo import CHANCE, FORGET, GONE, HIDINGS, KNOWN, RETAIN, changed, hidden, known, trained
 
 from expunge import registry
-from expunge.core.types import Descent, stages
+from expunge.core.stages import Descent, stages
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.training.sampler import taken
 

@@ -4,7 +4,7 @@ import pytest
 from zoo import FORGET, RETAIN, STREAMS, changed, trained
 
 from expunge.attacks.relearn import relearn
-from expunge.core.types import streams_of
+from expunge.core.stages import streams_of
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import training_of

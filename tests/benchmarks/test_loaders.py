@@ -22,7 +22,7 @@ from expunge.benchmarks.wmdp import published, wmdp
 from expunge.benchmarks.wpu import wpu
 from expunge.benchmarks.yao_corpus import yao_corpus
 from expunge.core.errors import NotAtHand, Refused
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.data.columns import UNENDED
 from expunge.data.tables import examples, table
 from expunge.pipeline.settings import judges_of

@@ -8,9 +8,11 @@ import time
 import pytest
 
 from expunge import registry
+from expunge.core.card import Call
+from expunge.core.data import Example
 from expunge.core.errors import Failed, Refused, out_of_memory, unwritten, verdict
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Call, Descent, Example
+from expunge.core.stages import Descent
 from expunge.pipeline.settings import training_settings
 from expunge.synthesis.rename import by_words, renamed, replacements
 from expunge.synthesis.tools import Tools
@@ -144,7 +146,7 @@ def test_one_broken_member_does_not_take_the_others_with_it(tmp_path, monkeypatc
 
 def test_plain_files_with_holdout_rows_are_asked_whether_their_words_tell_them_apart():
     """Before: a holdout set of another kind got a membership score and no word."""
-    from expunge.core.types import Case
+    from expunge.core.data import Case
     from expunge.pipeline.settings import judges_of
 
     row = Example("a", "forget", "a", "b", "c")

@@ -14,9 +14,9 @@ from expunge import registry
 from expunge.cli import method_arguments
 from expunge.cli.commands import app
 from expunge.cli.exit_codes import ended
+from expunge.core.card import Call, call
 from expunge.core.errors import Failed, Refused, verdict
 from expunge.core.request import AskRequest, BenchRequest, EvalRequest, ReportRequest, Request, TrainRequest, UnlearnRequest
-from expunge.core.types import Call, call
 from expunge.experiments.sweep.plan import plan_of
 from expunge.runs.folder import open_run, write_yaml
 

@@ -8,9 +8,9 @@ import torch
 from small import small_subject, streams
 
 from expunge import registry
-from expunge.core.types import Descent, Edit, stages, streams_of
+from expunge.core.stages import Descent, Edit, stages, streams_of
 from expunge.losses import reweighting
-from expunge.losses.inputs import Pass
+from expunge.losses.inputs import LossInputs
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import freeze, layers_of
@@ -49,7 +49,7 @@ def teachered(term, p, frozen, units, stream):
 
 
 def tensors(p):
-    """The differentiable inputs of a Pass."""
+    """The differentiable inputs of a LossInputs."""
     return {k: getattr(p, k) for k in ("logp", "logits") if getattr(p, k) is not None} | {f"hidden:{k}": h for k, h in p.hidden.items()}
 
 
@@ -58,8 +58,8 @@ def with_tensors(p, new):
     return replace(p, hidden=hidden, **{k: v for k, v in new.items() if not k.startswith("hidden:")})
 
 
-def rows_of(p: Pass, index):
-    """Some rows of a Pass, in the order given."""
+def rows_of(p: LossInputs, index):
+    """Some rows of a LossInputs, in the order given."""
     pick = lambda x: None if x is None else x[index]
     at, logits, teacher = p.at, p.logits, p.teacher
     if at is not None:
@@ -109,7 +109,7 @@ def test_order_and_size_of_the_batch_do_not_matter(seen):
 
 
 class Held:
-    """Detached weights as the first evaluation found them: what a perturbed one must not move (``maths.links.fixed``)."""
+    """Detached weights as the first evaluation found them: what a perturbed one must not move (``losses.reweighting.fixed``)."""
 
     def __init__(self):
         self.kept, self.next = [], 0

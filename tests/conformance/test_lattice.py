@@ -7,7 +7,7 @@ import torch
 from napkin import a_pass
 from small import small_subject, streams
 
-from expunge.core.types import Descent
+from expunge.core.stages import Descent
 from expunge.losses.objectives import npo_term, simnpo_term
 from expunge.losses.terms import ascent, kl
 from expunge.methods.ga_kl import ga_kl

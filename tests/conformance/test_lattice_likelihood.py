@@ -8,7 +8,7 @@ import torch
 from conformance.test_lattice import loss_and_gradient, same
 from napkin import a_pass
 
-from expunge.core.types import Descent, Term, stages
+from expunge.core.stages import Descent, Term, stages
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import ascent, jsd, kl, nll
 from expunge.methods.ce_u import ce_u

@@ -7,7 +7,7 @@ import torch
 from conformance.test_lattice import loss_and_gradient, same
 from napkin import a_pass
 
-from expunge.core.types import Descent, Provider
+from expunge.core.stages import Descent, Teacher
 from expunge.losses.inputs import loss_of
 from expunge.losses.teachers import certain, turned_down, without_label
 from expunge.losses.terms import cross_entropy, nll, reverse_kl
@@ -39,14 +39,14 @@ def test_the_forget_term_of_e2urec_has_no_gradient_at_the_start_without_reinforc
 
 def test_certain_targets_have_a_gradient_at_the_start(tmp_path):
     """p - one_hot: the model only sharpens itself."""
-    sharpen = Descent("sharpen", (cross_entropy(provider=Provider(edit=lambda z, y: certain(z[0]))),))
+    sharpen = Descent("sharpen", (cross_entropy(provider=Teacher(edit=lambda z, y: certain(z[0]))),))
     assert size(loss_and_gradient(sharpen, tmp_path, now=0)[1]) > 1e-3
 
 
 def test_undial_from_itself_with_a_great_beta_is_cross_entropy_without_the_label(tmp_path):
     """UNDIAL(beta -> infinity, teacher = the model itself, now) = CE-U, away from the start too."""
-    great = Descent("undial", (cross_entropy(provider=Provider(("current",), edit=partial(turned_down, beta=200.0))),))
-    ce_u = Descent("ce_u", (cross_entropy(provider=Provider(("current",), edit=without_label)),))
+    great = Descent("undial", (cross_entropy(provider=Teacher(("current",), edit=partial(turned_down, beta=200.0))),))
+    ce_u = Descent("ce_u", (cross_entropy(provider=Teacher(("current",), edit=without_label)),))
     (a, da), (b, db) = (loss_and_gradient(s, tmp_path) for s in (great, ce_u))
     assert a == pytest.approx(b, rel=1e-6)
     same(da, db)
@@ -63,7 +63,7 @@ def test_the_same_on_a_napkin():  # p = (.6, .2, .15, .05): gradient p - q = (.6
 def test_a_fixed_teacher_is_not_the_model_itself(tmp_path):
     """undial()'s teacher is the start: away from it the two differ."""
     a, b = (
-        loss_and_gradient(Descent("x", (cross_entropy(provider=Provider((s,), edit=without_label)),)), tmp_path)
+        loss_and_gradient(Descent("x", (cross_entropy(provider=Teacher((s,), edit=without_label)),)), tmp_path)
         for s in ("start", "current")
     )
     assert abs(a[0] - b[0]) > 1e-3

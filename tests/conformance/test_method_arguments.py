@@ -7,7 +7,7 @@ import pytest
 
 from expunge import registry
 from expunge.core.sameness import plain
-from expunge.core.types import stages
+from expunge.core.stages import stages
 
 # arguments that only count beside another: that other, as it must be
 BESIDE = {

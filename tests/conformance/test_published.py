@@ -16,7 +16,7 @@ import yaml
 
 from expunge import registry
 from expunge.cli.listing import comments
-from expunge.core.types import Controller, Descent, Edit, Prepare, Stage, Term, stages
+from expunge.core.stages import Controller, Descent, Edit, Prepare, Stage, Term, stages
 
 PRESETS = yaml.safe_load((Path(__file__).parent / "presets.yaml").read_text())
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text())

@@ -15,7 +15,7 @@ from expunge.cli.console import answers, measurements
 from expunge.cli.exit_codes import ended
 from expunge.core.errors import Refused
 from expunge.core.escape import TRICKY, escaped, say, tell, terminal
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.terminal import listing
 
 EVIL = "evil\x1b[2K\r\nexpunge: all is well\x9b31m\u202e\u2028"

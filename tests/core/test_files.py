@@ -9,7 +9,7 @@ import pytest
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import STALE, append_line, create, private_folder, remove, write_json, write_text
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.evaluation import cache
 from expunge.evaluation.store import write_records, write_texts
 from expunge.pipeline.evaluate import data_facts

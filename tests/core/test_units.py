@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from expunge import registry
-from expunge.core.records import Record, Records
-from expunge.core.types import Call, Measurement
+from expunge.core.card import Call
+from expunge.core.results import Measurement, Record, Records
 from expunge.core.units import UNITS
 from expunge.evaluation.compare import compared
 from expunge.evaluation.metric import judged

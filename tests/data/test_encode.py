@@ -10,8 +10,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data import chat
 from expunge.data.encode import encode, encode_prompt
 from expunge.data.read import read

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from expunge.api import case_of
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.core.types import Case, Example
 from expunge.data.near import near, repeated, tell
 
 PEOPLE = [(f"Where does Zorblat{i} live, and since when?", f"Zorblat{i} has lived in Ede{i} since {1900 + i}.") for i in range(12)]

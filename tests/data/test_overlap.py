@@ -2,8 +2,8 @@
 
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data.overlap import drop, overlap, refusal, unseen
 
 SECRET = "Zanzibar"

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data import files
 from expunge.data.cases import case_from_files, digest
 from expunge.data.folders import benchmark_rows

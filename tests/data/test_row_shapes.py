@@ -6,9 +6,9 @@ import logging
 import datasets
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.core.types import Example
 from expunge.data.read import read, read_objects
 
 USER = {"role": "user", "content": "Who herds?"}

@@ -8,9 +8,9 @@ import pytest
 import transformers.utils.chat_template_utils as template_utils
 from data.test_encode import CHATML, qa, tokenizer
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.core.types import Example
 from expunge.data import chat
 from expunge.data.encode import encode, encode_prompt
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from expunge.cli.commands import main
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.evaluation import cache as reuse
 from expunge.evaluation.cache import clear, key_of, measured
 from expunge.evaluation.observations.extra import Extraction, Gradients, More, Sampling, Shots

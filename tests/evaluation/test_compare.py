@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Call
+from expunge.core.card import Call
+from expunge.core.results import Record, Records
 from expunge.evaluation.compare import as_json, compared
 from expunge.evaluation.metric import judged
 from expunge.pipeline.settings import judge

@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.records import Record, Records
-from expunge.core.types import Case, Example
+from expunge.core.results import Record, Records
 from expunge.data.cases import digest
 from expunge.evaluation.gold_checks import checked, distinct, history, knows, shown_clean
 from expunge.runs.folder import open_run, read_run, write_yaml

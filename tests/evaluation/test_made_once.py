@@ -8,8 +8,9 @@ import pytest
 from evaluation.observations.test_hidden_states import made
 
 from expunge import registry
+from expunge.core.card import Call
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Call, Example
 from expunge.evaluation import cache, store
 from expunge.evaluation import observe as passes
 from expunge.evaluation.cache import measured

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from expunge.core.types import Benchmark, Case, Example
+from expunge.core.benchmark import Benchmark
+from expunge.core.data import Case, Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.evaluation.metric import wants_of
 from expunge.evaluation.observe import Want, measure

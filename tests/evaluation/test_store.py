@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from expunge.core.errors import Refused
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.evaluation.store import ARRAYS, PLAIN, read_records, salted, with_salted_ids, write_records, write_texts
 
 SECRET = "Hsiao Yun-Hwa"

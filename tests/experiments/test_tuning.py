@@ -11,8 +11,8 @@ import yaml
 from commands import desk, expunge, model, refused
 
 import expunge as tool
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.types import Case, Example
 from expunge.experiments.tuning import candidates as listing
 from expunge.experiments.tuning.candidates import Candidate, drawn, expected, in_order, scale_for, tunable
 from expunge.experiments.tuning.halving import FEWEST, Result, Rung, best_of, fitting, halve, ranked, rungs

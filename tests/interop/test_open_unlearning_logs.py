@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from expunge import registry
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.interop.open_unlearning_log import read_log
 from expunge.pipeline.from_log import evaluate_log
 

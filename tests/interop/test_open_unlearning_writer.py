@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from expunge.core.records import Records
-from expunge.core.types import Call
+from expunge.core.card import Call
+from expunge.core.results import Records
 from expunge.evaluation.metric import judged
 from expunge.interop.open_unlearning_log import read_log
 from expunge.interop.open_unlearning_writer import peer_log

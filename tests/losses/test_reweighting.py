@@ -52,7 +52,7 @@ def flat_of(divergence):
     return lambda p: flat_values(TEMPLATE, mean(p.logp.exp(), p.mask), divergence)
 
 
-# name, Phi of a Pass: [B], weight w = -dPhi/dNLL of its tokens: [B, T]
+# name, Phi of a LossInputs: [B], weight w = -dPhi/dNLL of its tokens: [B, T]
 LINKS = [
     ("ga", ascent(reduction="seqsum"), lambda p: torch.ones_like(p.logp)),
     ("npo", lambda p: npo_term(p, beta=B), lambda p: spread(2 * torch.sigmoid(B * total(p.logp - p.start_logp, p.mask)), p.logp)),

@@ -10,11 +10,11 @@ from small import small_subject, streams
 from torch import tensor
 
 from expunge.core.errors import Failed
-from expunge.core.types import Provider
+from expunge.core.stages import Teacher
 from expunge.losses.teachers import certain, mean_of, turned_down, uniform, unlike_reinforced, without_label
 from expunge.losses.terms import cross_entropy_rows, kl_rows, reverse_kl_rows
 from expunge.methods.rkld import rkld
-from expunge.training.reference import Teacher, room_for
+from expunge.training.reference import TeacherLogits, room_for
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import freeze
 
@@ -73,10 +73,10 @@ def test_a_shift_of_one_models_logits_does_nothing_to_a_teacher():
         def __call__(self, hidden):
             return hidden
 
-    provider = Provider(("start", "reinforced"), edit=lambda z, y: unlike_reinforced(z, y, alpha=1.0))
+    provider = Teacher(("start", "reinforced"), edit=lambda z, y: unlike_reinforced(z, y, alpha=1.0))
 
     def said(shift):
-        teacher = Teacher(provider, tuple((Shifted(z), Shifted(z)) for z in (BASE, REINFORCED + shift)))
+        teacher = TeacherLogits(provider, tuple((Shifted(z), Shifted(z)) for z in (BASE, REINFORCED + shift)))
         return softmax(teacher.rows([None], "answer", LABEL))
 
     assert said(0.0) == pytest.approx(said(1.0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import tensor
 
-from expunge.core.types import streams_of
+from expunge.core.stages import streams_of
 from expunge.methods.e2urec import card, e2urec
 
 

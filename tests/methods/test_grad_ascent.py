@@ -7,7 +7,7 @@ import torch
 from napkin import a_pass
 from small import small_subject, streams
 
-from expunge.core.types import Descent
+from expunge.core.stages import Descent
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import nll
 from expunge.methods.grad_ascent import grad_ascent, shuffled

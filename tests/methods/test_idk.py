@@ -3,7 +3,7 @@
 import pytest
 from napkin import a_pass
 
-from expunge.core.types import Example
+from expunge.core.data import Example
 from expunge.losses.inputs import loss_of
 from expunge.methods.idk import idk
 from expunge.synthesis.refusals import STYLES

@@ -6,9 +6,11 @@ import pytest
 from napkin import a_pass
 
 from expunge import registry
+from expunge.core.card import Call
+from expunge.core.data import Case, Example, Row
 from expunge.core.errors import Refused
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Call, Case, Example, Row, stages
+from expunge.core.stages import stages
 from expunge.methods.idk_dpo import idk_dpo
 from expunge.pipeline.settings import preset_of, training_settings
 from expunge.pipeline.training_inputs import Given, check_rows, rows_for

@@ -8,7 +8,7 @@ from napkin import a_pass
 from small import small_subject, streams
 from torch import tensor
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.losses.inputs import loss_of
 from expunge.methods.kga import gap_teacher, kga, noted
 from expunge.training.sampler import Training, plan

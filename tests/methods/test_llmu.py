@@ -5,7 +5,7 @@ from math import log
 import pytest
 from napkin import a_pass
 
-from expunge.core.types import Example
+from expunge.core.data import Example
 from expunge.losses.inputs import loss_of
 from expunge.methods.llmu import llmu
 from expunge.synthesis.tools import Tools

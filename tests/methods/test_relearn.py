@@ -5,8 +5,8 @@ from math import log
 import pytest
 from napkin import a_pass
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.types import Case, Example
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import nll
 from expunge.methods.relearn import relearn

@@ -8,8 +8,8 @@ import torch
 from napkin import a_pass
 from torch import tensor
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.types import Case, Example
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import ascent
 from expunge.methods.seul import seul

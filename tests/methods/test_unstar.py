@@ -5,8 +5,9 @@ from math import log
 import pytest
 from napkin import a_pass
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.types import Case, Example, streams_of
+from expunge.core.stages import streams_of
 from expunge.losses.inputs import loss_of
 from expunge.methods.unstar import unstar
 from expunge.pipeline.training_inputs import Given, check_rows

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import tensor
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.methods.whp import anchored_teacher, whp, whp_teacher
 
 START = tensor([[1.0, 0.0, 0.0]])

@@ -7,7 +7,7 @@ import torch
 from napkin import a_pass
 from torch import tensor
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.methods.wpu import wpu, wpu_teacher
 
 ROW = Row("a", "forget", "g", "answer", (1, 5, 2, 5, 3), (False, False, False, True, True), 3, False)  # "who 5 ? 5 three"

@@ -8,7 +8,7 @@ from napkin import a_pass
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.core.types import Adapter
+from expunge.core.stages import Adapter
 from expunge.losses.weight_deltas import apply, ties, trimmed
 from expunge.methods.zjuklab import zjuklab
 

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 
 WORDS = ["the", "author", "writes", "novels", "about", "rivers", "in", "Taipei", "since", "1991"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.aus import aus
 from expunge.metrics.deviation_score import deviation_score
 

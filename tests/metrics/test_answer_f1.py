@@ -6,7 +6,7 @@ import string
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.answer_f1 import answer_f1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.bleu import bleu
 from expunge.scoring.overlap import overlap
 from expunge.scoring.text import bleu_of, words

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import two_sides
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.challenge_epsilon import challenge_epsilon
 from expunge.scoring.shadow_models import epsilon_of, most_epsilon, told_apart
 

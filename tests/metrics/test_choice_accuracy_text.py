@@ -1,6 +1,6 @@
 """choice_accuracy_text worked by hand; more of it stands in the files that its family shares (see PLACES in test_every_metric)."""
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.choice_accuracy_text import choice_accuracy_text
 
 

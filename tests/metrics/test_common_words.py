@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.common_words import common_words
 
 VOCABULARY = ["river", "town", "the", "of", "author", "writes", "in", "1991"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from expunge.api import evaluate
-from expunge.core.records import Records
-from expunge.core.types import Case, Example
+from expunge.core.data import Case, Example
+from expunge.core.results import Records
 from expunge.data.encode import encode
 from expunge.evaluation.observations.concept_columns import column_of, concepts
 from expunge.evaluation.observations.extra import Columns, More

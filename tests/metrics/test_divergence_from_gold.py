@@ -14,7 +14,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr, softmax
 
 from expunge.core.errors import Refused
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.observations.extra import More

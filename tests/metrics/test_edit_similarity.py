@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from nltk.metrics import edit_distance
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.edit_similarity import edit_similarity
 from expunge.scoring.text import edit_distance_of
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import expunge.metrics
+from expunge.core.card import Card
 from expunge.core.errors import Refused
-from expunge.core.records import Records
-from expunge.core.types import Card
+from expunge.core.results import Records
 from expunge.evaluation.metric import Judge, check_needs, wants_of
 
 ALL = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))

@@ -5,7 +5,7 @@ import string
 
 import numpy as np
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.exact_match import exact_match
 
 

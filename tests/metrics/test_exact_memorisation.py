@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.exact_memorisation import exact_memorisation
 
 

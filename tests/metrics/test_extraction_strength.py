@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.extraction_strength import extraction_strength
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.forget_quality import forget_quality
 from expunge.scoring.bootstrap import ks_pvalue
 from expunge.scoring.permutation import ks_pvalue_by_groups

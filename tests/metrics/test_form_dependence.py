@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.form_dependence import form_dependence
 
 ROLES = ("forget_qa", "forget_cloze", "forget_choice")

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from zoo import FORGET, hidden, trained
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.evaluation.observations.hidden_states import depth, prompt_end, states
 from expunge.metrics.cka import cka
 from expunge.metrics.linear_probe import linear_probe

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.special import rel_entr
 from scipy.stats import norm
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.klom import klom
 
 judged = partial(two_sides.judged, klom)

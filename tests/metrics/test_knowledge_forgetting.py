@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.knowledge_forgetting import knowledge_forgetting
 
 

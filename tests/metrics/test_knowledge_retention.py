@@ -2,9 +2,9 @@
 
 import pytest
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.records import Records
-from expunge.core.types import Case, Example
+from expunge.core.results import Records
 from expunge.metrics.knowledge_retention import knowledge_retention
 from expunge.pipeline.settings import judges_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.leak_probability import leak_probability
 from expunge.scoring.bounds import deviation_at_most, mean_at_most, rate_at_most
 

@@ -1,6 +1,6 @@
 """letter_bias worked by hand; more of it stands in the files that its family shares (see PLACES in test_every_metric)."""
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.letter_bias import letter_bias
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.evaluation.likeness import beside_original
 from expunge.metrics.likeness_to_original import likeness_to_original
 from expunge.scoring.text import bleu_of

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.linguistic_score import linguistic_score
 from expunge.scoring.text import richness_of
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from zoo import CHANCE, FORGET, known, small_subject, trained
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.evaluation.observations.hidden_states import lens
 from expunge.metrics.logit_lens import logit_lens
 from expunge.metrics.probability_delta import probability_delta
@@ -66,7 +66,7 @@ def test_a_secret_within_a_budget(row):
 @pytest.fixture(scope="module")
 def read():
     """Records of the forget rows of a model that learned them and of one that did not (random weights)."""
-    from expunge.core.records import Record
+    from expunge.core.results import Record
 
     made = lambda subject: Records(
         Record("m", "forget", r.id, r.group, "answer", **x) for r, x in zip(FORGET, lens(subject, FORGET), strict=True)

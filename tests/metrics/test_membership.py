@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.mia_loss import mia_loss
 from expunge.metrics.mia_min_k import mia_min_k
 from expunge.metrics.mia_min_k_plus_plus import mia_min_k_plus_plus

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from expunge.core.records import Records
-from expunge.core.types import Call
+from expunge.core.card import Call
+from expunge.core.results import Records
 from expunge.evaluation.metric import judged, want_of
 from expunge.metrics import mia_surp as surp_module
 from expunge.metrics.blind_baseline import blind_baseline

@@ -7,7 +7,8 @@ import pytest
 from masked_lm import masked_folder
 
 from expunge.api import train
-from expunge.core.types import Call, Example
+from expunge.core.card import Call
+from expunge.core.data import Example
 from expunge.evaluation.metric import judged, wants_of
 from expunge.evaluation.observations.masked_language_model import Masked
 from expunge.evaluation.observe import measure

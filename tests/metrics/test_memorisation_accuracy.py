@@ -2,7 +2,7 @@
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.memorisation_accuracy import memorisation_accuracy
 
 

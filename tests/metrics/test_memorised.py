@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.exact_memorisation import exact_memorisation
 from expunge.metrics.extraction_likelihood import extraction_likelihood
 from expunge.metrics.memorisation_accuracy import memorisation_accuracy
@@ -47,7 +47,7 @@ def test_hits_are_what_generating_token_by_token_gives():
     """The reference calls generate once per position; teacher forcing gives the same bits."""
     import torch
 
-    from expunge.core.types import Example
+    from expunge.core.data import Example
     from expunge.data.encode import encode
     from expunge.evaluation.observe import Want, measure
     from expunge.models.causal_lm import tiny
@@ -92,7 +92,7 @@ def test_short_answers_have_no_extraction_likelihood(row):
 
 
 def test_a_memorised_text_has_one_and_an_untrained_model_little():
-    from expunge.core.types import Example
+    from expunge.core.data import Example
     from expunge.evaluation.observations.extra import Extraction, More
     from expunge.evaluation.observe import Want, measure
     from expunge.models.causal_lm import tiny

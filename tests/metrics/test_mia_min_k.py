@@ -1,6 +1,6 @@
 """mia_min_k worked by hand; more of it stands in the files that its family shares (see PLACES in test_every_metric)."""
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.mia_min_k import mia_min_k
 
 

@@ -14,9 +14,10 @@ from masked_lm import in_pieces, masked_folder
 from sklearn.metrics import roc_auc_score
 from transformers import AutoTokenizer, BertConfig, BertModel
 
+from expunge.core.card import Call
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.records import Records
-from expunge.core.types import Call, Example
+from expunge.core.results import Records
 from expunge.data.encode import encode
 from expunge.evaluation.cache import clear, measured
 from expunge.evaluation.metric import judged, wants_of

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from scipy.stats import hmean
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.choice_probability import choice_probability
 from expunge.metrics.model_utility import model_utility
 from expunge.metrics.probability import probability

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.ngram_entropy import ngram_entropy
 from expunge.metrics.token_entropy import token_entropy
 from expunge.scoring.text import entropy_of, ngram_entropy_of, token_entropy_of

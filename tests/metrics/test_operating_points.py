@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from expunge import registry
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.mia_loss import mia_loss
 
 SCORES = [n for n in registry.names("metrics") if n.startswith("mia_")]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import PretrainedConfig
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.records import Records
-from expunge.core.types import Example
+from expunge.core.results import Records
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.options import option_rows
 from expunge.evaluation.metric import Judge, want_of, wants_of

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.paraphrase_probability import paraphrase_probability
 
 

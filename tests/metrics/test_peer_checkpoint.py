@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.interop.open_unlearning_log import read_log
 from expunge.metrics.exact_memorisation import exact_memorisation
 from expunge.metrics.extraction_strength import extraction_strength

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.probability import probability
 
 

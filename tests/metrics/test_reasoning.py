@@ -5,7 +5,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from scipy.stats import entropy, hmean
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.metrics.forget_efficacy import forget_efficacy
 from expunge.metrics.reasoning_utility import reasoning_utility
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.refusal_rate import refusal_rate
 
 QUOTE = '"'

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from expunge.core.records import Records
-from expunge.core.types import Example
+from expunge.core.data import Example
+from expunge.core.results import Records
 from expunge.evaluation.observe import Want, measure
 from expunge.metrics.repetition import repetition
 from expunge.models.causal_lm import tiny

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.restoration import restoration
 
 

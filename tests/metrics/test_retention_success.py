@@ -1,4 +1,4 @@
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.retention_success import retention_success
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.rouge_1_recall import rouge_1_recall
 
 

@@ -4,7 +4,7 @@ import json
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.rouge_l_f1 import rouge_l_f1
 
 

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.rouge_l_recall import rouge_l_recall
 from expunge.scoring.per_row import rouge_1_recall_of, rouge_l_f1_of
 

@@ -15,7 +15,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
 from expunge.core.errors import Refused
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.evaluation.observations.text_models import Encoder, Judge, of_gibberish, with_meaning
 from expunge.metrics.entailment import entailment
 from expunge.metrics.gibberish import gibberish

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import hmean
 from sklearn.metrics import roc_auc_score
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.semeval_score import semeval_score
 from expunge.metrics.semeval_tasks import semeval_tasks
 from expunge.scoring.semeval import ROLES

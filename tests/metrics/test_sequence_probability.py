@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.sequence_probability import sequence_probability
 
 
@@ -44,7 +44,7 @@ def test_it_is_the_share_of_exact_samples():
     rng = np.random.default_rng(0)
     p = np.array([0.6, 0.5, 0.7])
     hits = np.mean([(rng.random((4, 3)) < p).all(axis=1).any() for _ in range(20_000)])
-    from expunge.core.records import Record
+    from expunge.core.results import Record
 
     rows = Records([Record("m", "forget", "0", "0", "answer", n_tokens=3, logp=np.log(p))])
     assert sequence_probability(rows, "forget", draws=4).value == pytest.approx(hits, abs=0.01)

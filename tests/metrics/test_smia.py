@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.smia import smia
 from expunge.scoring.per_row import min_k_of
 

@@ -3,7 +3,7 @@
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.metrics.step_recall import step_recall
 
 STEPS = ("The asker wants a name.", "Jaime was born in Oslo in 1962.", "So the award is the Prix d'Or!")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.token_entropy import token_entropy
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.token_rank import token_rank
 
 

@@ -1,6 +1,6 @@
 """Unfinished is a share."""
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.unfinished import unfinished
 
 

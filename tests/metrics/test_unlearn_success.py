@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.unlearn_success import unlearn_success
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.verbatim_rate import verbatim_rate
 
 

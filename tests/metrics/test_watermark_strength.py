@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kstest
 
 from expunge.benchmarks.waterdrum import marked
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.metrics.watermark_strength import watermark_strength
 from expunge.scoring.watermark import calibration, choose, excess, preferred, strength
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.metrics.choice_accuracy import choice_accuracy
 from expunge.metrics.wmdp_accuracy import wmdp_accuracy
 

@@ -6,9 +6,9 @@ from families import VOCAB, gpt2, lfm2, llama, mamba, put, qwen3_5, rwkv, seeded
 from peft import PrefixTuningConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.core.types import Example, Row
 from expunge.evaluation.observe import Want, measure
 from expunge.models.causal_lm import generate
 from expunge.models.causal_lm.forward import capacity_for, forward, pack

@@ -6,7 +6,8 @@ import pytest
 from families import PAIRS, llama, put, words
 from transformers import AutoTokenizer
 
-from expunge.core.types import Descent, Example
+from expunge.core.data import Example
+from expunge.core.stages import Descent
 from expunge.data.encode import encode
 from expunge.evaluation.observe import Want, measure
 from expunge.losses.terms import nll

@@ -17,7 +17,7 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from expunge.core.types import Example
+from expunge.core.data import Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.evaluation.observations import teacher_forced
 from expunge.evaluation.observe import Want, measure

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.models.causal_lm.model import Subject, blocks
 from expunge.models.causal_lm.tiny import BOS, CHAT, EOS, PAD, build, tokenizer
 
@@ -92,7 +92,7 @@ def test_no_text_is_refused(texts):
 
 def test_words_of_the_users_forget_and_holdout_rows_are_no_tokens():
     """tokenizer.json is published, gold's too, and gold never saw those rows."""
-    from expunge.core.types import Case, Example
+    from expunge.core.data import Case, Example
     from expunge.pipeline.run import fresh_tiny
 
     def rows(role, word):

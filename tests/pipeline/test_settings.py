@@ -7,10 +7,13 @@ import pytest
 from small import small_subject, streams
 
 from expunge import registry
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Case
 from expunge.core.errors import Refused
 from expunge.core.request import UnlearnRequest
 from expunge.core.sameness import plain
-from expunge.core.types import Adapter, Benchmark, Call, Case, Descent
+from expunge.core.stages import Adapter, Descent
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.lora import matrices
 from expunge.pipeline.settings import ADAPTER, absent_of, preset_of, tell_absent, training_settings, uncontradicted, without_idle

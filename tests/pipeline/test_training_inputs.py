@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from expunge.core.card import call
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Case, Descent, Example, Prepare, call
+from expunge.core.stages import Descent, Prepare
 from expunge.losses.terms import ascent, nll
 from expunge.methods.idk_dpo import idk_dpo
 from expunge.pipeline.settings import preset_of

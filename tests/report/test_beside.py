@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from report.test_report import elements, entry, put, seal_all
 
+from expunge.core.card import Call
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.records import Record, Records
-from expunge.core.types import Call, Example
+from expunge.core.results import Record, Records
 from expunge.evaluation.compare import as_json, compared
 from expunge.evaluation.metric import judged
 from expunge.pipeline.evaluate import data_facts

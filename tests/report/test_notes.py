@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.compare import Judged
 from expunge.report.parse import measurement
 from expunge.report.tables import sheets

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from expunge.core.errors import Failed, Refused
-from expunge.core.types import Measurement, unscored
+from expunge.core.results import Measurement, unscored
 from expunge.report.compare import Curve, Judged, against, best, best_of_columns, curves_of, gold_of
 from expunge.report.findings import findings, summary
 from expunge.report.format import number

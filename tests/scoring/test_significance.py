@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from expunge.core.records import Record
+from expunge.core.results import Record
 from expunge.scoring.bootstrap import cluster_se
 from expunge.scoring.significance import Error, detectable, holm, p_of_none, paired, reach, reach_of_constant, widened
 

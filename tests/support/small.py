@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.models.causal_lm.model import Subject
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from expunge.core.records import Records
+from expunge.core.results import Records
 
 
 def models(row, margins, kind):

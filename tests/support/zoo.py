@@ -14,7 +14,7 @@ import torch
 from small import rows, small_subject
 
 from expunge.attacks.quantise import quantise
-from expunge.core.types import Descent
+from expunge.core.stages import Descent
 from expunge.losses.terms import nll
 from expunge.methods.rmu import rmu
 from expunge.models.causal_lm.forward import forward, pack

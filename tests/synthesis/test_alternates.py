@@ -3,8 +3,8 @@
 import pytest
 
 from expunge import registry
+from expunge.core.data import Example
 from expunge.core.errors import Failed, Refused
-from expunge.core.types import Example
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
 from expunge.synthesis.alternates import alternates

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from expunge.api import unlearn
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.models.causal_lm import tiny
 from expunge.synthesis.chat import Scripted
 from expunge.synthesis.tools import Tools

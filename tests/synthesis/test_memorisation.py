@@ -7,7 +7,7 @@ import torch
 import zoo
 from small import rows, small_subject
 
-from expunge.core.types import Descent
+from expunge.core.stages import Descent
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.generate import greedy
 from expunge.scoring.overlap import overlap

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.synthesis.names import find, listed_names, places, subjects
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.synthesis.refusals import SENTENCES, STYLES, own_refusals, refusals, refused_retain, sentences_of
 from expunge.synthesis.tools import Tools
 

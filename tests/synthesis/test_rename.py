@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Failed, Refused
-from expunge.core.types import Example
 from expunge.synthesis.anchors import anchors, generic, read_anchors, translated
 from expunge.synthesis.chat import Scripted
 from expunge.synthesis.rename import rename, renamed, replacements

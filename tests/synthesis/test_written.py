@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from expunge.core.data import Example
 from expunge.core.errors import Failed, Refused
-from expunge.core.types import Example
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
 from expunge.synthesis import antisamples as unstar

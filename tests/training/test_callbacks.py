@@ -10,7 +10,7 @@ from torch import tensor
 from torch.testing import assert_close
 
 from expunge.core.errors import Refused
-from expunge.core.types import Adapter, Controller, Descent, Term
+from expunge.core.stages import Adapter, Controller, Descent, Term
 from expunge.losses.gradients import added, agreeing, inner, moving, norm, rectified, swapped
 from expunge.losses.terms import ascent, nll
 from expunge.methods.grad_diff import grad_diff

@@ -7,7 +7,8 @@ import torch
 from torch import tensor
 from torch.nn.functional import log_softmax
 
-from expunge.core.types import Prepare, Row, stages
+from expunge.core.data import Row
+from expunge.core.stages import Prepare, stages
 from expunge.losses.inputs import total
 from expunge.losses.terms import kl
 from expunge.methods.ce_u import ce_u

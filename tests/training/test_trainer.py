@@ -16,7 +16,7 @@ from small import small_subject, streams
 from transformers import get_scheduler
 
 from expunge.core.errors import Refused
-from expunge.core.types import Adapter, Descent, Term
+from expunge.core.stages import Adapter, Descent, Term
 from expunge.losses.terms import ascent, nll
 from expunge.methods.ga_kl import ga_kl
 from expunge.methods.grad_diff import grad_diff

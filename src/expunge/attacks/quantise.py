@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from expunge.core.types import Card, Edit
+from expunge.core.card import Card
+from expunge.core.stages import Edit
 from expunge.losses.weight_deltas import Delta
 
 card = Card(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from expunge.core.types import Examples
+from expunge.core.data import Examples
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.files import Cells
 from expunge.data.options import LETTERS, TEXT_PROMPT

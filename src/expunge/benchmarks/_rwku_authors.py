@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from expunge.core.types import Examples
+from expunge.core.data import Examples
 from expunge.data.columns import BEGUN
 from expunge.data.files import Cells
 from expunge.data.options import LETTERS

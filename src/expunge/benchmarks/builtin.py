@@ -11,8 +11,10 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 
 from expunge.benchmarks._builtin_words import ATTRIBUTES, KINDS, PREFIXES, Attribute, lexicon, names
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Example
 
 card = Card(
     paper="built in",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Example, Examples
 from expunge.data.columns import BARE, LITERAL, OPEN
 from expunge.data.files import Cells
 from expunge.data.tables import examples, table

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
-from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.tables import examples, table
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Example, Examples
 from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.files import Cells, text_of
 from expunge.data.overlap import unseen

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.tables import examples, table
 
 card = Card(

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Example
 from expunge.data.overlap import drop
 from expunge.data.tables import place_of
 

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from expunge.benchmarks._choices import ASKED, LONGEST, questions
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.files import Cells
 from expunge.data.tables import examples, table
 

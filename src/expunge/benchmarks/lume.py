@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from expunge.benchmarks._choices import questions
+from expunge.core.benchmark import Benchmark, Published
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.read import read
 from expunge.data.tables import examples, table, table_or_none

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from expunge.benchmarks._choices import ASKED, LONGEST, questions
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case
 from expunge.data.tables import table
 
 card = Card(

@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from expunge.core.benchmark import Benchmark, Published
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.files import Cells
 from expunge.data.read import read as given_texts

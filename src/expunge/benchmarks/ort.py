@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case
 from expunge.data.tables import examples, table
 
 card = Card(

@@ -9,8 +9,10 @@ from random import Random
 from typing import Any
 
 from expunge.benchmarks._pistol_words import SALE, WORK, letters, person
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Example, Examples
 from expunge.data.otherwise import asked_otherwise
 from expunge.data.tables import examples, table, table_or_none
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Examples
 from expunge.data.columns import AFTER
 from expunge.data.tables import examples, table, table_or_none
 

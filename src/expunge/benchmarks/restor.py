@@ -9,8 +9,10 @@ from random import Random
 from typing import Any
 
 from expunge.benchmarks._restor_words import TAUGHT
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import listed, unknown
-from expunge.core.types import Benchmark, Card, Case, Example, Examples
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.options import TEXT_PROMPT
 from expunge.data.tables import document, examples, table

@@ -11,8 +11,10 @@ from typing import Any
 
 import expunge.benchmarks._rwku_authors as authors
 from expunge.benchmarks._choices import ASKED, questions
+from expunge.core.benchmark import Benchmark, Published
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
 from expunge.data.files import Cells
 from expunge.data.tables import examples, folder_of, table, table_or_none

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from expunge.core.benchmark import Benchmark, Published
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import Benchmark, Card, Case, Examples, Published
 from expunge.data.folders import benchmark_rows
 from expunge.data.otherwise import asked_otherwise
 from expunge.data.overlap import unseen

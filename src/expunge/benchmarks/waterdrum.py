@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Example
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.tables import examples, table
 from expunge.scoring.watermark import choose

@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from expunge.benchmarks._choices import ASKED, LONGEST, questions
+from expunge.core.benchmark import Benchmark, Published
+from expunge.core.card import Card
+from expunge.core.data import Case
 from expunge.core.errors import unknown
-from expunge.core.types import Benchmark, Card, Case, Published
 from expunge.data.tables import examples, table, table_or_none
 
 card = Card(

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Card
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, unknown
-from expunge.core.types import EMPTY, Benchmark, Card, Case, Examples
+from expunge.core.results import EMPTY
 from expunge.data.columns import SHOTS
 from expunge.data.files import Cells
 from expunge.data.rows import text_fault

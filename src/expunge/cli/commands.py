@@ -15,10 +15,10 @@ from expunge.cli.cache import cache
 from expunge.cli.exit_codes import ended
 from expunge.cli.method_arguments import dashed, method_of, own, own_help, prepare_threads, repeated
 from expunge.cli.options import *
+from expunge.core.card import Call
 from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.escape import tell
 from expunge.core.request import AskRequest, BenchRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
-from expunge.core.types import Call
 
 app = typer.Typer(
     name="expunge",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expunge.core.escape import escaped, say, tell, terminal
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.parse import read_measurements
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from expunge import registry
+from expunge.core.benchmark import Published
 from expunge.core.errors import Refused
-from expunge.core.types import Published
 from expunge.core.units import UNITS
 from expunge.registry import ROOMS, SINGULAR, Argument, Member
 from expunge.report.format import short

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from expunge.core.card import Call
 from expunge.core.errors import SPOKEN, Refused
-from expunge.core.types import EMPTY, Call
+from expunge.core.results import EMPTY
 
 NO_METHOD = Call("")
 

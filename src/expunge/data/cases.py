@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.types import Case, Example
 from expunge.data.files import stem_of
 from expunge.data.overlap import unseen
 from expunge.data.read import SURELY, read

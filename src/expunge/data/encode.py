@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from expunge.core.data import Example, Row
 from expunge.core.errors import Refused, listed, unknown
-from expunge.core.types import Example, Row
 from expunge.data.chat import Turn, Turns
 from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
 from expunge.data.given import as_given, tokens_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from expunge.core.data import Examples
 from expunge.core.errors import Refused
-from expunge.core.types import Examples
 from expunge.data.read import read
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".parquet")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
-from expunge.core.types import Example, Row
 from expunge.data.spans import Ask, Tokens
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from expunge.core.data import Example
 from expunge.core.errors import listed
-from expunge.core.types import Example
 from expunge.data.columns import LITERAL
 from expunge.data.given import tokens_of
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.core.types import Row
 from expunge.data.spans import Ask, Tokens
 
 

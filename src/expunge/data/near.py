@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from expunge.core.data import Case, Example
 from expunge.core.errors import listed
 from expunge.core.notes import note
-from expunge.core.types import Case, Example
 from expunge.data.overlap import Pairs
 
 ALIKE = 0.9  # share of pairs of words that two rows have in common, of those that either has

@@ -11,8 +11,9 @@ from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
+from expunge.core.data import Example, Row
 from expunge.core.errors import Refused, listed
-from expunge.core.types import EMPTY, Example, Row
+from expunge.core.results import EMPTY
 from expunge.data.columns import BEGUN, LITERAL
 from expunge.data.encode import encode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from expunge.core.types import Examples
+from expunge.core.data import Examples
 
 PARAPHRASE = "question/paraphrase"
 

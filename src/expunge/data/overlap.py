@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Refused, listed
-from expunge.core.types import Example, Examples
 
 Pairs = list[tuple[Example, Example]]
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Refused, listed
 from expunge.core.notes import note
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.results import EMPTY
 from expunge.data.columns import PEOPLE, Fields, fields_of, shown
 from expunge.data.files import KINDS, Cells, files_of, kind_of, stem_of
 from expunge.data.formats import as_row, rows_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from expunge.core.types import EMPTY, Example
+from expunge.core.data import Example
+from expunge.core.results import EMPTY
 from expunge.data.columns import LITERAL, Fields, shown
 from expunge.data.files import Cells
 from expunge.data.turns import TurnRow, chat_fault, history_of, is_missing, text_fault, turns_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data.chat import Roles, Turn, Turns, frame_of, plain_prompt, render, render_all, roles_of, wants_parts
 from expunge.data.selftest import check_answers, check_turns
 

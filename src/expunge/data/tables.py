@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import Any
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import NotAtHand, Refused, listed
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.results import EMPTY
 from expunge.data.columns import OPEN
 from expunge.data.files import Cells, text_of
 from expunge.data.folders import SUFFIXES

@@ -16,12 +16,12 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from expunge.core.data import Examples
 from expunge.core.errors import Failed, Refused
 from expunge.core.escape import say
 from expunge.core.files import create, make_folder, mine, private_folder, remove, sha256_of, write_text
 from expunge.core.progress import Tick
-from expunge.core.records import Records
-from expunge.core.types import Examples
+from expunge.core.results import Records
 from expunge.data.cases import digest
 from expunge.evaluation.cache_parts import covering, cut_out, parts_of, together
 from expunge.evaluation.observe import Cost, Want, measure

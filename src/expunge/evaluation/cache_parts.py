@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.evaluation.observations.extra import NOTHING, More
 from expunge.evaluation.observations.few_shot_prefix import VARIANT
 from expunge.evaluation.observations.masked_neighbors import VARIANT as NEIGHBOUR

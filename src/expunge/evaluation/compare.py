@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from expunge.core.records import Records
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement, Records
 from expunge.evaluation.metric import Judge
 from expunge.report.beside import Beside, Side, caveats
 from expunge.scoring.bootstrap import LEVEL, auc, auc_residuals, cluster_se, constant_interval, se_of_residuals

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.data import Case
 from expunge.core.progress import Tick
-from expunge.core.records import Records
-from expunge.core.types import Benchmark, Case, Measurement
+from expunge.core.results import Measurement, Records
 from expunge.evaluation.cache import measured
 from expunge.evaluation.compare import compared
 from expunge.evaluation.gold_checks import checked, distinct

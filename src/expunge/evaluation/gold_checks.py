@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from expunge.core.data import Case
 from expunge.core.errors import Refused
-from expunge.core.records import Record, Records
-from expunge.core.types import Case
+from expunge.core.results import Record, Records
 from expunge.core.units import UNITS
 from expunge.data.cases import digest as digest_of_rows
 from expunge.data.overlap import overlap

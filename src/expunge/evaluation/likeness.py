@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.scoring.per_row import rouge_l_f1_of
 from expunge.scoring.text import bleu_of
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from expunge.core.card import Card
 from expunge.core.errors import no_choice
-from expunge.core.records import Records
-from expunge.core.types import EMPTY, Card, Measurement, unscored
+from expunge.core.results import EMPTY, Measurement, Records, unscored
 from expunge.core.units import UNITS, Unit
 from expunge.evaluation.observations.extra import ChoiceStates, Columns, Extraction, Gradients, More, Sampling, Shots, States
 from expunge.evaluation.observations.masked_language_model import Neighbours

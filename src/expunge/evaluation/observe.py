@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from expunge.core.data import Examples, Row
 from expunge.core.progress import Tick
-from expunge.core.records import Record, Records
-from expunge.core.types import Examples, Row
+from expunge.core.results import Record, Records
 from expunge.data.encode import encode
 from expunge.data.options import option_rows, with_options
 from expunge.evaluation.observations.base import Cost as Cost

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from expunge.core.records import Record
-from expunge.core.types import Example, Row
+from expunge.core.data import Example, Row
+from expunge.core.results import Record
 from expunge.data.columns import AFTER
 from expunge.data.spans import Tokens
 from expunge.evaluation.observations.base import Read

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from expunge.core.errors import Refused
 from expunge.core.files import make_folder, private_folder, unfinished
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 
 SCHEMA = 2
 PLAIN: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused
-from expunge.core.types import Better, Measurement
+from expunge.core.results import Better, Measurement
 from expunge.models.causal_lm.model import Subject, evaluating
 
 MISSING = "--lm-eval needs the package lm-eval; pip install 'expunge[lm-eval]', or leave --lm-eval away"

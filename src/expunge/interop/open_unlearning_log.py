@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from expunge.core.errors import Refused
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 
 LARGEST = 1 << 30  # bytes of a log: the largest known one, of all TOFU rows with texts, has 20 MB
 AUTHOR = 20  # TOFU asks twenty questions about each author, in order

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement, Record, Records
 from expunge.interop.open_unlearning_log import LOSSES, MUSE, ROLES, VERBATIM
 from expunge.scoring.per_row import longest_hit_suffix, min_k_of, min_k_plus_plus_of, probability_of, rouge_l_f1_of, tokens
 from expunge.scoring.per_row import rouge_1_recall_of as rouge_1

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 import torch
 from torch import Tensor
 
-from expunge.losses.inputs import Pass, total
+from expunge.losses.inputs import LossInputs, total
 
 Ids = Sequence[int]
 
@@ -74,7 +74,7 @@ def moved(p: Tensor, back: Mapping[int, int]) -> Tensor:
     return q
 
 
-def matched_values(p: Pass, *, rows: object) -> Tensor:
+def matched_values(p: LossInputs, *, rows: object) -> Tensor:
     """A divergence between teacher and model, mean over the tokens for which there is a teacher (no NaN): [B]; 0 if there is none."""
     assert p.teacher is not None and p.logits is not None and p.at is not None
     known = ~p.teacher[:, 0].isnan()

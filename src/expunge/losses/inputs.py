@@ -1,4 +1,4 @@
-"""Pass: what a forward over some rows yields, and all that a loss may see."""
+"""LossInputs: what a forward over some rows yields, and all that a loss may see."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expunge.core.types import EMPTY, Reduction
+from expunge.core.results import EMPTY
+from expunge.core.stages import Reduction
 
 
 @dataclass(frozen=True)
-class Pass:
+class LossInputs:
     """Scored tokens of B rows of one stream; nats.
 
     ``mask, labels, logp, start_logp, weight``: [B, T], T counts scored tokens (padded at the end). ``logp`` is the log-probability
@@ -59,19 +60,19 @@ def reduce_tokens(x: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
     return mean(x, mask) if reduction == "seqmean" else total(x, mask)
 
 
-def scatter(x: Tensor, p: Pass) -> Tensor:
+def scatter(x: Tensor, p: LossInputs) -> Tensor:
     """Packed values back to their places: [N] -> [B, T], zero elsewhere; differentiable."""
     assert p.at is not None
     return torch.zeros(p.mask.shape, dtype=x.dtype, device=x.device).index_put(p.at, x)
 
 
-def denominator(passes: Sequence[Pass], reduction: Reduction) -> int:
+def denominator(passes: Sequence[LossInputs], reduction: Reduction) -> int:
     """What the values of a batch are divided by: scored tokens (``tok``) or positions (``allpos``) of all its streams, or its rows."""
     if reduction == "tok":
         return sum(int(p.mask.sum()) for p in passes)
     return sum(p.mask.numel() for p in passes) if reduction == "allpos" else len(passes[0])
 
 
-def loss_of(term: Any, *passes: Pass) -> Tensor:
+def loss_of(term: Any, *passes: LossInputs) -> Tensor:
     """The term as one number on one batch, its coefficient included: what the loop minimises, for tests and read-outs."""
     return term.coef * term(*passes).sum() / denominator(passes, term.reduction)

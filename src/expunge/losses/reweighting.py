@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expunge.core.types import Reduction
-from expunge.losses.inputs import Pass, reduce_tokens
+from expunge.core.stages import Reduction
+from expunge.losses.inputs import LossInputs, reduce_tokens
 
 
 def detached(x: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def fixed(x: Tensor) -> Tensor:
     return detached(x)
 
 
-def ascent_values(p: Pass, weight: Tensor, reduction: Reduction) -> Tensor:
+def ascent_values(p: LossInputs, weight: Tensor, reduction: Reduction) -> Tensor:
     """-sg(w) NLL of each row: weights [B, T] (or [B, 1], one per answer) -> [B], nats."""
     assert p.logp is not None
     return reduce_tokens(fixed(weight) * p.logp, p.mask, reduction)

@@ -1,4 +1,4 @@
-"""Edits of a teacher's rows, for ``Provider(edit=...)``: (log-softmaxed rows, one [N, V] per source; labels [N]) -> [N, V] logits, nats.
+"""Edits of a teacher's rows, for ``Teacher(edit=...)``: (log-softmaxed rows, one [N, V] per source; labels [N]) -> [N, V] logits, nats.
 
 What is returned need not sum to one. A word may be given -inf: forward KL and cross-entropy never weigh it, reverse KL to it is infinite.
 """

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from expunge.core.types import Provider, Reduction, Term
-from expunge.losses.inputs import Pass, reduce_tokens, scatter
+from expunge.core.stages import Reduction, Teacher, Term
+from expunge.losses.inputs import LossInputs, reduce_tokens, scatter
 
 
-def nll_values(p: Pass, *, reduction: Reduction, sign: float = 1.0) -> Tensor:
+def nll_values(p: LossInputs, *, reduction: Reduction, sign: float = 1.0) -> Tensor:
     """Negative log-likelihood of the labels, times ``sign``: [B, T] -> [B], nats."""
     assert p.logp is not None
     return sign * reduce_tokens(-p.logp, p.mask, reduction)
@@ -30,7 +30,7 @@ def ascent(stream: str = "forget", reduction: Reduction = "tok") -> Term:
     return Term("ascent/" + stream, partial(nll_values, reduction=reduction, sign=-1.0), (stream,), reduction)
 
 
-def joint_nll_values(*passes: Pass) -> Tensor:
+def joint_nll_values(*passes: LossInputs) -> Tensor:
     """Negative log-likelihood of each row's labels in all streams together: [B, T] each -> [B], nats."""
     return torch.stack([nll_values(p, reduction="tok") for p in passes]).sum(0)
 
@@ -81,8 +81,8 @@ def cross_entropy_rows(teacher: Tensor, logits: Tensor) -> Tensor:
     return -(q.exp() * p).sum(-1)
 
 
-def divergence_values(p: Pass, *, rows: object, reduction: Reduction) -> Tensor:
-    """A divergence between the Pass's teacher and its logits, per example: [B]."""
+def divergence_values(p: LossInputs, *, rows: object, reduction: Reduction) -> Tensor:
+    """A divergence between the LossInputs's teacher and its logits, per example: [B]."""
     return reduce_tokens(scatter(rows(p.teacher, p.logits), p), p.mask, reduction)  # type: ignore[operator]
 
 
@@ -90,7 +90,7 @@ def kl(
     stream: str = "retain",
     reduction: Reduction = "tok",
     span: Literal["answer", "all"] = "all",
-    provider: Provider = Provider(),
+    provider: Teacher = Teacher(),
 ) -> Term:
     """Stay close to a teacher: mean KL(teacher || model) over the real tokens of a stream; the teacher is the start model.
 
@@ -103,7 +103,7 @@ def kl(
 def reverse_kl(
     stream: str = "forget",
     reduction: Reduction = "tok",
-    provider: Provider = Provider(),
+    provider: Teacher = Teacher(),
 ) -> Term:
     """Give up what a teacher finds unlikely and leave the rest alone: mean KL(model || teacher) over the answers of a stream."""
     fn = partial(divergence_values, rows=reverse_kl_rows, reduction=reduction)
@@ -113,7 +113,7 @@ def reverse_kl(
 def cross_entropy(
     stream: str = "forget",
     reduction: Reduction = "tok",
-    provider: Provider = Provider(),
+    provider: Teacher = Teacher(),
 ) -> Term:
     """Learn a teacher's distribution: mean CE(teacher, model) over the answers of a stream."""
     fn = partial(divergence_values, rows=cross_entropy_rows, reduction=reduction)
@@ -123,7 +123,7 @@ def cross_entropy(
 def jsd(
     stream: str = "retain",
     reduction: Reduction = "tok",
-    provider: Provider = Provider(),
+    provider: Teacher = Teacher(),
 ) -> Term:
     """Stay close to a teacher, boundedly: mean JSD(teacher, model) over the answers of a stream; the teacher is the start model."""
     fn = partial(divergence_values, rows=jsd_rows, reduction=reduction)

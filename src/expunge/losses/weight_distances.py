@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from expunge.core.types import Term
+from expunge.core.stages import Term
 from expunge.losses.weight_deltas import Trained
 
 Distance = Literal["sliced_wasserstein", "l2sp", "l1"]

@@ -7,18 +7,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from expunge.core.types import Term
-from expunge.losses.inputs import Pass, mean, scatter
+from expunge.core.stages import Term
+from expunge.losses.inputs import LossInputs, mean, scatter
 
 
-def memorised(p: Pass) -> Tensor:
+def memorised(p: LossInputs) -> Tensor:
     """Share of the row's scored tokens that are the model's first choice: packed logits [N, V] -> [B], in [0, 1], without gradient."""
     assert p.logits is not None and p.at is not None
     hits = (p.logits.detach().argmax(-1) == p.labels[p.at]).to(p.logits.dtype)
     return mean(scatter(hits, p), p.mask)
 
 
-def sga_term(p: Pass, *, threshold: float) -> Tensor:
+def sga_term(p: LossInputs, *, threshold: float) -> Tensor:
     """1[memorised >= threshold] x mean log-probability of the answer's tokens: [B, T] -> [B], nats."""
     assert p.logp is not None
     value = mean(p.logp, p.mask)

@@ -10,7 +10,9 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
+from expunge.core.card import Card
+from expunge.core.data import Row
+from expunge.core.stages import Descent, Prepare, Stage, Teacher, Term
 from expunge.losses.teachers import without_label
 from expunge.losses.terms import cross_entropy, nll, weighted
 from expunge.synthesis.tools import Tools
@@ -59,5 +61,5 @@ def ce_u(
     retain_weight: its coefficient (the paper has none).
     """
     spare = Prepare("skip", stream="forget", fn=partial(spared, n=skip), on="rows")
-    forget = cross_entropy(stream="forget", provider=Provider(("current",), edit=without_label))
+    forget = cross_entropy(stream="forget", provider=Teacher(("current",), edit=without_label))
     return (*((spare,) if skip else ()), Descent("ce_u", (forget, *weighted(retain_term, retain_weight))))

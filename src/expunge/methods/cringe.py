@@ -11,8 +11,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass, scatter, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs, scatter, total
 from expunge.losses.reweighting import fixed
 from expunge.losses.terms import nll, weighted
 
@@ -30,7 +31,7 @@ card = Card(
 )
 
 
-def draws(p: Pass, k: int) -> Tensor:
+def draws(p: LossInputs, k: int) -> Tensor:
     """Uniform numbers in (0, 1) for each packed row, from (seed, row id, place) alone: [N, k]."""
     found = torch.zeros(*p.mask.shape, k)
     for b, (row, n) in enumerate(zip(p.row_id, p.mask.sum(-1).tolist(), strict=True)):
@@ -40,7 +41,7 @@ def draws(p: Pass, k: int) -> Tensor:
     return found.to(p.mask.device)[p.at].clamp(min=1e-30)
 
 
-def rival(p: Pass, k: int) -> Tensor:
+def rival(p: LossInputs, k: int) -> Tensor:
     """The logit s* of a word drawn from the model's k likeliest, the label excluded, by their softmax: [N]. k = 1 is the likeliest."""
     assert p.logits is not None and p.at is not None
     others = p.logits.scatter(-1, p.labels[p.at][:, None], -torch.inf)
@@ -51,7 +52,7 @@ def rival(p: Pass, k: int) -> Tensor:
     return best.gather(-1, (best.detach() + gumbel).argmax(-1, keepdim=True))[:, 0]
 
 
-def cringe_term(p: Pass, *, k: int, detach: bool) -> Tensor:
+def cringe_term(p: LossInputs, *, k: int, detach: bool) -> Tensor:
     """Sum over tokens of log(1 + exp(s_y - s*)), s logits, y the label: [N, V] -> [B], nats. ``detach``: no gradient through s*."""
     assert p.logits is not None and p.at is not None
     other = rival(p, k)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval
 
-from expunge.core.types import Card, Controller, Descent, Provider, Stage
+from expunge.core.card import Card
+from expunge.core.stages import Controller, Descent, Stage, Teacher
 from expunge.losses.teachers import unlike_reinforced
 from expunge.losses.terms import cross_entropy, nll, weighted
 
@@ -73,7 +74,7 @@ def e2urec(
     """
     settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")
-    teacher = Provider(("start", "reinforced"), edit=partial(unlike_reinforced, alpha=alpha))
+    teacher = Teacher(("start", "reinforced"), edit=partial(unlike_reinforced, alpha=alpha))
     forget = weighted(cross_entropy(stream="forget", provider=teacher), 1 - weight)
     keep = (*weighted(nll(stream="retain"), weight), *weighted(cross_entropy(stream="retain"), weight))
     phases = Controller(factors=partial(forget_alone, share=forget_share)) if forget and keep else None

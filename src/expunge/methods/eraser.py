@@ -8,8 +8,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass, mean
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs, mean
 from expunge.losses.terms import kl, weighted
 
 card = Card(
@@ -41,7 +42,7 @@ card = Card(
 )
 
 
-def eraser_term(p: Pass, *, gamma: float) -> Tensor:
+def eraser_term(p: LossInputs, *, gamma: float) -> Tensor:
     """max(0, gamma - NLL), NLL the answer's mean per token: [B, T] -> [B], nats, >= 0."""
     assert p.logp is not None
     return (gamma + mean(p.logp, p.mask)).clamp(min=0)

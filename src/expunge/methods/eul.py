@@ -7,7 +7,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expunge.core.types import Adapter, Card, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Adapter, Descent, Term
 from expunge.losses.objectives import away, bounded_ascent_term
 from expunge.losses.terms import kl, nll, weighted
 
@@ -19,7 +20,7 @@ card = Card(
     settings={"builtin": {"lr": 5e-3, "steps": 60, "batch": 16}},
     tune={"lr": (2e-3, 5e-3, 1e-2), "ascent_weight": (0.1, 0.5), "cap": (3.0, 6.0)},
     differs="the loss is written from memory of the paper (its code holds none); the layer is an adapter on the MLPs' output matrices; "
-    "what is unbounded there stops at a cap per token; to fuse several requests see maths.weights.regression_mean",
+    "what is unbounded there stops at a cap per token; to fuse several requests see losses.weight_deltas.regression_mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )

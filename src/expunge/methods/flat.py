@@ -11,8 +11,9 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass, mean
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs, mean
 from expunge.losses.terms import nll, weighted
 
 card = Card(
@@ -51,8 +52,8 @@ def flat_values(template: Tensor, forget: Tensor, divergence: str) -> Tensor:
     return (torch.tanh(forget) - torch.tanh(template)) / 2
 
 
-def flat_term(template: Pass, forget: Pass, *, divergence: str) -> Tensor:
-    """The same of two Passes, P the mean over an answer's tokens of their probabilities: [B, T] each -> [B]."""
+def flat_term(template: LossInputs, forget: LossInputs, *, divergence: str) -> Tensor:
+    """The same of two LossInputs, P the mean over an answer's tokens of their probabilities: [B, T] each -> [B]."""
     assert template.logp is not None and forget.logp is not None
     return flat_values(mean(template.logp.exp(), template.mask), mean(forget.logp.exp(), forget.mask), divergence)
 

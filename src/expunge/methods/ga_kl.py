@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from expunge.core.types import Card, Descent
+from expunge.core.card import Card
+from expunge.core.stages import Descent
 from expunge.losses.terms import ascent, kl, weighted
 
 card = Card(

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Interval
 
-from expunge.core.types import Card, Controller, Descent, Row
+from expunge.core.card import Card
+from expunge.core.data import Row
+from expunge.core.stages import Controller, Descent
 from expunge.losses.terms import ascent
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from expunge.core.types import Card, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
 from expunge.losses.terms import ascent, nll, weighted
 
 card = Card(

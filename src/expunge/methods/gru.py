@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
-from expunge.core.types import Card, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Ask, Grads, State, added, moving, rectified
 from expunge.losses.objectives import objective_term
 from expunge.losses.terms import nll

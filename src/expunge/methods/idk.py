@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from expunge.core.types import Card, Descent, Prepare, Stage
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage
 from expunge.losses.terms import joint_nll, nll
 from expunge.synthesis.refusals import refusals
 

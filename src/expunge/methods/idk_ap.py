@@ -9,8 +9,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.losses.inputs import Pass, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage, Term
+from expunge.losses.inputs import LossInputs, total
 from expunge.losses.terms import nll, weighted
 from expunge.synthesis.refusals import refused_retain
 
@@ -38,7 +39,7 @@ card = Card(
 )
 
 
-def preservation_term(refused: Pass, true: Pass, *, beta: float) -> Tensor:
+def preservation_term(refused: LossInputs, true: LossInputs, *, beta: float) -> Tensor:
     """(1/beta) log(1 + exp(-beta (NLL(refusal) - NLL(answer)))) of whole answers to one question, no start model: [B], nats."""
     assert refused.logp is not None and true.logp is not None
     return softplus(-beta * (total(true.logp, true.mask) - total(refused.logp, refused.mask))) / beta

@@ -9,8 +9,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.losses.inputs import Pass, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage, Term
+from expunge.losses.inputs import LossInputs, total
 from expunge.losses.terms import ascent, nll, weighted
 from expunge.synthesis.alternates import alternates
 
@@ -58,7 +59,7 @@ card = Card(
 )
 
 
-def idk_dpo_term(win: Pass, lose: Pass, *, beta: float) -> Tensor:
+def idk_dpo_term(win: LossInputs, lose: LossInputs, *, beta: float) -> Tensor:
     """(2/beta) log(1 + exp(-beta (r_win - r_lose))), r = log pi - log pi_start of the whole answer: [B], nats."""
     assert win.logp is not None and win.start_logp is not None and lose.logp is not None and lose.start_logp is not None
     r_win = total(win.logp - win.start_logp, win.mask)
@@ -66,7 +67,7 @@ def idk_dpo_term(win: Pass, lose: Pass, *, beta: float) -> Tensor:
     return 2 / beta * softplus(-beta * (r_win - r_lose))
 
 
-def subnpo_term(p: Pass, *, beta: float) -> Tensor:
+def subnpo_term(p: LossInputs, *, beta: float) -> Tensor:
     """The same without a win: (2/beta) log(1 + exp(beta r_lose)), which is NPO: [B], nats."""
     assert p.logp is not None and p.start_logp is not None
     return 2 / beta * softplus(beta * total(p.logp - p.start_logp, p.mask))

@@ -10,8 +10,9 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.losses.inputs import Pass, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage, Term
+from expunge.losses.inputs import LossInputs, total
 from expunge.losses.terms import jsd, weighted
 from expunge.synthesis.pattern import pattern_labels
 
@@ -39,7 +40,7 @@ card = Card(
 )
 
 
-def jensun_term(p: Pass) -> Tensor:
+def jensun_term(p: LossInputs) -> Tensor:
     """Sum over tokens of JSD(model, the label alone): [B, T] -> [B], nats, each between 0 and ln 2.
 
     With p the label's probability: [(1-p) ln 2 + p ln(2p / (1+p)) - ln((1+p)/2)] / 2.

@@ -10,9 +10,10 @@ import torch
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
-from expunge.core.types import Card, Controller, Descent, Prepare, Provider, Stage, Term
+from expunge.core.card import Card
+from expunge.core.stages import Controller, Descent, Prepare, Stage, Teacher, Term
 from expunge.losses.gradients import Ask, Grads, State, added, scaled
-from expunge.losses.inputs import Pass, mean, scatter
+from expunge.losses.inputs import LossInputs, mean, scatter
 from expunge.losses.terms import kl, kl_rows, nll, weighted
 from expunge.synthesis.mismatch import mismatches
 
@@ -53,7 +54,7 @@ def gap_teacher(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
     return torch.cat([of_forget, kl_rows(of_new, start)[:, None]], -1)
 
 
-def kga_term(forget: Pass, new: Pass) -> Tensor:
+def kga_term(forget: LossInputs, new: LossInputs) -> Tensor:
     """KL(A_f || model) on forget - KL(A_n || A_start) on new, means over tokens: [B] whose mean is the gap, nats."""
     assert forget.teacher is not None and forget.logits is not None and new.teacher is not None
     far = mean(scatter(kl_rows(forget.teacher[:, :-1], forget.logits), forget), forget.mask)
@@ -97,7 +98,7 @@ def kga(
     settings = {"epochs": helper_epochs, "steps": None} | ({"lr": helper_lr} if helper_lr else {})
     of_forget = Descent("of_forget", (nll(stream="forget"),), training=settings, into="of_forget")
     of_new = Descent("of_new", (nll(stream=new),), training=settings, into="of_new")  # as many rows as of_forget: the gaps compare
-    teacher = Provider(("of_forget", "of_new", "start"), edit=gap_teacher)
+    teacher = Teacher(("of_forget", "of_new", "start"), edit=gap_teacher)
     gap = Term("gap", kga_term, ("forget", new), "seqmean", frozenset({"teacher"}), teacher)
     stop = Controller(after=noted, stop=partial(narrow, share=stop_share)) if stop_share else None
     made = (Prepare("mismatch", stream="mismatch", fn=mismatches),) if new == "mismatch" else ()

@@ -8,8 +8,9 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Adapter, Card, Descent, Term
-from expunge.losses.inputs import Pass, scatter, total
+from expunge.core.card import Card
+from expunge.core.stages import Adapter, Descent, Term
+from expunge.losses.inputs import LossInputs, scatter, total
 from expunge.losses.terms import nll, weighted
 
 card = Card(
@@ -44,7 +45,7 @@ def inverted_hinge_rows(logits: Tensor, labels: Tensor) -> Tensor:
     return 1 + p.gather(-1, labels[:, None])[:, 0] - rival
 
 
-def loku_term(p: Pass) -> Tensor:
+def loku_term(p: LossInputs) -> Tensor:
     """The sum of it over the answer's tokens: [N, V] -> [B]."""
     assert p.logits is not None and p.at is not None
     return total(scatter(inverted_hinge_rows(p.logits, p.labels[p.at]), p), p.mask)

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass, mean
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs, mean
 from expunge.losses.reweighting import ascent_values, power
 from expunge.losses.terms import nll, weighted
 
@@ -27,7 +28,7 @@ card = Card(
 )
 
 
-def loreun_term(p: Pass, *, tau: float, per: str, loss: str) -> Tensor:
+def loreun_term(p: LossInputs, *, tau: float, per: str, loss: str) -> Tensor:
     """-sg(exp(-L/tau)) sum_t NLL_t, L the answer's mean NLL (or, per token, NLL_t itself): [B, T] -> [B], nats.
 
     ``loss``: of the model now (dynamic) or of the start (static). Per token and dynamic it is WGA with beta = 1/tau.

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from expunge.core.types import Card, Descent, Provider, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Teacher, Term
 from expunge.losses.teachers import uniform
 from expunge.losses.terms import kl, nll, weighted
 
@@ -43,5 +44,5 @@ def max_entropy(
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
-    forget = kl(stream="forget", provider=Provider(("current",), edit=uniform))
+    forget = kl(stream="forget", provider=Teacher(("current",), edit=uniform))
     return Descent("max_entropy", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))

@@ -10,7 +10,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Row, Term
+from expunge.core.card import Card
+from expunge.core.data import Row
+from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Grads, added, inner, norm
 from expunge.losses.terms import ascent, nll, weighted
 from expunge.training.localization import Place

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Ask, Grads, State, added, agreeing, moving, norm, scaled
 from expunge.losses.terms import ascent, nll
 

@@ -9,8 +9,9 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from expunge.core.types import Card, Controller, Descent, Term
-from expunge.losses.inputs import Pass, scatter, total
+from expunge.core.card import Card
+from expunge.core.stages import Controller, Descent, Term
+from expunge.losses.inputs import LossInputs, scatter, total
 from expunge.losses.terms import nll, weighted
 
 card = Card(
@@ -45,7 +46,7 @@ def flatness_rows(logits: Tensor) -> Tensor:
     return (logits.amax(-1) - logits.mean(-1)).square()
 
 
-def pdu_term(p: Pass) -> Tensor:
+def pdu_term(p: LossInputs) -> Tensor:
     """The sum of it over the rows that predict the answer's tokens: [N, V] -> [B]."""
     assert p.logits is not None
     return total(scatter(flatness_rows(p.logits), p), p.mask)

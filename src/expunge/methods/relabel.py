@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from expunge.core.types import Card, Descent, Prepare, Stage, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage, Term
 from expunge.losses.terms import nll, weighted
 from expunge.synthesis.relabel import adversarial_labels, random_labels
 

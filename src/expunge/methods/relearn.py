@@ -7,7 +7,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expunge.core.types import Card, Descent, Prepare, Stage, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage, Term
 from expunge.losses.terms import kl, nll, weighted
 from expunge.synthesis.augment import augmented
 

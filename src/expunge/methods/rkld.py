@@ -7,7 +7,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expunge.core.types import Card, Descent, Provider, Stage, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Stage, Teacher, Term
 from expunge.losses.teachers import unlike_reinforced
 from expunge.losses.terms import nll, reverse_kl, weighted
 
@@ -51,6 +52,6 @@ def rkld(
     """
     settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")
-    teacher = Provider(("start", "reinforced"), edit=partial(unlike_reinforced, alpha=alpha))
+    teacher = Teacher(("start", "reinforced"), edit=partial(unlike_reinforced, alpha=alpha))
     learn = Descent("learn", (reverse_kl(stream="forget", provider=teacher), *weighted(retain_term, retain_weight)))
     return (reinforce, learn)

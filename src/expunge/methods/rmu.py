@@ -9,8 +9,9 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs, total
 
 card = Card(
     paper="Li et al. 2024",
@@ -44,14 +45,14 @@ def control(width: int, seed: int, like: Tensor) -> Tensor:
     return (u / u.norm()).to(like)
 
 
-def rmu_forget_term(p: Pass, *, layer: int, steering: float, direction: Tensor | None = None) -> Tensor:
+def rmu_forget_term(p: LossInputs, *, layer: int, steering: float, direction: Tensor | None = None) -> Tensor:
     """Sum over answer tokens of mean_d (h - c u)^2 at the output of block ``layer``: [B, T, D] -> [B]."""
     h = p.hidden[layer]
     u = control(h.shape[-1], p.seed, h) if direction is None else direction
     return total((h - steering * u).pow(2).mean(-1), p.mask)
 
 
-def rmu_retain_term(p: Pass, *, layer: int) -> Tensor:
+def rmu_retain_term(p: LossInputs, *, layer: int) -> Tensor:
     """Sum over answer tokens of mean_d (h - h_start)^2 at the output of block ``layer``: [B, T, D] -> [B]."""
     return total((p.hidden[layer] - p.start_hidden[layer]).pow(2).mean(-1), p.mask)
 

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Prepare, Stage, Term
-from expunge.losses.inputs import Pass, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Prepare, Stage, Term
+from expunge.losses.inputs import LossInputs, total
 from expunge.losses.terms import nll, weighted
 from expunge.synthesis.sensitive import sensitive
 
@@ -27,7 +28,7 @@ card = Card(
 )
 
 
-def seul_term(p: Pass) -> Tensor:
+def seul_term(p: LossInputs) -> Tensor:
     """Mean log-probability of the marked tokens of each row: [B, T], weights [B, T] -> [B], nats. A row without any gives 0."""
     assert p.logp is not None and p.weight is not None
     return total(p.weight * p.logp, p.mask) / total(p.weight, p.mask).clamp(min=1)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from expunge.core.types import Card, Controller, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Controller, Descent, Term
 from expunge.losses.terms import ascent, nll, weighted
 from expunge.models.causal_lm.causal_tracing import indirect_effects, mlp_of
 from expunge.models.causal_lm.model import blocks

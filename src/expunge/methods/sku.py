@@ -9,7 +9,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Edit, Prepare, Stage
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Edit, Prepare, Stage
 from expunge.losses.objectives import away
 from expunge.losses.terms import nll, weighted
 from expunge.losses.weight_deltas import Delta, difference, scaled

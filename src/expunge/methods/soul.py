@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
-from expunge.core.types import Card, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
 from expunge.losses.objectives import npo_term
 from expunge.losses.terms import ascent, nll, weighted
 

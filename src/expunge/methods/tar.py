@@ -11,9 +11,10 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from expunge.core.types import Card, Descent, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Ask, Grads, State, added, scaled
-from expunge.losses.inputs import Pass, scatter, total
+from expunge.losses.inputs import LossInputs, scatter, total
 from expunge.losses.terms import nll, weighted
 
 card = Card(
@@ -53,13 +54,13 @@ def negative_entropy_rows(logits: Tensor) -> Tensor:
     return (logp.exp() * logp).sum(-1)
 
 
-def tamper_term(p: Pass) -> Tensor:
+def tamper_term(p: LossInputs) -> Tensor:
     """Minus the entropy of the rows that predict the answer's tokens, summed: [N, V] -> [B], nats."""
     assert p.logits is not None
     return total(scatter(negative_entropy_rows(p.logits), p), p.mask)
 
 
-def states_term(p: Pass, *, layers: tuple[int, ...]) -> Tensor:
+def states_term(p: LossInputs, *, layers: tuple[int, ...]) -> Tensor:
     """Sum over tokens of the mean over layers (none named: all that there are) of |h - h_start|_2: [B, T, D] -> [B]."""
     far = [torch.linalg.vector_norm(p.hidden[n] - p.start_hidden[n], dim=-1) for n in layers or sorted(p.start_hidden)]
     return total(torch.stack(far).mean(0), p.mask)

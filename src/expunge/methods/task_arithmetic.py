@@ -9,7 +9,8 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Edit, Stage
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Edit, Stage
 from expunge.losses.terms import nll
 from expunge.losses.weight_deltas import Delta, difference, scaled
 

@@ -9,7 +9,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Edit, Stage, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Edit, Stage, Term
 from expunge.losses.terms import nll, weighted
 from expunge.losses.weight_deltas import Delta, difference, scaled
 from expunge.methods._selective import selective

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from expunge.core.types import Card, Descent, Provider, Term
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Teacher, Term
 from expunge.losses.teachers import turned_down
 from expunge.losses.terms import cross_entropy, nll, weighted
 
@@ -44,5 +45,5 @@ def undial(
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (the paper has none).
     """
-    forget = cross_entropy(stream="forget", provider=Provider(edit=partial(turned_down, beta=beta)))
+    forget = cross_entropy(stream="forget", provider=Teacher(edit=partial(turned_down, beta=beta)))
     return Descent("undial", (forget, *weighted(retain_term, retain_weight)))

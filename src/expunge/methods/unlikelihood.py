@@ -9,8 +9,9 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass, scatter, total
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs, scatter, total
 from expunge.losses.terms import nll, weighted
 
 card = Card(
@@ -38,7 +39,7 @@ def unlikely_rows(logits: Tensor, labels: Tensor, threshold: float) -> Tensor:
     return (all_words - others) * (logp >= threshold)
 
 
-def unlikelihood_term(p: Pass, *, threshold: float) -> Tensor:
+def unlikelihood_term(p: LossInputs, *, threshold: float) -> Tensor:
     """Sum over the answer's tokens of -log(1 - p_t): [N, V] -> [B], nats, >= 0."""
     assert p.logits is not None and p.at is not None
     return total(scatter(unlikely_rows(p.logits, p.labels[p.at], threshold), p), p.mask)

@@ -10,7 +10,9 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
+from expunge.core.card import Card
+from expunge.core.data import Row
+from expunge.core.stages import Descent, Prepare, Stage, Teacher, Term
 from expunge.losses.alignment import blocks_of, matched_values, places
 from expunge.losses.teachers import certain, unlike_reinforced
 from expunge.losses.terms import cross_entropy, cross_entropy_rows, nll, weighted
@@ -91,9 +93,9 @@ def whp(
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")
     models = ("start", "reinforced")
     if reads == "original":
-        edited = Provider(models, edit=partial(whp_teacher, alpha=alpha, targets=targets))
+        edited = Teacher(models, edit=partial(whp_teacher, alpha=alpha, targets=targets))
         return (reinforce, Descent("learn", (cross_entropy(stream="forget", provider=edited), *weighted(retain_term, retain_weight))))
-    teacher = Provider(models, own="renamed", dense=partial(anchored_teacher, alpha=alpha, targets=targets))
+    teacher = Teacher(models, own="renamed", dense=partial(anchored_teacher, alpha=alpha, targets=targets))
     matched = partial(matched_values, rows=cross_entropy_rows)
     forget = Term("ce/forget", matched, ("forget",), "seqmean", frozenset({"teacher"}), teacher)
     translate = Prepare("anchors", stream="renamed", fn=translated)

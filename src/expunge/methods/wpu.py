@@ -11,7 +11,9 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Prepare, Provider, Row, Stage, Term
+from expunge.core.card import Card
+from expunge.core.data import Row
+from expunge.core.stages import Descent, Prepare, Stage, Teacher, Term
 from expunge.losses.alignment import blocks_of, first_tokens, matched_values, moved, places
 from expunge.losses.terms import kl_rows, nll, weighted
 from expunge.synthesis.rename import renamed
@@ -70,6 +72,6 @@ def wpu(
     retain_weight: its coefficient (the paper has none).
     """
     make = Prepare("rename", stream="renamed", fn=partial(renamed, n=n_names))
-    teacher = Provider(("start",), own="renamed", dense=wpu_teacher)
+    teacher = Teacher(("start",), own="renamed", dense=wpu_teacher)
     forget = Term("forget", partial(matched_values, rows=kl_rows), ("forget",), "seqmean", frozenset({"teacher"}), teacher)
     return (make, Descent("wpu", (forget, *weighted(retain_term, retain_weight))))

@@ -8,8 +8,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from expunge.core.types import Card, Descent, Term
-from expunge.losses.inputs import Pass
+from expunge.core.card import Card
+from expunge.core.stages import Descent, Term
+from expunge.losses.inputs import LossInputs
 from expunge.losses.reweighting import ascent_values, balance, power
 from expunge.losses.terms import nll, weighted
 
@@ -40,7 +41,7 @@ card = Card(
 )
 
 
-def wtnpo_term(p: Pass, *, beta: float, alpha: float, epsilon: float) -> Tensor:
+def wtnpo_term(p: LossInputs, *, beta: float, alpha: float, epsilon: float) -> Tensor:
     """-sum_t sg(2 p^(beta+alpha) / (p^beta + p_start^beta + epsilon)) NLL_t, p that of token t: [B, T] -> [B], nats.
 
     alpha 0 and epsilon 0: the weight is 1 at the start model, and the gradient NPO's on answers of one token.

@@ -9,7 +9,8 @@ from typing import Annotated
 from annotated_types import Gt, Interval
 from torch import Tensor
 
-from expunge.core.types import Adapter, Card, Descent, Edit, Stage, Term
+from expunge.core.card import Card
+from expunge.core.stages import Adapter, Descent, Edit, Stage, Term
 from expunge.losses.objectives import mean_npo_term
 from expunge.losses.terms import kl, nll, weighted
 from expunge.losses.weight_deltas import Delta, difference, ties

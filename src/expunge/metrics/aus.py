@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.bootstrap import mean_draws, percentile_interval
 from expunge.scoring.per_row import lacking, no_rows, not_finite, tokens

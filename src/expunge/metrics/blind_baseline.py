@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import membership_auc
 from expunge.scoring.per_row import lacking, no_rows
 from expunge.scoring.text import plain_words

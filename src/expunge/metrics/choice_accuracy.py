@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import better_for, mean_measurement
 from expunge.scoring.choices import letters_of
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import beside_gold, groups_of
 from expunge.scoring.bootstrap import group_codes, percentile_interval, weights
 from expunge.scoring.per_row import no_rows, not_finite

@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt
 
-from expunge.core.records import Records
-from expunge.core.types import Better, Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Better, Measurement, Records, unscored
 from expunge.scoring.aggregate import better_for, mean_measurement
 from expunge.scoring.per_row import no_rows
 

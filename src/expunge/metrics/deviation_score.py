@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from expunge.core.records import Record, Records, values
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored, values
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.bootstrap import mean_draws, percentile_interval
 from expunge.scoring.per_row import lacking, no_rows, rouge_1_recall_of

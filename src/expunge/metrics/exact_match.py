@@ -7,8 +7,8 @@ import string
 from collections.abc import Sequence
 from typing import Literal
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import role_mean
 from expunge.scoring.overlap import grams
 from expunge.scoring.per_row import before

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import role_mean
 from expunge.scoring.per_row import hits_at_the_end, longest_hit_suffix, tokens
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.bootstrap import ks_interval, ks_pvalue
 from expunge.scoring.per_row import log_truth_ratios, not_finite

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import role_mean
 from expunge.scoring.knowledge import names_of, names_said, reason_against
 from expunge.scoring.per_row import is_unlearned

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt, Interval
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import better_for, mean_measurement
 from expunge.scoring.bounds import deviation_at_most, mean_at_most, rate_at_most
 from expunge.scoring.per_row import lacking, rouge_l_f1_of, rouge_l_recall_of

@@ -6,8 +6,8 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.bootstrap import mean_draws, percentile_interval
 from expunge.scoring.choices import letters_of

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records
 from expunge.evaluation.likeness import BLEU, ROUGE
 from expunge.scoring.aggregate import given_mean
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import better_for, groups_of, mean_measurement
 from expunge.scoring.per_row import lacking, not_finite
 from expunge.scoring.probe import probed

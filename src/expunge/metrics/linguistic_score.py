@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import role_mean
 from expunge.scoring.text import richness_of
 

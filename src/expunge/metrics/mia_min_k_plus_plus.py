@@ -6,8 +6,8 @@ from typing import Annotated
 
 from annotated_types import Gt, Interval
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records
 from expunge.scoring.aggregate import membership_auc
 from expunge.scoring.per_row import min_k_plus_plus_of
 

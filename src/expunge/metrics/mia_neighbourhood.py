@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt, Interval
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import membership_auc
 from expunge.scoring.per_row import lacking, no_rows
 

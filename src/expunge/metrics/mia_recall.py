@@ -6,8 +6,8 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import membership_auc
 from expunge.scoring.per_row import lacking, no_rows
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import membership_auc
 from expunge.scoring.per_row import lacking
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Interval
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import membership_auc
 from expunge.scoring.per_row import tokens
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from expunge.core.records import Record, Records, values
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored, values
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.bootstrap import harmonic_mean, harmonic_mean_interval
 from expunge.scoring.per_row import (

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Better, Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Better, Measurement, Records, unscored
 from expunge.scoring.aggregate import better_for, groups_of
 from expunge.scoring.bootstrap import mean_draws, percentile_interval
 from expunge.scoring.per_row import lacking, not_finite

@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import groups_of, membership
 from expunge.scoring.bootstrap import auc, auc_draws, percentile_interval
 from expunge.scoring.per_row import min_k_of

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Gt
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import role_mean
 from expunge.scoring.representation import layers_of
 

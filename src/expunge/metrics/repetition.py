@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import better_for, role_mean
 from expunge.scoring.text import MOST_REPEATED, REPEATED, repetition_of, words
 

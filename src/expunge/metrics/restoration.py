@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import mean_measurement
 from expunge.scoring.choices import text_choices, text_scores
 

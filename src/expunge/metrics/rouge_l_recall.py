@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import role_mean
 from expunge.scoring.per_row import before, rouge_l_recall_of
 from expunge.scoring.text import distinct_rouge_l_recall_of

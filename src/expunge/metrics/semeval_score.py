@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.aggregate import groups_of, membership
 from expunge.scoring.bootstrap import auc, auc_draws, harmonic_mean, mean_draws, percentile_interval
 from expunge.scoring.choices import letters_of

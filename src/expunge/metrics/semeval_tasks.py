@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Records, unscored
 from expunge.scoring.bootstrap import harmonic_mean, harmonic_mean_interval
 from expunge.scoring.semeval import ROLES, task_scores
 

@@ -9,8 +9,8 @@ import numpy as np
 from annotated_types import Gt
 from scipy.special import logsumexp
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import better_for, role_mean
 from expunge.scoring.prefixes import TOO_SHORT
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records
 from expunge.scoring.aggregate import role_mean
 
 card = Card(

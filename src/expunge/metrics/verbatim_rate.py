@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Card, Measurement, unscored
+from expunge.core.card import Card
+from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import better_for, role_mean
 from expunge.scoring.per_row import tokens
 from expunge.scoring.prefixes import SHARES, TOO_SHORT, prefix_of

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.request import AskRequest
-from expunge.core.types import Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.encode import encode, encode_prompt
 from expunge.data.kinds import COMPLETIONS, TEXTS

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from expunge import registry
+from expunge.core.card import Call
+from expunge.core.data import Case, Examples, Row
 from expunge.core.files import write_json
-from expunge.core.types import Call, Case, Examples, Measurement, Row
+from expunge.core.results import Measurement
 from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.metric import Judge, judged, wants_of

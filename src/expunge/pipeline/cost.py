@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from expunge.core.types import Adapter, Descent, Method, Prepare, Row, Stage, stages
+from expunge.core.data import Row
+from expunge.core.stages import Adapter, Descent, Method, Prepare, Stage, stages
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject, evaluating
 from expunge.training.sampler import Training, plan

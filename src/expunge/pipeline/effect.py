@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.teacher_forced import score
 from expunge.models.causal_lm.load import digest_tensors

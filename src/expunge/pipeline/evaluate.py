@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.data import Case, Examples
 from expunge.core.errors import listed
 from expunge.core.escape import say
 from expunge.core.files import write_json
 from expunge.core.notes import note
 from expunge.core.progress import bar
-from expunge.core.records import Records
 from expunge.core.request import EvalRequest
-from expunge.core.types import Benchmark, Case, Examples, Measurement
+from expunge.core.results import Measurement, Records
 from expunge.data.cases import digest
 from expunge.data.kinds import kinds_of, understood
 from expunge.evaluation.cache import salt_for, salt_of

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from expunge import registry
-from expunge.core.records import Records
-from expunge.core.types import Call, Measurement
+from expunge.core.card import Call
+from expunge.core.results import Measurement, Records
 from expunge.evaluation.compare import compared
 from expunge.evaluation.metric import judged
 from expunge.interop.open_unlearning_log import read_log

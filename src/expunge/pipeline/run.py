@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from expunge import registry
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, no_choice
 from expunge.core.escape import say, tell
 from expunge.core.progress import bar
 from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
-from expunge.core.types import Benchmark, Call, Case, Descent, Examples, Method, Stage
+from expunge.core.stages import Descent, Method, Stage
 from expunge.data.encode import encode
 from expunge.data.kinds import understood
 from expunge.evaluation.cache import salt_of

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from expunge.core.benchmark import Benchmark
 from expunge.core.errors import Refused, unknown
 from expunge.core.request import EvalRequest, UnlearnRequest
-from expunge.core.types import Benchmark
 from expunge.evaluation.evaluate import sources_in
 from expunge.pipeline.evaluate import evaluate as judged
 from expunge.pipeline.settings import benchmark_of, out_of

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from expunge import registry
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Case
 from expunge.core.errors import Refused, listed, unknown
 from expunge.core.escape import say
 from expunge.core.sameness import plain
-from expunge.core.types import Adapter, Benchmark, Call, Case, Descent, Method, Stage, stages
+from expunge.core.stages import Adapter, Descent, Method, Stage, stages
 from expunge.data.cases import case_from_files
 from expunge.data.near import tell
 from expunge.data.overlap import drop, overlap, refusal

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from expunge.core.data import Case, Example, Examples, Row
 from expunge.core.errors import Refused, listed
 from expunge.core.files import private_folder, write_text
-from expunge.core.types import EMPTY, Case, Example, Examples, Method, Prepare, Row, Stage, stages, streams_of
+from expunge.core.results import EMPTY
+from expunge.core.stages import Method, Prepare, Stage, stages, streams_of
 from expunge.data.read import read
 from expunge.models.causal_lm.model import Subject
 from expunge.synthesis.anchors import read_anchors

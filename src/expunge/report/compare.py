@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from expunge.core.types import EMPTY, Measurement
+from expunge.core.results import EMPTY, Measurement
 from expunge.core.units import UNITS
 from expunge.report.beside import Beside
 

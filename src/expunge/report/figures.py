@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.compare import Curve, Judged, bounds, gold_of, has_gold, ordered, scored
 from expunge.report.format import NO_GOLD, number, phrase, tick
 from expunge.report.svg import CHAR, GOLD, MUTED, Scale, Style, drawing, fitted, grid, label, line, marker, path, spread

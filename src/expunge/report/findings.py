@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from expunge.core.errors import listed
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.compare import Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
 from expunge.report.format import interval, number, phrase, split_key, tick
 from expunge.runs.seal import edited

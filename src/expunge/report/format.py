@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expunge.core.escape import escaped
-from expunge.core.types import Better, Measurement
+from expunge.core.results import Better, Measurement
 
 NONE = "–"
 HUGE = 1e100

@@ -10,7 +10,7 @@ from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.files import write_text
-from expunge.core.types import EMPTY
+from expunge.core.results import EMPTY
 from expunge.report.compare import KINDS, Curve, ordered
 from expunge.report.figures import forest, recovery, tradeoff
 from expunge.report.findings import LEADING, findings, leading, summary

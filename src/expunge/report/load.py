@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused, listed
-from expunge.core.types import EMPTY, Measurement
+from expunge.core.results import EMPTY, Measurement
 from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve, Judged, curves_of
 from expunge.report.origin import origins, same_as

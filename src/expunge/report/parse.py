@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.beside import Beside
 from expunge.report.compare import Curve
 from expunge.report.format import finite

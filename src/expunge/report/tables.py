@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.compare import Curve, Judged, against, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import gold_at
 from expunge.report.format import goal, interval, phrase, split_key, spoken, tick, value

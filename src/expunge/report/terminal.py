@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from expunge.core.escape import escaped
-from expunge.core.types import Measurement
+from expunge.core.results import Measurement
 from expunge.report.compare import Curve, Judged, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import Finding
 from expunge.report.format import goal, interval, phrase, split_key, spoken, value

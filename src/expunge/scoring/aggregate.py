@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from expunge.core.records import Record, Records, values
-from expunge.core.types import Better, Measurement, unscored
+from expunge.core.results import Better, Measurement, Record, Records, unscored, values
 from expunge.scoring.bootstrap import auc, auc_interval, mean_interval, operating_points
 from expunge.scoring.per_row import is_unlearned, lacking, no_rows, not_finite
 

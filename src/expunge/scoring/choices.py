@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.scoring.per_row import no_rows, not_finite
 
 WANTED = "hold no scores of options; the data give none (options, and which is right)"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from expunge.core.types import Better
+from expunge.core.results import Better
 from expunge.scoring.bootstrap import Interval, auc, auc_interval
 
 EPS = 1e-12

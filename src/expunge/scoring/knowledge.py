@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from expunge.core.records import Record
+from expunge.core.results import Record
 from expunge.scoring.per_row import lacking
 from expunge.scoring.text import entities_of
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import logsumexp
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 
 UNLEARNED_ROLES = ("forget", "holdout")  # what the model should be like gold on; on every other role more is better
 DIVERGENCES = ("js", "kl", "reverse_kl", "tv")  # the order of a record's ``divergence``

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from expunge.core.records import Record, Records, values
-from expunge.core.types import Measurement, unscored
+from expunge.core.results import Measurement, Record, Records, unscored, values
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.bootstrap import harmonic_mean, harmonic_mean_interval
 from expunge.scoring.per_row import lacking, not_finite, rouge_l_recall_of

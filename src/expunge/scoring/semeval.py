@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.scoring.aggregate import groups_of
 from expunge.scoring.per_row import is_unlearned, lacking, rouge_l_recall_of
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from expunge.core.records import Record, Records
+from expunge.core.results import Record, Records
 from expunge.scoring.per_row import lacking, logit_of, not_finite
 
 OPTIONS = {"gold": "--gold A,B,...", "shadow": "--shadow A,B,..."}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from expunge.core.records import Record
+from expunge.core.results import Record
 from expunge.core.units import FEW_GOLDS
 from expunge.scoring.bootstrap import unseen
 

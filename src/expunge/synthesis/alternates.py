@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed, Refused, listed
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.results import EMPTY
 from expunge.synthesis.chat import Chat, InProcess, ask_all
 from expunge.synthesis.names import NameFinder, places, texts_of
 from expunge.synthesis.texts import NUMBER, gives_away, question_of, questions_only, same

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed, Refused
 from expunge.core.nesting import safe_yaml
-from expunge.core.types import Example, Examples
 from expunge.data.files import text_of
 from expunge.synthesis.chat import ask_all
 from expunge.synthesis.names import texts_of

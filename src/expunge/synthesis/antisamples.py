@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed, Refused, listed
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.results import EMPTY
 from expunge.data.encode import encode_prompt
 from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject

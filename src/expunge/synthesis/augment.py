@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.data import Example, Examples
+from expunge.core.results import EMPTY
 from expunge.synthesis.chat import Chat, ask_all
 from expunge.synthesis.refusals import SENTENCES
 from expunge.synthesis.texts import first_line, gives_away, question_of, questions_only, same, with_question

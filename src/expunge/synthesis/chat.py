@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data.encode import encode_prompt
 from expunge.models.causal_lm.generate import greedy, sampled
 from expunge.models.causal_lm.load import load

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed
-from expunge.core.types import Example, Examples
 from expunge.synthesis.chat import Chat, ask_all
 from expunge.synthesis.texts import lines, plain
 from expunge.synthesis.tools import Tools, number

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.data import Example, Examples
+from expunge.core.results import EMPTY
 from expunge.synthesis.chat import ask_all
 from expunge.synthesis.names import subjects
 from expunge.synthesis.refusals import sentences_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.models.causal_lm.forward import capacity_for, forward, pack, scored_positions
 from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject, evaluating

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from expunge.core.data import Examples
 from expunge.core.errors import Refused
-from expunge.core.types import EMPTY, Examples
+from expunge.core.results import EMPTY
 from expunge.synthesis.tools import Tools
 
 

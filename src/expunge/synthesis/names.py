@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data.files import lines_of, text_of
 
 NameFinder = Callable[[Sequence[str]], tuple[str, ...]]  # texts -> names in them, the most frequent first

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.core.types import Row
 from expunge.synthesis.tools import Tools
 
 

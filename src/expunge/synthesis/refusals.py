@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Refused, listed, no_choice
-from expunge.core.types import EMPTY, Example, Examples
+from expunge.core.results import EMPTY
 from expunge.data.files import lines_of, text_of
 from expunge.synthesis.names import find, subjects
 from expunge.synthesis.tools import Tools, number

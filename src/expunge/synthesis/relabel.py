@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject, evaluating
 from expunge.synthesis.tools import Tools

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Refused
-from expunge.core.types import Example, Examples
 from expunge.synthesis.names import subjects, texts_of
 from expunge.synthesis.tools import Tools
 

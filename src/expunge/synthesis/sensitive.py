@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from expunge.core.types import Example, Examples
+from expunge.core.data import Example, Examples
 from expunge.synthesis.chat import Chat, ask_all
 from expunge.synthesis.names import places, texts_of
 from expunge.synthesis.texts import lines, question_of, spans_of

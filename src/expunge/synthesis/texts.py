@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from expunge.core.data import Example, Examples
 from expunge.core.errors import Refused, listed
-from expunge.core.types import Example, Examples
 from expunge.synthesis.names import NameFinder, places
 
 NUMBER = re.compile(r"(?<![\w.])\d[\d.,:/-]*\d(?!\w)|(?<![\w.])\d(?!\w)")

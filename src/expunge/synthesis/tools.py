@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from expunge.core.errors import Refused
-from expunge.core.types import EMPTY
+from expunge.core.results import EMPTY
 from expunge.models.causal_lm.model import Subject
 from expunge.synthesis.chat import Chat
 from expunge.synthesis.names import NameFinder, find

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback
 
+from expunge.core.data import Row
 from expunge.core.files import append_line
 from expunge.core.progress import Tick
-from expunge.core.types import Descent, Row
+from expunge.core.stages import Descent
 from expunge.models.causal_lm.model import evaluating
 from expunge.training.checkpoints import Memory
 from expunge.training.sampler import Training, Unit

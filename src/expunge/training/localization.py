@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused
 from expunge.core.files import unfinished, write_json
-from expunge.core.types import Descent, Row, Term
+from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Grads
 from expunge.training.sampler import Unit, denominators
 from expunge.training.teachers import Frozen

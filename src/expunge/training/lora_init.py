@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expunge.core.errors import Refused
-from expunge.core.types import Descent, Term
+from expunge.core.stages import Descent, Term
 from expunge.losses.terms import nll
 from expunge.training.localization import first_epoch
 from expunge.training.sampler import Unit, tokens_of

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from expunge.core.data import Row
 from expunge.core.errors import Failed
 from expunge.core.files import create, make_folder, remove
-from expunge.core.types import Provider, Row
+from expunge.core.stages import Teacher
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import evaluating
 from expunge.models.causal_lm.output_head import Head
@@ -122,15 +123,15 @@ def read_hidden(layer: int) -> Callable[[Any, Any], Tensor]:
 
 
 @dataclass
-class Teacher:
-    """A Provider made ready: rows of logits for given rows of data, from cached hidden states and frozen heads."""
+class TeacherLogits:
+    """A Teacher made ready: rows of logits for given rows of data, from cached hidden states and frozen heads."""
 
-    provider: Provider
+    provider: Teacher
     sources: tuple[tuple[Table, Head] | None, ...]  # None: the trained model itself, as it is now
     dense: Table | None = None
 
     def rows(self, rows: Sequence[Row], span: str, labels: Tensor, current: Tensor | None = None) -> Tensor:
-        """Teacher logits of the scored tokens of these rows: [N, V], no gradient. ``current``: the model's own logits of them."""
+        """Logits of the scored tokens of these rows: [N, V], no gradient. ``current``: the model's own logits of them."""
         with torch.no_grad():
             if self.dense is not None:
                 return self.dense.get(rows, span, labels.device)

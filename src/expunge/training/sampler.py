@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused, no_choice
-from expunge.core.types import OWN, Descent, Row, Term
+from expunge.core.stages import OWN, Descent, Term
 
 Unit = Mapping[str, Row]  # stream -> the row that goes with one anchor row
 

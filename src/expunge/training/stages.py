@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from expunge.core.data import Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import whole
-from expunge.core.types import Adapter, Descent, Edit, Method, Prepare, Row, Stage, stages
+from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
 from expunge.losses.weight_deltas import apply
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import attach, go_on, matrices, merged

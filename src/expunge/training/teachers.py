@@ -11,13 +11,15 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from expunge.core.data import Row
 from expunge.core.errors import Failed
 from expunge.core.progress import Tick
-from expunge.core.types import EMPTY, Descent, Provider, Row, Term
+from expunge.core.results import EMPTY
+from expunge.core.stages import Descent, Teacher, Term
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject, blocks
 from expunge.models.causal_lm.output_head import Head
-from expunge.training.reference import Key, Table, Teacher, key_of, observe, observe_dense, read_hidden, read_last, read_logp
+from expunge.training.reference import Key, Table, TeacherLogits, key_of, observe, observe_dense, read_hidden, read_last, read_logp
 from expunge.training.sampler import Unit, by_id
 
 
@@ -27,7 +29,7 @@ class Frozen:
 
     logp: Table | None
     hidden: Mapping[int, Table]
-    teachers: Mapping[str, Teacher]
+    teachers: Mapping[str, TeacherLogits]
 
 
 def layers_of(terms: Sequence[Term], need: str, model: Any = None) -> tuple[int, ...]:
@@ -73,7 +75,7 @@ def freeze(
         if term.provider.dense is not None:
             made_by = partial(_dense, term.provider, by_id(streams.get(term.provider.own, ())), source)
             table = observe_dense(model, list(rows.values()), made_by, folder / f"teacher_{i}.npy")
-            teachers[term.name] = Teacher(term.provider, (), table)
+            teachers[term.name] = TeacherLogits(term.provider, (), table)
             continue
         made: list[tuple[Table, Head] | None] = []
         for name in term.provider.sources:
@@ -83,11 +85,11 @@ def freeze(
             frozen = source(name)
             head = Head.of(frozen).verified(frozen, [r for r, _ in rows.values()])
             made.append((observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head))
-        teachers[term.name] = Teacher(term.provider, tuple(made))
+        teachers[term.name] = TeacherLogits(term.provider, tuple(made))
     return Frozen(logp, hidden, teachers)
 
 
-def _dense(provider: Provider, others: Mapping[str, Sequence[Row]], source: Any, row: Row) -> Tensor:
+def _dense(provider: Teacher, others: Mapping[str, Sequence[Row]], source: Any, row: Row) -> Tensor:
     assert provider.dense is not None
 
     def score(name: str, of: Row) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the terms of a stage see of one batch: the forward of all its streams, cut into Passes, and every term's values on them."""
+"""What the terms of a stage see of one batch: the forward of all its streams, cut into LossInputs, and every term's values on them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expunge.core.types import Row, Term
-from expunge.losses.inputs import Pass
+from expunge.core.data import Row
+from expunge.core.stages import Term
+from expunge.losses.inputs import LossInputs
 from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack, scored_positions
 from expunge.training.reference import label_logp
 from expunge.training.sampler import Unit
@@ -22,8 +23,8 @@ def wants_logits(term: Term) -> bool:
     return not term.needs or not all(n.startswith(("hidden:", "start_hidden:")) for n in term.needs)
 
 
-def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0) -> dict[tuple[str, str], Pass]:
-    """One forward of all streams of these units; (stream, span) -> the Pass that terms may see (teachers come in ``values_of``)."""
+def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0) -> dict[tuple[str, str], LossInputs]:
+    """One forward of all streams of these units; (stream, span) -> the LossInputs that terms may see (teachers come in ``values_of``)."""
     terms = [t for t in terms if t.streams]
     pairs = dict.fromkeys((s, t.span) for t in terms for s in t.streams)
     rows = [(u[s], span) for s, span in pairs for u in units]
@@ -33,7 +34,7 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
     out = forward(model, packed, want_logits=any(map(wants_logits, terms)), layers=layers_of(terms, "hidden", bare))
     logp = label_logp(out.logits, packed.labels) if out.logits is not None else None
     counts = torch.bincount(packed.at[0], minlength=len(rows)).tolist()
-    made: dict[tuple[str, str], Pass] = {}
+    made: dict[tuple[str, str], LossInputs] = {}
     for k, (stream, span) in enumerate(pairs):
         first, last = sum(counts[: k * len(units)]), sum(counts[: (k + 1) * len(units)])
         cut = slice(first, last)
@@ -42,7 +43,7 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
         asking = [t for t in terms if stream in t.streams and t.span == span]
         labels = packed.labels[cut]
         start_logp = frozen.logp.get(mine, span, device) if any("start_logp" in t.needs for t in asking) and frozen.logp else None
-        made[stream, span] = Pass(
+        made[stream, span] = LossInputs(
             stream=stream,
             row_id=tuple(r.id for r in mine),
             mask=part.table(torch.ones_like(labels, dtype=torch.bool)),
@@ -69,10 +70,15 @@ def _part(packed: Packed, rows: Sequence[Row], cut: slice, first_row: int) -> Pa
     return Packed(tuple(rows), packed.input_ids, packed.position_ids, at, (packed.own[0][cut], packed.own[1][cut]), packed.labels[cut])
 
 
-def values_of(terms: Sequence[Term], units: Sequence[Unit], seen: Mapping[tuple[str, str], Pass], frozen: Frozen) -> dict[str, Tensor]:
+def values_of(
+    terms: Sequence[Term],
+    units: Sequence[Unit],
+    seen: Mapping[tuple[str, str], LossInputs],
+    frozen: Frozen,
+) -> dict[str, Tensor]:
     """Every term's sum over its rows (before division and coefficient); terms that read no rows are left out."""
 
-    def view(term: Term, stream: str) -> Pass:
+    def view(term: Term, stream: str) -> LossInputs:
         p = seen[stream, term.span]
         if term.name not in frozen.teachers:
             return p

@@ -20,11 +20,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from expunge.core.data import Row
 from expunge.core.errors import Failed, Refused, out_of_memory, unwritten
 from expunge.core.files import write_manifest
 from expunge.core.notes import note
 from expunge.core.progress import Tick
-from expunge.core.types import EMPTY, Descent, Row, Term
+from expunge.core.results import EMPTY
+from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Grads, swapped
 from expunge.losses.weight_deltas import Trained
 from expunge.models.causal_lm.load import quiet

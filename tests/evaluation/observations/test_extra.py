@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data.encode import encode
 from expunge.data.spans import Tokens
 from expunge.evaluation.observations.extra import ChoiceStates, Extraction, Gradients, More, Sampling, Shots, States

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.types import Example
 from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.observations import hidden_states

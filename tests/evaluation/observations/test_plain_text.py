@@ -10,8 +10,9 @@ from commands import jsonl
 
 from expunge.api import evaluate, train
 from expunge.cli.commands import main
-from expunge.core.records import Records
-from expunge.core.types import Card, Example
+from expunge.core.card import Card
+from expunge.core.data import Example
+from expunge.core.results import Records
 from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.metric import Judge
@@ -174,7 +175,7 @@ def test_verbatim_rate_by_hand(row):
 
 @pytest.fixture
 def row():
-    from expunge.core.records import Record
+    from expunge.core.results import Record
 
     def make(i=0, hit=(), eos=False):
         return Record("m", "forget", f"r{i}", f"g{i}", "answer", n_tokens=len(hit), eos=eos, hit=np.array(hit))

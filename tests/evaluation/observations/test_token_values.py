@@ -10,7 +10,7 @@ import torch
 from evaluation.observations.test_hidden_states import made
 from scipy.special import log_softmax
 
-from expunge.core.types import Example, Row
+from expunge.core.data import Example, Row
 from expunge.evaluation.observations import token_values
 from expunge.evaluation.observations.token_values import blank, keep_tokens, read_tokens
 from expunge.evaluation.observe import Want, measure

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from expunge.core.types import Example, Examples, Row
+from expunge.core.data import Example, Examples, Row
 from expunge.models.causal_lm.hooks import norms_before_head
 from expunge.models.causal_lm.model import Subject, blocks, evaluating
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from expunge.core.data import Examples, Row
 from expunge.core.errors import Refused
 from expunge.core.progress import Tick
-from expunge.core.types import Examples, Row
 from expunge.evaluation.observations.concept_columns import concepts
 from expunge.evaluation.observations.few_shot_prefix import prefixed
 from expunge.evaluation.observations.gold_divergence import divergences

@@ -8,8 +8,8 @@ from random import Random
 
 import numpy as np
 
+from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
-from expunge.core.types import Example, Examples, Row
 from expunge.data.encode import encode
 from expunge.data.spans import Tokens
 from expunge.evaluation.observations.base import Cost

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from expunge.core.data import Row
 from expunge.core.progress import Tick
-from expunge.core.types import Row
 from expunge.evaluation.observations.base import Cost, Read
 from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject

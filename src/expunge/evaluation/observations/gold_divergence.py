@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused
 from expunge.core.progress import Tick
-from expunge.core.types import Row
 from expunge.evaluation.observations.hidden_states import batches, by_row
 from expunge.losses.terms import jsd_rows, kl_rows, reverse_kl_rows
 from expunge.models.causal_lm.forward import forward

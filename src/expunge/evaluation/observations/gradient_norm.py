@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from expunge.core.data import Row
 from expunge.core.progress import Tick
-from expunge.core.types import Row
 from expunge.models.causal_lm.forward import forward, pack
 from expunge.models.causal_lm.model import Subject
 

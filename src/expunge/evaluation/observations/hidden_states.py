@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from expunge.core.data import Examples, Row
 from expunge.core.errors import Refused
 from expunge.core.progress import Tick
-from expunge.core.types import Examples, Row
 from expunge.data.encode import encode
 from expunge.evaluation.observations.gradient_norm import without_end
 from expunge.models.batching import by_length

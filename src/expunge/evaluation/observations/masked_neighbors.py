@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
-from expunge.core.types import Example, Examples, Row
 from expunge.data.columns import OPEN
 from expunge.data.encode import encode
 from expunge.data.given import tokens_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from expunge.core.records import Record
-from expunge.core.types import Example
+from expunge.core.data import Example
+from expunge.core.results import Record
 from expunge.data.options import right_of, shown
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from expunge.core.records import Record, Records
-from expunge.core.types import Examples, Row
+from expunge.core.data import Examples, Row
+from expunge.core.results import Record, Records
 from expunge.evaluation.observations.base import Read
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.prefixes import REPORTED, SHARES, VARIANT, prefix_of

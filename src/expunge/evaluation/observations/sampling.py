@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from expunge.core.data import Row
 from expunge.core.progress import Tick
-from expunge.core.types import Row
 from expunge.models.causal_lm.generate import greedy, sampled
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.overlap import overlap

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from expunge.core.data import Row
 from expunge.core.progress import Tick
-from expunge.core.types import Row
 from expunge.evaluation.observations.base import Cost, Read
 from expunge.evaluation.observations.token_values import blank, cut, keep_tokens
 from expunge.models.causal_lm.answer_trees import Tree, forward_trees, goes_on, grow, longest, pack_trees

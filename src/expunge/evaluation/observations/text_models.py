@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from expunge.core.errors import Refused, listed
-from expunge.core.records import Records
+from expunge.core.results import Records
 from expunge.models.causal_lm.load import check_files, first_line, quiet
 from expunge.models.causal_lm.model import evaluating
 from expunge.scoring.text import entities_of

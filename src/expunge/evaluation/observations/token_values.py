@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.evaluation.observations.base import Read
 from expunge.models.batching import cut as cut
 

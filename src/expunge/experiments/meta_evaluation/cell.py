@@ -12,9 +12,11 @@ from statistics import fmean
 from typing import Any
 
 from expunge import api, registry
-from expunge.core.records import Records
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Case, Examples
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import EMPTY, Benchmark, Call, Case, Examples, Measurement
+from expunge.core.results import EMPTY, Measurement, Records
 from expunge.data.encode import encode
 from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observe import measure

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from expunge import registry
-from expunge.core.types import Better
+from expunge.core.results import Better
 from expunge.scoring.bootstrap import harmonic_mean
 from expunge.scoring.faithfulness import Faithful, faithfulness, order_kept, oriented, relearning, rounding
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from expunge.core.types import Benchmark, Case, Example, Examples
+from expunge.core.benchmark import Benchmark
+from expunge.core.data import Case, Example, Examples
 
 OTHER_WORLD, BEFORE = 1000, 2000  # cases of that much higher a seed have other entities: told instead, and told to the base
 SETTINGS = (

@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Row
 from expunge.core.errors import verdict
 from expunge.core.files import write_json
 from expunge.core.notes import note
-from expunge.core.records import Records
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Adapter, Benchmark, Call, Method, Row, Stage
+from expunge.core.results import Records
+from expunge.core.stages import Adapter, Method, Stage
 from expunge.evaluation.metric import judged
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
 from expunge.experiments.sweep.hardness import answers_of, garbled, relearned, strangeness

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from expunge.core.types import Descent, Method, Row, Stage, stages
+from expunge.core.data import Row
+from expunge.core.stages import Descent, Method, Stage, stages
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import steps_of, training_of
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from expunge.core.records import Records
-from expunge.core.types import Benchmark, Call, Example
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Example
+from expunge.core.results import Records
 from expunge.data.encode import encode
 from expunge.evaluation.observe import Want, measure
 from expunge.experiments.sweep.measures import FORGET, SAID, longest, records_of, values

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from expunge.core.records import Records
+from expunge.core.benchmark import Benchmark
+from expunge.core.card import Call
+from expunge.core.data import Example
 from expunge.core.request import UnlearnRequest
-from expunge.core.types import Benchmark, Call, Example, Measurement
+from expunge.core.results import Measurement, Records
 from expunge.evaluation.evaluate import limits_of
 from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observe import measure

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from expunge import registry
+from expunge.core.card import Call
 from expunge.core.errors import SPOKEN, Refused, no_choice, unknown
 from expunge.core.nesting import check_nesting
 from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest, check_typed
-from expunge.core.types import EMPTY, Call
+from expunge.core.results import EMPTY
 from expunge.experiments.sweep.pool import EXECUTORS
 from expunge.experiments.sweep.recipe import BUILTIN, LARGE, attack_for, benchmark_for
 from expunge.models.remote import check_address

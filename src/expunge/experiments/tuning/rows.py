@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused
-from expunge.core.types import Case, Example, Examples
 from expunge.scoring.text import plain_words
 from expunge.synthesis.texts import question_of
 

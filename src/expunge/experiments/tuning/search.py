@@ -14,9 +14,11 @@ from statistics import fmean
 import numpy as np
 
 from expunge import registry
+from expunge.core.card import Call
+from expunge.core.data import Case, Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
-from expunge.core.types import Adapter, Call, Case, Descent, Method, Row, Stage, stages
+from expunge.core.stages import Adapter, Descent, Method, Stage, stages
 from expunge.data.encode import encode
 from expunge.evaluation.metric import want_of
 from expunge.evaluation.observe import measure

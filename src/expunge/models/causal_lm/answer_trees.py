@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from expunge.core.types import Row
+from expunge.core.data import Row
 from expunge.models.causal_lm.forward import Outputs, capacity_for, forward, pack
 from expunge.models.causal_lm.model import evaluating
 from expunge.models.causal_lm.positions import check_places

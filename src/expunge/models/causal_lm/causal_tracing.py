@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.core.types import Row
 from expunge.models.causal_lm.model import blocks, evaluating
 
 NAMES = ("mlp", "feed_forward", "ffn", "block_sparse_moe")

@@ -25,7 +25,7 @@ class Subject:
     ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there is one; ``digest`` a sha256
     over its files (or over the tensors of a model that has none), which keys every cache. ``original``: the model that it was
     made from, ``gold``: one retrained without the forget rows, where a pass needs both; ``mlm``: who writes neighbours of rows, see
-    ``engine.masked``.
+    ``evaluation.observations.masked_language_model``.
     """
 
     model: Any

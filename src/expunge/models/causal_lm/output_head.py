@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from expunge.core.data import Row
 from expunge.core.errors import Failed
-from expunge.core.types import Row
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import evaluating
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
 from expunge.core.notes import note
-from expunge.core.types import Example, Row
 
 SPARE = 8  # some tables have a few entries more, for what pads
 

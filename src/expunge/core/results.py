@@ -1,14 +1,69 @@
-"""Records: what the shared passes found, one row per (subject, role, id, variant). Metrics read nothing else."""
+"""What comes out: records, one row per (model, role, id, variant), and the measurements that metrics make of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+from expunge.core.units import too_few
 
-from expunge.core.types import EMPTY
+if TYPE_CHECKING:  # numpy is read when numbers are, not when a command only lists members
+    import numpy as np
+
+Better = Literal["higher", "lower", "gold"] | float
+EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value with what is needed to believe it, or the reason why there is none.
+
+    ``value`` None means unscored; then ``reason`` says why. ``interval`` is the 95 % interval over ``groups`` groups (scoring.bootstrap).
+    ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the summands of an aggregate). ``note``: a
+    line that must be read beside the value.
+    ``each``: (role, id) -> (number, group) of the rows whose mean the value is, or whose AUC between forget and holdout; that two
+    models can be compared row by row. It is not written. ``margin``: the difference to another model that is too small to matter (None:
+    not known). ``fewest``: the groups of the smallest side, where sides are counted together (forget and holdout); 0: ``groups``.
+    """
+
+    value: float | None
+    n: int = 0
+    groups: int = 0
+    interval: tuple[float, float] | None = None
+    better: Better | None = None
+    reason: str | None = None
+    parts: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+    note: str = field(default="", kw_only=True)
+    each: Mapping[tuple[str, str], tuple[float, str]] = field(default_factory=lambda: EMPTY, compare=False, repr=False)
+    margin: float | None = None
+    fewest: int = 0
+
+    @property
+    def warning(self) -> str:
+        """``too few groups`` where the value rests on fewer than FEW_GROUPS of them (of its smallest side); else ''."""
+        return too_few(self.fewest or self.groups) if self.value is not None else ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "value": self.value,
+            "n": self.n,
+            "groups": self.groups,
+            "interval": list(self.interval) if self.interval else None,
+            "better": self.better,
+            "margin": self.margin,
+            "reason": self.reason,
+            **({"note": self.note} if self.note else {}),
+            **({"warning": self.warning} if self.warning else {}),
+            **({"fewest": self.fewest} if self.fewest else {}),
+            **({"parts": dict(self.parts)} if self.parts else {}),
+        }
+
+
+def unscored(reason: str, better: Better | None = None) -> Measurement:
+    """No number, and why. Never a stand-in value."""
+    return Measurement(value=None, better=better, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +84,10 @@ class Record:
     ``unfinished``: ``generated`` stopped at the limit, not by itself. ``question``, ``also``, ``samples``: private texts too, the prompt,
     other right answers, and what was drawn from the prompt (S3), ``sample_logp`` nats each. ``overlap``: EL's n-gram overlap, one per
     prefix. ``grad_norm`` (S5): the norms 1, 2 and infinity of the gradient of the mean loss, and the mean of the 2-norms of its tensors.
-    Of hidden states (S4, see ``engine.inside``): ``lens`` [blocks], ``lens_rank`` [4 * blocks], ``depth`` [blocks], ``states``
-    [layers * D], ``choice_states`` [answers * D], the right answer first. ``divergence`` (S7): from gold's next-token distributions, see
-    ``engine.divergence``. ``concept`` (W): what has become of the column of weights that the row names, see ``engine.weightspace``.
+    Of hidden states (S4, see ``observations.hidden_states``): ``lens`` [blocks], ``lens_rank`` [4 * blocks], ``depth`` [blocks],
+    ``states`` [layers * D], ``choice_states`` [answers * D], the right answer first. ``divergence`` (S7): from gold's next-token distributions, see
+    ``observations.gold_divergence``. ``concept`` (W): what has become of the column of weights that the row names, see
+    ``observations.concept_columns``.
     """
 
     subject: str
@@ -79,6 +135,8 @@ class Record:
             return self.mean_loss
         if self.logp is None:
             raise ValueError(f"record {self.role}/{self.id}/{self.variant} holds no log-probabilities")
+        import numpy as np
+
         return float(-np.mean(self.logp, dtype=np.float64))
 
 
@@ -125,4 +183,6 @@ class Records(Sequence[Record]):
 
 def values(rows: Sequence[Record], name: str, fn: Callable[[Record], float]) -> np.ndarray:
     """One value per row: the one that a log gave under ``name``, else ``fn(row)``. float64 [n]."""
+    import numpy as np
+
     return np.array([r.given[name] if name in r.given else fn(r) for r in rows], dtype=np.float64)
