@@ -85,8 +85,8 @@ class Record:
     other right answers, and what was drawn from the prompt (S3), ``sample_logp`` nats each. ``overlap``: EL's n-gram overlap, one per
     prefix. ``grad_norm`` (S5): the norms 1, 2 and infinity of the gradient of the mean loss, and the mean of the 2-norms of its tensors.
     Of hidden states (S4, see ``observations.hidden_states``): ``lens`` [blocks], ``lens_rank`` [4 * blocks], ``depth`` [blocks],
-    ``states`` [layers * D], ``choice_states`` [answers * D], the right answer first. ``divergence`` (S7): from gold's next-token distributions, see
-    ``observations.gold_divergence``. ``concept`` (W): what has become of the column of weights that the row names, see
+    ``states`` [layers * D], ``choice_states`` [answers * D], the right answer first. ``divergence`` (S7): from gold's next-token
+    distributions, see ``observations.gold_divergence``. ``concept`` (W): what has become of the column of weights that the row names, see
     ``observations.concept_columns``.
     """
 
