@@ -28,14 +28,14 @@ fuzz: .venv/installed
 	EXPUNGE_FUZZ_SECONDS=300 EXPUNGE_FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -n 2 tests/fuzz
 
 check: .venv/installed
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
-	$(BIN)/python -m expunge.cli.listing --check
+	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 catalogue: .venv/installed
-	$(BIN)/python -m expunge.cli.listing --write
+	$(BIN)/python scripts/generate_docs.py --write
 
 # the numbers that results/ keeps; about three hours on two cores, most of it auto
 results: .venv/installed

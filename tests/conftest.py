@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from expunge import registry
+
 
 @pytest.fixture(autouse=True, scope="session")
 def key_of_the_tests(tmp_path_factory) -> None:
@@ -26,3 +28,48 @@ def shared() -> Path:
     if not (place / "data").is_dir():
         pytest.skip(f"benchmark rows absent: no folder {place.name}/data; set EXPUNGE_SHARED")
     return place
+
+
+MEMBER = '''"""{summary}"""
+
+from typing import Annotated
+
+from annotated_types import Gt
+
+from expunge.core.card import Card
+from expunge.core.stages import Descent
+
+card = Card(
+    paper="Somebody 2025",
+    url="https://example.org/{name}",
+    settings={{"tofu": {{"lr": 1e-5}}}},  # the paper: lr 1e-5
+    published_as={{"{name}_mild": {{"beta": 0.25}}}},
+)
+
+
+def {name}(beta: Annotated[float, Gt(0)] = 1.0, kind: str = "plain") -> Descent:
+    """A made-up method.
+
+    beta: how hard.
+    kind: any word.
+    """
+    return Descent(f"{name} {{beta}} {{kind}}")
+'''
+
+
+@pytest.fixture
+def rooms(tmp_path, monkeypatch):
+    """A catalogue of one's own: ``rooms("a", "b")`` makes these methods and nothing else."""
+
+    def make(*names):
+        folder = tmp_path / "src" / "expunge"
+        (folder / "methods").mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / "methods" / f"{name}.py").write_text(MEMBER.format(name=name, summary=f"What {name} does."))
+        monkeypatch.setattr(registry, "HERE", folder)
+        return tmp_path
+
+    registry._read.cache_clear()
+    registry.brief.cache_clear()
+    yield make
+    registry._read.cache_clear()

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import fields
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -22,52 +21,8 @@ from expunge.core.ranges import annotation_of
 from expunge.core.stages import Term
 from expunge.pipeline.settings import judge
 
-ROOT = Path(__file__).resolve().parents[1]
 MEMBERS = [(room, name) for room in registry.ROOMS for name in registry.names(room)]
 MADE = [(room, name) for room, name in MEMBERS if room in ("methods", "attacks")]
-MEMBER = '''"""{summary}"""
-
-from typing import Annotated
-
-from annotated_types import Gt
-
-from expunge.core.card import Card
-from expunge.core.stages import Descent
-
-card = Card(
-    paper="Somebody 2025",
-    url="https://example.org/{name}",
-    settings={{"tofu": {{"lr": 1e-5}}}},  # the paper: lr 1e-5
-    published_as={{"{name}_mild": {{"beta": 0.25}}}},
-)
-
-
-def {name}(beta: Annotated[float, Gt(0)] = 1.0, kind: str = "plain") -> Descent:
-    """A made-up method.
-
-    beta: how hard.
-    kind: any word.
-    """
-    return Descent(f"{name} {{beta}} {{kind}}")
-'''
-
-
-@pytest.fixture
-def rooms(tmp_path, monkeypatch):
-    """A catalogue of one's own: ``rooms("a", "b")`` makes these methods and nothing else."""
-
-    def make(*names):
-        folder = tmp_path / "src" / "expunge"
-        (folder / "methods").mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / "methods" / f"{name}.py").write_text(MEMBER.format(name=name, summary=f"What {name} does."))
-        monkeypatch.setattr(registry, "HERE", folder)
-        return tmp_path
-
-    registry._read.cache_clear()
-    registry.brief.cache_clear()
-    yield make
-    registry._read.cache_clear()
 
 
 # ------------------------------------------------------------------ found by name
@@ -433,64 +388,3 @@ EFFECTS = {
 )
 def test_effect_in_words(name, told):
     assert catalogue_pages.effect(name, EFFECTS) == told
-
-
-# ------------------------------------------------------------------ written
-
-
-def test_readme_and_docs_are_fresh():
-    done = subprocess.run([sys.executable, "-m", "expunge.cli.listing", "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-README = "before\n<!-- catalogue:methods -->\n<!-- /catalogue -->\nafter\n"
-
-
-def test_what_is_stale_is_named_written_and_removed(rooms, capsys):
-    where = rooms("soften", "harden")
-    (where / "README.md").write_text(README)
-    assert catalogue_pages.main(["--check"]) == 1
-    assert capsys.readouterr().err.strip().endswith("run: make catalogue")
-    assert catalogue_pages.main(["--write"]) == 0 and catalogue_pages.main(["--check"]) == 0
-    text = (where / "README.md").read_text()
-    assert (
-        text.startswith("before\n")
-        and text.endswith("\nafter\n")
-        and "[soften](docs/methods/soften.md)" in text
-        and "· soften_mild" in text
-    )
-    assert "(methods/soften.md)" in (where / "docs" / "papers.md").read_text()
-    assert "Source: the paper: lr 1e-5" in (where / "docs" / "methods" / "soften.md").read_text()
-    (where / "docs" / "methods" / "soften.md").write_text("by hand")
-    assert [p.name for p in catalogue_pages.stale(where)] == ["soften.md"]
-    catalogue_pages.write(where)
-    (where / "src" / "expunge" / "methods" / "harden.py").unlink()
-    assert [p.name for p in catalogue_pages.stale(where)] == ["README.md", "harden.md", "papers.md"]
-    catalogue_pages.write(where)
-    assert not (where / "docs" / "methods" / "harden.md").exists() and "harden" not in (where / "README.md").read_text()
-    assert catalogue_pages.stale(where) == []
-
-
-def test_a_readme_without_marks_is_refused(rooms):
-    where = rooms("soften")
-    (where / "README.md").write_text("nothing\n")
-    with pytest.raises(Refused, match="catalogue:methods"):
-        catalogue_pages.stale(where)
-
-
-def test_without_a_readme_one_line_says_so(rooms, capsys):
-    rooms("soften")
-    assert catalogue_pages.main(["--check"]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_words_that_mean_nothing_here(capsys):
-    assert catalogue_pages.main(["--help"]) == 2
-    assert "--write | --check" in capsys.readouterr().err
-
-
-def test_links_of_readme_lead_somewhere():
-    """Files that README.md names by link exist (pictures are made by the demo)."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    assert links and not [link for link in links if not (ROOT / link).exists() and not link.endswith(".png")]

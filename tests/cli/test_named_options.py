@@ -11,9 +11,11 @@ from expunge.cli.commands import app
 
 HOME = Path(expunge.__file__).parent
 ROOT = HOME.parents[1]
-TEXTS = (*HOME.rglob("*.py"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")), *(ROOT / "results").glob("*.md"))
+OTHER_TIMES = ("CHANGELOG.md", "ROADMAP.md")  # they tell of options that were and that are to be
+PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md"))
+TEXTS = (*HOME.rglob("*.py"), *(page for page in PAGES if page.name not in OTHER_TIMES))
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])")
-OTHERS = {  # of other programs that we call: the catalogue's own, git, benchmarks/auto.py and mutation.py
+OTHERS = {  # of other programs that we call: scripts/generate_docs.py, git, benchmarks/auto.py and mutation.py
     *("write", "check"),
     *("error-unmatch", "always", "dirty", "abbrev", "exclude"),
     *("work", "prior", "all"),

@@ -1,7 +1,6 @@
-"""The catalogue as text: ``expunge list`` and ``show``, and what ``make catalogue`` writes into README.md and docs/.
+"""The catalogue as text: what ``expunge list`` and ``expunge show`` print.
 
 Everything here is read from cards, signatures and docstrings; no member is imported.
-``python -m expunge.cli.listing --write`` or ``--check``.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from expunge import registry
 from expunge.core.benchmark import Published
-from expunge.core.errors import Refused
 from expunge.core.units import UNITS
-from expunge.registry import ROOMS, SINGULAR, Argument, Member
+from expunge.registry import Argument, Member
 from expunge.report.format import short
 
 EVIDENCE = {
@@ -53,15 +51,13 @@ NOTES = {  # what of the arguments can be said on the command line
     "benchmarks": "The split stands after the colon; data, holdout and subset are options; the rest is for Python.",
 }
 NO_EFFECT = 0.05  # a fall of the forget probability below this is none
-MARK = re.compile(r"<!-- catalogue:(\w+) -->\n.*?<!-- /catalogue -->", re.DOTALL)
-WRITTEN = "<!-- written by `make catalogue` from the member's card and signature; edit that, not this -->"
 
 
 # ------------------------------------------------------------------ rows
 
 
 def root() -> Path:
-    """The repository that the package lies in; of an installed package, a folder without README and results."""
+    """The repository that the package lies in; of an installed package, a folder without docs and results."""
     return registry.HERE.parents[1]
 
 
@@ -134,7 +130,7 @@ def _table(room: str) -> list[str]:
         lines.append(
             f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "") + row["summary"]
         )
-        lines += [f"      {alias} = {row['name']}({_settings(args, '=')})" for alias, args in row["published_as"].items()]
+        lines += [f"      {alias} = {row['name']}({arguments_of(args, '=')})" for alias, args in row["published_as"].items()]
     return lines
 
 
@@ -154,7 +150,7 @@ def page(room: str, name: str, where: Path | None = None, split: str = "") -> st
     parts = [f"# {member.name}", member.summary, _facts(member, effects(where)), _definition(member), _arguments(member)]
     parts += [_presets(member), _aliases(member), published(member, split), _how(member)]
     if name != member.name:
-        parts.insert(0, f"{name} is {member.name} with {_settings(member.published_as[name], ' ')}.")
+        parts.insert(0, f"{name} is {member.name} with {arguments_of(member.published_as[name], ' ')}.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -167,7 +163,7 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
         facts["effect on the built-in case"] = effect(member.name, found)
     claims = card.get("claims", "")
     facts |= {"a small step": CLAIMS.get(claims, claims.replace("_", " ")), "rights of the adversary": ", ".join(card.get("rights", ()))}
-    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": _better(card), "unit": _unit(card)}
+    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": better(card), "unit": _unit(card)}
     facts |= {"needs": ", ".join(NEEDS.get(n, n) for n in card.get("needs", ())), "reads": ", ".join(card.get("reads", ()))}
     facts |= {
         "packages": ", ".join(card.get("extras", ())),
@@ -177,9 +173,10 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
     return "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)
 
 
-def _better(card: Mapping[str, Any]) -> str:
-    better = card.get("better", "")
-    return f"{better:g}" if isinstance(better, float) else {"gold": "near gold"}.get(better, better)
+def better(card: Mapping[str, Any]) -> str:
+    """Which way a metric's value is good, as pages tell it: higher, lower, near gold, or a number."""
+    value = card.get("better", "")
+    return f"{value:g}" if isinstance(value, float) else {"gold": "near gold"}.get(value, value)
 
 
 def _unit(card: Mapping[str, Any]) -> str:
@@ -211,15 +208,16 @@ def _default(argument: Argument) -> str:
     return argument.default or "none: it must be given"
 
 
-def _settings(args: Mapping[str, Any], link: str = " ") -> str:
+def arguments_of(args: Mapping[str, Any], link: str = " ") -> str:
+    """Arguments with their values in one line: ``beta 0.5, kind mild``."""
     return ", ".join(f"{key}{link}{value:g}" if isinstance(value, float) else f"{key}{link}{value}" for key, value in args.items())
 
 
 def _presets(member: Member) -> str:
     said = comments(member)
     settings = member.card.get("settings", {})
-    lines = [f"- {name}: {_settings(args)}" for name, args in settings.items() if not name.endswith("builtin")]
-    mine = [f"- {name}: {_settings(args)}" for name, args in settings.items() if name.endswith("builtin")]
+    lines = [f"- {name}: {arguments_of(args)}" for name, args in settings.items() if not name.endswith("builtin")]
+    mine = [f"- {name}: {arguments_of(args)}" for name, args in settings.items() if name.endswith("builtin")]
     parts = ["\n".join(["## Published settings", "", *lines, *(["", f"Source: {said}"] if said else [])])] if lines else []
     if mine:
         parts.append("\n".join(["## Settings for the built-in case", "", *mine, "", "Found by trying a few on the case of seed 0."]))
@@ -243,7 +241,7 @@ def _one_line(block: re.Match[str]) -> str:
 
 
 def _aliases(member: Member) -> str:
-    lines = [f"- `{alias}`: {_settings(args)}" for alias, args in member.published_as.items()]
+    lines = [f"- `{alias}`: {arguments_of(args)}" for alias, args in member.published_as.items()]
     return "\n".join(["## Also published as", "", *lines]) if lines else ""
 
 
@@ -263,7 +261,7 @@ def published(member: Member, split: str) -> str:
     if found is None:
         return ""
     split = split.partition(":")[0] or next(a.default.strip("'\"") for a in member.arguments if a.name == "split")
-    lines = [f"- {label}: {_settings(numbers)}" for label, numbers in found.numbers.items()]
+    lines = [f"- {label}: {arguments_of(numbers)}" for label, numbers in found.numbers.items()]
     note = "Measured by others on large models, to orient by; in the units of `expunge eval`."
     how = f"Protocol: {found.protocol}." + (f" `--subset {found.subset}` asks and scores so." if found.subset else "")
     return "\n".join([f"## Published numbers: {split}", "", note, how, "", *lines])
@@ -293,94 +291,3 @@ def _example(member: Member) -> str:
 def _split(member: Member) -> str:
     default = next((a.default.strip("'\"") for a in member.arguments if a.name == "split"), "")
     return member.name + (f":{default}" if default not in ("", "default") else "")
-
-
-# ------------------------------------------------------------------ README.md and docs/
-
-
-def readme_table(room: str, where: Path) -> str:
-    """The Markdown table of a room."""
-    last = {"methods": "effect on the built-in case", "metrics": "better"}.get(room)
-    head = [SINGULAR[room], "what it says" if room == "metrics" else "what it does", "paper", "evidence", *([last] if last else [])]
-    lines = [_line(head), _line(["---"] * len(head))]
-    for row in as_rows(room, where):
-        name = row["name"]
-        paper = f"[{row['paper']}]({row['url']})" if row["url"] else row["paper"]
-        more = {"methods": row["effect"] or "not measured", "metrics": _better(registry.member(room, name).card)}
-        cells = [f"[{name}](docs/{room}/{name}.md)", row["summary"], paper, row["evidence"]]
-        lines.append(_line([*cells, more[room]] if last else cells))
-        for alias, args in row["published_as"].items():
-            lines.append(_line([f"· {alias}", f"{name} with {_settings(args)}", *[""] * (len(head) - 2)]))
-    return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def papers(where: Path) -> str:
-    """Which paper stands behind what: the index of papers."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for room in ROOMS:
-        for row in as_rows(room, where):
-            if row["url"]:
-                found.setdefault((row["paper"], row["url"]), []).append(f"[{row['name']}]({room}/{row['name']}.md)")
-    lines = [f"- [{paper}]({url}): {', '.join(members)}" for (paper, url), members in sorted(found.items())]
-    return "\n".join([WRITTEN, "# Papers", "", *lines]) + "\n"
-
-
-def made(where: Path) -> dict[Path, str]:
-    """Every file that the catalogue decides, with its text."""
-    readme = where / "README.md"
-    if not readme.is_file():
-        raise Refused(f"{readme}: there is no such file; pages are written in the repository, not in an installed package")
-    text = readme.read_text(encoding="utf-8")
-    marked = MARK.findall(text)
-    missing = [room for room in ROOMS if registry.names(room) and room not in marked]
-    if missing:
-        raise Refused(f"README.md lacks <!-- catalogue:{missing[0]} --> and <!-- /catalogue -->; that table stands between them")
-    fill = lambda m: f"<!-- catalogue:{m[1]} -->\n{readme_table(m[1], where)}\n<!-- /catalogue -->"
-    files = {readme: MARK.sub(fill, text), where / "docs" / "papers.md": papers(where)}
-    return files | {where / "docs" / r / f"{n}.md": f"{WRITTEN}\n{page(r, n, where)}" for r in ROOMS for n in registry.names(r)}
-
-
-def stale(where: Path) -> list[Path]:
-    """Files that are missing, differ from what the catalogue says, or describe a member that is gone."""
-    wanted = made(where)
-    there = [file for room in ROOMS for file in (where / "docs" / room).glob("*.md")]
-    changed = [file for file, text in wanted.items() if not file.is_file() or file.read_text(encoding="utf-8") != text]
-    return sorted({*changed, *(file for file in there if file not in wanted)})
-
-
-def write(where: Path) -> list[Path]:
-    """Bring every stale file up to date and remove the pages of members that are gone; says which."""
-    wanted, old = made(where), stale(where)
-    for file in old:
-        if file in wanted:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(wanted[file], encoding="utf-8")
-        else:
-            file.unlink()
-    return old
-
-
-def main(words: Sequence[str]) -> int:
-    """``--write`` brings README.md and docs/ up to date; ``--check`` exits 1 if they are not."""
-    if list(words) not in (["--write"], ["--check"]):
-        print("python -m expunge.cli.listing --write | --check", file=sys.stderr)
-        return 2
-    try:
-        changed = (write if words[0] == "--write" else stale)(root())
-    except Refused as error:
-        print(error, file=sys.stderr)
-        return 1
-    names = [str(file.relative_to(root())) for file in changed]
-    if words[0] == "--write":
-        print(f"written: {', '.join(names) or 'nothing, all was fresh'}")
-    elif names:
-        print(f"out of date: {', '.join(names)}; run: make catalogue", file=sys.stderr)
-    return 1 if names and words[0] == "--check" else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
