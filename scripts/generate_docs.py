@@ -6,6 +6,7 @@ benchmark with published numbers. ``python scripts/generate_docs.py --write`` or
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,10 @@ from expunge.core.errors import Refused
 
 NOTE = "<!-- written by `make catalogue` from the member's card and signature; edit that, not this -->"
 ROOM_NOTE = "<!-- written by `make catalogue` (scripts/generate_docs.py); edit that, not this -->"
-MARK = re.compile(r"<!-- catalogue -->\n.*?<!-- /catalogue -->", re.DOTALL)
+FACES = {
+    "__init__.py": "the lazy face: load, train, unlearn, evaluate and the rest, imported when they are used",
+    "__main__.py": "``python -m expunge``",
+}
 EVIDENCE = """*Evidence* says why to believe an implementation: a number made outside this repository is
 matched (*reference value*), theory promises it and a test asserts it (*theorem*), it equals a value
 worked out on paper (*oracle by hand*), or some constants are open (*reconstructed*)."""
@@ -86,15 +90,70 @@ def papers(where: Path) -> str:
     return "\n".join([ROOM_NOTE, "# Papers", "", *lines]) + "\n"
 
 
-def index(text: str) -> str:
-    """docs/index.md with the list of rooms between its marks; a room without members is left out."""
+def index() -> str:
+    """The list of rooms for docs/index.md; a room without members is left out."""
     lines = []
     for room in registry.ROOMS:
         if registry.names(room):
             lines.append(f"- [{room}]({room}.md)")
     lines.append("- [papers](papers.md)")
-    listed = "\n".join(lines)
-    return MARK.sub(lambda _: f"<!-- catalogue -->\n{listed}\n<!-- /catalogue -->", text)
+    return "\n".join(lines)
+
+
+def tree(package: Path) -> str:
+    """The folders and loose files of the package, each with the first line of its docstring."""
+    lines = ["src/expunge/"]
+    loose = sorted(package.glob("*.py"))
+    folders = sorted(file.parent for file in package.glob("*/__init__.py"))
+    for path in [*loose, *folders]:
+        lines.append(_told(path, package))
+        inner = sorted(file.parent for file in path.rglob("*/__init__.py")) if path.is_dir() else []
+        lines += [_told(folder, package) for folder in inner]
+    return "\n".join(["```", *lines, "```"])
+
+
+def _told(path: Path, package: Path) -> str:
+    source = path / "__init__.py" if path.is_dir() else path
+    name = path.relative_to(package).as_posix() + ("/" if path.is_dir() else "")
+    doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    says = FACES.get(name) or (doc.splitlines() or [""])[0]
+    return f"  {name:<30} {says}".rstrip()
+
+
+def floors(where: Path) -> str:
+    """The floors of tests/house/test_house.py, the highest first."""
+    source = (where / "tests" / "house" / "test_house.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS":
+            lowest_first = ast.literal_eval(node.value)
+            lines = []
+            for number, folders in reversed(list(enumerate(lowest_first))):
+                lines.append(f"{number:>2}  {', '.join(folders)}")
+            return "\n".join(["```", *lines, "```"])
+    raise Refused("tests/house/test_house.py: no FLOORS")
+
+
+def text_of(page: Path) -> str:
+    """The text of a page that is written by hand, but for what stands between its marks.
+
+    Raises:
+        Refused: It is not there.
+    """
+    if not page.is_file():
+        raise Refused(f"{page}: no such file; pages are written in the repository, not in an installed package")
+    return page.read_text(encoding="utf-8")
+
+
+def filled(text: str, mark: str, content: str) -> str:
+    """A page's text with what stands between ``<!-- mark -->`` and ``<!-- /mark -->`` replaced.
+
+    Raises:
+        Refused: It has no such marks.
+    """
+    marked = re.compile(rf"<!-- {mark} -->\n.*?<!-- /{mark} -->", re.DOTALL)
+    if not marked.search(text):
+        raise Refused(f"a page lacks <!-- {mark} --> and <!-- /{mark} -->; what is generated stands there")
+    return marked.sub(lambda _: f"<!-- {mark} -->\n{content}\n<!-- /{mark} -->", text)
 
 
 def generated(where: Path) -> dict[Path, str]:
@@ -104,16 +163,15 @@ def generated(where: Path) -> dict[Path, str]:
         where: The repository.
 
     Raises:
-        Refused: There is no docs/index.md, or it has no marks.
+        Refused: A page has no marks, or there is no docs/index.md.
     """
     docs = where / "docs"
-    contents = docs / "index.md"
-    if not contents.is_file():
-        raise Refused(f"{contents}: no such file; pages are written in the repository, not in an installed package")
-    text = contents.read_text(encoding="utf-8")
-    if not MARK.search(text):
-        raise Refused(f"{contents} lacks <!-- catalogue --> and <!-- /catalogue -->; the list of rooms stands there")
-    files = {contents: index(text), docs / "papers.md": papers(where)}
+    contents, house = docs / "index.md", docs / "architecture.md"
+    files = {docs / "papers.md": papers(where)}
+    files[contents] = filled(text_of(contents), "catalogue", index())
+    if house.is_file():
+        with_tree = filled(text_of(house), "tree", tree(registry.HERE))
+        files[house] = filled(with_tree, "floors", floors(where))
     for room in registry.ROOMS:
         names = registry.names(room)
         if names:
