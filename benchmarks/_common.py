@@ -15,10 +15,10 @@ import torch
 import transformers
 
 from expunge.core.data import Row
-from expunge.data.encode import encode
 from expunge.data.read import read
 from expunge.models.causal_lm.load import DTYPES, load, quiet
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 from expunge.synthesis.refusals import refusals
 
 ROOT = Path(__file__).resolve().parents[1]

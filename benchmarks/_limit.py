@@ -8,7 +8,7 @@ from typing import Any
 from _plain import batches_of
 
 from expunge.core.stages import Descent
-from expunge.models.causal_lm.model import blocks
+from expunge.models.causal_lm.modules import blocks
 from expunge.training.sampler import Unit, tokens_of
 from expunge.training.teachers import layers_of
 from expunge.training.term_values import wants_logits

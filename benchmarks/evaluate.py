@@ -35,7 +35,8 @@ from expunge.evaluation import observe as passes
 from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observe import Measured, Want, measure
 from expunge.models.causal_lm.answer_trees import grow
-from expunge.models.causal_lm.model import Subject, blocks, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks, evaluating
 from expunge.pipeline.settings import judge, judges_of
 
 LOSS_APART, AUC_APART, TIE = 1e-4, 1e-3, 1e-3  # nats, probability, and a gap of two logits that rounding decides

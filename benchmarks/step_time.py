@@ -38,7 +38,8 @@ from expunge.methods.npo import npo
 from expunge.methods.rmu import rmu
 from expunge.methods.simnpo import simnpo
 from expunge.methods.undial import undial
-from expunge.models.causal_lm.model import Subject, blocks
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks
 from expunge.training.sampler import Training, plan
 from expunge.training.trainer import descend, freeze
 

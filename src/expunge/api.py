@@ -18,7 +18,6 @@ from expunge.core.progress import bar
 from expunge.core.request import UnlearnRequest
 from expunge.core.results import Measurement
 from expunge.core.stages import Adapter, Descent, Method, Stage
-from expunge.data.encode import encode
 from expunge.data.near import tell
 from expunge.data.overlap import unseen
 from expunge.data.read import read, read_objects
@@ -28,6 +27,7 @@ from expunge.experiments.tuning.verb import chosen
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import digest_tensors, load
 from expunge.models.causal_lm.model import Subject, check_same_words
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.run import rows_on
 from expunge.pipeline.settings import judges_of, method_of, uncontradicted
 from expunge.pipeline.training_inputs import Given, relabelled, rows_for

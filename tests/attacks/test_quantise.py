@@ -5,7 +5,7 @@ import torch
 from zoo import changed, hidden, trained
 
 from expunge.attacks.quantise import quantise, quantised_change, rounded
-from expunge.models.causal_lm.model import parameters_of
+from expunge.models.causal_lm.modules import parameters_of
 
 BITS = (8, 4, 3, 2)
 

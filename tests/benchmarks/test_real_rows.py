@@ -25,12 +25,12 @@ from expunge.benchmarks.wmdp import wmdp
 from expunge.benchmarks.wpu import wpu
 from expunge.core.errors import Refused
 from expunge.data.columns import UNENDED
-from expunge.data.options import option_rows
 from expunge.data.overlap import overlap
 from expunge.data.read import read
 from expunge.evaluation.observations.concept_columns import place_of
 from expunge.evaluation.observe import measure
 from expunge.evaluation.store import read_records
+from expunge.models.causal_lm.option_rows import option_rows
 from expunge.scoring import semeval
 
 STEPHEN = "rwku/1_Stephen_King"
@@ -362,9 +362,9 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
     """A model of GPT-2's vocabulary scores just these fifty tokens; another vocabulary is refused by name."""
     from small import small_model
 
-    from expunge.data.encode import encode
     from expunge.evaluation.observe import Want
     from expunge.models.causal_lm.model import Subject
+    from expunge.models.causal_lm.tokenize import encode
 
     class Words:
         chat_template, eos_token_id = None, 50256
@@ -388,8 +388,8 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
 
 def test_wpu_asks_the_forget_questions_behind_its_demonstrations(data, put):
     """The 127 real demonstrations are of other people: the last 100 stand before each forget question, as many as 3,896 tokens hold."""
-    from expunge.data.encode import encode
     from expunge.models.causal_lm import tiny
+    from expunge.models.causal_lm.tokenize import encode
 
     known = json.loads((data / "wpu/msj_attack.json").read_text())
     folder = put("wpu/msj_attack.json", (data / "wpu/msj_attack.json").read_text())

@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from expunge.benchmarks.rwku import rwku
 from expunge.core.errors import Refused
-from expunge.data.encode import encode
-from expunge.data.options import option_rows
+from expunge.models.causal_lm.option_rows import option_rows
+from expunge.models.causal_lm.tokenize import encode
 
 CHAT = (  # ends in line breaks, as the template of Llama-3 does
     "{% for m in messages %}{{ '<|start|>' + m['role'] + '<|end|>\\n\\n' + m['content'] | trim + '<|eot|>' }}{% endfor %}"

@@ -19,7 +19,7 @@ from expunge.evaluation.metric import wants_of
 from expunge.evaluation.observations import extra
 from expunge.evaluation.observations.extra import ChoiceStates, Extraction, Gradients, More, Sampling, Shots, States
 from expunge.evaluation.observe import Want, measure
-from expunge.models.causal_lm.model import blocks
+from expunge.models.causal_lm.modules import blocks
 from expunge.pipeline.settings import judge
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from expunge import registry
-from expunge.data.encode import encode
 from expunge.evaluation.metric import wants_of
 from expunge.evaluation.observations.gradient_norm import gradient_norms
 from expunge.evaluation.observe import Want, measure
 from expunge.models.causal_lm import answer_trees
 from expunge.models.causal_lm.load import load
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.settings import judges_of
 from expunge.scoring.per_row import rouge_l_recall_of
 
@@ -130,7 +130,7 @@ def test_trees_equal_rows(seen, monkeypatch):
 
 def test_decoding_is_greedy_generation(seen):
     """Our batched continuation equals transformers' own greedy search from the prompt."""
-    from expunge.data.encode import encode_prompt
+    from expunge.models.causal_lm.tokenize import encode_prompt
 
     measured, _, subject, roles = seen
     for example, record in list(zip(roles["real_authors"], measured.records.of("real_authors")))[:3]:

@@ -24,7 +24,7 @@ from expunge.experiments.sweep.run import runnable
 from expunge.experiments.sweep.table import front, ordered, page, ranged
 from expunge.losses.weight_deltas import mixed
 from expunge.models.causal_lm.load import load
-from expunge.models.causal_lm.model import parameters_of
+from expunge.models.causal_lm.modules import parameters_of
 from expunge.training.sampler import Training
 from expunge.training.stages import steps_of
 

@@ -8,7 +8,7 @@ from small import rows, small_subject, streams
 
 from expunge.methods.sha256 import alpha, sha256
 from expunge.models.causal_lm.causal_tracing import indirect_effects
-from expunge.models.causal_lm.model import blocks
+from expunge.models.causal_lm.modules import blocks
 from expunge.training.sampler import Training
 from expunge.training.trainer import descend
 

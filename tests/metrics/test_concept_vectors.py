@@ -10,7 +10,6 @@ import torch
 from expunge.api import evaluate
 from expunge.core.data import Case, Example
 from expunge.core.results import Records
-from expunge.data.encode import encode
 from expunge.evaluation.observations.concept_columns import column_of, concepts
 from expunge.evaluation.observations.extra import Columns, More
 from expunge.evaluation.observe import Want, measure
@@ -18,6 +17,7 @@ from expunge.metrics.concept_vectors import concept_vectors
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 
 K = 20
 

@@ -15,12 +15,12 @@ from scipy.special import rel_entr, softmax
 
 from expunge.core.errors import Refused
 from expunge.core.results import Records
-from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.observations.extra import More
 from expunge.evaluation.observations.gold_divergence import between, divergences
 from expunge.evaluation.observe import Want, measure
 from expunge.metrics.divergence_from_gold import divergence_from_gold
+from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.per_row import DIVERGENCES
 
 ASKED = {"forget": Want(more=More(divergence="all"))}

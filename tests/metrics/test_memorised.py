@@ -48,10 +48,10 @@ def test_hits_are_what_generating_token_by_token_gives():
     import torch
 
     from expunge.core.data import Example
-    from expunge.data.encode import encode
     from expunge.evaluation.observe import Want, measure
     from expunge.models.causal_lm import tiny
     from expunge.models.causal_lm.model import Subject
+    from expunge.models.causal_lm.tokenize import encode
 
     texts = tuple(Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers.") for i in range(3))
     model, tokenizer = tiny.build([e.text for e in texts], layers=1, width=32, ffn=64, vocab=300)

@@ -18,7 +18,6 @@ from expunge.core.card import Call
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.results import Records
-from expunge.data.encode import encode
 from expunge.evaluation.cache import clear, measured
 from expunge.evaluation.metric import judged, wants_of
 from expunge.evaluation.observations import masked_language_model
@@ -29,6 +28,7 @@ from expunge.metrics.mia_neighbourhood import mia_neighbourhood
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.settings import judge
 from expunge.scoring.word_swaps import Swap, neighbours_of
 

@@ -12,7 +12,6 @@ from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.results import Records
 from expunge.data.columns import BARE, LITERAL
-from expunge.data.options import option_rows
 from expunge.evaluation.metric import Judge, want_of, wants_of
 from expunge.evaluation.observe import Want, measure, work
 from expunge.evaluation.store import read_records, write_records
@@ -21,6 +20,7 @@ from expunge.metrics import choice_accuracy_text as by_text
 from expunge.metrics import letter_bias as bias
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.option_rows import option_rows
 
 WORDS = ("red", "blue", "green", "yellow and grey")
 

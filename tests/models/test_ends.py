@@ -8,12 +8,12 @@ from transformers import AutoTokenizer
 
 from expunge.core.data import Example
 from expunge.core.stages import Descent
-from expunge.data.encode import encode
 from expunge.evaluation.observe import Want, measure
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import end_of_turn
 from expunge.models.causal_lm.save import save
+from expunge.models.causal_lm.tokenize import encode
 from expunge.training.sampler import Training
 from expunge.training.stages import change
 

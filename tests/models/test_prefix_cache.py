@@ -23,7 +23,8 @@ from expunge.evaluation.observations import teacher_forced
 from expunge.evaluation.observe import Want, measure
 from expunge.models.causal_lm import generate, prefix_cache, tiny
 from expunge.models.causal_lm.answer_trees import goes_on, longest
-from expunge.models.causal_lm.model import Subject, blocks
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.prefix_cache import families
 
 CPU = torch.device("cpu")

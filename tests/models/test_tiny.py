@@ -6,7 +6,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.model import Subject, blocks
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.tiny import BOS, CHAT, EOS, PAD, build, tokenizer
 
 TEXTS = ["Where does Avo Kal live?", "Avo Kal lives in Ober Moor.", "Who taught Avo Kal?", "Avo Kal was taught by Ina Zett."]
@@ -71,7 +72,7 @@ def test_a_row_is_prompt_then_answer_then_eos():
 
 
 def test_the_encode_of_hub_models_finds_the_same_spans():
-    encode = pytest.importorskip("expunge.data.encode").encode
+    encode = pytest.importorskip("expunge.models.causal_lm.tokenize").encode
     _, k = build(TEXTS, **SMALL)
     (row,) = encode(k, (Example("a", "forget", "g", prompt=TEXTS[0], answer=TEXTS[1]),))
     assert k.decode(list(row.answer_ids)) == TEXTS[1] + EOS and row.eos

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from expunge.core.data import Example
 from expunge.core.errors import listed
 from expunge.data.columns import LITERAL
-from expunge.data.given import tokens_of
 
 TEXTS, QUESTIONS, COMPLETIONS, CHATS, TOKENS = (
     "plain texts",
@@ -16,6 +16,11 @@ TEXTS, QUESTIONS, COMPLETIONS, CHATS, TOKENS = (
     "chats",
     "rows given as tokens",
 )
+
+
+def tokens_of(example: Example) -> Mapping[str, Any]:
+    """The tokens of a row that is given as tokens, else nothing."""
+    return example.media if isinstance(example.media, Mapping) and "answer_ids" in example.media else {}
 
 
 def kind_of_row(example: Example) -> str:

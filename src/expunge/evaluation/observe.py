@@ -14,8 +14,7 @@ import numpy as np
 from expunge.core.data import Examples, Row
 from expunge.core.progress import Tick
 from expunge.core.results import Record, Records
-from expunge.data.encode import encode
-from expunge.data.options import option_rows, with_options
+from expunge.data.options import with_options
 from expunge.evaluation.observations.base import Cost as Cost
 from expunge.evaluation.observations.base import Read as Read
 from expunge.evaluation.observations.extra import asked_more, ticks_of
@@ -28,7 +27,9 @@ from expunge.evaluation.observations.teacher_forced import score
 from expunge.evaluation.observations.want import Want as Want
 from expunge.evaluation.records import counted, end_of_thinking, other_answers, record, shortened, spoken
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.option_rows import option_rows
 from expunge.models.causal_lm.positions import check_places, room_for_texts
+from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.prefixes import REPORTED, SHARES, VARIANT
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from expunge.core.data import Example, Row
 from expunge.core.results import Record
 from expunge.data.columns import AFTER
-from expunge.data.spans import Tokens
 from expunge.evaluation.observations.base import Read
+from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.per_row import beyond
 from expunge.scoring.text import repeated_tokens

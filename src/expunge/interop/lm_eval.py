@@ -14,7 +14,8 @@ from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.results import Better, Measurement
-from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import evaluating
 
 MISSING = "--lm-eval needs the package lm-eval; pip install 'expunge[lm-eval]', or leave --lm-eval away"
 NORMAL = 1.959963984540054  # 95 % of a normal distribution

@@ -12,7 +12,7 @@ from expunge.core.card import Card
 from expunge.core.stages import Controller, Descent, Term
 from expunge.losses.terms import ascent, nll, weighted
 from expunge.models.causal_lm.causal_tracing import indirect_effects, mlp_of
-from expunge.models.causal_lm.model import blocks
+from expunge.models.causal_lm.modules import blocks
 from expunge.training.localization import Place
 
 card = Card(

@@ -13,12 +13,12 @@ from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.request import AskRequest
 from expunge.data.columns import BARE, LITERAL
-from expunge.data.encode import encode, encode_prompt
 from expunge.data.kinds import COMPLETIONS, TEXTS
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.teacher_forced import score
 from expunge.models.causal_lm.generate import greedy, sampled
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode, encode_prompt
 from expunge.pipeline.evaluate import loaded
 from expunge.runs.folder import read_run
 

@@ -13,11 +13,11 @@ from expunge.core.card import Call
 from expunge.core.data import Case, Examples, Row
 from expunge.core.files import write_json
 from expunge.core.results import Measurement
-from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.models.causal_lm.load import digest_tensors, load
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.settings import judge
 from expunge.runs.folder import open_run
 from expunge.training.sampler import Training, taken

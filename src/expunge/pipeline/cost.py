@@ -10,7 +10,8 @@ import torch
 from expunge.core.data import Row
 from expunge.core.stages import Adapter, Descent, Method, Prepare, Stage, stages
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import evaluating
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import adapter_for, training_of
 from expunge.training.teachers import layers_of

@@ -15,7 +15,6 @@ from expunge.core.escape import say, tell
 from expunge.core.progress import bar
 from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.stages import Descent, Method, Stage
-from expunge.data.encode import encode
 from expunge.data.kinds import understood
 from expunge.evaluation.cache import salt_of
 from expunge.losses.terms import nll
@@ -25,6 +24,7 @@ from expunge.models.causal_lm.load import digest_folder, digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.positions import check_places, room_for_texts
 from expunge.models.causal_lm.save import save
+from expunge.models.causal_lm.tokenize import encode
 from expunge.models.remote import Remote
 from expunge.pipeline import effect
 from expunge.pipeline.ask import ask as ask

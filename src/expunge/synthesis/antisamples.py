@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed, Refused, listed
 from expunge.core.results import EMPTY
-from expunge.data.encode import encode_prompt
 from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode_prompt
 from expunge.synthesis.alternates import ASK, wrong
 from expunge.synthesis.augment import paraphrased
 from expunge.synthesis.chat import Chat, ask_all

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.data.encode import encode_prompt
 from expunge.models.causal_lm.generate import greedy, sampled
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode_prompt
 from expunge.models.remote import Remote
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from expunge.core.data import Row
 from expunge.models.causal_lm.forward import capacity_for, forward, pack, scored_positions
 from expunge.models.causal_lm.generate import greedy
-from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.overlap import overlap
 
 

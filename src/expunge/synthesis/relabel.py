@@ -11,7 +11,8 @@ from torch import Tensor
 
 from expunge.core.data import Row
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import evaluating
 from expunge.synthesis.tools import Tools
 
 

@@ -17,7 +17,7 @@ from expunge.core.data import Row
 from expunge.core.files import append_line
 from expunge.core.progress import Tick
 from expunge.core.stages import Descent
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.training.checkpoints import Memory
 from expunge.training.sampler import Training, Unit
 

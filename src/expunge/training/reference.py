@@ -24,7 +24,7 @@ from expunge.core.errors import Failed
 from expunge.core.files import create, make_folder, remove
 from expunge.core.stages import Teacher
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.output_head import Head
 
 Key = tuple[str, str, str, str, int]  # (role, row id, variant, span, which of several with one id)

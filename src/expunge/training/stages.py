@@ -15,7 +15,8 @@ from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, 
 from expunge.losses.weight_deltas import apply
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import attach, go_on, matrices, merged
-from expunge.models.causal_lm.model import Subject, blocks, parameters_of
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks, parameters_of
 from expunge.models.causal_lm.save import save
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import layers_of

@@ -17,7 +17,8 @@ from expunge.core.progress import Tick
 from expunge.core.results import EMPTY
 from expunge.core.stages import Descent, Teacher, Term
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject, blocks
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.output_head import Head
 from expunge.training.reference import Key, Table, TeacherLogits, key_of, observe, observe_dense, read_hidden, read_last, read_logp
 from expunge.training.sampler import Unit, by_id

@@ -10,18 +10,18 @@ import torch
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.data.encode import encode
-from expunge.data.spans import Tokens
 from expunge.evaluation.observations.extra import ChoiceStates, Extraction, Gradients, More, Sampling, Shots, States
 from expunge.evaluation.observations.few_shot_prefix import behind, lowered, prefix_of, prefixed, shots_of
 from expunge.evaluation.observations.gradient_norm import gradient_norms, without_end
 from expunge.evaluation.observations.sampling import cuts_of, overlaps, samples
 from expunge.evaluation.observe import Want, measure, work
 from expunge.models.causal_lm import prefix_cache, tiny
+from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.answer_trees import goes_on
 from expunge.models.causal_lm.generate import nucleus
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.overlap import overlap
 
 N = 6

@@ -8,7 +8,6 @@ import torch
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.observations import hidden_states
 from expunge.evaluation.observations.extra import ChoiceStates, More, States
@@ -16,7 +15,9 @@ from expunge.evaluation.observe import Want, measure, work
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.hooks import norms_before_head
 from expunge.models.causal_lm.load import digest_tensors
-from expunge.models.causal_lm.model import Subject, blocks
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks
+from expunge.models.causal_lm.tokenize import encode
 
 ROWS = tuple(
     Example(

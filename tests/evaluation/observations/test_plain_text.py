@@ -13,7 +13,6 @@ from expunge.cli.commands import main
 from expunge.core.card import Card
 from expunge.core.data import Example
 from expunge.core.results import Records
-from expunge.data.encode import encode
 from expunge.evaluation.cache import measured
 from expunge.evaluation.metric import Judge
 from expunge.evaluation.observations.extra import More, Sampling, States
@@ -24,6 +23,7 @@ from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.prefixes import prefix_of
 
 TOWNS = ("Oslo", "Lima", "Kyoto", "Tunis", "Quito", "Perth")

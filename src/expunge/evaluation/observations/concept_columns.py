@@ -12,7 +12,8 @@ from torch.nn.functional import linear
 
 from expunge.core.data import Example, Examples, Row
 from expunge.models.causal_lm.hooks import norms_before_head
-from expunge.models.causal_lm.model import Subject, blocks, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks, evaluating
 
 LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")  # the last matrix of an MLP, as the architectures call it
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
-from expunge.data.encode import encode
-from expunge.data.spans import Tokens
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.teacher_forced import score
+from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 
 VARIANT = "prefix"
 

@@ -14,7 +14,8 @@ from expunge.core.progress import Tick
 from expunge.evaluation.observations.hidden_states import batches, by_row
 from expunge.losses.terms import jsd_rows, kl_rows, reverse_kl_rows
 from expunge.models.causal_lm.forward import forward
-from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.per_row import DIVERGENCES
 
 

@@ -13,13 +13,14 @@ from torch import Tensor
 from expunge.core.data import Examples, Row
 from expunge.core.errors import Refused
 from expunge.core.progress import Tick
-from expunge.data.encode import encode
 from expunge.evaluation.observations.gradient_norm import without_end
 from expunge.models.batching import by_length
 from expunge.models.causal_lm.forward import Packed, at_once, capacity_for, forward, pack
 from expunge.models.causal_lm.hooks import norms_before_head, patched, watched
-from expunge.models.causal_lm.model import Subject, blocks, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import blocks, evaluating
 from expunge.models.causal_lm.output_head import Head
+from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.representation import layer_of
 
 NEVER = np.iinfo(np.int32).max

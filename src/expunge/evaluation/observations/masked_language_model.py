@@ -21,7 +21,7 @@ from expunge.core.files import sha256_of
 from expunge.evaluation.observations.text_models import check_folder
 from expunge.models.batching import by_length
 from expunge.models.causal_lm.load import first_line, quiet
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.word_swaps import Swap, blocks, core, in_case, neighbours_of
 
 READ = (".json", ".safetensors", ".txt", ".model")  # what of a folder decides the neighbours

@@ -9,10 +9,10 @@ from itertools import groupby
 from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
 from expunge.data.columns import OPEN
-from expunge.data.encode import encode
-from expunge.data.given import tokens_of
+from expunge.data.kinds import tokens_of
 from expunge.evaluation.observations.masked_language_model import TEXTS, Neighbours
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 
 VARIANT = "neighbour/"
 

@@ -11,7 +11,8 @@ from expunge.evaluation.observations.base import Cost, Read
 from expunge.evaluation.observations.token_values import blank, cut, keep_tokens
 from expunge.models.causal_lm.answer_trees import Tree, forward_trees, goes_on, grow, longest, pack_trees
 from expunge.models.causal_lm.forward import at_once, capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject, evaluating
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.prefix_cache import families, read
 
 KEYS = 1 << 14  # of a batch that goes on from a shared beginning: its keys and values are held once a line

@@ -16,7 +16,7 @@ import torch
 from expunge.core.errors import Refused, listed
 from expunge.core.results import Records
 from expunge.models.causal_lm.load import check_files, first_line, quiet
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.text import entities_of
 
 BATCH = 32

@@ -17,7 +17,6 @@ from expunge.core.card import Call
 from expunge.core.data import Case, Examples
 from expunge.core.request import UnlearnRequest
 from expunge.core.results import EMPTY, Measurement, Records
-from expunge.data.encode import encode
 from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observe import measure
 from expunge.experiments.meta_evaluation.pool import BEFORE, OTHER_WORLD, Member, rows_of
@@ -26,6 +25,7 @@ from expunge.experiments.sweep.recipe import BUILTIN, benchmark_for
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.evaluate import plain
 from expunge.pipeline.run import fresh_tiny
 from expunge.pipeline.settings import judge, preset_of, training_settings

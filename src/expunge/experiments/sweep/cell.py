@@ -32,7 +32,8 @@ from expunge.experiments.sweep.recipe import trained
 from expunge.losses.weight_deltas import mixed
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import merged
-from expunge.models.causal_lm.model import Subject, parameters_of
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import parameters_of
 from expunge.models.causal_lm.save import save
 from expunge.pipeline.run import encoded
 from expunge.pipeline.settings import benchmark_of, judge, longest_of, method_of, training_settings

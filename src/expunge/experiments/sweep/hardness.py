@@ -12,11 +12,11 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Example
 from expunge.core.results import Records
-from expunge.data.encode import encode
 from expunge.evaluation.observe import Want, measure
 from expunge.experiments.sweep.measures import FORGET, SAID, longest, records_of, values
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.attack import relearnt, unheld
 from expunge.pipeline.settings import judge
 

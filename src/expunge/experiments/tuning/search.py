@@ -19,7 +19,6 @@ from expunge.core.data import Case, Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.stages import Adapter, Descent, Method, Stage, stages
-from expunge.data.encode import encode
 from expunge.evaluation.metric import want_of
 from expunge.evaluation.observe import measure
 from expunge.experiments.tuning.candidates import Candidate, drawn, in_order, scale_for, tunable
@@ -30,6 +29,7 @@ from expunge.experiments.tuning.scoring import Floor, Seen, score
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
+from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.settings import judge as judge_of
 from expunge.pipeline.training_inputs import Given, check_rows, relabelled, rows_for
 from expunge.training.sampler import Training

@@ -17,7 +17,7 @@ from transformers import DynamicCache
 
 from expunge.core.data import Row
 from expunge.models.causal_lm.forward import Outputs, capacity_for, forward, pack
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.positions import check_places
 from expunge.models.causal_lm.prefix_cache import Memory, going_on, keeps_all, read
 from expunge.models.causal_lm.selftest import tolerance

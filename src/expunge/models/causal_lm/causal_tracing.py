@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.model import blocks, evaluating
+from expunge.models.causal_lm.modules import blocks, evaluating
 
 NAMES = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
 

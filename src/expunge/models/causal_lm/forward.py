@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from expunge.core.data import Row
-from expunge.models.causal_lm.model import blocks, evaluating
+from expunge.models.causal_lm.modules import blocks, evaluating
 from expunge.models.causal_lm.positions import check_places
 from expunge.models.causal_lm.selftest import tolerance
 

@@ -18,7 +18,7 @@ from expunge.core.errors import Refused
 from expunge.core.notes import note
 from expunge.models.causal_lm.answer_trees import goes_on
 from expunge.models.causal_lm.forward import at_once
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.positions import places_of
 from expunge.models.causal_lm.prefix_cache import families, going_on, keeps_all, read
 from expunge.models.causal_lm.recompute import Choose, Ids, write_anew

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.model import blocks, evaluating
+from expunge.models.causal_lm.modules import blocks, evaluating
 
 Place = tuple[Tensor, Tensor]
 

@@ -10,7 +10,7 @@ import torch
 from expunge.core.errors import Failed, Refused, listed
 from expunge.models.causal_lm.folders import is_adapter
 from expunge.models.causal_lm.load import read_weights
-from expunge.models.causal_lm.model import evaluating
+from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.selftest import PROBE, tolerance
 
 CPU = torch.device("cpu")

@@ -10,8 +10,8 @@ from typing import Any
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.data.chat import Roles, Turn, Turns, frame_of, plain_prompt, render, render_all, roles_of, wants_parts
-from expunge.data.selftest import check_answers, check_turns
+from expunge.models.causal_lm.chat_template import Roles, Turn, Turns, frame_of, plain_prompt, render, render_all, roles_of, wants_parts
+from expunge.models.causal_lm.template_check import check_answers, check_turns
 
 Ids = tuple[int, ...]
 AT_ONCE = 256  # texts: a tokenizer keeps some 120 bytes for each token until it is done with all that it was given

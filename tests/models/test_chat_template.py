@@ -6,13 +6,13 @@ from unittest import mock
 
 import pytest
 import transformers.utils.chat_template_utils as template_utils
-from data.test_encode import CHATML, qa, tokenizer
+from models.test_tokenize import CHATML, qa, tokenizer
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.data import chat
-from expunge.data.encode import encode, encode_prompt
+from expunge.models.causal_lm import chat_template
+from expunge.models.causal_lm.tokenize import encode, encode_prompt
 
 HEAD = "{{ bos_token }}{% for m in messages %}"
 TURN = "{{ '<|start|>' + m['role'] + '<|end|>' + TEXT + '<|eot|>' }}{% endfor %}"
@@ -35,7 +35,7 @@ def fresh():
 
 def written(t, question="Who wrote it?", answer="Ada wrote it."):
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return t.apply_chat_template(turns, tokenize=False, **chat.FIXED)
+    return t.apply_chat_template(turns, tokenize=False, **chat_template.FIXED)
 
 
 # ------------------------------------------------------------------ what stands before the answer
@@ -61,7 +61,7 @@ def test_the_row_is_what_the_template_writes(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_question_without_an_answer_is_asked_as_the_template_asks(shape):
     t = tokenizer(answering(*SHAPES[shape]))
-    asked = t.apply_chat_template([{"role": "user", "content": "Who?"}], tokenize=False, add_generation_prompt=True, **chat.FIXED)
+    asked = t.apply_chat_template([{"role": "user", "content": "Who?"}], tokenize=False, add_generation_prompt=True, **chat_template.FIXED)
     assert t.decode(encode_prompt(t, qa("Who?", ""))) == asked
 
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from expunge.core.data import Example, Row
+from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.data.spans import Ask, Tokens
-
-
-def tokens_of(example: Example) -> Mapping[str, Any]:
-    """The tokens of a row that is given as tokens, else nothing."""
-    return example.media if isinstance(example.media, Mapping) and "answer_ids" in example.media else {}
+from expunge.data.kinds import tokens_of
+from expunge.models.causal_lm.answer_spans import Ask, Tokens
 
 
 def as_given(tokens: Tokens, ask: Ask, max_length: int) -> Row:

@@ -8,7 +8,7 @@ from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.notes import note
-from expunge.data.chat import Turn, Turns, roles_of, unwritten
+from expunge.models.causal_lm.chat_template import Turn, Turns, roles_of, unwritten
 
 
 def check_turns(tokenizer: Any | None, asked: Sequence[tuple[str, Turns]], prompts: Sequence[str], parts: bool) -> None:

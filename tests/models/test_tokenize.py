@@ -12,10 +12,10 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.data import chat
-from expunge.data.encode import encode, encode_prompt
 from expunge.data.read import read
+from expunge.models.causal_lm import chat_template
 from expunge.models.causal_lm.model import end_of_turn
+from expunge.models.causal_lm.tokenize import encode, encode_prompt
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
@@ -146,7 +146,7 @@ def test_ids_are_those_of_the_template_itself(name):
     t = made(name)
     turns = [{"role": "user", "content": "Who wrote it?"}, {"role": "assistant", "content": "Ada wrote it."}]
     row = encode(t, [qa()])[0]
-    how = dict(tokenize=True, return_dict=False, **chat.FIXED)
+    how = dict(tokenize=True, return_dict=False, **chat_template.FIXED)
     assert list(row.ids[: row.n_prompt]) == t.apply_chat_template(turns[:1], add_generation_prompt=True, **how)
     whole = t.apply_chat_template(turns, **how)
     own = ("endless", "spaced")  # no end token, or no boundary of tokens before the answer: there the answer stands by itself
@@ -455,9 +455,8 @@ def test_as_many_demonstrations_as_fit_stand_before_the_question(name):
     ],
 )
 def test_a_template_is_a_program_and_has_bounds(bad, words, monkeypatch):
-    from expunge.data import chat
 
-    monkeypatch.setattr(chat, "SECONDS", 0.2)
+    monkeypatch.setattr(chat_template, "SECONDS", 0.2)
     with pytest.raises(Refused, match=re.escape(words)) as e:
         encode(tokenizer(bad + CHATML), [qa()])
     assert "\n" not in str(e.value)
@@ -473,7 +472,7 @@ def test_an_endless_template_is_tried_once(monkeypatch):
         return real(self, *args, **how)
 
     monkeypatch.setattr(type(t), "apply_chat_template", counted)
-    monkeypatch.setattr(chat, "SECONDS", 0.2)
+    monkeypatch.setattr(chat_template, "SECONDS", 0.2)
     with pytest.raises(Refused, match=r"^the tokenizer's chat template comes to no end"):
         encode(t, [qa()])
     assert len(seen) == 1
@@ -494,7 +493,7 @@ def test_a_template_that_waits_is_no_endless_one(monkeypatch):
 
     plain = encode(t, [qa()])
     monkeypatch.setattr(type(t), "apply_chat_template", waits)
-    monkeypatch.setattr(chat, "SECONDS", 0.08)
+    monkeypatch.setattr(chat_template, "SECONDS", 0.08)
     assert encode(tokenizer(CHATML), [qa()]) == plain
 
 

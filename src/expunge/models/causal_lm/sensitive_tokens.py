@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.data.spans import Ask, Tokens
+from expunge.models.causal_lm.answer_spans import Ask, Tokens
 
 
 def own(ask: Ask) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from expunge.data.chat import Turns, plain_prompt, render
 from expunge.data.columns import BARE, SHOTS
-from expunge.data.spans import Ask, Tokens
+from expunge.models.causal_lm.answer_spans import Ask, Tokens
+from expunge.models.causal_lm.chat_template import Turns, plain_prompt, render
 
 
 def fitted(tokens: Tokens, asks: Sequence[Ask]) -> list[Ask]:

@@ -9,12 +9,13 @@ from typing import Any
 
 from expunge.core.data import Example, Row
 from expunge.core.errors import Refused, listed, unknown
-from expunge.data.chat import Turn, Turns
 from expunge.data.columns import BARE, BEGUN, LITERAL, OPEN, UNENDED
-from expunge.data.given import as_given, tokens_of
-from expunge.data.marks import marked, own
-from expunge.data.shots import fitted
-from expunge.data.spans import Ask, Ids, Tokens, prompts, spans, without_template
+from expunge.data.kinds import tokens_of
+from expunge.models.causal_lm.answer_spans import Ask, Ids, Tokens, prompts, spans, without_template
+from expunge.models.causal_lm.chat_template import Turn, Turns
+from expunge.models.causal_lm.demonstrations import fitted
+from expunge.models.causal_lm.given_tokens import as_given
+from expunge.models.causal_lm.sensitive_tokens import marked, own
 
 
 def encode(
