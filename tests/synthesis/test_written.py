@@ -9,7 +9,6 @@ from expunge.core.data import Example
 from expunge.core.errors import Failed, Refused
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
-from expunge.synthesis import antisamples as unstar
 from expunge.synthesis.antisamples import antisamples
 from expunge.synthesis.augment import augmented
 from expunge.synthesis.chat import Scripted
@@ -89,9 +88,11 @@ def says(monkeypatch):
 
     def subject(answer):
         model, tokenizer = tiny.build([t for r in ROWS for t in (r.prompt, r.answer)], seed=0)
-        monkeypatch.setattr(
-            unstar, "greedy", lambda model, prompts, budgets, eos: [tokenizer(answer, add_special_tokens=False).input_ids] * len(prompts)
-        )
+
+        def generate(self, prompts, budgets):
+            return [self.ids_of(answer)] * len(prompts)
+
+        monkeypatch.setattr(Subject, "generate", generate)
         return lambda: Subject(model, tokenizer, "tiny", None, "d")
 
     return subject

@@ -16,13 +16,10 @@ from expunge.data.columns import BARE, LITERAL
 from expunge.data.kinds import COMPLETIONS, TEXTS
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.teacher_forced import score
-from expunge.models.causal_lm.generate import greedy, sampled
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode, encode_prompt
+from expunge.models.base import Sampling
+from expunge.models.causal_lm.model import UNBOUNDED, Subject
 from expunge.pipeline.evaluate import loaded
 from expunge.runs.folder import read_run
-
-LONGEST = 1 << 20  # tokens: what is asked here is never cut
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,17 @@ def _answered(request: AskRequest, source: str) -> Answered:
     subject = loaded(request, source)
     tags, how = _tags(request.raw, source)
     question = Example("question", "question", "question", prompt=request.question, tags=tags)
-    prompt = encode_prompt(subject.tokenizer, question, max_length=LONGEST)
-    ids = greedy(subject.model, [prompt], [request.max_new_tokens], subject.eos_ids)[0]
+    prompt = subject.prompt_of(question)
+    ids = subject.generate([prompt], [request.max_new_tokens])[0]
     seeds = [f"ask/{i}" for i in range(request.samples)]
-    draws = sampled(subject.model, [prompt] * len(seeds), [request.max_new_tokens] * len(seeds), subject.eos_ids, seeds) if seeds else []
+    budgets = [request.max_new_tokens] * len(seeds)
+    draws = subject.generate([prompt] * len(seeds), budgets, sampling=Sampling(seeds))
     said = tuple(_text(subject, x) for x in draws)
     return Answered(source, _text(subject, ids), said, _chance(subject, question, request.answer) if request.answer else None, how)
 
 
 def _text(subject: Subject, ids: list[int]) -> str:
-    return str(subject.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+    return subject.decode(ids).strip()
 
 
 def _tags(raw: bool | None, source: str) -> tuple[tuple[str, ...], str]:
@@ -96,7 +94,7 @@ def _chance(subject: Subject, question: Example, answer: str) -> Chance:
     """Of an answer behind the question. In plain text it goes on behind a space, unless one is there or it begins with a mark."""
     bare = LITERAL in question.tags and not (question.prompt or " ")[-1].isspace() and answer[:1].isalnum()
     asked = Example("answer", "answer", "answer", f" {answer}" if bare else answer, question.prompt, tags=question.tags)
-    row = encode(subject.tokenizer, [asked], max_length=LONGEST)[0]
+    row = subject.encode([asked], max_length=UNBOUNDED)[0]
     read = score(subject, [row], moments=lambda row: False, tick=lambda n: None, cost=Cost())
     logp = next(iter(read.values())).logp
     own = logp[:-1] if row.eos else logp

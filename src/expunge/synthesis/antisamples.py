@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed, Refused, listed
 from expunge.core.results import EMPTY
-from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode_prompt
 from expunge.synthesis.alternates import ASK, wrong
 from expunge.synthesis.augment import paraphrased
 from expunge.synthesis.chat import Chat, ask_all
@@ -51,13 +49,9 @@ def antisamples(
 def known(subject: Subject, rows: Sequence[Example], asked: Mapping[str, Sequence[str]], tools: Tools, budget: int = 64) -> list[bool]:
     """Whether the model's greedy answer to any wording of a row's question gives its true answer away."""
     flat = [(i, with_question(e, q)) for i, e in enumerate(rows) for q in asked[e.id]]
-    prompts = [encode_prompt(subject.tokenizer, e) for _, e in flat]
-    said = greedy(subject.model, prompts, [budget] * len(prompts), subject.eos_ids)
-    right = {
-        i
-        for (i, e), ids in zip(flat, said, strict=True)
-        if gives_away(subject.tokenizer.decode(ids, skip_special_tokens=True), e, tools.finder)
-    }
+    prompts = [subject.prompt_of(e, max_length=512) for _, e in flat]
+    said = subject.generate(prompts, [budget] * len(prompts))
+    right = {i for (i, e), ids in zip(flat, said, strict=True) if gives_away(subject.decode(ids), e, tools.finder)}
     return [i in right for i in range(len(rows))]
 
 

@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.generate import greedy, sampled
+from expunge.models.base import Sampling
 from expunge.models.causal_lm.load import load
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode_prompt
+from expunge.models.causal_lm.model import UNBOUNDED, Subject
 from expunge.models.remote import Remote
 
 
@@ -60,20 +59,21 @@ class InProcess:
     ) -> list[list[str]]:
         """``n`` answers to every prompt. Refused if a prompt and its answer do not fit the model's window."""
         s = self.subject
-        window = int(getattr(s.model.config, "max_position_embeddings", 0) or 1 << 20)
-        ask = lambda p: Example("chat", "chat", "chat", prompt=p, source="a prompt for --chat")
-        ids = [encode_prompt(s.tokenizer, ask(p), max_length=1 << 30) for p in prompts]
+        window = s.window or UNBOUNDED
+        where = "a prompt for --chat"
+        asked = [Example("chat", "chat", "chat", prompt=p, source=where) for p in prompts]
+        ids = [s.prompt_of(example) for example in asked]
         longest = max(map(len, ids), default=0) + max_new_tokens
         if longest > window:
             raise Refused(f"--chat {s.source} reads {window} tokens, and a prompt with its answer takes {longest}; give a larger model")
         prefixes = [i for i in ids for _ in range(n)]
         budgets = [max_new_tokens] * len(prefixes)
+        sampling = None
         if temperature > 0:
             draws = [f"{seed}/{k}" for seed in seeds for k in range(n)]
-            found = sampled(s.model, prefixes, budgets, s.eos_ids, draws, temperature=temperature, batch=self.batch)
-        else:
-            found = greedy(s.model, prefixes, budgets, s.eos_ids, batch=self.batch)
-        texts = [s.tokenizer.decode(t, skip_special_tokens=True).strip() for t in found]
+            sampling = Sampling(draws, temperature)
+        found = s.generate(prefixes, budgets, sampling=sampling, batch=self.batch)
+        texts = [s.decode(ids).strip() for ids in found]
         return [texts[i : i + n] for i in range(0, len(texts), n)]
 
 

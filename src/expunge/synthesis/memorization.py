@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from expunge.core.data import Row
-from expunge.models.causal_lm.forward import capacity_for, forward, pack, scored_positions
-from expunge.models.causal_lm.generate import greedy
+from expunge.models.causal_lm.forward import scored_positions
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.overlap import overlap
 
 
@@ -20,10 +18,7 @@ def accuracy(subject: Subject, rows: Sequence[Row], *, span: str = "all", batch:
     found: list[float] = []
     for first in range(0, len(rows), batch):
         some = rows[first : first + batch]
-        packed = pack(some, capacity_for(subject.model), [span] * len(some)).to(subject.device)
-        with evaluating(subject.model):
-            logits = forward(subject.model, packed).logits
-        assert logits is not None
+        packed, logits = subject.predict(some, span=span)
         hits = packed.table((logits.argmax(-1) == packed.labels).double()).sum(1).tolist()
         found += [h / max(1, len(scored_positions(r, span))) for h, r in zip(hits, some, strict=True)]
     return found
@@ -38,7 +33,7 @@ def extraction(subject: Subject, rows: Sequence[Row], *, n: int = 10, span: str 
     asks = [(i, cut) for i, r in enumerate(rows) for cut in _cuts(r, n, span)]
     prefixes = [rows[i].ids[:cut] for i, cut in asks]
     budgets = [len(rows[i]) - cut for i, cut in asks]
-    said = greedy(subject.model, prefixes, budgets, (), batch=batch)
+    said = subject.generate(prefixes, budgets, ends=(), batch=batch)
     sums = [0.0] * len(rows)
     for (i, cut), ids in zip(asks, said, strict=True):
         sums[i] += overlap(ids, rows[i].ids[cut:], n)

@@ -13,8 +13,7 @@ from expunge.synthesis.tools import Tools
 
 def pattern_labels(rows: Mapping[str, Sequence[Row]], tools: Tools, *, pattern: str) -> list[Row]:
     """The forget rows whose scored tokens, the end token too, are to say the pattern's tokens in turn; the inputs stay."""
-    tokenizer = tools.need("subject", "a refusal pattern")().tokenizer
-    words = tokenizer(pattern, add_special_tokens=False)["input_ids"]
+    words = tools.need("subject", "a refusal pattern")().ids_of(pattern)
     if not words:
         raise Refused(f"the pattern {pattern!r} has no token; give it a word")
     return [_says(row, words) for row in rows["forget"]]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from expunge.core.data import Row
-from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
 from expunge.synthesis.tools import Tools
 
 
@@ -21,7 +17,7 @@ def random_labels(rows: Mapping[str, Sequence[Row]], tools: Tools) -> list[Row]:
 
     The labels are the tokenizer's words without its control tokens. What is not scored (question, padding) keeps its own.
     """
-    words = words_of(tools.need("subject", "random labels")())
+    words = tools.need("subject", "random labels")().words()
     made = []
     for row in rows["forget"]:
         draw = tools.random("random_labels", row.id)
@@ -36,14 +32,11 @@ def adversarial_labels(rows: Mapping[str, Sequence[Row]], tools: Tools, *, batch
     """
     subject = tools.need("subject", "adversarial labels")()
     allowed = torch.zeros(subject.vocab, dtype=torch.bool)
-    allowed[words_of(subject)] = True
+    allowed[subject.words()] = True
     made: list[Row] = []
     for first in range(0, len(rows["forget"]), batch):
         some = rows["forget"][first : first + batch]
-        packed = pack(some, capacity_for(subject.model)).to(subject.device)
-        with evaluating(subject.model):
-            logits = forward(subject.model, packed).logits
-        assert logits is not None
+        packed, logits = subject.predict(some)
         best = second_best(logits, packed.labels, allowed.to(logits.device))
         table = packed.table(best).tolist()
         for row, found in zip(some, table, strict=True):
@@ -58,15 +51,6 @@ def second_best(logits: Tensor, labels: Tensor, allowed: Tensor | None = None) -
     barred = torch.full_like(logits[:, :1], float("-inf"))
     rest = logits.scatter(-1, labels[:, None], barred)
     return (rest if allowed is None else rest.masked_fill(~allowed, float("-inf"))).argmax(-1)
-
-
-def words_of(subject: Subject) -> list[int]:
-    """Token ids that are words: no control tokens, no rows of the embedding that the tokenizer does not know."""
-    tokenizer: Any = subject.tokenizer
-    if tokenizer is None:
-        return list(range(subject.vocab))
-    special = {i for i, t in tokenizer.added_tokens_decoder.items() if t.special} | set(tokenizer.all_special_ids)
-    return sorted(set(tokenizer.get_vocab().values()) - special)
 
 
 def replaceable(row: Row) -> list[int]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
+from expunge.models.base import LANGUAGE_MODEL, Capability, Sampling
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
+from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack
+from expunge.models.causal_lm.generate import greedy, sampled
+from expunge.models.causal_lm.modules import evaluating, parameters_of
+from expunge.models.causal_lm.tokenize import encode, encode_prompt
+
+UNBOUNDED = 1 << 30  # tokens: a length that cuts nothing
 
 
 @dataclass
@@ -33,7 +43,121 @@ class Subject:
     original: Subject | None = None
     gold: Subject | None = None
     mlm: Any = None
-    can: frozenset[str] = field(default_factory=lambda: frozenset({"score", "write", "hidden", "weights", "grad"}))
+    capabilities: frozenset[Capability] = LANGUAGE_MODEL
+
+    def encode(
+        self,
+        examples: Sequence[Example],
+        *,
+        max_length: int = 512,
+        variants: Sequence[str] = ("answer",),
+    ) -> list[Row]:
+        """Rows of the wanted variants of examples, example by example.
+
+        Args:
+            examples: What the user gave.
+            max_length: The longest row, in tokens; a longer question is refused, a longer text
+                is cut into pieces.
+            variants: Names of what is scored behind the prompt; ``perturbed/`` means all that
+                begin so. What an example lacks is passed over.
+
+        Returns:
+            The rows, each with the role and the id of its example.
+
+        Raises:
+            Refused: A row cannot be read as it stands; its file and line are named.
+        """
+        return encode(self.tokenizer, examples, max_length=max_length, variants=variants)
+
+    def prompt_of(self, example: Example, *, max_length: int = UNBOUNDED) -> list[int]:
+        """The ids that generation starts from; the example needs no answer for it."""
+        return list(encode_prompt(self.tokenizer, example, max_length=max_length))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids without control tokens, as it was written."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def generate(
+        self,
+        prefixes: Sequence[Sequence[int]],
+        budgets: Sequence[int],
+        *,
+        sampling: Sampling | None = None,
+        ends: Sequence[int] | None = None,
+        logps: list[list[float]] | None = None,
+        batch: int = 128,
+        tick: Callable[[int], None] | None = None,
+    ) -> list[list[int]]:
+        """A continuation of every prefix.
+
+        Args:
+            prefixes: Token ids to go on from.
+            budgets: How many tokens may be written behind each.
+            sampling: How to draw; None writes the likeliest token each time.
+            ends: Tokens that end a text (kept as its last one); None: those of this model.
+            logps: An empty list that is filled with the log-probability (nats) of every token
+                drawn; with ``sampling`` only.
+            batch: How many prefixes at most go through the model at once.
+            tick: Called with the number of prefixes that are finished.
+
+        Returns:
+            The ids written, one list for each prefix.
+        """
+        last = self.eos_ids if ends is None else tuple(ends)
+        done = (lambda n: None) if tick is None else tick
+        if sampling is None:
+            return greedy(self.model, prefixes, budgets, last, batch=batch, tick=done)
+        return sampled(
+            self.model,
+            prefixes,
+            budgets,
+            last,
+            sampling.seeds,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            logps=logps,
+            batch=batch,
+            tick=done,
+        )
+
+    def predict(self, rows: Sequence[Row], *, span: str = "answer") -> tuple[Packed, Tensor]:
+        """Logits that predict the scored tokens of rows, without gradient.
+
+        Args:
+            rows: Rows that this model encoded.
+            span: ``answer`` scores each row's own scored tokens, ``all`` every token but the first.
+
+        Returns:
+            The rows as they were packed (labels [N], ``table`` to take values back to rows), and
+            the logits [N, V].
+        """
+        packed = pack(list(rows), capacity_for(self.model), [span] * len(rows)).to(self.device)
+        with evaluating(self.model):
+            logits = forward(self.model, packed).logits
+        assert logits is not None
+        return packed, logits
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Name -> tensor of every parameter (tied ones once), detached and sharing memory."""
+        return parameters_of(self.model)
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens the model reads at most, as its configuration says; None if it says nothing."""
+        most = getattr(self.model.config, "max_position_embeddings", None)
+        return int(most) if most else None
+
+    def ids_of(self, text: str) -> list[int]:
+        """The tokens of a text by themselves: nothing is put before or behind."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def words(self) -> list[int]:
+        """Token ids that are words: no control tokens, no rows of the embedding without a token."""
+        if self.tokenizer is None:
+            return list(range(self.vocab))
+        added = self.tokenizer.added_tokens_decoder.items()
+        special = {i for i, token in added if token.special} | set(self.tokenizer.all_special_ids)
+        return sorted(set(self.tokenizer.get_vocab().values()) - special)
 
     @property
     def left_behind(self) -> str:
