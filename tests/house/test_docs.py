@@ -56,11 +56,13 @@ def test_every_page_is_reached_from_the_readme():
 
 
 def test_paths_that_are_named_exist():
-    """A path in backticks that begins in the repository, capital words in it standing for any name."""
+    """A path in backticks that begins in the repository; but for what a page on adding a member shows as new."""
     wrong = []
     for page in BY_HAND:
-        for path in re.findall(r"`((?:src|tests|docs|scripts|results|benchmarks|perf)/[\w./]+)`", page.read_text()):
-            if not re.search(r"[A-Z]{2}", path) and not (ROOT / path).exists():
+        text = page.read_text(encoding="utf-8")
+        new = set(re.findall(r"^`([\w./]+)`[:,]", text, re.MULTILINE)) if page.stem.startswith("add_a") else set()
+        for path in re.findall(r"`((?:src|tests|docs|scripts|results|benchmarks|perf)/[\w./]+)`", text):
+            if path not in new and not (ROOT / path).exists():
                 wrong.append(f"{page.relative_to(ROOT)}: {path}")
     assert not wrong, wrong
 
