@@ -10,7 +10,7 @@ from expunge.interop import open_unlearning_log
 from expunge.interop.open_unlearning_log import read_log
 from expunge.report.html import write_report
 from expunge.report.load import find
-from expunge.report.svg import fitted
+from expunge.report.plots.canvas import axes_at, canvas, limits, set_limits
 from expunge.runs.folder import open_run
 from expunge.training.checkpoints import last_whole, trim
 
@@ -68,7 +68,10 @@ def test_facts_of_a_strange_type_are_compared_all_the_same(tmp_path):
 
 def test_a_scale_of_the_smallest_numbers_has_ticks():
     for values in ([5e-324, 1e-323], [-1e-320, 0.0], [0.0], [-1e100, 1e100]):
-        assert fitted(values, 0, 100, unit=False).ticks()
+        with canvas(100, 100) as figure:
+            axes = axes_at(figure, 10, 10, 90, 90)
+            set_limits(axes, (0.0, 1.0), limits(values, share=False))
+            assert len(axes.get_yticks())
 
 
 ROWS = '{"forget_Q_A_Prob":{"value_by_index":{"%s":{"avg_loss":%s}}}}'

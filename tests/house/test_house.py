@@ -17,6 +17,7 @@ FLOORS = (
     ("models",),
     ("models.causal_lm",),
     ("training", "evaluation.observations"),
+    ("report.plots",),
     ("report",),
     ("evaluation",),
     ("synthesis",),
@@ -36,6 +37,7 @@ ONLY_IN = {
     "transformers": ("models", "training", "evaluation", "interop"),
     "peft": ("models", "training"),
     "datasets": ("data",),
+    "matplotlib": ("report",),
     "accelerate": ("models", "training"),
 }
 LIGHT = ("registry", "cli", "__init__", "__main__")

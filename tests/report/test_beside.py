@@ -128,13 +128,15 @@ def test_the_picture_shows_differences_intervals_and_margin(tmp_path: Path) -> N
     assert alt.startswith("Difference to gold with 95 % intervals. npo, forget probability: 0.300, differs; ")
     assert alt.count("npo, ") == 7 and "truth ratio" not in alt  # what has no margin has another scale
     assert "No margin is known for retain truth ratio, neighbour probability" in text
-    bands = {(float(a), float(b)) for a, b in re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', text)}
-    ((left, wide),) = bands
-    gold = float(re.findall(r'<line x1="([\d.]+)"[^>]*stroke-dasharray', text)[0])
-    assert left + wide / 2 == pytest.approx(gold, abs=0.2)
-    dots = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', text)][:-1]  # without the swatch of its table
-    assert dots[0] - gold == pytest.approx(0.3 / 0.05 * wide / 2, abs=0.3)  # the scale of the band is that of the points
-    assert text.count('fill="#ffffff" stroke="#0072b2"') == 3  # hollow: cannot tell
+    bands = {tuple(map(float, ends)) for ends in re.findall(r'<path d="M ([\d.]+) [\d.]+ L ([\d.]+) [^>]+opacity="0.14"', text)}
+    ((left, right),) = bands
+    (middle,) = map(float, re.findall(r'<path d="M ([\d.]+) [^>]+stroke-dasharray="5,4"', text))
+    assert (left + right) / 2 == pytest.approx(middle, abs=0.2)
+    dots = [float(x) for x in re.findall(r'stroke="#[^>]+translate\(([\d.]+) [\d.]+\)', text)]
+    dots = [x for x in dots if x > left][1:]  # without the ticks
+    assert dots[0] - middle == pytest.approx(0.3 / 0.05 * (right - left) / 2, abs=0.3)  # one scale for bands and points
+    hollow = re.findall(r'fill="#ffffff" stroke="#0072b2"', text)
+    assert len(hollow) == 3  # cannot tell
 
 
 def test_models_side_by_side_in_one_picture(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ import yaml
 from expunge.core.errors import Failed, Refused
 from expunge.core.results import Measurement, unscored
 from expunge.report.compare import Curve, Judged, against, best, best_of_columns, curves_of, gold_of
+from expunge.report.figures import thin
 from expunge.report.findings import findings, summary
 from expunge.report.format import number
 from expunge.report.html import write_report
 from expunge.report.load import find
-from expunge.report.losses import thin
-from expunge.report.svg import spread
+from expunge.report.plots.canvas import spread
 from expunge.report.terminal import curve_table, listing, table, told
 from expunge.runs.seal import sealed
 

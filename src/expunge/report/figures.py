@@ -1,141 +1,296 @@
-"""The report's figures: what forgetting cost, what an attack brought back, how the losses went."""
+"""The report's figures: what forgetting cost, what an attack brought back, how far from gold, how the losses went."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
 from expunge.core.results import Measurement
+from expunge.report.beside import Beside, digits
 from expunge.report.compare import Curve, Judged, bounds, gold_of, has_gold, ordered, scored
-from expunge.report.format import NO_GOLD, number, phrase, tick
-from expunge.report.svg import CHAR, GOLD, MUTED, Scale, Style, drawing, fitted, grid, label, line, marker, path, spread
+from expunge.report.format import NO_GOLD, finite, number, phrase, split_key, spoken, tick
+from expunge.report.plots.canvas import MUTED, limits, shortened, text_width
+from expunge.report.plots.lines import Line, LinePanel, line_chart
+from expunge.report.plots.marks import Style
+from expunge.report.plots.rows import Mark, Row, RowPanel, row_chart
+from expunge.report.plots.scatter import Plane, Point, scatter_chart
 
-WIDTH = 390.0
+WIDTH = 390.0  # a phone
+MOST_POINTS = 160  # of a loss curve
+TONES = {"good": "#0a5c3b", "bad": "#a4133c", "warn": "#7a4f00", "": MUTED}
+VERDICTS = {
+    "equal": "equal",
+    "not above": "not worse",
+    "not below": "not worse",
+    "undecided": "cannot tell",
+}
 Styles = Mapping[str, Style]
 
 
-def shown(name: str, most: int = 17) -> str:
-    """A name that leaves room for the drawing."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+def value_of(m: Measurement) -> float:
+    """The value of a measurement that is known to have one."""
+    if m.value is None:
+        raise ValueError("an unscored measurement has no value")
+    return m.value
+
+
+# ------------------------------------------------------------------ what forgetting cost
 
 
 def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Styles) -> Markup | None:
-    """Forget against retain: one marker per model with its intervals, named where there is room. None without a point.
+    """Forget against retain: a point with its intervals for each model, dashed lines at gold's values.
 
-    Dashed lines stand at gold's values.
+    Args:
+        subjects: The models; those without both values are left out.
+        forget: The key of the measurement on the x axis.
+        retain: The key of the measurement on the y axis.
+        styles: How each model is drawn, by label.
+
+    Returns:
+        The figure, or None if no model has both values.
     """
-    points = [
-        (s, s.measurements[forget], s.measurements[retain])
-        for s in ordered(subjects)
-        if all(scored(s.measurements.get(k)) for k in (forget, retain))
-    ]
+    points, told = [], []
+    for s in ordered(subjects):
+        f, r = s.measurements.get(forget), s.measurements.get(retain)
+        if f is None or r is None or f.value is None or r.value is None:
+            continue
+        style, name = styles[s.label], shortened(s.label)
+        points.append(Point(f.value, r.value, bounds(f), bounds(r), style, name, color=style.color))
+        told.append(f"{s.label}: {number(f.value)} forget, {number(r.value)} retain")
     if not points:
         return None
-    x = fitted([b for _, f, _ in points for b in (f.value or 0.0, *bounds(f))], 46.0, WIDTH - 12)
-    y = fitted([b for _, _, r in points for b in (r.value or 0.0, *bounds(r))], 340.0, 34.0)
-    parts = grid(x, y, f"{phrase(forget)}  ({'want: like gold' if has_gold(subjects) else NO_GOLD})", f"{phrase(retain)}  (want: high)")
-    gx, gy = gold_of(subjects, forget), gold_of(subjects, retain)
-    if gx is not None:
-        parts.append(line(x(gx), y.a, x(gx), y.b, GOLD.colour, 1.2, "5 4"))
-    if gy is not None:
-        parts.append(line(x.a, y(gy), x.b, y(gy), GOLD.colour, 1.2, "5 4"))
-    marks: list[Markup | str] = []
-    boxes: list[tuple[float, float, float, float]] = []
-    for s, f, r in points:
-        cx, cy, colour = x(f.value or 0.0), y(r.value or 0.0), styles[s.label].colour
-        (fl, fh), (rl, rh) = bounds(f), bounds(r)
-        parts += [line(x(fl), cy, x(fh), cy, colour, 1.6), line(cx, y(rl), cx, y(rh), colour, 1.6)]
-        marks.append(marker(cx, cy, styles[s.label], 7.0))
-        boxes.append((cx - 9, cy - 9, cx + 9, cy + 9))
-    for s, f, r in points:
-        marks.append(_placed(shown(s.label), x(f.value or 0.0), y(r.value or 0.0), boxes, x, y))
-    told = "; ".join(f"{s.label}: {number(f.value or 0.0)} forget, {number(r.value or 0.0)} retain" for s, f, r in points)
-    return drawing(WIDTH, 384.0, f"{phrase(forget)} against {phrase(retain)}. {told}.", [*parts, *marks])
+    xs: list[float] = []
+    ys: list[float] = []
+    for point in points:
+        xs += (point.x, *point.x_range)
+        ys += (point.y, *point.y_range)
+    wanted = "want: like gold" if has_gold(subjects) else NO_GOLD
+    plane = Plane(
+        points,
+        x_title=f"{phrase(forget)}  ({wanted})",
+        y_title=f"{phrase(retain)}  (want: high)",
+        x_limits=limits(xs),
+        y_limits=limits(ys),
+        gold=(gold_of(subjects, forget), gold_of(subjects, retain)),
+    )
+    return scatter_chart(plane, f"{phrase(forget)} against {phrase(retain)}. {'; '.join(told)}.", WIDTH)
 
 
-def _placed(words: str, cx: float, cy: float, boxes: list[tuple[float, float, float, float]], x: Scale, y: Scale) -> Markup | str:
-    """A label close to its marker that covers no marker and no other label (its box is added to ``boxes``); '' in a crowd."""
-    w, tries = len(words) * 13 * CHAR + 4, []
-    for dy in (4.5, -6.0, 15.0):
-        tries += [(cx + 13, cy + dy, "start", cx + 13), (cx - 13, cy + dy, "end", cx - 13 - w)]
-    tries += [(cx, cy - 13, "middle", cx - w / 2), (cx, cy + 22, "middle", cx - w / 2)]
-    for at, base, anchor, left in tries:
-        box = (left, base - 11, left + w, base + 3)
-        inside = x.a <= box[0] and box[2] <= x.b + 10 and y.b - 6 <= box[1] and box[3] <= y.a - 1
-        if inside and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes):
-            boxes.append(box)
-            return label(at, base, words, anchor, paint_order="stroke", stroke="#ffffff", stroke_width=3.0)
-    return ""
+# ------------------------------------------------------------------ what an attack brought back
 
 
 def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
-    """One line per attacked model over a numeric x, gold dashed and thick; names stand at the ends of the lines."""
-    drawn = [
-        (c, [(float(at), m) for at, m in zip(c.x, c.series[key], strict=True) if scored(m)])
-        for c in curves
-        if c.numeric and key in c.series
-    ]
-    drawn = [(c, p) for c, p in drawn if p]
-    if not drawn:
+    """A line for each attacked model over the strength of the attack, gold dashed and thick, names at the ends.
+
+    Args:
+        curves: Those of one attack; those without the key or without a numeric strength are left out.
+        key: The measurement to draw.
+        styles: How each model is drawn, by label.
+        golds: The labels of gold models.
+
+    Returns:
+        The figure, or None if there is nothing to draw.
+    """
+    lines, told = [], []
+    drawn = [c for c in curves if c.numeric and any(map(scored, c.series.get(key, ())))]
+    for c in drawn:
+        points = [(float(x), m) for x, m in zip(c.x, c.series[key], strict=True) if scored(m)]
+        values = [value_of(m) for _, m in points]
+        lines.append(
+            Line(
+                [x for x, _ in points],
+                values,
+                styles[c.of],
+                [bounds(m) for _, m in points],
+                shortened(c.of),
+                width=3.2 if c.of in golds else 2.0,
+                markers=8.0,
+            )
+        )
+        said = [f"{number(value)} at {tick(x)}" for (x, _), value in zip(points, values, strict=True)]
+        told.append(f"{c.of}: {', '.join(said)}")
+    if not lines:
         return None
-    xs = sorted({at for _, p in drawn for at, _ in p})
-    room = max(len(shown(c.of)) for c, _ in drawn) * 13 * CHAR + 24
-    x = Scale(xs[0], xs[-1] if xs[-1] > xs[0] else xs[0] + 1, 46.0, WIDTH - room)
-    y = fitted([b for _, p in drawn for _, m in p for b in bounds(m)], 270.0, 34.0)
-    parts = grid(x, y, drawn[0][0].xlabel, phrase(key), _apart([(x(v), tick(v)) for v in xs]))
-    names, wanted = [], []
-    for c, p in sorted(drawn, key=lambda d: d[0].of in golds):
-        style = styles[c.of]
-        parts.append(path([(x(at), y(m.value or 0.0)) for at, m in p], style, 3.2 if c.of in golds else 2.0))
-        for at, m in p:
-            lo, hi = bounds(m)
-            parts += [line(x(at), y(lo), x(at), y(hi), style.colour, 1.2, opacity=0.55), marker(x(at), y(m.value or 0.0), style, 5.0)]
-        names.append((c.of, x(p[-1][0]), y(p[-1][1].value or 0.0)))
-        wanted.append(names[-1][2])
-    for (name, at, end), place in zip(names, spread(wanted, 15.0, y.b, y.a), strict=True):
-        parts += [line(at + 7, end, at + 15, place, MUTED, 0.8), label(at + 18, place + 4.5, shown(name))]
-    told = "; ".join(f"{c.of}: " + ", ".join(f"{number(m.value or 0.0)} at {tick(at)}" for at, m in p) for c, p in drawn)
-    return drawing(WIDTH, 314.0, f"{phrase(key)} over {drawn[0][0].xlabel}. {told}.", parts)
+    steps = sorted({float(x) for line in lines for x in line.x})
+    last = steps[-1] if steps[-1] > steps[0] else steps[0] + 1
+    panel = LinePanel(
+        phrase(key),
+        lines,
+        x_title=drawn[0].xlabel,
+        x_limits=(steps[0], last),
+        x_ticks=_separate(steps, last - steps[0]),
+    )
+    return line_chart([panel], f"{phrase(key)} over {drawn[0].xlabel}. {'; '.join(told)}.", WIDTH)
 
 
-def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Tick labels that do not run into each other: those too near to the one before are left out."""
+def _separate(steps: Sequence[float], length: float) -> list[tuple[float, str]]:
+    """Steps to write below the axis: those whose numbers would touch the number before are left out."""
     kept: list[tuple[float, str]] = []
-    for at, words in ticks:
-        if not kept or at - kept[-1][0] > 8 * len(words) + 8:
-            kept.append((at, words))
+    for x in steps:
+        words = tick(x)
+        if not kept or (x - kept[-1][0]) / length * WIDTH * 0.6 > text_width(words) + 8:
+            kept.append((x, words))
     return kept
 
 
-def forest(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
-    """For an x axis of words: under each model one line per point with its interval and value; dashed where gold is as it is."""
-    drawn = [c for c in curves if not c.numeric and key in c.series and any(map(scored, c.series[key]))]
+def attack_rows(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
+    """For an attack whose strength is told in words: under each model a row for each strength; dashed where gold is as it is.
+
+    Args:
+        curves: Those of one attack; those with a numeric strength are left out.
+        key: The measurement to draw.
+        styles: How each model is drawn, by label.
+        golds: The labels of gold models.
+
+    Returns:
+        The figure, or None if there is nothing to draw.
+    """
+    drawn = [c for c in curves if not c.numeric and any(map(scored, c.series.get(key, ())))]
     if not drawn:
         return None
     drawn.sort(key=lambda c: c.of not in golds)
-    told = [(c, str(at), m) for c in drawn for at, m in zip(c.x, c.series[key], strict=True) if scored(m)]
-    left = max(max(len(shown(c.of)), len(at)) for c, at, _ in told) * 13 * CHAR + 16
-    bottom = 36.0 + 27 * len(drawn) + 18 * len(told)
-    x = fitted([b for _, _, m in told for b in bounds(m)], left, WIDTH - 44)
-    parts = [line(x(v), 26.0, x(v), bottom) for v in x.ticks(4)]
-    parts += [label(x(v), bottom + 18, f"{v:g}", "middle", fill=MUTED) for v in x.ticks(4)]
-    gold = next((m.value for c, at, m in told if c.of in golds), None)
-    parts += [line(x(gold), 26.0, x(gold), bottom, GOLD.colour, 1.2, "5 4")] if gold is not None else []
-    parts.append(label(0.0, 14.0, phrase(key)))
-    top = 30.0
+    rows, told, reached = [], [], []
+    gold = None
     for c in drawn:
-        parts.append(label(0.0, top + 21, shown(c.of), font_weight="600"))
-        top += 27
-        for i, (_, at, m) in enumerate(t for t in told if t[0] is c):
-            parts += _point(at, m, top + 9, x, styles[c.of], hollow=i == 0)
-            top += 18
-    spoken = "; ".join(f"{c.of} {at} {number(m.value or 0.0)}" for c, at, m in told)
-    return drawing(WIDTH, bottom + 26, f"{phrase(key)} under {drawn[0].attack}. {spoken}.", parts)
+        rows.append(Row(shortened(c.of), heading=True))
+        points = [(str(x), m) for x, m in zip(c.x, c.series[key], strict=True) if scored(m)]
+        for i, (x, m) in enumerate(points):
+            value = value_of(m)
+            gold = value if gold is None and c.of in golds else gold
+            mark = Mark(value, *bounds(m), styles[c.of], hollow=i == 0)
+            rows.append(Row(shortened(x), [[mark]], number(value), color=MUTED))
+            told.append(f"{c.of} {x} {number(value)}")
+            reached += (value, *bounds(m))
+    panel = RowPanel(phrase(key), limits(reached), gold)
+    return row_chart(rows, [panel], f"{phrase(key)} under {drawn[0].attack}. {'; '.join(told)}.", WIDTH)
 
 
-def _point(name: str, m: Measurement, cy: float, x: Scale, style: Style, hollow: bool) -> list[Markup]:
-    """A line of ``forest``: the name of the point, its interval, its marker, its value at the right."""
-    (lo, hi), at = bounds(m), m.value or 0.0
-    parts = [label(14.0, cy + 4.5, name, fill=MUTED), line(x(lo), cy, x(hi), cy, style.colour, 1.8), marker(x(at), cy, style, 5.0, hollow)]
-    return [*parts, label(WIDTH - 2, cy + 4.5, number(at), "end")]
+# ------------------------------------------------------------------ how far from gold
+
+
+def differences(shown: Sequence[Judged], keys: Sequence[str], styles: Styles) -> Markup | None:
+    """Differences to gold with their intervals over the margins; of one model by role, of several by metric.
+
+    Args:
+        shown: The models that were compared with gold.
+        keys: The metrics to draw, in order; those without a margin are left out.
+        styles: How each model is drawn, by label.
+
+    Returns:
+        The figure, or None if no metric has a margin.
+    """
+    alone = len(shown) == 1
+    blocks: dict[str, list[Row]] = {}
+    told, reached = [], []
+    for key in keys:
+        for s in shown:
+            b = s.beside.get(key)
+            if b is None or b.margin is None:
+                continue
+            role, name = split_key(key)
+            heading, words = (spoken(role) or "whole model", spoken(name)) if alone else (phrase(key), s.label)
+            blocks.setdefault(heading, []).append(_difference(b, shortened(words, 22), styles[s.label]))
+            told.append(f"{s.label}, {phrase(key)}: {digits(b.difference)}, {b.said}")
+            reached += (-b.margin, b.margin, b.difference, *(b.interval or ()))
+    if not blocks:
+        return None
+    rows = []
+    for heading, found in blocks.items():
+        rows += [Row(shortened(heading, 40), heading=True), *found]
+    panel = RowPanel("", limits(reached, share=False), 0.0, "gold", x_title="difference to gold")
+    alt = f"Difference to gold with 95 % intervals. {'; '.join(told)}."
+    return row_chart(rows, [panel], alt, width=440.0)
+
+
+def _difference(b: Beside, words: str, style: Style) -> Row:
+    """One metric: its difference over its margin, hollow where nothing can be told, and the verdict."""
+    low, high = b.interval or (b.difference, b.difference)
+    mark = Mark(b.difference, low, high, style, hollow=b.verdict == "undecided")
+    verdict = "over-forgotten" if b.flags else VERDICTS.get(b.verdict, "differs")
+    return Row(words, [[mark]], verdict, TONES[b.tone], band=b.margin)
+
+
+# ------------------------------------------------------------------ how the losses went
+
+
+def losses(log: Sequence[Mapping[str, Any]], style: Style) -> Markup | None:
+    """A small panel for each term of the loss over the logged steps, each with its own scale.
+
+    Args:
+        log: The lines of log.jsonl.
+        style: How the model is drawn.
+
+    Returns:
+        The figure, or None if no loss was logged.
+    """
+    terms = [term for term in terms_of(log) if any(finite(line.get(term)) for line in log)]
+    if not terms:
+        return None
+    stages = stages_of(log)
+    dividers = [(float(first), name) for name, first, _ in stages] if len(stages) > 1 else []
+    plain = Style(style.color)
+    panels, told = [], []
+    for i, term in enumerate(terms):
+        lines = []
+        for _, first, end in stages:
+            points = [(float(k), float(log[k][term])) for k in range(first, end) if finite(log[k].get(term))]
+            thinned = thin(points)
+            if thinned:
+                lines.append(Line([x for x, _ in thinned], [y for _, y in thinned], plain, width=1.8))
+        last = i == len(terms) - 1
+        panels.append(
+            LinePanel(
+                shortened(_term_name(term), 40),
+                lines,
+                x_title=f"{len(log)} logged steps" if last else "",
+                x_limits=(0.0, float(max(len(log) - 1, 1))),
+                x_ticks=(),
+                share=False,
+                dividers=[(at, shortened(name) if last else "") for at, name in dividers],
+                y_ticks=3,
+            )
+        )
+        met = [float(line[term]) for line in log if finite(line.get(term))]
+        told.append(f"{_term_name(term)} from {number(met[0])} to {number(met[-1])}")
+    alt = f"Losses over {len(log)} logged steps: {'; '.join(told)}."
+    return line_chart(panels, alt, width=340.0, height=84.0)
+
+
+def terms_of(log: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The logged losses: the terms, with the sum first where there is more than one term."""
+    found: dict[str, None] = {}
+    for line in log:
+        found |= dict.fromkeys(key for key in line if key.startswith("loss/"))
+    terms = list(found)
+    summed = any("loss" in line for line in log)
+    return ["loss", *terms] if summed and len(terms) != 1 else terms
+
+
+def thin(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list[tuple[float, float]]:
+    """At most ``most`` points: the means of equal runs of steps. What is not finite is left out."""
+    kept = [point for point in points if all(map(math.isfinite, point))]
+    size = math.ceil(len(kept) / most) or 1
+    means = []
+    for start in range(0, len(kept), size):
+        run = kept[start : start + size]
+        means.append((sum(x for x, _ in run) / len(run), sum(y for _, y in run) / len(run)))
+    return means
+
+
+def stages_of(log: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
+    """(stage, index of its first line, index after its last), in order."""
+    found: list[tuple[str, int, int]] = []
+    for i, line in enumerate(log):
+        name = str(line.get("stage", ""))
+        if found and found[-1][0] == name:
+            found[-1] = (name, found[-1][1], i + 1)
+        else:
+            found.append((name, i, i + 1))
+    return found
+
+
+def _term_name(term: str) -> str:
+    return "sum of all terms" if term == "loss" else term.removeprefix("loss/")

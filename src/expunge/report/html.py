@@ -12,15 +12,14 @@ from expunge.core.errors import Refused
 from expunge.core.files import write_text
 from expunge.core.results import EMPTY
 from expunge.report.compare import KINDS, Curve, ordered
-from expunge.report.figures import forest, recovery, tradeoff
+from expunge.report.figures import attack_rows, losses, recovery, tradeoff
 from expunge.report.findings import LEADING, findings, leading, summary
 from expunge.report.format import split_key, spoken
 from expunge.report.gold import section
 from expunge.report.load import Found, find
-from expunge.report.losses import losses
 from expunge.report.notices import notices
+from expunge.report.plots.marks import Style, styles, swatch
 from expunge.report.sections import examples, explained, facts, rows_of
-from expunge.report.svg import Style, styles, swatch
 from expunge.report.tables import curve_sheet, sheets
 
 MADE_BY = b'<meta name="generator" content="expunge report">'  # stands in every report
@@ -127,7 +126,7 @@ def _attacks(found: Found, looks: Mapping[str, Style]) -> list[dict[str, Any]]:
         for numeric in (True, False):
             curves = [c for c in found.curves if c.attack == name and c.numeric is numeric]
             keys = [k for role in ("forget", "retain") if (k := _curve_key(curves, role))]
-            draw = recovery if numeric else forest
+            draw = recovery if numeric else attack_rows
             figures = [fig for k in keys if (fig := draw(curves, k, looks, golds)) is not None]
             if figures:
                 tables = [curve_sheet(curves, k, found.subjects, found.curves) for k in keys]
