@@ -25,7 +25,6 @@ from expunge.report.findings import findings, summary
 from expunge.report.format import number
 from expunge.report.html import write_report
 from expunge.report.load import find
-from expunge.report.plots.canvas import spread
 from expunge.report.terminal import curve_table, listing, table, told
 from expunge.runs.seal import sealed
 
@@ -539,5 +538,3 @@ def test_terminal_listing_of_one_model(runs: Path) -> None:
 def test_small_parts() -> None:
     assert [number(v) for v in (0.1249, 0, 3.2e-9, -98.31, 1234.5)] == ["0.12", "0.00", "3.2e-09", "-98.3", "1234"]
     assert thin([(float(i), 1.0) for i in range(1000)], 100)[0] == (4.5, 1.0) and len(thin([(0.0, math.inf)])) == 0
-    at = spread([5.0, 5.0, 90.0], 10.0, 0.0, 100.0)
-    assert at == [0.0, 10.0, 90.0] and spread([99.0, 99.0], 10.0, 0.0, 100.0) == [90.0, 100.0]
