@@ -152,7 +152,8 @@ def attack_rows(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequen
     if not drawn:
         return None
     drawn.sort(key=lambda c: c.of not in golds)
-    rows, told, reached = [], [], []
+    rows, told = [], []
+    reached: list[float] = []
     gold = None
     for c in drawn:
         rows.append(Row(shortened(c.of), heading=True))
@@ -184,7 +185,8 @@ def differences(shown: Sequence[Judged], keys: Sequence[str], styles: Styles) ->
     """
     alone = len(shown) == 1
     blocks: dict[str, list[Row]] = {}
-    told, reached = [], []
+    told: list[str] = []
+    reached: list[float] = []
     for key in keys:
         for s in shown:
             b = s.beside.get(key)

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -30,7 +30,7 @@ SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 Box = tuple[float, float, float, float]
 LINK = "{http://www.w3.org/1999/xlink}href"
 SMALLEST_RANGE = 1e-100  # a range below which nothing could be told apart
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and copied
     "svg.hashsalt": "expunge",
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
@@ -89,7 +89,7 @@ def set_limits(axes: Axes, x: tuple[float, float], y: tuple[float, float], ticks
         axis.set_major_formatter(_tick)
 
 
-def _tick(value: float, _position: int | None = None) -> str:
+def _tick(value: float, _position: float) -> str:
     return f"{value:g}"
 
 

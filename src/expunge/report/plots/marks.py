@@ -48,7 +48,7 @@ def draw_marker(axes: Axes, x: float, y: float, style: Style, size: float, hollo
     """One marker; ``hollow`` draws its outline only."""
     wide = size * (1.5 if style.marker == "*" else 1.0)
     face, edge = (PAPER, style.color) if hollow else (style.color, PAPER)
-    look = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 1.8 if hollow else 0.8}
+    look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 1.8 if hollow else 0.8}
     axes.plot([x], [y], marker=style.marker, markersize=wide, linestyle="", clip_on=False, zorder=4, **look)
 
 

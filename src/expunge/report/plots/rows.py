@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -134,7 +134,7 @@ def _draw_panel(axes: Axes, panel: RowPanel, rows: Sequence[Row], marks: Sequenc
     axes.set_xlabel(escaped(panel.x_title))
     if panel.gold is not None:
         axes.axvline(panel.gold, zorder=1.5, **GOLD_LINE)
-        place = {"ha": "center", "va": "bottom", "color": GOLD_COLOR}
+        place: dict[str, Any] = {"ha": "center", "va": "bottom", "color": GOLD_COLOR}
         axes.annotate(panel.gold_label, (panel.gold, 1), (0, 3), ("data", "axes fraction"), textcoords="offset points", **place)
     top = 0.0
     for row, found, height in zip(rows, marks, heights, strict=True):

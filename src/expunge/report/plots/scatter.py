@@ -60,7 +60,7 @@ def draw_plane(figure: Figure, plane: Plane, frame: Box, reach: float = 260.0) -
     if plane.window:
         taken.append(_draw_window(axes, plane.window))
     for point in plane.points:
-        look = {"color": point.style.color, "linewidth": 1.4, "alpha": 0.6, "zorder": 3}
+        look: dict[str, Any] = {"color": point.style.color, "linewidth": 1.4, "alpha": 0.6, "zorder": 3}
         axes.plot(_inside(point.x_range, plane.x_limits), [point.y, point.y], **look)
         axes.plot([point.x, point.x], _inside(point.y_range, plane.y_limits), **look)
         draw_marker(axes, point.x, point.y, point.style, point.size)
