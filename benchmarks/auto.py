@@ -32,7 +32,8 @@ from scipy.stats import spearmanr
 from expunge import api, registry
 from expunge.core.data import Examples
 from expunge.core.errors import Failed, Refused
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.experiments.demo import WORKERS, train
 from expunge.experiments.sweep.pool import pool
 from expunge.experiments.tuning.candidates import Candidate, drawn, tunable

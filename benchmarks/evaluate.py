@@ -33,7 +33,8 @@ from expunge.core.results import Measurement, Records
 from expunge.data.read import read
 from expunge.evaluation import observe as passes
 from expunge.evaluation.metric import Judge, judged, wants_of
-from expunge.evaluation.observe import Measured, Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import Measured, measure
 from expunge.models.causal_lm.answer_trees import grow
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks, evaluating

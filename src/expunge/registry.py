@@ -82,6 +82,28 @@ def names(room: str) -> list[str]:
     return sorted(p.stem for p in (HERE / room).glob("*.py") if not p.stem.startswith("_"))
 
 
+@cache
+def observation_titles() -> dict[str, str]:
+    """What every observation reads, by name, from the sources of ``evaluation/observations``."""
+    found: dict[str, str] = {}
+    for file in sorted((HERE / "evaluation" / "observations").glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                literals = _class_literals(node)
+                if literals.get("name") == file.stem:
+                    found[file.stem] = str(literals["title"])
+    return found
+
+
+def _class_literals(node: ast.ClassDef) -> dict[str, Any]:
+    """The annotated attributes of a class whose values are plain strings."""
+    found: dict[str, Any] = {}
+    for line in node.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(line.value, ast.Constant):
+            found[line.target.id] = line.value.value
+    return found
+
+
 def entries(room: str) -> dict[str, str]:
     """published name -> member, for names that are a choice of another member's arguments."""
     return {alias: name for name in names(room) for alias in brief(room, name).published_as}

@@ -362,7 +362,7 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
     """A model of GPT-2's vocabulary scores just these fifty tokens; another vocabulary is refused by name."""
     from small import small_model
 
-    from expunge.evaluation.observe import Want
+    from expunge.evaluation.observations.base import Want
     from expunge.models.causal_lm.model import Subject
     from expunge.models.causal_lm.tokenize import encode
 

@@ -4,18 +4,22 @@ import copy
 import json
 import os
 import shutil
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from record_fields import every_field
 
 from expunge.cli.commands import main
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.evaluation import cache as reuse
 from expunge.evaluation.cache import clear, key_of, measured
-from expunge.evaluation.observations.extra import Extraction, Gradients, More, Sampling, Shots
-from expunge.evaluation.observe import Want
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observations.extraction import Extraction
+from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
+from expunge.evaluation.observations.gradient_norm import GradientNorm
+from expunge.evaluation.observations.sampling import Sampling
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.decided import deciding
 from expunge.models.causal_lm.load import digest_folder, digest_tensors, load
@@ -70,8 +74,8 @@ def test_a_damaged_entry_is_made_again(subject, tmp_path, monkeypatch):
     assert cost is not None and [r.loss for r in again] == [r.loss for r in first]
 
 
-ALL = More(Sampling(3), Extraction(2, 1), Gradients(), Shots(2))
-EVERY = {"forget": Want(("answer", "lower"), True, True, more=ALL), "holdout": Want(("answer", "lower"), more=ALL)}
+ALL = (Sampling(3), Extraction(2, 1), GradientNorm(), FewShotPrefix(2))
+EVERY = {"forget": Want(("answer", "lower"), True, True, observations=ALL), "holdout": Want(("answer", "lower"), observations=ALL)}
 BOTH = {**ROWS, "holdout": tuple(replace(e, id=f"h{i}", role="holdout", group=f"h{i}") for i, e in enumerate(ROWS["forget"]))}
 
 
@@ -82,10 +86,11 @@ def test_every_field_comes_back_from_the_cache(subject, tmp_path, monkeypatch):
     assert cost is None and len(again) == len(first)
     filled = set()
     for a, b in zip(first, again, strict=True):
-        for f in fields(a):
-            x, y = getattr(a, f.name), getattr(b, f.name)
-            filled |= {f.name} if x is not None else set()
-            assert np.allclose(x, y) if isinstance(x, np.ndarray) else x == y, f.name
+        one, other = every_field(a), every_field(b)
+        assert one.keys() == other.keys()
+        for name, x in one.items():
+            filled |= {name} if x is not None else set()
+            assert np.allclose(x, other[name]) if isinstance(x, np.ndarray) else x == other[name], name
     assert {"samples", "sample_logp", "overlap", "grad_norm", "unfinished", "question", "entropy"} <= filled
     assert again.of("holdout", "prefix") and again.of("forget", "lower")
 
@@ -98,7 +103,7 @@ def test_another_question_makes_only_what_is_new(subject, tmp_path, monkeypatch)
     assert ask_({"forget": Want(("answer",), True), "holdout": Want()})[1].rows == 4  # the other role alone
     lowered = ask_({"forget": Want(("answer", "lower"), True)})[1]
     assert lowered.rows == 4 and lowered.written == 0
-    gradients = ask_({"forget": Want(("answer", "lower"), True, more=More(gradients=Gradients()))})[1]
+    gradients = ask_({"forget": Want(("answer", "lower"), True, observations=(GradientNorm(),))})[1]
     assert gradients.more == {"gradients": 4} and gradients.written == 0
     assert ask_({"forget": Want(("answer",), False)})[1] is None  # less than what is kept
     ask_(EVERY)
@@ -112,7 +117,7 @@ def test_another_question_makes_only_what_is_new(subject, tmp_path, monkeypatch)
             mine, theirs = again.of(role, variant), plain.of(role, variant)
             assert [r.loss for r in mine] == pytest.approx([r.loss for r in theirs], abs=1e-5)
             assert [r.generated for r in mine] == [r.generated for r in theirs]
-            assert [r.samples for r in mine] == [r.samples for r in theirs]
+            assert [r.observed.get("samples") for r in mine] == [r.observed.get("samples") for r in theirs]
 
 
 def test_options_are_a_part_of_their_own(subject, tmp_path, monkeypatch):
@@ -150,17 +155,14 @@ def test_an_entry_of_an_older_make_is_made_again(subject, tmp_path, monkeypatch)
 
 
 def test_every_optional_pass_is_in_the_key(subject):
-    keys = {
-        key_of(subject, BOTH, {"forget": Want(more=m)}, {})
-        for m in (More(), *(More(**{n: getattr(ALL, n)}) for n in ("sampling", "extraction", "gradients", "shots")))
-    }
+    keys = {key_of(subject, BOTH, {"forget": Want(observations=some)}, {}) for some in ((), *((observation,) for observation in ALL))}
     keys |= {
-        key_of(subject, BOTH, {"forget": Want(more=m)}, {})
-        for m in (More(Sampling(4)), More(Sampling(3, 0.5)), More(gradients=Gradients(True)), More(shots=Shots(3)))
+        key_of(subject, BOTH, {"forget": Want(observations=(observation,))}, {})
+        for observation in (Sampling(4), Sampling(3, 0.5), GradientNorm(True), FewShotPrefix(3))
     }
     assert len(keys) == 9
     other = {**BOTH, "holdout": BOTH["holdout"][::-1]}
-    assert key_of(subject, other, {"forget": Want(more=More(shots=Shots(2)))}, {}) not in keys
+    assert key_of(subject, other, {"forget": Want(observations=(FewShotPrefix(2),))}, {}) not in keys
 
 
 def test_whatever_decides_a_pass_is_in_its_key(subject):

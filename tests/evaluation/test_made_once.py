@@ -1,11 +1,12 @@
 """Every pass is made at most once: for all metrics together, and for a second run; what is kept and no longer right is made again."""
 
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from evaluation.observations.test_hidden_states import made
+from record_fields import every_field
 
 from expunge import registry
 from expunge.core.card import Call
@@ -16,9 +17,18 @@ from expunge.evaluation import observe as passes
 from expunge.evaluation.cache import measured
 from expunge.evaluation.cache_parts import parts_of
 from expunge.evaluation.metric import wants_of
-from expunge.evaluation.observations import extra
-from expunge.evaluation.observations.extra import ChoiceStates, Extraction, Gradients, More, Sampling, Shots, States
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.needs import observations
+from expunge.evaluation.observations.activation_patching import ActivationPatching
+from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.choice_states import ChoiceStates
+from expunge.evaluation.observations.extraction import Extraction
+from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
+from expunge.evaluation.observations.gold_divergence import GoldDivergence
+from expunge.evaluation.observations.gradient_norm import GradientNorm
+from expunge.evaluation.observations.hidden_states import HiddenStates
+from expunge.evaluation.observations.logit_lens import LogitLens
+from expunge.evaluation.observations.sampling import Sampling
+from expunge.evaluation.observe import measure
 from expunge.models.causal_lm.modules import blocks
 from expunge.pipeline.settings import judge
 
@@ -32,14 +42,29 @@ def rows_of(role):
 
 
 ROLES = {"forget": rows_of("forget"), "holdout": rows_of("holdout")}
-EVERY = More(Sampling(2), Extraction(2), Gradients(), Shots(2), "all", "all", States((0.5,)), ChoiceStates(0.5), "all")
-ALL = {"forget": Want(("answer", "lower", "perturbed/"), True, True, "all", more=EVERY)}
+EVERY = (
+    ActivationPatching(),
+    ChoiceStates(0.5),
+    Extraction(2),
+    FewShotPrefix(2),
+    GoldDivergence(),
+    GradientNorm(),
+    HiddenStates((0.5,)),
+    LogitLens(),
+    Sampling(2),
+)
+ALL = {"forget": Want(("answer", "lower", "perturbed/"), True, True, "all", observations=EVERY)}
 PARTS = [name for name, _ in parts_of(ALL["forget"])]
 
 
 @pytest.fixture(scope="module")
 def subject():
-    return replace(made(0), original=made(1), gold=made(2))
+    return made(0)
+
+
+@pytest.fixture(scope="module")
+def beside():
+    return References(made(1), made(2))
 
 
 @contextmanager
@@ -54,16 +79,17 @@ def forwards(*subjects):
             handle.remove()
 
 
-def ask(subject, wants=ALL):
-    return measured(subject, ROLES, wants, salt="s", max_new_tokens=4)
+def ask(subject, beside, wants=ALL):
+    return measured(subject, ROLES, wants, references=beside, salt="s", max_new_tokens=4)
 
 
 def same(a, b):
     assert [(r.role, r.id, r.variant) for r in a] == [(r.role, r.id, r.variant) for r in b]
     for x, y in zip(a, b, strict=True):
-        for f in fields(x):
-            one, other = getattr(x, f.name), getattr(y, f.name)
-            assert np.allclose(one, other, atol=1e-5) if isinstance(one, np.ndarray) else one == other, f.name
+        mine, theirs = every_field(x), every_field(y)
+        assert mine.keys() == theirs.keys()
+        for name, one in mine.items():
+            assert np.allclose(one, theirs[name], atol=1e-5) if isinstance(one, np.ndarray) else one == theirs[name], name
 
 
 def every_metric():
@@ -80,7 +106,7 @@ def every_metric():
     return judges
 
 
-def test_all_metrics_together_make_each_pass_once_a_row(subject, monkeypatch):
+def test_all_metrics_together_make_each_pass_once_a_row(subject, beside, monkeypatch):
     """The rows that each pass is given: none of them twice, however many metrics read it."""
     given = {}
 
@@ -93,52 +119,60 @@ def test_all_metrics_together_make_each_pass_once_a_row(subject, monkeypatch):
 
         monkeypatch.setattr(module, name, wrapped)
 
+    def noted_observation(cls):
+        real = cls.run
+
+        def wrapped(self, model, inputs, references):
+            given.setdefault(cls.name, []).extend((r.role, r.id, r.variant) for r in inputs.answers)
+            return real(self, model, inputs, references)
+
+        monkeypatch.setattr(cls, "run", wrapped)
+
     for name in ("score", "write"):
         noted(passes, name, 1)
-    for name in ("samples", "overlaps", "gradient_norms", "prefixed", "lens", "states", "choice_states"):
-        noted(extra, name, 1)
-    for name in ("depth", "divergences"):
-        noted(extra, name, 2)
+    for cls in observations().values():
+        noted_observation(cls)
     judges = every_metric()
-    measure(subject, ROLES, wants_of(judges, list(ROLES)), max_new_tokens=4)
-    assert len(judges) > 60 and len(given) == 11
+    measure(subject, ROLES, wants_of(judges, list(ROLES)), references=beside, max_new_tokens=4)
+    assert len(judges) > 60
+    assert set(given) == {"score", "write", *observations()} - {"masked_neighbors"}  # whose model is not there
     for name, rows in given.items():
         assert rows and len(rows) == len(set(rows)), name
 
 
-def test_a_second_run_of_every_pass_makes_no_forward(subject, tmp_path, monkeypatch):
+def test_a_second_run_of_every_pass_makes_no_forward(subject, beside, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    with forwards(subject, subject.original, subject.gold) as seen:
-        first, _ = ask(subject)
+    with forwards(subject, beside.original, beside.gold) as seen:
+        first, _ = ask(subject, beside)
         assert seen
         seen.clear()
-        again, cost = ask(subject)
+        again, cost = ask(subject, beside)
         assert cost is None and not seen
     same(first, again)
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_pass_alone_is_found_in_what_a_run_of_all_has_kept(part, subject, tmp_path, monkeypatch):
+def test_a_pass_alone_is_found_in_what_a_run_of_all_has_kept(part, subject, beside, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     alone = dict(parts_of(ALL["forget"]))[part]
     wants = {"forget": replace(alone, variants=tuple(dict.fromkeys(("answer", *alone.variants))))}
-    ask(subject)
-    with forwards(subject, subject.original, subject.gold) as seen:
-        found, cost = ask(subject, wants)
+    ask(subject, beside)
+    with forwards(subject, beside.original, beside.gold) as seen:
+        found, cost = ask(subject, beside, wants)
     assert cost is None and not seen and len(found.of("forget")) == 6
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(More) if getattr(EVERY, f.name) is not None])
-def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(name, subject, tmp_path, monkeypatch):
+@pytest.mark.parametrize("observation", EVERY, ids=lambda o: o.name)
+def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(observation, subject, beside, tmp_path, monkeypatch):
     """Continuations alone read the answers again: they begin where the arg-max ids of that reading end, and those are not kept."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    later = {"forget": Want(write=True, more=More(**{name: getattr(EVERY, name)}))}
-    ask(subject, {"forget": Want(write=True)})
-    found, cost = ask(subject, later)
-    assert cost.more and (cost.rows, cost.written) == (6 if name == "extraction" else 0, 0)
+    later = {"forget": Want(write=True, observations=(observation,))}
+    ask(subject, beside, {"forget": Want(write=True)})
+    found, cost = ask(subject, beside, later)
+    assert cost.more and (cost.rows, cost.written) == (6 if observation.name == "extraction" else 0, 0)
     salt = cache.salt_for(tmp_path)
     monkeypatch.delenv("EXPUNGE_CACHE")
-    same(found, measured(subject, ROLES, later, salt=salt, max_new_tokens=4)[0])
+    same(found, measured(subject, ROLES, later, references=beside, salt=salt, max_new_tokens=4)[0])
 
 
 # ------------------------------------------------------------------ what is kept and no longer right
@@ -180,42 +214,44 @@ def of_another_salt(place):
 
 
 @pytest.mark.parametrize("harm", [damaged, other_words, cut_off, killed_while_written, of_another_salt])
-def test_every_kept_pass_that_is_not_whole_is_made_again(harm, subject, tmp_path, monkeypatch, capsys):
+def test_every_kept_pass_that_is_not_whole_is_made_again(harm, subject, beside, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    first, _ = ask(subject)
+    first, _ = ask(subject, beside)
     assert len(entries(tmp_path)) == len(PARTS) and not capsys.readouterr().err
     harm(tmp_path)
-    again, cost = ask(subject)
+    again, cost = ask(subject, beside)
     said = capsys.readouterr().err.splitlines()
     assert cost is not None and len(said) == 1 and said[0].endswith(f"made again: {len(PARTS)}")
     if harm is not of_another_salt:
         same(first, again)
-    assert ask(subject)[1] is None and not capsys.readouterr().err  # whole again
+    assert ask(subject, beside)[1] is None and not capsys.readouterr().err  # whole again
 
 
-def test_passes_of_another_model_moved_into_place_are_not_taken(subject, tmp_path, monkeypatch, capsys):
+def test_passes_of_another_model_moved_into_place_are_not_taken(subject, beside, tmp_path, monkeypatch, capsys):
     """Whole folders that answer to another key: every file of them is as it was written."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    other = replace(made(3), original=subject.original, gold=subject.gold)
+    other = made(3)
     settings = {"max_new_tokens": 4, "max_length": 512}
-    first, _ = ask(subject)
-    ask(other)
+    first, _ = ask(subject, beside)
+    ask(other, beside)
     for _, want in parts_of(ALL["forget"]):
-        mine, theirs = (tmp_path / "passes" / cache.key_of(s, ROLES, {"forget": want}, settings) for s in (subject, other))
+        mine, theirs = (
+            tmp_path / "passes" / cache.key_of(s, ROLES, {"forget": want}, settings, references=beside) for s in (subject, other)
+        )
         mine.rename(tmp_path / "away")
         theirs.rename(mine)
         (tmp_path / "away").rename(theirs)
-    again, _ = ask(subject)
+    again, _ = ask(subject, beside)
     assert f"made again: {len(PARTS)}" in capsys.readouterr().err
     same(first, again)
 
 
-def test_records_of_another_schema_are_made_again(subject, tmp_path, monkeypatch, capsys):
+def test_records_of_another_schema_are_made_again(subject, beside, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     with monkeypatch.context() as older:
         older.setattr(store, "SCHEMA", 0)
-        ask(subject)
-    again, cost = ask(subject)
+        ask(subject, beside)
+    again, cost = ask(subject, beside)
     assert cost is not None and f"made again: {len(PARTS)}" in capsys.readouterr().err
     with pytest.raises(Refused, match=f"records of schema 0, and this version reads {store.SCHEMA}"):
         with monkeypatch.context() as older:
@@ -224,18 +260,18 @@ def test_records_of_another_schema_are_made_again(subject, tmp_path, monkeypatch
         store.read_records(tmp_path / "old.parquet")
 
 
-def test_passes_of_older_code_are_not_asked(subject, tmp_path, monkeypatch):
+def test_passes_of_older_code_are_not_asked(subject, beside, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    ask(subject, {"forget": Want()})
+    ask(subject, beside, {"forget": Want()})
     monkeypatch.setattr(cache, "CODE", cache.CODE + 1)
-    assert ask(subject, {"forget": Want()})[1] is not None
+    assert ask(subject, beside, {"forget": Want()})[1] is not None
 
 
-def test_two_processes_that_keep_the_same_do_not_meet(subject, tmp_path, monkeypatch):
+def test_two_processes_that_keep_the_same_do_not_meet(subject, beside, tmp_path, monkeypatch):
     """The second finds the place taken when it moves its own in."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    first, _ = ask(subject, {"forget": Want()})
+    first, _ = ask(subject, beside, {"forget": Want()})
     (entry,) = entries(tmp_path)
     monkeypatch.setattr(cache.shutil, "rmtree", lambda place, **_: None)  # taken again between making room and moving in
     cache._keep(first, entry, cache.salt_for(tmp_path))
-    assert ask(subject, {"forget": Want()})[1] is None
+    assert ask(subject, beside, {"forget": Want()})[1] is None

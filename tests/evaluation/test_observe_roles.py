@@ -8,7 +8,8 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.data import Case, Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.evaluation.metric import wants_of
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
 from expunge.pipeline.settings import judges_of

@@ -9,8 +9,9 @@ import torch
 
 from expunge import registry
 from expunge.evaluation.metric import wants_of
+from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.gradient_norm import gradient_norms
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import answer_trees
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.tokenize import encode

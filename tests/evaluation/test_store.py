@@ -2,15 +2,27 @@
 
 import json
 import stat
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from record_fields import every_field
 
 from expunge.core.errors import Refused
 from expunge.core.results import Record, Records
-from expunge.evaluation.store import ARRAYS, PLAIN, read_records, salted, with_salted_ids, write_records, write_texts
+from expunge.evaluation import store
+from expunge.evaluation.store import (
+    ARRAYS,
+    PLAIN,
+    for_run_folder,
+    observed_arrays,
+    read_records,
+    salted,
+    with_salted_ids,
+    write_records,
+    write_texts,
+)
 
 SECRET = "Hsiao Yun-Hwa"
 
@@ -38,11 +50,14 @@ def records():
         generated="Ein ganz anderer – née Müller\nzweite Zeile",
         unfinished=True,
         question=f"Who is {SECRET}?",
-        samples=("one", "", "drei – née"),
         also=("eins", ""),
-        sample_logp=rng.normal(size=3).astype(np.float32),
-        overlap=rng.random(4).astype(np.float32),
-        grad_norm=np.array([1e5, 2.5, 1e-9, 0.1]),
+        observed={
+            "samples": ("one", "", "drei – née"),
+            "sample_logp": rng.normal(size=3).astype(np.float32),
+            "overlap": rng.random(4).astype(np.float32),
+            "grad_norm": np.array([1e5, 2.5, 1e-9, 0.1]),
+            "states": rng.random(6).astype(np.float32),
+        },
     )
     given = Record("unlearned", "holdout", "0", "0", "perturbed/0", mean_loss=1 / 3, given={"mia_loss": -0.1, "mia_zlib": float("nan")})
     short = replace(full, id="other", group="other", logp=np.array([-1.5], dtype=np.float32), hit=None, generated=None)
@@ -50,15 +65,17 @@ def records():
 
 
 def same(a, b):
-    for f in fields(Record):
-        x, y = getattr(a, f.name), getattr(b, f.name)
-        if f.name == "given":
+    one, other = every_field(a), every_field(b)
+    assert one.keys() == other.keys()
+    for name, x in one.items():
+        y = other[name]
+        if name == "given":
             assert x.keys() == y.keys()
             np.testing.assert_array_equal(list(x.values()), list(y.values()))
         elif isinstance(x, np.ndarray):
             np.testing.assert_array_equal(x, y)
         else:
-            assert x == y, f.name
+            assert x == y, name
 
 
 def test_round_trip(records, tmp_path):
@@ -81,7 +98,7 @@ def test_no_name_and_no_text_in_the_parquet(records, tmp_path):
     write_records(records, tmp_path / "r.parquet", salt="s")
     table = pq.read_table(tmp_path / "r.parquet")
     assert SECRET not in str(table.to_pylist())
-    assert set(table.column_names) == {*PLAIN, *ARRAYS, "given"}
+    assert set(table.column_names) == {*PLAIN, *ARRAYS, *observed_arrays(), "given"}
     assert SECRET.encode() not in (tmp_path / "r.parquet").read_bytes()
 
 
@@ -130,3 +147,21 @@ def test_what_is_not_there_or_damaged_is_refused_in_one_line(records, tmp_path):
         with pytest.raises(Refused, match=word) as found:
             read_records(path, texts)
         assert "\n" not in str(found.value)
+
+
+def test_a_run_folder_keeps_no_hidden_states(records):
+    kept = list(for_run_folder(records))
+    assert set(kept[0].observed) == {*records[0].observed} - {"states"}
+    assert kept[1] is not records[1] and kept[1].mean_loss == records[1].mean_loss
+
+
+def test_records_of_before_a_pass_was_added_are_read_on(records, tmp_path, monkeypatch):
+    """A file without the column of a new observation is whole."""
+    written = {name: kind for name, kind in observed_arrays().items() if name != "grad_norm"}
+    with monkeypatch.context() as older:
+        older.setattr(store, "observed_arrays", lambda: written)
+        write_records(records, tmp_path / "old.parquet", salt="s")
+    assert "grad_norm" not in pq.read_table(tmp_path / "old.parquet").column_names
+    back = read_records(tmp_path / "old.parquet")
+    assert set(back[0].observed) == {"sample_logp", "overlap", "states"}
+    np.testing.assert_array_equal(back[0].observed["overlap"], records[0].observed["overlap"])

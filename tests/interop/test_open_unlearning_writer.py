@@ -63,7 +63,7 @@ def test_aggregates_are_the_peers_names(models, judges):
     assert log["forget_Q_A_Prob"]["value_by_index"]["0"] == {"prob": pytest.approx(math.exp(-first.loss)), "avg_loss": first.loss}
     assert log["mia_loss"]["forget"]["value_by_index"]["0"]["score"] == first.loss  # higher for strangers, there
     assert log["forget_Q_A_ROUGE"]["value_by_index"]["0"]["generation"] == first.generated
-    assert log["mia_gradnorm"]["forget"]["value_by_index"]["0"]["score"] == first.grad_norm[3]
+    assert log["mia_gradnorm"]["forget"]["value_by_index"]["0"]["score"] == first.observed["grad_norm"][3]
 
 
 def test_a_log_of_muse_is_written_under_its_names_and_read_back(models, tmp_path):

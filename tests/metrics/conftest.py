@@ -1,6 +1,7 @@
 """Records made up by hand and by dice, for the tests of the metrics."""
 
 import zlib
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ def a_row(role="forget", i=0, variant="answer", **known):
     for array in ("logp", "hit"):
         if array in known:
             known.setdefault("n_tokens", len(known[array]))
-    return Record("unlearned", role, str(i), variant=variant, **known)
+    own = {f.name for f in fields(Record)}
+    observed = {name: x for name, x in known.items() if name not in own and x is not None}
+    known = {name: x for name, x in known.items() if name in own}
+    return Record("unlearned", role, str(i), variant=variant, observed=observed, **known)
 
 
 def some_tokens(rng, mean_loss):

@@ -10,9 +10,9 @@ import torch
 from expunge.api import evaluate
 from expunge.core.data import Case, Example
 from expunge.core.results import Records
-from expunge.evaluation.observations.concept_columns import column_of, concepts
-from expunge.evaluation.observations.extra import Columns, More
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.concept_columns import ConceptColumns, column_of, concepts
+from expunge.evaluation.observe import measure
 from expunge.metrics.concept_vectors import concept_vectors
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.load import digest_tensors
@@ -44,35 +44,35 @@ def after(original, change):
     model = copy.deepcopy(original.model)
     with torch.no_grad():
         change(model.model.layers[1].mlp.down_proj.weight)
-    return replace(original, model=model, original=original)
+    return replace(original, model=model)
 
 
-def judged(subject, rows=ROWS, k=K):
-    found = measure(subject, {"forget": rows}, {"forget": Want(more=More(columns=Columns(k)))})
+def judged(original, subject, rows=ROWS, k=K):
+    found = measure(subject, {"forget": rows}, {"forget": Want(observations=(ConceptColumns(k),))}, references=References(original))
     return concept_vectors(found.records, "forget", k=k), found.cost
 
 
 def test_untouched_columns_are_intact_and_rows_of_one_concept_count_once(original):
-    m, cost = judged(after(original, lambda w: w[:, 9:].mul_(0)))
+    m, cost = judged(original, after(original, lambda w: w[:, 9:].mul_(0)))
     assert (m.value, m.n, m.groups, m.better) == (1.0, 3, 3, "lower")
     assert m.parts == pytest.approx({"jaccard_raw": 1, "cosine": 1, "distance": 0})
     assert cost.more == {"columns of weights": 3}
 
 
 def test_scaled_columns_speak_for_the_same_and_turned_round_for_other_tokens(original):
-    m, _ = judged(after(original, lambda w: w.mul_(3)))
+    m, _ = judged(original, after(original, lambda w: w.mul_(3)))
     assert m.value == 1 and m.parts["cosine"] == pytest.approx(1) and m.parts["distance"] > 1
-    m, _ = judged(after(original, lambda w: w.mul_(-1)))
+    m, _ = judged(original, after(original, lambda w: w.mul_(-1)))
     assert m.value == 0 and m.parts["jaccard_raw"] == 0 and m.parts["cosine"] == pytest.approx(-1)
 
 
 def test_columns_put_in_anew_share_tokens_only_by_chance(original):
     rows = tuple(example(i, column=i) for i in range(40))
-    m, _ = judged(after(original, lambda w: w.copy_(torch.randn_like(w))), rows)
+    m, _ = judged(original, after(original, lambda w: w.copy_(torch.randn_like(w))), rows)
     vocab = original.vocab
     chance = np.mean([len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in _draws(vocab)])
     assert m.n == 40 and m.value == pytest.approx(chance, abs=0.03) and abs(m.parts["cosine"]) < 0.2
-    m, _ = judged(after(original, lambda w: w.mul_(0)), rows)
+    m, _ = judged(original, after(original, lambda w: w.mul_(0)), rows)
     assert m.value == m.parts["cosine"] == m.parts["jaccard_raw"] == 0
 
 
@@ -84,7 +84,7 @@ def _draws(vocab):
 def test_by_hand_from_the_weights_with_and_without_the_final_norm(original):
     torch.manual_seed(1)
     subject = after(original, lambda w: w.add_(torch.randn_like(w) * 0.3))
-    m, _ = judged(subject)
+    m, _ = judged(original, subject)
     jaccard, raw, cosine, distance = [], [], [], []
     for j in range(3):
         a, b = (s.model.model.layers[1].mlp.down_proj.weight.detach()[:, j] for s in (original, subject))
@@ -122,9 +122,9 @@ def test_another_architecture_keeps_its_matrix_the_other_way_round():
 
 def test_what_is_missing_is_said(original, row):
     assert "--forget" in concept_vectors(Records(), "forget").reason
-    m, cost = judged(original)
+    m, cost = judged(None, original)
     assert m.value is None and "--original" in m.reason and not cost.more
-    m, _ = judged(after(original, lambda w: None), (example(0), example(1, layer=7, column=3), example(2, column=64)))
+    m, _ = judged(original, after(original, lambda w: None), (example(0), example(1, layer=7, column=3), example(2, column=64)))
     assert m.value is None and "no column of weights that this model has" in m.reason
 
 
@@ -138,7 +138,7 @@ def test_the_original_is_loaded_beside_and_a_second_question_is_answered_from_wh
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     torch.manual_seed(2)
     subject = after(original, lambda w: w.add_(torch.randn_like(w)))
-    subject = replace(subject, original=None, digest=digest_tensors(subject.model))
+    subject = replace(subject, digest=digest_tensors(subject.model))
     case = Case({}, {"forget": ROWS})
     ask = lambda before: evaluate(subject, original=before, case=case, metrics=["concept_vectors"])["forget/concept_vectors"]
     m = ask(original)

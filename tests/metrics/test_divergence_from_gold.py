@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,14 +15,14 @@ from scipy.special import rel_entr, softmax
 from expunge.core.errors import Refused
 from expunge.core.results import Records
 from expunge.evaluation.cache import measured
-from expunge.evaluation.observations.extra import More
-from expunge.evaluation.observations.gold_divergence import between, divergences
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.gold_divergence import GoldDivergence, between, divergences
+from expunge.evaluation.observe import measure
 from expunge.metrics.divergence_from_gold import divergence_from_gold
 from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.per_row import DIVERGENCES
 
-ASKED = {"forget": Want(more=More(divergence="all"))}
+ASKED = {"forget": Want(observations=(GoldDivergence(),))}
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +82,15 @@ def test_the_metric_is_the_mean_over_rows_and_tells_all_four(row):
 def test_two_models_side_by_side_are_counted_and_kept(two, tmp_path, monkeypatch):
     mine, gold = two
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    beside = replace(mine, gold=gold)
-    first, cost = measured(beside, {"forget": ROWS}, ASKED, salt="s")
+    ask = lambda gold: measured(mine, {"forget": ROWS}, ASKED, references=References(gold=gold), salt="s")
+    first, cost = ask(gold)
     assert cost.more == {"rows beside gold": len(ROWS)}
-    again, cost = measured(beside, {"forget": ROWS}, ASKED, salt="s")
+    again, cost = ask(gold)
     assert cost is None
-    assert [r.divergence.tolist() for r in again] == [r.divergence.tolist() for r in first]
-    _, cost = measured(replace(mine, gold=made(3)), {"forget": ROWS}, ASKED, salt="s")
+    assert [r.observed["divergence"].tolist() for r in again] == [r.observed["divergence"].tolist() for r in first]
+    _, cost = ask(made(3))
     assert cost.more  # another gold is another question
-    assert measure(mine, {"forget": ROWS}, ASKED).records.of("forget")[0].divergence is None
+    assert "divergence" not in measure(mine, {"forget": ROWS}, ASKED).records.of("forget")[0].observed
 
 
 def test_from_the_command_line(desk, expunge):  # noqa: F811

@@ -14,7 +14,8 @@ import expunge.metrics
 from expunge.core.card import Card
 from expunge.core.errors import Refused
 from expunge.core.results import Records
-from expunge.evaluation.metric import Judge, check_needs, wants_of
+from expunge.evaluation.metric import Judge, wants_of
+from expunge.evaluation.needs import check_needs
 
 ALL = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
 MODULES = {name: import_module(f"expunge.metrics.{name}") for name in ALL}
@@ -38,7 +39,7 @@ NAMES = [name for name in ALL if name not in ELSEWHERE]
 BY_ROLE = [name for name in NAMES if not MODULES[name].card.whole]
 WHOLE = [name for name in NAMES if MODULES[name].card.whole]
 HOLDOUT = [name for name in WHOLE if "holdout" in MODULES[name].card.reads]
-TEXTS = [n for n in NAMES if "S1" not in MODULES[n].card.needs] + ["rouge_l_recall", "rouge_l_f1", "blind_baseline"]
+TEXTS = [n for n in NAMES if "teacher_forced" not in MODULES[n].card.needs] + ["rouge_l_recall", "rouge_l_f1", "blind_baseline"]
 LOWER = ("perplexity", "refusal_rate", "repetition", "unfinished")  # of what is kept, less is better
 POOLED = ("perplexity",)  # a value of the role, not a mean over rows
 OPTION = {"forget_quality": "--gold", "privleak": "--gold", "mia_reference": "--gold", "model_utility": "--retain"}
@@ -95,7 +96,7 @@ def test_what_a_metric_needs_is_a_pass_that_there_is(name):
 
 
 def test_a_misspelt_need_is_refused_before_anything_is_measured():
-    card = replace(MODULES["verbatim_rate"].card, needs=("S1", "paraphrases"))
+    card = replace(MODULES["verbatim_rate"].card, needs=("teacher_forced", "paraphrases"))
     with pytest.raises(Refused, match="metric verbatim_rate: needs takes no 'paraphrases'; did you mean paraphrase"):
         wants_of([Judge("verbatim_rate", of("verbatim_rate"), card, "forget", {})], ["forget"])
 
@@ -173,7 +174,8 @@ def test_one_group_has_no_interval(name, unlearned, gold):
 def test_a_model_gone_to_nan_is_unscored_not_a_number(name, unlearned, gold):
     def spoilt(r):
         nan = np.full(r.n_tokens, np.nan)
-        return replace(r, logp=nan, hit=None, mean_logp=nan, var_logp=nan, entropy=nan, overlap=nan, grad_norm=np.full(4, np.nan))
+        observed = {"overlap": nan, "grad_norm": np.full(4, np.nan)}
+        return replace(r, logp=nan, hit=None, mean_logp=nan, var_logp=nan, entropy=nan, observed=observed)
 
     m = measure(name, Records(spoilt(r) for r in unlearned), gold)
     assert m.value is None

@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from zoo import FORGET, hidden, trained
 
 from expunge.core.results import Record, Records
-from expunge.evaluation.observations.hidden_states import depth, prompt_end, states
+from expunge.evaluation.observations.activation_patching import depth
+from expunge.evaluation.observations.hidden_states import prompt_end, states
 from expunge.metrics.cka import cka
 from expunge.metrics.linear_probe import linear_probe
 from expunge.metrics.unlearning_depth_score import unlearning_depth_score
@@ -218,9 +219,7 @@ def test_probe_says_what_is_missing(row):
     assert "a single group" in linear_probe(Records(replace(r, group="one") for r in good), "forget").reason
     assert (
         "no finite value"
-        in linear_probe(
-            Records(replace(r, choice_states=None if r.choice_states is None else r.choice_states * math.nan) for r in good), "forget"
-        ).reason
+        in linear_probe(Records(replace(r, observed={n: x * math.nan for n, x in r.observed.items()}) for r in good), "forget").reason
     )
     salted = Records(replace(r, id=f"{hash((r.id, 1))}", group=f"{hash((r.group, 1))}") for r in good)
     assert linear_probe(salted, "forget") == linear_probe(good, "forget")  # what stands for a name decides nothing

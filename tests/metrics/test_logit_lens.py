@@ -7,7 +7,7 @@ import pytest
 from zoo import CHANCE, FORGET, known, small_subject, trained
 
 from expunge.core.results import Records
-from expunge.evaluation.observations.hidden_states import lens
+from expunge.evaluation.observations.logit_lens import lens
 from expunge.metrics.logit_lens import logit_lens
 from expunge.metrics.probability_delta import probability_delta
 

@@ -1,6 +1,5 @@
 """Membership scores beyond S1's plain ones: orientation, oracles, invariance, and the reference faults that are not repeated."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,12 @@ from sklearn.metrics import roc_auc_score
 
 from expunge.core.card import Call
 from expunge.core.results import Records
-from expunge.evaluation.metric import judged, want_of
+from expunge.evaluation.metric import judged
+from expunge.evaluation.needs import want_of
+from expunge.evaluation.observations.extraction import Extraction
+from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
+from expunge.evaluation.observations.gradient_norm import GradientNorm
+from expunge.evaluation.observations.sampling import Sampling
 from expunge.metrics import mia_surp as surp_module
 from expunge.metrics.blind_baseline import blind_baseline
 from expunge.metrics.mia_grad_norm import mia_grad_norm
@@ -46,8 +50,8 @@ def test_against_loops_and_scikit_learn(unlearned):
         (mia_recall, ratio(unlearned, "prefix")),
         (mia_surp, surprising),
         (lambda r: mia_surp(r, k=0.6, most_entropy=1.0), lambda r: surprising(r, 0.6, 1.0)),
-        (mia_grad_norm, lambda r: -r.grad_norm[1]),
-        (lambda r: mia_grad_norm(r, norm="inf"), lambda r: -r.grad_norm[2]),
+        (mia_grad_norm, lambda r: -r.observed["grad_norm"][1]),
+        (lambda r: mia_grad_norm(r, norm="inf"), lambda r: -r.observed["grad_norm"][2]),
     ):
         assert metric(unlearned).value == pytest.approx(library_auc(unlearned, score), abs=1e-12)
 
@@ -202,10 +206,10 @@ def test_what_the_passes_are_asked():
         n: want_of(judge(Call(n, a), None).card, judge(Call(n, a), None).settings)
         for n, a in (("mia_grad_norm", {"eos": True}), ("mia_recall", {"shots": 3}), ("mia_lowercase", {}), ("mia_surp", {}))
     }
-    assert wants["mia_grad_norm"].more.gradients.eos is True and wants["mia_recall"].more.shots.n == 3
+    assert wants["mia_grad_norm"].observations == (GradientNorm(eos=True),)
+    assert wants["mia_recall"].observations == (FewShotPrefix(shots=3),)
     assert "lower" in wants["mia_lowercase"].variants and wants["mia_surp"].moments
     leak = judge(Call("leak_probability", {"samples": 8}), "forget")
-    assert want_of(leak.card, leak.settings).more.sampling.n == 8
+    assert want_of(leak.card, leak.settings).observations == (Sampling(samples=8, temperature=1.0),)
     el = judge(Call("extraction_likelihood", {"stride": 4}), "forget")
-    assert (want_of(el.card, el.settings).more.extraction.n, want_of(el.card, el.settings).more.extraction.stride) == (10, 4)
-    assert math.isclose(want_of(leak.card, leak.settings).more.sampling.temperature, 1.0)
+    assert want_of(el.card, el.settings).observations == (Extraction(n=10, stride=4),)

@@ -1,7 +1,6 @@
 """Every membership score on a real model: it tells the strings that it was trained on, and no others; untrained it tells nothing."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from masked_lm import masked_folder
@@ -10,6 +9,7 @@ from expunge.api import train
 from expunge.core.card import Call
 from expunge.core.data import Example
 from expunge.evaluation.metric import judged, wants_of
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observations.masked_language_model import Masked
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import tiny
@@ -44,7 +44,7 @@ def found(models, sides, tmp_path_factory):
     writer = Masked(masked_folder(tmp_path_factory.mktemp("mlm"), [e.text for rows in sides.values() for e in rows]))
     judges = [judge(Call(name), None) for name in SCORES]
     wants = wants_of(judges, list(sides))
-    return [judged(judges, measure(replace(m, mlm=writer), sides, wants).records, None) for m in models]
+    return [judged(judges, measure(m, sides, wants, references=References(masked_model=writer)).records, None) for m in models]
 
 
 @pytest.mark.slow

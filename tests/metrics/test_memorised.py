@@ -48,7 +48,8 @@ def test_hits_are_what_generating_token_by_token_gives():
     import torch
 
     from expunge.core.data import Example
-    from expunge.evaluation.observe import Want, measure
+    from expunge.evaluation.observations.base import Want
+    from expunge.evaluation.observe import measure
     from expunge.models.causal_lm import tiny
     from expunge.models.causal_lm.model import Subject
     from expunge.models.causal_lm.tokenize import encode
@@ -93,13 +94,14 @@ def test_short_answers_have_no_extraction_likelihood(row):
 
 def test_a_memorised_text_has_one_and_an_untrained_model_little():
     from expunge.core.data import Example
-    from expunge.evaluation.observations.extra import Extraction, More
-    from expunge.evaluation.observe import Want, measure
+    from expunge.evaluation.observations.base import Want
+    from expunge.evaluation.observations.extraction import Extraction
+    from expunge.evaluation.observe import measure
     from expunge.models.causal_lm import tiny
     from expunge.models.causal_lm.model import Subject
 
     texts = tuple(Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers number {i}.") for i in range(2))
     model, tokenizer = tiny.build([e.text for e in texts], layers=1, width=32, ffn=64, vocab=300)
-    found = measure(Subject(model, tokenizer, "tiny"), {"forget": texts}, {"forget": Want(more=More(extraction=Extraction(3, 1)))})
+    found = measure(Subject(model, tokenizer, "tiny"), {"forget": texts}, {"forget": Want(observations=(Extraction(3, 1),))})
     assert extraction_likelihood(found.records, "forget", n=3).value < 0.2
     assert found.cost.more["continuations"] > 0

@@ -21,6 +21,7 @@ from expunge.core.results import Records
 from expunge.evaluation.cache import clear, measured
 from expunge.evaluation.metric import judged, wants_of
 from expunge.evaluation.observations import masked_language_model
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observations.masked_language_model import Masked, Neighbours
 from expunge.evaluation.observations.masked_neighbors import neighbour_rows
 from expunge.evaluation.observe import measure, work
@@ -59,7 +60,12 @@ def subject(folder):
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn_like(p) * 0.05)
-    return Subject(model, tokenizer, "tiny", None, digest_tensors(model), mlm=Masked(folder))
+    return Subject(model, tokenizer, "tiny", None, digest_tensors(model))
+
+
+@pytest.fixture(scope="module")
+def writer(folder):
+    return Masked(folder)
 
 
 def words(text):
@@ -169,8 +175,8 @@ def test_sets_of_swaps_by_hand():
 # ------------------------------------------------------------------ rows
 
 
-def test_rows_are_variants_behind_the_same_prompt(subject):
-    rows = neighbour_rows(subject, ROLES["forget"], HOW, 512)
+def test_rows_are_variants_behind_the_same_prompt(subject, writer):
+    rows = neighbour_rows(subject, writer, ROLES["forget"], HOW, 512)
     own = {r.id: r for r in encode(subject.tokenizer, ROLES["forget"])}
     assert len(rows) == 8 * 6 and {r.variant for r in rows} == {f"neighbour/{i}" for i in range(6)}
     for r in rows:
@@ -179,33 +185,32 @@ def test_rows_are_variants_behind_the_same_prompt(subject):
         assert (r.role, r.group, r.eos) == ("forget", own[r.id].group, True)
 
 
-def test_each_chunk_of_a_text_has_neighbours_of_its_own(subject):
+def test_each_chunk_of_a_text_has_neighbours_of_its_own(subject, writer):
     text = " ".join(DICE.choice(PLACES) for _ in range(60))
-    rows = neighbour_rows(subject, (Example("t", "forget", "t", text=text),), HOW, 40)
+    rows = neighbour_rows(subject, writer, (Example("t", "forget", "t", text=text),), HOW, 40)
     own = {r.id: r for r in encode(subject.tokenizer, [Example("t", "forget", "t", text=text)], max_length=40)}
     assert len(own) > 2 and {r.id for r in rows} == set(own)
     assert all(r.text != own[r.id].text and len(r) <= 40 for r in rows)
 
 
-def test_what_cannot_be_replaced_or_no_longer_fits_is_passed_over(subject):
+def test_what_cannot_be_replaced_or_no_longer_fits_is_passed_over(subject, writer):
     given = Example("g", "forget", "g", media={"prompt_ids": [3, 4], "answer_ids": [5, 6]})
-    assert neighbour_rows(subject, (given, Example("d", "forget", "d", "...", "Where?")), HOW, 512) == []
+    assert neighbour_rows(subject, writer, (given, Example("d", "forget", "d", "...", "Where?")), HOW, 512) == []
     longest = max(len(r) for r in encode(subject.tokenizer, ROLES["forget"]))
-    assert all(len(r) <= longest for r in neighbour_rows(subject, ROLES["forget"], HOW, longest))
-    assert neighbour_rows(replace(subject, mlm=None), ROLES["forget"], HOW, 512) == []
+    assert all(len(r) <= longest for r in neighbour_rows(subject, writer, ROLES["forget"], HOW, longest))
 
 
-def test_measured_rows_their_cost_and_their_ticks(subject):
+def test_measured_rows_their_cost_and_their_ticks(subject, writer):
     judges = [judge(Call("mia_neighbourhood", {"neighbours": 6}), None)]
     wants, ticks = wants_of(judges, list(ROLES)), []
-    found = measure(subject, ROLES, wants, tick=ticks.append)
+    found = measure(subject, ROLES, wants, references=References(masked_model=writer), tick=ticks.append)
     assert found.cost.rows == 16 * 7 and found.cost.more == {"rows with words replaced": 16 * 6}
     assert sum(ticks) == work(ROLES, wants)
     assert {f for r in found.records for f in ("answer", "generated", "question") if r.variant != "answer" and getattr(r, f)} == set()
     value = judged(judges, found.records, None)["mia_neighbourhood"].value
     told = {}
     for role, rows in ROLES.items():
-        for e, near in zip(rows, subject.mlm.of([(e.prompt, e.answer) for e in rows], HOW, CPU), strict=True):
+        for e, near in zip(rows, writer.of([(e.prompt, e.answer) for e in rows], HOW, CPU), strict=True):
             losses = []
             for text in (e.answer, *near):
                 (row,) = encode(subject.tokenizer, [replace(e, answer=text)])
@@ -216,18 +221,19 @@ def test_measured_rows_their_cost_and_their_ticks(subject):
     assert value == pytest.approx(roc_auc_score([role == "forget" for role, _ in told], list(told.values())), abs=1e-9)
 
 
-def test_kept_under_the_digest_of_the_masked_model(subject, folder, tmp_path, monkeypatch):
+def test_kept_under_the_digest_of_the_masked_model(subject, writer, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
     wants = wants_of([judge(Call("mia_neighbourhood", {"neighbours": 3}), None)], list(ROLES))
-    first, cost = measured(subject, ROLES, wants, salt="s")
-    again, reused = measured(subject, ROLES, wants, salt="s")
+    ask = lambda masked: measured(subject, ROLES, wants, references=References(masked_model=masked), salt="s")
+    first, cost = ask(writer)
+    again, reused = ask(writer)
     assert cost is not None and reused is None and len(again) == len(first) == 16 * 4
     other = Masked(masked_folder(tmp_path / "other", TEXTS, seed=1))
-    assert other.digest != subject.mlm.digest
-    _, cost = measured(replace(subject, mlm=other), ROLES, wants, salt="s")
+    assert other.digest != writer.digest
+    _, cost = ask(other)
     assert cost.rows == 16 * 3  # the answers themselves are kept
     kept = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
-    near = {t for some in subject.mlm.known.values() for t in some}
+    near = {t for some in writer.known.values() for t in some}
     assert kept and not [p for p in kept if any(t.encode() in p.read_bytes() for t in near)]
     assert clear() == 6
 

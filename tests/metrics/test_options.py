@@ -12,8 +12,10 @@ from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.core.results import Records
 from expunge.data.columns import BARE, LITERAL
-from expunge.evaluation.metric import Judge, want_of, wants_of
-from expunge.evaluation.observe import Want, measure, work
+from expunge.evaluation.metric import Judge, wants_of
+from expunge.evaluation.needs import want_of
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure, work
 from expunge.evaluation.store import read_records, write_records
 from expunge.metrics import choice_accuracy as by_letter
 from expunge.metrics import choice_accuracy_text as by_text

@@ -6,7 +6,8 @@ import pytest
 
 from expunge.core.data import Example
 from expunge.core.results import Records
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.metrics.repetition import repetition
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject

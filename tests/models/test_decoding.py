@@ -9,7 +9,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import generate
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.generate import greedy, keeps_up, sampled

@@ -8,7 +8,8 @@ from transformers import AutoTokenizer
 
 from expunge.core.data import Example
 from expunge.core.stages import Descent
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import end_of_turn

@@ -1,11 +1,11 @@
 """Rows that begin alike: their beginning is read once, and every number and every token is what it is without that."""
 
-from dataclasses import fields
 from random import Random
 
 import numpy as np
 import pytest
 import torch
+from record_fields import every_field
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -20,7 +20,8 @@ from transformers import (
 from expunge.core.data import Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.evaluation.observations import teacher_forced
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import generate, prefix_cache, tiny
 from expunge.models.causal_lm.answer_trees import goes_on, longest
 from expunge.models.causal_lm.model import Subject
@@ -101,14 +102,16 @@ def same(found, other):
     assert found.ids == other.ids
     assert [(r.role, r.id, r.variant) for r in found.records] == [(r.role, r.id, r.variant) for r in other.records]
     for a, b in zip(found.records, other.records, strict=True):
-        for f in fields(a):
-            x, y = getattr(a, f.name), getattr(b, f.name)
+        one, other = every_field(a), every_field(b)
+        assert one.keys() == other.keys()
+        for name, x in one.items():
+            y = other[name]
             if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-                np.testing.assert_allclose(x, y, atol=1e-4, err_msg=f.name)
+                np.testing.assert_allclose(x, y, atol=1e-4, err_msg=name)
             elif isinstance(x, np.ndarray):
-                np.testing.assert_array_equal(x, y, err_msg=f.name)
+                np.testing.assert_array_equal(x, y, err_msg=name)
             else:
-                assert x == y, f.name
+                assert x == y, name
 
 
 @pytest.mark.parametrize("name", MODELS)

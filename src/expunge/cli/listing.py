@@ -16,6 +16,7 @@ from typing import Any
 
 from expunge import registry
 from expunge.core.benchmark import Published
+from expunge.core.needs import NEEDS
 from expunge.core.units import UNITS
 from expunge.registry import Argument, Member
 from expunge.report.format import short
@@ -25,21 +26,6 @@ EVIDENCE = {
     "theorem": "theorem",
     "oracle": "oracle by hand",
     "reconstructed": "reconstructed",
-}
-NEEDS = {
-    "S1": "one forward over the answers",
-    "S2": "generated answers",
-    "paraphrase": "paraphrased answers",
-    "perturbed": "wrong answers",
-    "moments": "mean and variance of the log-probabilities",
-    "gold": "the same of a gold model",
-    "lens": "hidden states through the head",
-    "depth": "hidden states patched into the original model",
-    "states": "hidden states",
-    "divergence": "the next-token distributions of a gold model beside this one's",
-    "choices": "hidden states of right and wrong answers",
-    "neighbours": "the same with words replaced by a masked language model",
-    "others": "several models of either side",
 }
 CLAIMS = {
     "lowers_logp": "lowers the log-probability of what is forgotten",
@@ -164,13 +150,19 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
     claims = card.get("claims", "")
     facts |= {"a small step": CLAIMS.get(claims, claims.replace("_", " ")), "rights of the adversary": ", ".join(card.get("rights", ()))}
     facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": better(card), "unit": _unit(card)}
-    facts |= {"needs": ", ".join(NEEDS.get(n, n) for n in card.get("needs", ())), "reads": ", ".join(card.get("reads", ()))}
+    facts |= {"needs": ", ".join(_needed(card)), "reads": ", ".join(card.get("reads", ()))}
     facts |= {
         "packages": ", ".join(card.get("extras", ())),
         "superseded by": card.get("superseded_by", ""),
         "differs": card.get("differs", ""),
     }
     return "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)
+
+
+def _needed(card: Mapping[str, Any]) -> list[str]:
+    """What a metric needs, in words."""
+    words = {**NEEDS, **registry.observation_titles()}
+    return [words.get(need, need) for need in card.get("needs", ())]
 
 
 def better(card: Mapping[str, Any]) -> str:

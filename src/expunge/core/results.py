@@ -68,26 +68,22 @@ def unscored(reason: str, better: Better | None = None) -> Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Numbers of one teacher-forced row (S1) and of the text generated from its prompt (S2).
+    """Numbers of one teacher-forced row and of the text generated from its prompt.
 
     Arrays have one entry per scored token, in nats: ``logp`` the log-probability of the token, ``hit`` whether it was the
     arg-max, ``rank`` its rank (0 = arg-max), ``mean_logp`` and ``var_logp`` the mean and variance of log p(v) under p, ``entropy``.
     An array that no metric asked for is None. ``loss`` is the mean negative log-likelihood per scored token; it stands alone
     where a log gives no more. ``given``: per-row values that a log or another
     model gave, by name, and what was counted of the tokens written. ``answer`` and
-    ``generated`` are texts; they live in OUT/private only. ``options``: of a question with options (S6) the log-probability of each,
+    ``generated`` are texts; they live in OUT/private only. ``options``: of a question with options the log-probability of each,
     ``right`` which of them is right: variant ``letters/r`` holds the letters with the options shown from the r-th on, round and round,
     in the order shown; variant ``texts`` the options' own texts, ``option_tokens`` tokens each, in the order of the data.
     ``prefix``: of a plain text (None: no text) how many of its scored tokens are given when it is asked by its beginning, 0 if it is too
     short; variants ``begun/quarter``, ``begun/half`` and ``begun/three_quarters`` hold what was asked (``question``), what stood behind
-    it (``answer``) and what was generated, and none of S1's numbers.
-    ``unfinished``: ``generated`` stopped at the limit, not by itself. ``question``, ``also``, ``samples``: private texts too, the prompt,
-    other right answers, and what was drawn from the prompt (S3), ``sample_logp`` nats each. ``overlap``: EL's n-gram overlap, one per
-    prefix. ``grad_norm`` (S5): the norms 1, 2 and infinity of the gradient of the mean loss, and the mean of the 2-norms of its tensors.
-    Of hidden states (S4, see ``observations.hidden_states``): ``lens`` [blocks], ``lens_rank`` [4 * blocks], ``depth`` [blocks],
-    ``states`` [layers * D], ``choice_states`` [answers * D], the right answer first. ``divergence`` (S7): from gold's next-token
-    distributions, see ``observations.gold_divergence``. ``concept`` (W): what has become of the column of weights that the row names, see
-    ``observations.concept_columns``.
+    it (``answer``) and what was generated, and no numbers of tokens.
+    ``unfinished``: ``generated`` stopped at the limit, not by itself. ``question``, ``also``: private texts too, the prompt and other
+    right answers. ``observed``: what the observations add to an answer's record, by the names of their fields (see the files of
+    ``evaluation/observations``): arrays, and tuples of private texts.
     """
 
     subject: str
@@ -114,19 +110,9 @@ class Record:
     right: int | None = None
     unfinished: bool | None = None
     question: str | None = None
-    samples: tuple[str, ...] | None = None
-    sample_logp: np.ndarray | None = None
-    overlap: np.ndarray | None = None
-    grad_norm: np.ndarray | None = None
-    lens: np.ndarray | None = None
-    lens_rank: np.ndarray | None = None
-    depth: np.ndarray | None = None
-    states: np.ndarray | None = None
-    choice_states: np.ndarray | None = None
-    divergence: np.ndarray | None = None
-    concept: np.ndarray | None = None
     also: tuple[str, ...] | None = None
     prefix: int | None = None
+    observed: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
     @property
     def loss(self) -> float:

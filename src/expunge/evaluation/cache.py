@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from expunge.core.data import Examples
 from expunge.core.errors import Failed, Refused
@@ -24,12 +25,14 @@ from expunge.core.progress import Tick
 from expunge.core.results import Records
 from expunge.data.cases import digest
 from expunge.evaluation.cache_parts import covering, cut_out, parts_of, together
-from expunge.evaluation.observe import Cost, Want, measure
+from expunge.evaluation.observations.base import Cost, References, Want
+from expunge.evaluation.observe import measure
 from expunge.evaluation.store import read_records, salted, with_salted_ids, write_records, write_texts
 from expunge.models.causal_lm.decided import decided_by
 from expunge.models.causal_lm.model import Subject
 
-CODE = 9  # raise when what a pass computes changes
+CODE = 10  # raise when what a pass computes changes
+NOTHING = References()
 SECRET = re.compile("[0-9a-f]{32}")
 
 
@@ -134,6 +137,7 @@ def key_of(
     wants: Mapping[str, Want],
     settings: Mapping[str, int],
     model: str = "",
+    references: References = NOTHING,
 ) -> str:
     """What decides the records of a pass, as one sha256: the model and its files, rows, what was asked, libraries.
 
@@ -142,19 +146,19 @@ def key_of(
     facts: list[object] = [CODE, subject.digest, model or decided_by(subject), sorted(settings.items())]
     facts += [version(name) for name in ("torch", "transformers", "tokenizers", "peft")]
     facts += [(role, str(want), digest(roles[role])) for role, want in sorted(wants.items())]
-    if any(want.more.shots for want in wants.values()):
-        facts.append(digest(roles.get("holdout", ())))  # the shots come from there
-    if any(want.more.depth or want.more.columns for want in wants.values()):
-        facts.append(_beside(subject.original))  # what is patched, or compared with
-    if any(want.more.divergence for want in wants.values()):
-        facts.append(_beside(subject.gold))
-    if any(want.more.neighbours for want in wants.values()):
-        facts.append(subject.mlm.digest if subject.mlm else "")  # who writes them
+    for _, want in sorted(wants.items()):
+        for observation in want.observations:
+            facts += [observation.name, observation.version]
+            facts += [digest(roles.get(role, ())) for role in observation.other_roles]
+            facts += [_beside(getattr(references, which)) for which in observation.beside]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 
-def _beside(other: Subject | None) -> tuple[str, ...]:
-    return (other.digest, decided_by(other)) if other else ()
+def _beside(other: Any) -> tuple[str, ...]:
+    """What decides what a model beside the judged one says: a Subject, or another model with a digest."""
+    if other is None:
+        return ()
+    return (other.digest, decided_by(other)) if isinstance(other, Subject) else (other.digest,)
 
 
 def measured(
@@ -162,6 +166,7 @@ def measured(
     roles: Mapping[str, Examples],
     wants: Mapping[str, Want],
     *,
+    references: References = NOTHING,
     salt: str,
     name: str = "model",
     max_new_tokens: int = 200,
@@ -177,11 +182,11 @@ def measured(
     settings = {"max_new_tokens": max_new_tokens, "max_length": max_length}
     cache = place() if subject.digest else None
     if cache is None:
-        found = measure(subject, roles, wants, name=name, tick=tick, **settings)
+        found = measure(subject, roles, wants, references=references, name=name, tick=tick, **settings)
         return with_salted_ids(found.records, salt), found.cost
     salt = salt_for(cache)
     passes, model = _passes(cache), decided_by(subject)
-    entry = lambda role, want: passes / key_of(subject, roles, {role: want}, settings, model)
+    entry = lambda role, want: passes / key_of(subject, roles, {role: want}, settings, model, references)
     kept: dict[tuple[str, str], Records] = {}
     new: dict[str, Want] = {}
     broken: set[Path] = set()
@@ -195,7 +200,7 @@ def measured(
         say(f"{cache}: kept passes that are damaged or of another make, made again: {len(broken)}")
     cost = None
     if new:
-        made = measure(subject, {**roles}, new, name=name, tick=tick, **settings)
+        made = measure(subject, {**roles}, new, references=references, name=name, tick=tick, **settings)
         records, cost = with_salted_ids(made.records, salt), made.cost
         for role, whole in new.items():
             for part, want in parts_of(whole):

@@ -16,9 +16,10 @@ from expunge.evaluation.compare import compared
 from expunge.evaluation.gold_checks import checked, distinct
 from expunge.evaluation.likeness import beside_original
 from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.evaluation.observations.base import Cost, References, Want
 from expunge.evaluation.observations.masked_language_model import Masked
 from expunge.evaluation.observations.text_models import with_meaning
-from expunge.evaluation.observe import Cost, Want, work
+from expunge.evaluation.observe import work
 from expunge.models.causal_lm.model import Subject
 from expunge.report.beside import Beside
 
@@ -95,7 +96,7 @@ def judge_beside(
     wants = wants_of(judges, [r for r in case.evaluate if case.evaluate[r]], bench.generate if bench else {})
     found: dict[str, Records] = {}
     facts: dict[str, Any] = {"passes": {}}
-    writer = Masked(mlm) if mlm and any(w.more.neighbours for w in wants.values()) else None
+    writer = Masked(mlm) if mlm and any("masked_model" in w.beside for w in wants.values()) else None
     if writer:
         facts["mlm"] = {"source": writer.source, "digest": writer.digest}
     digests: dict[str, str] = {}
@@ -110,13 +111,14 @@ def judge_beside(
             continue
         facts["model" if name == "unlearned" else name] = {"source": subject.source, "digest": subject.digest}
         own = wants if name == "unlearned" else plain(wants)
-        subject = replace(_beside(subject, name, own, models), mlm=writer)
+        references = replace(_beside(name, own, models), masked_model=writer)
         tick: Tick
         with watch(name, work(case.evaluate, own)) as tick:
-            found[name], cost = measured(subject, case.evaluate, own, salt=salt, name=name, tick=tick, **limits_of(bench, max_length))
+            limits = limits_of(bench, max_length)
+            found[name], cost = measured(subject, case.evaluate, own, references=references, salt=salt, name=name, tick=tick, **limits)
         facts["passes"][name] = vars(cost) if cost else "reused"
         told(name, cost)
-        del subject  # before the next one is loaded
+        del subject, references  # before the next one is loaded
     lines += checked(sources, found, digests, case)
     if lines:
         facts["gold_checked"] = lines
@@ -129,15 +131,13 @@ def judge_beside(
 
 
 def plain(wants: Mapping[str, Want]) -> dict[str, Want]:
-    """S1, S2 and what of hidden states is compared: what a model beside the judged one is asked."""
-    return {role: replace(want, more=want.more.of_gold) for role, want in wants.items()}
+    """What a model beside the judged one is asked: the shared passes, and the observations that are compared."""
+    return {role: want.of_references() for role, want in wants.items()}
 
 
-def _beside(subject: Subject, name: str, wants: Mapping[str, Want], models: Mapping[str, Loader]) -> Subject:
-    """The subject with the models that a pass reads beside it."""
-    asked = [w.more for w in wants.values()]
-    if "original" in models and name != "original" and any(m.depth or m.columns for m in asked):
-        subject = replace(subject, original=models["original"]())
-    if "gold" in models and name == "unlearned" and any(m.divergence for m in asked):
-        subject = replace(subject, gold=models["gold"]())
-    return subject
+def _beside(name: str, wants: Mapping[str, Want], models: Mapping[str, Loader]) -> References:
+    """The models that the observations of one model read beside it."""
+    needed = {which for want in wants.values() for which in want.beside}
+    original = "original" in needed and "original" in models and name != "original"
+    gold = "gold" in needed and "gold" in models and name == "unlearned"
+    return References(models["original"]() if original else None, models["gold"]() if gold else None)

@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 
 from expunge.core.card import Card
-from expunge.core.errors import no_choice
 from expunge.core.results import EMPTY, Measurement, Records, unscored
 from expunge.core.units import UNITS, Unit
-from expunge.evaluation.observations.extra import ChoiceStates, Columns, Extraction, Gradients, More, Sampling, Shots, States
-from expunge.evaluation.observations.masked_language_model import Neighbours
+from expunge.evaluation.needs import check_needs, want_of
+from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.plain_text import as_asked, lengths, too_short
-from expunge.evaluation.observe import Want
 from expunge.scoring.bootstrap import constant_interval, mean_interval
 from expunge.scoring.prefixes import REPORTED, TOO_SHORT
 
-READS_SAID = frozenset({"S2", "S3"})  # needs of metrics that read what a model says
+READS_SAID = frozenset({"generation", "sampling"})  # needs of metrics that read what a model says
 
 
 @dataclass(frozen=True)
@@ -87,21 +85,6 @@ class Judge:
         return replace(found, parts={**found.parts, **parts})
 
 
-NEEDS = frozenset(  # what a card may ask for: passes, variants, what stands beside (gold, the other models), what is read of texts
-    (
-        *("S1", "S2", "S3", "EL", "S5", "S8", "moments", "options", "texts", "lens", "depth", "states", "choices", "divergence"),
-        *("columns", "neighbours", "paraphrase", "perturbed", "lower", "gold", "others", "semantic"),
-    )
-)
-
-
-def check_needs(name: str, card: Card) -> None:
-    """Refused: a metric that asks for a pass that does not exist. It would be asked nothing and read nothing."""
-    for need in card.needs:
-        if need not in NEEDS:
-            raise no_choice(f"metric {name}: needs", need, NEEDS)
-
-
 def in_range(m: Measurement, unit: Unit) -> Measurement:
     """A measurement whose interval knows the range of its values.
 
@@ -121,36 +104,6 @@ def in_range(m: Measurement, unit: Unit) -> Measurement:
         return replace(m, interval=exact)
     cut = (lo if low is None else max(lo, low), hi if high is None else min(hi, high))
     return replace(m, interval=(min(cut[0], m.value), max(cut[1], m.value)))
-
-
-def want_of(card: Card, settings: Mapping[str, Any] = EMPTY) -> Want:
-    """The passes that a metric needs of a role. ``settings``: its arguments; they say how samples and continuations are made."""
-    plain = () if set(card.needs) <= {"options", "texts"} else ("answer",)
-    options: Any = "all" if "options" in card.needs else "texts" if "texts" in card.needs else ""
-    variants = (*plain, *(("paraphrase",) if "paraphrase" in card.needs else ()), *(("perturbed/",) if "perturbed" in card.needs else ()))
-    variants = (*variants, *(("lower",) if "lower" in card.needs else ()))
-    return Want(variants, "S2" in card.needs, "moments" in card.needs, options, more=_more_of(card, settings))
-
-
-def _more_of(card: Card, settings: Mapping[str, Any]) -> More:
-    """The optional passes: S3 takes samples, temperature, top_p; EL takes n and stride, S5 eos, S8 shots; states take layers and at,
-    choices a layer, columns k; neighbours take neighbours, words, dropout."""
-    drawn = Sampling(settings.get("samples", 32), settings.get("temperature", 1.0), settings.get("top_p", 1.0))
-    cuts = Extraction(settings.get("n", 10), settings.get("stride", 1))
-    near = Neighbours(settings.get("neighbours", 25), settings.get("words", 1), settings.get("dropout", 0.7))
-    return More(
-        drawn if "S3" in card.needs else None,
-        cuts if "EL" in card.needs else None,
-        Gradients(settings.get("eos", False)) if "S5" in card.needs else None,
-        Shots(settings.get("shots", 7)) if "S8" in card.needs else None,
-        "all" if "lens" in card.needs else None,
-        "all" if "depth" in card.needs else None,
-        States(tuple(settings.get("layers", ())), settings.get("at", "prompt")) if "states" in card.needs else None,
-        ChoiceStates(settings.get("layer", 0.5)) if "choices" in card.needs else None,
-        "all" if "divergence" in card.needs else None,
-        Columns(settings.get("k", 200)) if "columns" in card.needs else None,
-        near if "neighbours" in card.needs else None,
-    )
 
 
 def wants_of(judges: Sequence[Judge], present: Sequence[str], generate: Mapping[str, Any] = EMPTY) -> dict[str, Want]:

@@ -1,30 +1,27 @@
-"""The shared passes, each made once: S1 (teacher-forced), S2 (greedy text), S6 (options), and what only some metrics ask for.
+"""Observe a model once for all metrics: rows are planned, scored and continued in shared passes, then the observations run.
 
-Every metric reads their records.
+Every metric reads the records that come out of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from expunge.core.data import Examples, Row
+from expunge.core.data import Example, Examples, Row
+from expunge.core.errors import Refused, listed
 from expunge.core.progress import Tick
 from expunge.core.results import Record, Records
 from expunge.data.options import with_options
-from expunge.evaluation.observations.base import Cost as Cost
-from expunge.evaluation.observations.base import Read as Read
-from expunge.evaluation.observations.extra import asked_more, ticks_of
+from expunge.evaluation.observations.base import Cost, Inputs, Observation, Read, References, RowKey, Want
 from expunge.evaluation.observations.few_shot_prefix import derived
 from expunge.evaluation.observations.generation import write
-from expunge.evaluation.observations.masked_neighbors import neighbour_rows
 from expunge.evaluation.observations.multiple_choice import chosen
-from expunge.evaluation.observations.plain_text import begun_rows, given_of, read_behind, record_of, texts_among
+from expunge.evaluation.observations.plain_text import begun, begun_rows, given_of, read_behind, record_of, texts_among
 from expunge.evaluation.observations.teacher_forced import score
-from expunge.evaluation.observations.want import Want as Want
 from expunge.evaluation.records import counted, end_of_thinking, other_answers, record, shortened, spoken
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.option_rows import option_rows
@@ -32,13 +29,15 @@ from expunge.models.causal_lm.positions import check_places, room_for_texts
 from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.prefixes import REPORTED, SHARES, VARIANT
 
+Key = tuple[str, str]  # (role, id)
+
 
 @dataclass(frozen=True)
 class Measured:
     """Records of one subject, the token ids that belong in OUT/private, and what it cost."""
 
     records: Records
-    ids: Mapping[tuple[str, str], Mapping[str, list[int]]]
+    ids: Mapping[Key, Mapping[str, list[int]]]
     cost: Cost
 
 
@@ -47,133 +46,262 @@ def measure(
     roles: Mapping[str, Examples],
     wants: Mapping[str, Want],
     *,
+    references: References = References(),
     name: str = "model",
     max_new_tokens: int = 200,
     max_length: int = 512,
     tick: Tick = lambda n: None,
 ) -> Measured:
-    """Records of a subject on the evaluation roles: one S1 over every wanted variant, one S2 over the prompts that need it.
+    """Observe a model on the evaluation roles: each pass is made once, whatever the number of metrics.
 
-    Memory is bounded by the batch; ``tick(n)`` is told of every n rows done.
+    Memory is bounded by the batch.
+
+    Args:
+        subject: The model.
+        roles: The rows of each role.
+        wants: What each role is asked.
+        references: The models beside it, which some observations read.
+        name: What the records call it.
+        max_new_tokens: How many tokens are generated at most, where a role has no limit of its own.
+        max_length: How many tokens a row may have.
+        tick: Is told of every n rows done, see ``work``.
+
+    Returns:
+        The records, the generated token ids and the cost.
+
+    Raises:
+        Refused: A pass needs what the model cannot do, or a row does not fit.
     """
-    cost = Cost()
-    rows = _rows(subject, roles, wants, max_length)
-    for role, want in wants.items():
-        if want.more.neighbours:
-            near = neighbour_rows(subject, roles[role], want.more.neighbours, max_length, tick)
-            if near:
-                cost.more["rows with words replaced"] = cost.more.get("rows with words replaced", 0) + len(near)
-            rows += near
-    wide = lambda row: wants[row.role].moments and row.variant == "answer"
-    reads = score(subject, rows, moments=wide, tick=tick, cost=cost)
-    raw = texts_among(rows, roles)
-    asked = [r for r in rows if r.variant == "answer" and wants[r.role].write and (r.role, r.id) not in raw]
-    most = [wants[r.role].tokens or max_new_tokens for r in asked]
-    written = write(subject, asked, [reads[_key(r)] for r in asked], most, tick, cost)
-    texts = dict(zip(((r.role, r.id) for r in asked), written, strict=True))
-    goes_on = _texts(
-        subject, name, [r for r in rows if r.variant == "answer" and (r.role, r.id) in raw], reads, wants, max_new_tokens, tick, cost
-    )
-    short = {(r.role, r.id): shortened(subject, r, n) for r, n in zip(asked, most, strict=True) if wants[r.role].cut}
-    questions = {(e.role, e.id): e for role in wants for e in roles[role] if e.prompt is not None}
-    ends = {key: end_of_thinking(e) for key, e in questions.items()}
-    decoded = {key: spoken(subject, ids, ends.get(key, "")) for key, ids in texts.items()}
-    unfinished = {k: not (v and v[-1] in subject.eos_ids) for k, v in texts.items()}
-    cost.written, cost.limited = len(texts), sum(unfinished.values())
-    own, behind, others = _more(subject, rows, reads, roles, wants, max_new_tokens, max_length, tick, cost)
-    rows += [r for r, _ in behind.values()]
-    reads |= {_key(r): Read(logp) for r, logp in behind.values()}
-    known: dict[tuple[str, str], dict[str, Any]] = {}
-    asked_of = {k: {"question": e.prompt, "also": other_answers(e)} for k, e in questions.items()}
-    given = {(r.role, r.id): {"prefix": given_of(r)} for r in rows if (r.role, r.id) in raw and r.variant == "answer"}
-    for found in ({k: {"unfinished": x} for k, x in unfinished.items()}, asked_of, given, others):
-        for key, fields in found.items():
-            known.setdefault(key, {}).update(fields)
-    scored = [r for r in rows if not r.variant.startswith(("letters/", "texts/"))]
-    records = [record(name, r, reads[_key(r)], decoded, short, known) for r in scored]
-    unread = [r for r in own if _key(r) not in reads and (r.role, r.id) in others]
-    records += [Record(name, r.role, r.id, r.group, r.variant, **others[r.role, r.id]) for r in unread]
-    records += goes_on
-    asked_for = [(e, want.options == "all") for role, want in wants.items() if want.options for e in with_options(roles[role])]
-    said: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-    for (role, id, variant), read in reads.items():
-        said.setdefault((role, id), {})[variant] = read.logp
-    records += [r for e, letters in asked_for for r in chosen(name, e, said[e.role, e.id].__getitem__, letters)]
-    ids = {k: {"generated": v} for k, v in texts.items()}
-    return Measured(Records(counted(subject, records)), ids, cost)
+    check_capabilities(subject, wants)
+    return _Pass(subject, roles, wants, references, name, max_new_tokens, max_length, tick).measured()
 
 
-def _texts(
-    subject: Subject,
-    name: str,
-    rows: Sequence[Row],
-    reads: Mapping[tuple[str, str, str], Read],
-    wants: Mapping[str, Want],
-    max_new_tokens: int,
-    tick: Tick,
-    cost: Cost,
-) -> list[Record]:
-    """What a model says to the beginnings of plain texts, as many tokens as the text has left at most (S2 of rows without a prompt)."""
-    pairs = [(whole, row) for whole, row in begun_rows(rows) if wants[row.role].write]
-    room = [wants[row.role].tokens or max_new_tokens for _, row in pairs]
-    most = [min(n, len(row.answer_ids)) for n, (_, row) in zip(room, pairs, strict=True)]
-    behind = [read_behind(reads[_key(whole)], row) for whole, row in pairs]
-    said = write(subject, [row for _, row in pairs], behind, most, tick, cost)
-    found = [record_of(name, subject, row, whole, n, spoken(subject, ids)) for (whole, row), n, ids in zip(pairs, most, said, strict=True)]
-    drawn = [r for r in rows if wants[r.role].more.sampling and not wants[r.role].write]  # samples are held against the rest, too
-    for whole, row in begun_rows(drawn):
-        if row.variant == VARIANT + REPORTED:
-            found.append(record_of(name, subject, row, whole, wants[row.role].tokens or max_new_tokens, None))
-    return found
+def check_capabilities(subject: Subject, wants: Mapping[str, Want]) -> None:
+    """Refuse an observation that needs what the model cannot do."""
+    for want in wants.values():
+        for observation in want.observations:
+            lacking = sorted(observation.needs - subject.capabilities)
+            if lacking:
+                raise Refused(
+                    f"{observation.name} needs a model with {listed(lacking)}, which {subject.source or 'this one'} lacks; "
+                    "leave out the metrics that read it"
+                )
 
 
-def _rows(subject: Subject, roles: Mapping[str, Examples], wants: Mapping[str, Want], max_length: int) -> list[Row]:
-    """What S1 scores: the wanted variants of every role, then the options of its questions."""
-    rows: list[Row] = []
-    for role, want in wants.items():
-        most = room_for_texts(subject.model, max_length, roles[role])
-        rows += encode(subject.tokenizer, derived(roles, role, want.scored), max_length=most, variants=want.scored)
-    for role, want in wants.items():
-        if want.options:
-            rows += option_rows(subject.tokenizer, with_options(roles[role]), letters=want.options == "all", max_length=max_length)
-    check_places(subject.model, rows)
-    return rows
+@dataclass
+class _Pass:
+    """One measurement on its way: what was asked, and what has been found so far."""
+
+    subject: Subject
+    roles: Mapping[str, Examples]
+    wants: Mapping[str, Want]
+    references: References
+    name: str
+    max_new_tokens: int
+    max_length: int
+    tick: Tick
+    cost: Cost = field(default_factory=Cost)
+    reads: dict[RowKey, Read] = field(default_factory=dict)
+    known: dict[Key, dict[str, Any]] = field(default_factory=dict)  # fields of the answers' records
+    observed: dict[Key, dict[str, Any]] = field(default_factory=dict)  # Record.observed of the answers
+
+    def measured(self) -> Measured:
+        """Every pass in its order, then the records."""
+        rows = self._shared_rows()
+        answers = self._answers(rows)
+        for role, observation in self._observations():
+            inputs = self._inputs(role, answers)
+            able = observation.can_run(inputs, self.references)
+            own = observation.rows(self.subject, inputs, self.references) if able else []
+            rows += own
+            if own:
+                self.cost.add(observation.unit, len(own))
+        check_places(self.subject.model, rows)
+        self.reads = score(self.subject, rows, moments=self._has_moments, tick=self.tick, cost=self.cost)
+        raw = texts_among(rows, self.roles)
+        asked = [r for r in rows if r.variant == "answer" and self.wants[r.role].write and (r.role, r.id) not in raw]
+        written = self._write(asked)
+        begun_texts = self._begun_texts([r for r in rows if r.variant == "answer" and (r.role, r.id) in raw])
+        own_rows = self._observe(answers)
+        self._know_questions(raw, rows)
+        shown = [r for r in [*rows, *own_rows] if not r.variant.startswith(("letters/", "texts/"))]
+        records = self._records(shown, written, asked)
+        records += self._unscored_records(answers)
+        records += begun_texts
+        records += self._option_records()
+        ids = {key: {"generated": tokens} for key, tokens in written.items()}
+        return Measured(Records(counted(self.subject, records)), ids, self.cost)
+
+    def _shared_rows(self) -> list[Row]:
+        """What the teacher-forced pass scores: the wanted variants of every role, then the options of its questions."""
+        rows: list[Row] = []
+        for role, want in self.wants.items():
+            most = room_for_texts(self.subject.model, self.max_length, self.roles[role])
+            examples = derived(self.roles, role, want.scored)
+            rows += encode(self.subject.tokenizer, examples, max_length=most, variants=want.scored)
+        for role, want in self.wants.items():
+            if want.options:
+                asked = with_options(self.roles[role])
+                letters = want.options == "all"
+                rows += option_rows(self.subject.tokenizer, asked, letters=letters, max_length=self.max_length)
+        return rows
+
+    def _answers(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
+        """The answers of every role that is observed; they need not be scored."""
+        found: dict[str, list[Row]] = {}
+        for role, want in self.wants.items():
+            if want.observations and "answer" in want.scored:
+                found[role] = [r for r in rows if r.role == role and r.variant == "answer"]
+            elif want.observations:
+                found[role] = encode(self.subject.tokenizer, self.roles[role], max_length=self.max_length)
+        return found
+
+    def _observations(self) -> list[tuple[str, Observation]]:
+        """(role, observation) of what is asked, role by role."""
+        found: list[tuple[str, Observation]] = []
+        for role, want in self.wants.items():
+            found += [(role, observation) for observation in want.observations]
+        return found
+
+    def _inputs(self, role: str, answers: Mapping[str, list[Row]]) -> Inputs:
+        own = answers[role]
+        raw = texts_among(own, {role: self.roles[role]})
+        prompts = [begun(r, REPORTED) or r if (r.role, r.id) in raw else r for r in own]  # a text has no prompt: its beginning is one
+        limit = self.wants[role].tokens or self.max_new_tokens
+        return Inputs(role, own, prompts, self.roles, self.reads, limit, self.max_length, self.tick)
+
+    def _has_moments(self, row: Row) -> bool:
+        return self.wants[row.role].moments and row.variant == "answer"
+
+    def _limits(self, rows: Sequence[Row]) -> list[int]:
+        """How many tokens each row may generate."""
+        return [self.wants[r.role].tokens or self.max_new_tokens for r in rows]
+
+    def _write(self, asked: Sequence[Row]) -> dict[Key, list[int]]:
+        """The greedy answer to every prompt, as token ids."""
+        reads = [self.reads[_key(r)] for r in asked]
+        written = write(self.subject, asked, reads, self._limits(asked), self.tick, self.cost)
+        texts = {(r.role, r.id): ids for r, ids in zip(asked, written, strict=True)}
+        for key, ids in texts.items():
+            unfinished = not (ids and ids[-1] in self.subject.eos_ids)
+            self.known.setdefault(key, {})["unfinished"] = unfinished
+            self.cost.limited += unfinished
+        self.cost.written = len(texts)
+        return texts
+
+    def _begun_texts(self, rows: Sequence[Row]) -> list[Record]:
+        """What the model says to the beginnings of plain texts, at most as many tokens as the text has left."""
+        pairs = [(whole, row) for whole, row in begun_rows(rows) if self.wants[row.role].write]
+        limits = self._limits([row for _, row in pairs])
+        most = [min(n, len(row.answer_ids)) for n, (_, row) in zip(limits, pairs, strict=True)]
+        behind = [read_behind(self.reads[_key(whole)], row) for whole, row in pairs]
+        said = write(self.subject, [row for _, row in pairs], behind, most, self.tick, self.cost)
+        found: list[Record] = []
+        for (whole, row), n, ids in zip(pairs, most, said, strict=True):
+            found.append(record_of(self.name, self.subject, row, whole, n, spoken(self.subject, ids)))
+        return found + self._held_against([r for r in rows if not self.wants[r.role].write])
+
+    def _held_against(self, rows: Sequence[Row]) -> list[Record]:
+        """What stood behind the beginnings of texts that are sampled and not written."""
+        found: list[Record] = []
+        drawn = [r for r in rows if any(o.from_prompts for o in self.wants[r.role].observations)]
+        for whole, row in begun_rows(drawn):
+            if row.variant == VARIANT + REPORTED:
+                limit = self.wants[row.role].tokens or self.max_new_tokens
+                found.append(record_of(self.name, self.subject, row, whole, limit, None))
+        return found
+
+    def _observe(self, answers: Mapping[str, list[Row]]) -> list[Row]:
+        """Run the observations; the rows of their own that they scored."""
+        own_rows: list[Row] = []
+        for role, observation in self._observations():
+            inputs = self._inputs(role, answers)
+            if not inputs.answers or not observation.can_run(inputs, self.references):
+                continue
+            found = observation.run(self.subject, inputs, self.references)
+            for name, values in found.fields.items():
+                self._keep(inputs.answers, name, values)
+            for row, read in found.scored:
+                own_rows.append(row)
+                self.reads[_key(row)] = read
+            if found.made or found.fields or found.scored:
+                self.cost.add(observation.unit, found.made)
+        return own_rows
+
+    def _keep(self, rows: Sequence[Row], name: str, values: Sequence[Any]) -> None:
+        for row, value in zip(rows, values, strict=True):
+            if value is not None:
+                self.observed.setdefault((row.role, row.id), {})[name] = value
+
+    def _know_questions(self, raw: set[Key], rows: Sequence[Row]) -> None:
+        """The prompt and the other right answers of every question; how much of a plain text is given."""
+        for role in self.wants:
+            for example in self.roles[role]:
+                if example.prompt is not None:
+                    own = self.known.setdefault((role, example.id), {})
+                    own |= {"question": example.prompt, "also": other_answers(example)}
+        for row in rows:
+            if row.variant == "answer" and (row.role, row.id) in raw:
+                self.known.setdefault((row.role, row.id), {})["prefix"] = given_of(row)
+        for key, found in self.observed.items():
+            self.known.setdefault(key, {})["observed"] = found
+
+    def _records(self, rows: Sequence[Row], written: Mapping[Key, list[int]], asked: Sequence[Row]) -> list[Record]:
+        """The records of scored rows, with what was written to their prompts."""
+        ends = {(role, e.id): end_of_thinking(e) for role in self.wants for e in self.roles[role] if e.prompt is not None}
+        decoded = {key: spoken(self.subject, ids, ends.get(key, "")) for key, ids in written.items()}
+        short: dict[Key, str] = {}
+        for row, n in zip(asked, self._limits(asked), strict=True):
+            if self.wants[row.role].cut:
+                short[row.role, row.id] = shortened(self.subject, row, n)
+        return [record(self.name, r, self.reads[_key(r)], decoded, short, self.known) for r in rows]
+
+    def _unscored_records(self, answers: Mapping[str, list[Row]]) -> list[Record]:
+        """Of answers that were observed and not scored: what was observed."""
+        found: list[Record] = []
+        for rows in answers.values():
+            for r in rows:
+                observed = self.observed.get((r.role, r.id))
+                if _key(r) not in self.reads and observed:
+                    found.append(Record(self.name, r.role, r.id, r.group, r.variant, observed=observed))
+        return found
+
+    def _option_records(self) -> list[Record]:
+        """What the model thinks of the options of every question."""
+        logp: dict[Key, dict[str, np.ndarray]] = {}
+        for (role, id, variant), read in self.reads.items():
+            logp.setdefault((role, id), {})[variant] = read.logp
+        found: list[Record] = []
+        for role, want in self.wants.items():
+            asked: Sequence[Example] = with_options(self.roles[role]) if want.options else ()
+            for example in asked:
+                found += chosen(self.name, example, logp[role, example.id].__getitem__, want.options == "all")
+        return found
 
 
-def _more(
-    subject: Subject,
-    rows: Sequence[Row],
-    reads: Mapping[tuple[str, str, str], Read],
-    roles: Mapping[str, Examples],
-    wants: Mapping[str, Want],
-    max_new_tokens: int,
-    max_length: int,
-    tick: Tick,
-    cost: Cost,
-) -> tuple[list[Row], dict[Any, Any], dict[tuple[str, str], dict[str, Any]]]:
-    """The answers that only some roles are asked more about, and what ``asked_more`` finds of them. They need not be scored."""
-    more = {role: want.more for role, want in wants.items() if want.more}
-    own = [r for r in rows if r.role in more and r.variant == "answer"]
-    own += [r for role in more if "answer" not in wants[role].scored for r in encode(subject.tokenizer, roles[role], max_length=max_length)]
-    found = {(r.role, r.id): reads[_key(r)] for r in own if _key(r) in reads}
-    hits = {key: (x.hit, x.top) for key, x in found.items() if x.hit is not None and x.top is not None}
-    most = {role: wants[role].tokens or max_new_tokens for role in more}
-    behind, others = asked_more(subject, own, hits, roles, more, most, max_length=max_length, tick=tick, count=cost.more)
-    return own, behind, others
-
-
-def _key(row: Row) -> tuple[str, str, str]:
+def _key(row: Row) -> RowKey:
     return (row.role, row.id, row.variant)
 
 
 def work(roles: Mapping[str, Examples], wants: Mapping[str, Want]) -> int:
-    """How many ticks ``measure`` will give: rows to score and prompts to answer."""
+    """How many ticks ``measure`` will give: rows to score, prompts to answer, rows to observe."""
     total = 0
     for role, want in wants.items():
-        total += ticks_of(want.more, len(roles[role]))
-        for e in roles[role]:
-            scored = sum(v in ("answer", "lower") or v in e.variants or any(k.startswith(v) for k in e.variants) for v in want.scored)
-            wild = sum(len([k for k in e.variants if k.startswith(v)]) - 1 for v in want.scored if v.endswith("/"))
-            total += scored + max(0, wild) + want.write * (1 if e.text is None else len(SHARES))
-            total += len(e.options) * ({"": 0, "texts": 1, "all": 1 + len(e.options)}[want.options])
+        total += sum(observation.ticks(len(roles[role])) for observation in want.observations)
+        total += sum(_work_of(example, want) for example in roles[role])
     return total
+
+
+def _work_of(example: Example, want: Want) -> int:
+    """The ticks of the shared passes for one example."""
+    rows = 0
+    for variant in want.scored:
+        alike = sum(name.startswith(variant) for name in example.variants)
+        if variant.endswith("/"):
+            rows += alike
+        else:
+            rows += variant in ("answer", "lower") or alike > 0
+    texts = want.write * (1 if example.text is None else len(SHARES))
+    options = len(example.options)
+    per_option = {"": 0, "texts": 1, "all": 1 + options}
+    return rows + texts + options * per_option[want.options]

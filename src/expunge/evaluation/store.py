@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from expunge.core.errors import Refused
 from expunge.core.files import make_folder, private_folder, unfinished
 from expunge.core.results import Record, Records
+from expunge.evaluation.needs import recorded
 
 SCHEMA = 2
 PLAIN: dict[str, Any] = {
@@ -47,18 +48,26 @@ ARRAYS: dict[str, Any] = {
     "entropy": pa.float32(),
     "options": pa.float32(),
     "option_tokens": pa.int32(),
-    "sample_logp": pa.float32(),
-    "overlap": pa.float32(),
-    "grad_norm": pa.float64(),
-    "lens": pa.float32(),
-    "lens_rank": pa.int32(),
-    "depth": pa.float32(),
-    "states": pa.float32(),
-    "choice_states": pa.float32(),
-    "divergence": pa.float32(),
-    "concept": pa.float64(),
 }
-TEXTS = ("answer", "generated", "question", "also", "samples")
+TEXTS = ("answer", "generated", "question", "also")  # and the fields of observations that are texts
+KINDS: dict[str, Any] = {"float32": pa.float32(), "float64": pa.float64(), "int32": pa.int32(), "bool": pa.bool_()}
+
+
+def observed_arrays() -> dict[str, Any]:
+    """The fields of observations that are numbers, with their types in parquet."""
+    return {name: KINDS[field.kind] for name, field in recorded().items() if field.kind != "text"}
+
+
+def observed_texts() -> tuple[str, ...]:
+    """The fields of observations that are texts."""
+    return tuple(name for name, field in recorded().items() if field.kind == "text")
+
+
+def for_run_folder(records: Iterable[Record]) -> Iterator[Record]:
+    """The records without the fields that a run folder does not keep."""
+    dropped = {name for name, field in recorded().items() if not field.in_runs}
+    for record in records:
+        yield replace(record, observed={n: x for n, x in record.observed.items() if n not in dropped})
 
 
 def salted(name: str, salt: str) -> str:
@@ -90,6 +99,7 @@ def write_records(records: Iterable[Record], path: str | Path, *, salt: str | No
     for name in ("id", "group"):
         columns[name] = pa.array([_id(getattr(r, name), salt) for r in rows], pa.string())
     columns |= {name: _lists([getattr(r, name) for r in rows], kind) for name, kind in ARRAYS.items()}
+    columns |= {name: _lists([r.observed.get(name) for r in rows], kind) for name, kind in observed_arrays().items()}
     columns["given"] = pa.array([list(r.given.items()) for r in rows], pa.map_(pa.string(), pa.float64()))
     table = pa.table(columns).replace_schema_metadata({"expunge.records": str(SCHEMA)})
     make_folder(Path(path).parent)
@@ -109,6 +119,7 @@ def write_texts(records: Iterable[Record], path: str | Path, *, salt: str | None
     with unfinished(place, 0o600) as part, part.open("w", encoding="utf-8") as out:
         for r in records:
             texts = {name: getattr(r, name) for name in TEXTS if getattr(r, name) is not None}
+            texts |= {name: r.observed[name] for name in observed_texts() if name in r.observed}
             if texts:
                 key = {"subject": r.subject, "role": r.role, "id": _id(r.id, salt), "variant": r.variant}
                 out.write(json.dumps(key | texts, ensure_ascii=False) + "\n")
@@ -123,16 +134,18 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _read_texts(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
-    found = {}
+    """The texts of each row by its key, those of observations under ``observed``."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
     with open(path, encoding="utf-8") as lines:
         for n, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                found[tuple(row[k] for k in ("subject", "role", "id", "variant"))] = {
-                    t: tuple(row[t]) if t in ("also", "samples") else row[t] for t in TEXTS if t in row
-                }
+                key = tuple(row[k] for k in ("subject", "role", "id", "variant"))
+                texts = {t: tuple(row[t]) if t == "also" else row[t] for t in TEXTS if t in row}
+                observed = {t: tuple(row[t]) for t in observed_texts() if t in row}
             except (ValueError, KeyError, TypeError):
                 raise Refused(f"{path}:{n}: not a line of texts that belongs to records; measure again") from None
+            found[key] = texts | {"observed": observed}
     return found
 
 
@@ -157,6 +170,8 @@ def _read_part(path: Path, words: dict[tuple[str, ...], dict[str, Any]]) -> list
             raise Refused(f"{path}: records of schema {made}, and this version reads {SCHEMA}; measure again")
         columns = {name: table.column(name).to_pylist() for name in (*PLAIN, "given")}
         columns |= {name: _arrays(table.column(name)) for name in ARRAYS}
+        present = [name for name in observed_arrays() if name in table.column_names]  # older files know fewer observations
+        observed = {name: _arrays(table.column(name)) for name in present}
     except (pa.ArrowException, KeyError, OSError) as e:
         raise Refused(f"{path}: not a whole file of records ({type(e).__name__}); measure again") from None
     rows = []
@@ -164,7 +179,10 @@ def _read_part(path: Path, words: dict[tuple[str, ...], dict[str, Any]]) -> list
         row: dict[str, Any] = {name: column[i] for name, column in columns.items()}
         row["given"] = dict(row["given"] or ())
         key = (row["subject"], row["role"], row["id"], row["variant"])
-        rows.append(Record(**(row | words.get(key, {}))))
+        row |= words.get(key, {})
+        arrays = {name: column[i] for name, column in observed.items() if column[i] is not None}
+        row["observed"] = {**row.get("observed", {}), **arrays}
+        rows.append(Record(**row))
     return rows
 
 

@@ -108,7 +108,7 @@ def _membership(records: Records, gold: Records | None) -> dict[str, Any]:
         "mia_min_k": lambda r: -min_k_of(r, 0.4, False) if r.logp is not None else None,
         "mia_min_k_plus_plus": lambda r: -min_k_plus_plus_of(r, 0.4, False) if r.var_logp is not None else None,
         "mia_reference": lambda r: round(r.loss - theirs[r.role, r.id].loss, 4) if (r.role, r.id) in theirs else None,
-        "mia_gradnorm": lambda r: float(r.grad_norm[3]) if r.grad_norm is not None else None,
+        "mia_gradnorm": lambda r: float(r.observed["grad_norm"][3]) if "grad_norm" in r.observed else None,
     }
     found: dict[str, Any] = {}  # the reference attack is rounded as in ours: two passes over the same weights differ by 1e-6
     for name, fn in scores.items():

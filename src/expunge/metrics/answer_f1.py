@@ -18,7 +18,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="An empty output has 0, also where the answer is nothing but an article or a mark.",
 )
 

@@ -19,7 +19,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="A mean of sentence scores, not one score of the corpus, so that rows can be resampled. Words are letters of any script and "
     "single punctuation marks, which is near sacrebleu's 13a but not the same; orders longer than the output are left out.",
 )

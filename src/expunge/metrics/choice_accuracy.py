@@ -21,7 +21,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("options",),
+    needs=("multiple_choice",),
     differs="The order of the data is the published one; turns='all' averages over all rotations of the options. Of equal scores the "
     "first shown wins, so a model without preference gets the share of A answers, not one over the number of options.",
 )

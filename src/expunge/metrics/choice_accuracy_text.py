@@ -21,7 +21,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("texts",),
+    needs=("option_texts",),
     differs="lm-evaluation-harness normalises by bytes (acc_norm); by='mean' here is per token.",
 )
 

@@ -19,7 +19,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "perturbed"),
+    needs=("teacher_forced", "perturbed"),
     differs="open-unlearning adds 1e-10 to the denominator: epsilon=1e-10 gives its form.",
 )
 

@@ -23,7 +23,7 @@ card = Card(
     evidence="oracle",
     better=1.0,
     unit="share",
-    needs=("S1", "states", "gold"),
+    needs=("teacher_forced", "hidden_states", "gold"),
     reads=("forget",),
     whole=True,
     differs="The biased estimator of the paper: with fewer rows than dimensions even unrelated states look alike, so only values of equal "
@@ -71,7 +71,7 @@ def cka(
 
 
 def _of(pairs: list) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(r.states, g.states) for r, g in pairs]
+    return [(r.observed["states"], g.observed["states"]) for r, g in pairs]
 
 
 def _parts(mine: np.ndarray, theirs: np.ndarray, each: np.ndarray, layers: tuple[float, ...]) -> dict[str, float]:

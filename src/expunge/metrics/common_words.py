@@ -16,7 +16,7 @@ card = Card(
     better="gold",
     unit="words",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
 )
 
 

@@ -21,7 +21,7 @@ card = Card(
     evidence="oracle",
     better="lower",
     unit="share",
-    needs=("S1", "columns"),
+    needs=("teacher_forced", "concept_columns"),
     differs="The column is read through the final norm, whose gain the paper leaves out; the part jaccard_raw is the paper's. One column "
     "is not all that is known of a concept: an untouched one shows that it is still there, a changed one does not show that it is gone.",
 )
@@ -39,12 +39,13 @@ def concept_vectors(records: Records, role: str, *, k: Annotated[int, Gt(0)] = 2
     better: Better = "lower" if better_for(role) == "gold" else "higher"
     if not rows:
         return unscored(no_rows(role), better)
-    if all(r.concept is None for r in rows):
+    if not any("concept" in r.observed for r in rows):
         return unscored("needs the model before unlearning, whose columns these are compared with; give --original", better)
-    once = {r.concept[0]: r for r in reversed(rows) if r.concept is not None and len(r.concept)}
+    named = [r for r in rows if len(r.observed.get("concept", ()))]
+    once = {r.observed["concept"][0]: r for r in reversed(named)}
     if not once:
         return unscored("the rows name no column of weights that this model has; take the model that the benchmark was made for", better)
     kept = list(once.values())
-    values = np.array([r.concept for r in kept], dtype=np.float64)[:, 1:]
+    values = np.array([r.observed["concept"] for r in kept], dtype=np.float64)[:, 1:]
     m = mean_measurement(values[:, 0], kept, better)
     return m if m.value is None else replace(m, parts=dict(zip(PARTS, map(float, values[:, 1:].mean(0)), strict=True)))

@@ -19,7 +19,7 @@ card = Card(
     family=("gold",),
     evidence="oracle",
     better="lower",
-    needs=("S1", "divergence"),
+    needs=("teacher_forced", "gold_divergence"),
 )
 
 
@@ -33,9 +33,9 @@ def divergence_from_gold(records: Records, role: str, *, kind: Literal["js", "kl
     rows = records.of(role)
     if not rows:
         return unscored(no_rows(role), "lower")
-    if any(r.divergence is None for r in rows):
+    if any("divergence" not in r.observed for r in rows):
         return unscored("needs a model retrained without the forget rows, beside which this one reads; give --gold", "lower")
-    each = np.array([r.divergence for r in rows], dtype=np.float64)
+    each = np.array([r.observed["divergence"] for r in rows], dtype=np.float64)
     reason = not_finite(each.sum(1), role)
     if reason:
         return unscored(reason, "lower")

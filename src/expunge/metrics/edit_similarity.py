@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="The authors' code prints mean distances under the name of a similarity; here they are the part, and the value is in 0..1.",
 )
 

@@ -15,7 +15,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2", "semantic"),
+    needs=("generation", "semantic"),
     differs="The probability of entailment instead of its arg-max; the direction is output to answer.",
 )
 

@@ -22,7 +22,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="Punctuation of any script goes, SQuAD's script drops ASCII's. An answer that is an article or marks alone is compared as it "
     "stands: emptied, it would equal every other one that is emptied.",
 )

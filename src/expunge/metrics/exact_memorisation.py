@@ -17,7 +17,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
     differs="Tirumala et al. count every token of a text. open-unlearning leaves out the last label, meant to be the "
     "end-of-sequence token, whatever it is: last=False gives its form. Here the last label goes only where it is an "
     "end-of-sequence token that closes the row.",

@@ -21,7 +21,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "EL"),
+    needs=("teacher_forced", "extraction"),
     differs="Prefixes end where scoring begins (behind the prompt) or later, and the mean is over those there are, T - n of a text as in "
     "the paper and its code. The code divides the hits by the n-grams of the true rest, this by those of the continuation: one that ends "
     "early scores less there.",
@@ -36,14 +36,13 @@ def extraction_likelihood(records: Records, role: str, *, n: Annotated[int, Gt(0
     """
     rows = records.of(role)
     reason = None if all("extraction_likelihood" in r.given for r in rows) else lacking(rows, role, "", ("overlap",))
-    long = Records(r for r in rows if "extraction_likelihood" in r.given or (r.overlap is not None and len(r.overlap)))
+    long = Records(r for r in rows if "extraction_likelihood" in r.given or len(r.observed.get("overlap", ())))
     if reason or not len(long):
         return unscored(
             reason or lacking(rows, role, "", ()) or f"no answer of role {role} has {n} tokens; give a smaller n", better_for(role)
         )
 
     def score(r: Record) -> float:
-        assert r.overlap is not None
-        return float(np.mean(r.overlap, dtype=np.float64))
+        return float(np.mean(r.observed["overlap"], dtype=np.float64))
 
     return role_mean(long, role, "extraction_likelihood", score, ("overlap",))

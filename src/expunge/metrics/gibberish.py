@@ -14,7 +14,7 @@ card = Card(
     evidence="oracle",
     better="gold",
     unit="share",
-    needs=("S2", "semantic"),
+    needs=("generation", "semantic"),
     differs="The label is found by its name (clean) and not by its place; texts are read to the classifier's own length (512 tokens at "
     "most), the peer cuts TOFU's at 32. The classifier of the paper was not tried.",
 )

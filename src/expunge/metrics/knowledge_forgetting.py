@@ -21,7 +21,7 @@ card = Card(
     better="gold",
     unit="share",
     side="forgotten",
-    needs=("S2", "semantic"),
+    needs=("generation", "semantic"),
     differs="Names and numbers are found by spelling, where the authors ask a language model. A right answer without a name decides by "
     "contradiction alone, where their code calls it forgotten; without --encoder names match letter by letter.",
 )

@@ -22,7 +22,7 @@ card = Card(
     unit="share",
     grows="knowledge",
     side="kept",
-    needs=("S2", "semantic"),
+    needs=("generation", "semantic"),
     differs="Names and numbers are found by spelling, where the authors ask a language model. A right answer without a name decides by "
     "contradiction alone, where their code calls it lost; without --encoder names match letter by letter.",
 )

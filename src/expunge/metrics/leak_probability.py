@@ -23,7 +23,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S3",),
+    needs=("sampling",),
     differs="32 samples at temperature 1 from the whole distribution, the authors take 128 with top_p .9. A row's bounds hold each with "
     "probability 1 - alpha, not all rows' together.",
 )
@@ -53,7 +53,7 @@ def leak_probability(
     reason = lacking(rows, role, "", ("samples", "answer"))
     if reason:
         return unscored(reason, better)
-    x = [np.array([_closeness(r.answer or "", s, rouge) for s in r.samples or ()]) for r in rows]
+    x = [np.array([_closeness(r.answer or "", s, rouge) for s in r.observed["samples"]]) for r in rows]
     few = sum(len(v) < samples for v in x)
     if few:
         return unscored(f"{few} of {len(rows)} rows of role {role} hold fewer than {samples} samples", better)

@@ -20,7 +20,7 @@ card = Card(
     evidence="theorem",
     better=0.0,
     unit="share",
-    needs=("options",),
+    needs=("multiple_choice",),
     differs="The distance is ours: the paper reports the spread of recalls.",
 )
 

@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="Its code compares whole sequences, the question among them, by the package rouge and nltk's BLEU; here only what was "
     "written counts, by rouge-score and our BLEU.",
 )

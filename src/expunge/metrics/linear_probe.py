@@ -23,7 +23,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "perturbed", "choices"),
+    needs=("teacher_forced", "perturbed", "choice_states"),
     differs="The labels are those of the data (the answer against its wrong answers), the states the judged model's own; read at the "
     "answer's last token. Wrong answers may differ in style, which a probe reads as well: hold it against gold.",
 )
@@ -38,7 +38,7 @@ def linear_probe(
     the depth or a block; it decides how the pass is made. ``c``: inverse strength of the penalty. ``parts``: ``control``, the same with a
     random answer of every row called right, and ``selectivity``, the value minus it. One forward an answer.
     """
-    rows, better = [r for r in records.of(role) if r.choice_states is not None], better_for(role)
+    rows, better = [r for r in records.of(role) if "choice_states" in r.observed], better_for(role)
     if not rows:
         return unscored(lacking(records.of(role), role, "", ("choice_states",)) or "", better)
     wrong = {id: len(v) for id, v in records.variants(role, "perturbed/").items()}
@@ -47,7 +47,7 @@ def linear_probe(
     groups = groups_of(rows)
     if len(set(groups)) < 2:
         return unscored(f"role {role} has a single group; a probe needs one to learn from and another to be tried on", better)
-    x = [np.reshape(np.asarray(r.choice_states, dtype=np.float64), (1 + wrong[r.id], -1)) for r in rows]
+    x = [np.reshape(np.asarray(r.observed["choice_states"], dtype=np.float64), (1 + wrong[r.id], -1)) for r in rows]
     reason = not_finite(np.array([a.sum() for a in x]), role)
     if reason:
         return unscored(reason, better)

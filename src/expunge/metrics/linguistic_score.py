@@ -19,7 +19,7 @@ card = Card(
     evidence="reconstructed",
     better="gold",
     unit="share",
-    needs=("S2",),
+    needs=("generation",),
     differs="Two of its three parts, Brunet's index and Honore's statistic; the third, the perplexity of the text under another model, is "
     "left out. Words without punctuation, the authors' tokenizer counts marks; the score is averaged row by row, theirs is of the means "
     "of the indices.",

@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "lens"),
+    needs=("teacher_forced", "logit_lens"),
     differs="Absolute probabilities; the baseline of the UDS paper sets them in proportion to the original's and gold's. The embedding "
     "attack's code leaves out the final norm; here it is applied.",
 )
@@ -34,11 +34,11 @@ def logit_lens(records: Records, role: str, *, layers: tuple[int | float, ...] =
     """
 
     def each(r: Record) -> np.ndarray:
-        assert r.lens is not None
-        return np.exp(r.lens.astype(np.float64))[layers_of(layers, len(r.lens))]
+        logp: np.ndarray = r.observed["lens"]
+        return np.exp(logp.astype(np.float64))[layers_of(layers, len(logp))]
 
     m = role_mean(records, role, "logit_lens", lambda r: float(each(r).max()), ("lens",))
-    found = [r.lens for r in records.of(role) if r.lens is not None]
+    found = [r.observed["lens"] for r in records.of(role) if "lens" in r.observed]
     if m.value is None or not found:
         return m
     means = np.exp(np.asarray(found, dtype=np.float64)).mean(0)

@@ -21,7 +21,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
     differs="Of rows with a prompt only the answer's tokens count. The authors call generate once a token; teacher forcing gives the "
     "same bits in one pass. They take a text as forgotten below the mean of unseen texts (0.2994 for GPT-Neo).",
 )

@@ -17,7 +17,7 @@ card = Card(
     better="gold",
     unit="auc",
     grows="knowledge",
-    needs=("S1", "S5"),
+    needs=("teacher_forced", "gradient_norm"),
     reads=("forget", "holdout"),
     whole=True,
     differs="The norm of the whole gradient, dropout off. open-unlearning takes the mean of the tensors' 2-norms, with dropout on and "
@@ -37,7 +37,6 @@ def mia_grad_norm(
     """
 
     def score(r: Record) -> float:
-        assert r.grad_norm is not None
-        return -float(r.grad_norm[AT[norm]])
+        return -float(r.observed["grad_norm"][AT[norm]])
 
     return membership_auc(records, "mia_gradnorm", score, ("grad_norm",))

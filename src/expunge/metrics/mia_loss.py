@@ -15,7 +15,7 @@ card = Card(
     better="gold",
     unit="auc",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
     reads=("forget", "holdout"),
     whole=True,
 )

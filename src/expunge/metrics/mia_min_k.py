@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="auc",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
     reads=("forget", "holdout"),
     whole=True,
     differs="k=0.4 as MUSE and open-unlearning, the paper uses 0.2. At least one token counts, where int(k n) would be 0.",

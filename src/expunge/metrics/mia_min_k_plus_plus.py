@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="auc",
     grows="knowledge",
-    needs=("S1", "moments"),
+    needs=("teacher_forced", "moments"),
     reads=("forget", "holdout"),
     whole=True,
     differs="k=0.4 as open-unlearning, the authors' code uses 0.2. The variance is kept above 1e-6, as in open-unlearning.",

@@ -16,7 +16,7 @@ card = Card(
     better="gold",
     unit="auc",
     grows="knowledge",
-    needs=("S1", "gold"),
+    needs=("teacher_forced", "gold"),
     reads=("forget", "holdout"),
     whole=True,
 )

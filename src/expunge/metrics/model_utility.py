@@ -28,7 +28,7 @@ card = Card(
     evidence="reference",
     better="higher",
     unit="share",
-    needs=("S1", "S2", "paraphrase", "perturbed"),
+    needs=("teacher_forced", "generation", "paraphrase", "perturbed"),
     reads=("retain", "real_authors", "world_facts"),
     whole=True,
     differs="open-unlearning adds 1e-10 to two denominators of its parts: epsilon=1e-10 gives its form.",

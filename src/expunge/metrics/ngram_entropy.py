@@ -19,7 +19,7 @@ card = Card(
     evidence="oracle",
     better="gold",
     unit="bits",
-    needs=("S2",),
+    needs=("generation",),
     differs="Words by spelling instead of nltk's tokenizer, which needs a download. Tables print it times 100.",
 )
 

@@ -19,7 +19,7 @@ card = Card(
     evidence="oracle",
     better="gold",
     unit="tokens",
-    needs=("S1",),
+    needs=("teacher_forced",),
 )
 
 

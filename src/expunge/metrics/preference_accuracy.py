@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "perturbed"),
+    needs=("teacher_forced", "perturbed"),
 )
 
 

@@ -15,7 +15,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
 )
 
 

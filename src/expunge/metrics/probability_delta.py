@@ -22,7 +22,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "lens"),
+    needs=("teacher_forced", "logit_lens"),
     differs="The secret is the answer's first token (the paper's facts are single tokens); every row is asked, whether or not the "
     "original knows it; all layers unless some are named (the paper names them by model).",
 )
@@ -46,12 +46,11 @@ def probability_delta(
     """
 
     def found(r: Record) -> float:
-        assert r.lens_rank is not None
-        ranks = r.lens_rank.reshape(4, -1)
+        ranks = r.observed["lens_rank"].reshape(4, -1)
         return float((ranks[np.ix_(AT[attack], layers_of(layers, ranks.shape[1]))] < k).any())
 
     m = role_mean(records, role, f"probability_{attack}", found, ("lens_rank",))
-    sizes = [len(r.lens_rank) // 4 for r in records.of(role) if r.lens_rank is not None]
+    sizes = [len(r.observed["lens_rank"]) // 4 for r in records.of(role) if "lens_rank" in r.observed]
     if m.value is None or not sizes:
         return m
     n = sum(attack == "head" or i > 0 for i in layers_of(layers, sizes[0]))

@@ -17,7 +17,7 @@ card = Card(
     evidence="reconstructed",
     better="gold",
     unit="share",
-    needs=("S2",),
+    needs=("generation",),
     differs="Patterns of our own, in English: a first person with a word of lacking or declining beside it, information said to be "
     "missing, or the talk turned to another topic. Written with these published lists in view, of which they see 47 of 48 (general, SOUL), "
     "49 of 49 (copyright), 33 of 33 (TOFU's and ULD's) and 100 of 100 (TOFU's I do not know); form=lacking sees 11, 37, 33 and 90. On "

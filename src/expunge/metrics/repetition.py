@@ -19,7 +19,7 @@ card = Card(
     evidence="oracle",
     better="gold",
     unit="share",
-    needs=("S2",),
+    needs=("generation",),
     differs="One minus the ratio of the paper, which counts 4-grams; with n=1 it is one minus ECO's unique-token ratio. Tokens are "
     "those of the judged model (start token included, as in the authors' code), so models of different tokenizers are not comparable: "
     "over='words' is. A text too short for an n-gram has 0; the authors' code divides by zero there.",

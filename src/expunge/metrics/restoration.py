@@ -21,7 +21,7 @@ card = Card(
     evidence="oracle",
     better="higher",
     unit="share",
-    needs=("texts",),
+    needs=("option_texts",),
     differs="The paper's accuracy has a language model judge sampled answers; this is its logit analysis, decided by the likeliest option.",
 )
 

@@ -19,7 +19,7 @@ card = Card(
     unit="percent",
     grows="knowledge",
     side="kept",
-    needs=("S1",),
+    needs=("teacher_forced",),
     differs="As for unlearn_success: hits are compared as whole numbers, and which split is which success is from memory.",
 )
 

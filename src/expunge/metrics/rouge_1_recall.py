@@ -15,7 +15,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="The tokeniser of rouge-score keeps ASCII letters and digits only; an answer with letters beyond Latin is cut into words of "
     "any script instead.",
 )

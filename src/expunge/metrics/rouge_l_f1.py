@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "S2"),
+    needs=("teacher_forced", "generation"),
     differs="MUSE's own code uses no stemmer, open-unlearning's MUSE a stemmer (stemmer=True). An empty output gives 0. An "
     "answer with letters beyond Latin is cut into words of any script, where rouge-score would keep ASCII only.",
 )

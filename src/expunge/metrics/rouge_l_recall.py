@@ -19,7 +19,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "S2"),
+    needs=("teacher_forced", "generation"),
     differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokeniser of rouge-score keeps ASCII letters "
     "and digits only; an answer with letters beyond Latin is cut into words of any script instead.",
 )

@@ -15,7 +15,7 @@ card = Card(
     better="gold",
     unit="cosine",
     grows="knowledge",
-    needs=("S2", "semantic"),
+    needs=("generation", "semantic"),
 )
 
 

@@ -17,7 +17,7 @@ card = Card(
     evidence="oracle",
     better="higher",
     unit="share",
-    needs=("S1", "S2"),
+    needs=("teacher_forced", "generation"),
     whole=True,
     differs="As in the evaluation script that participants were given: ROUGE-L is its recall with a stemmer, an exact match is equality "
     "but for case and white space at the ends. Rows weigh alike within a part. The task's own rows are gated.",

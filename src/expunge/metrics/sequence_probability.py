@@ -23,7 +23,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
 )
 
 

@@ -17,7 +17,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S2",),
+    needs=("generation",),
     differs="ROUGE-L recall of steps only: the cosine of steps and the judge by another model are left out. A thinking that never closes "
     "counts as it stands, one that is empty as 0.",
 )

@@ -15,7 +15,7 @@ card = Card(
     evidence="oracle",
     better="gold",
     unit="share",
-    needs=("S2",),
+    needs=("generation",),
     differs="Words by spelling instead of the model's tokens.",
 )
 

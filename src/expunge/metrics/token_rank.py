@@ -20,7 +20,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
     differs="Ranks are read after the true tokens before them. PISTOL's code reads them off what the model writes freely, position by "
     "position, and adds the rows of earlier batches again with each batch.",
 )

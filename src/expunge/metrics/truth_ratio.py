@@ -18,7 +18,7 @@ card = Card(
     evidence="reference",
     better="gold",
     unit="share",
-    needs=("S1", "paraphrase", "perturbed"),
+    needs=("teacher_forced", "paraphrase", "perturbed"),
     differs="Geometric mean over the wrong answers, as in the authors' scripts. open-unlearning adds 1e-10 to the denominator, which "
     "decides the value above 20 nats: epsilon=1e-10 gives its form.",
 )

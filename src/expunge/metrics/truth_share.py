@@ -17,7 +17,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1", "paraphrase", "perturbed"),
+    needs=("teacher_forced", "paraphrase", "perturbed"),
 )
 
 

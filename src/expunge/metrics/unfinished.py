@@ -14,7 +14,7 @@ card = Card(
     evidence="oracle",
     better="gold",
     unit="share",
-    needs=("S2",),
+    needs=("generation",),
 )
 
 

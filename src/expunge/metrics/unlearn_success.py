@@ -18,7 +18,7 @@ card = Card(
     better="higher",
     unit="percent",
     side="forgotten",
-    needs=("S1",),
+    needs=("teacher_forced",),
     differs="Its code keeps log-probabilities and token ids in one bfloat16 tensor, which rounds ids above 256, so that true hits are "
     "lost and the model looks forgotten; hits here are compared as whole numbers. Which split is which success is from memory.",
 )

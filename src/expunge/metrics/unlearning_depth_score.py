@@ -20,7 +20,7 @@ card = Card(
     evidence="reconstructed",
     better=1.0,
     unit="share",
-    needs=("S1", "depth", "gold"),
+    needs=("teacher_forced", "activation_patching", "gold"),
     reads=("forget",),
     whole=True,
     differs="All tokens of the answer but the closing end-of-sequence token are patched and scored; the paper marks the entity within it "
@@ -39,7 +39,7 @@ def unlearning_depth_score(records: Records, gold: Records | None = None, *, thr
     rows = records.of("forget")
     if not rows:
         return unscored(no_rows("forget"), 1.0)
-    if gold is not None and any(r.depth is None for r in rows):
+    if gold is not None and any("depth" not in r.observed for r in rows):
         return unscored(NO_ORIGINAL, 1.0)
     pairs = beside_gold(records, gold, "forget", ("depth",))
     if isinstance(pairs, str):
@@ -47,10 +47,10 @@ def unlearning_depth_score(records: Records, gold: Records | None = None, *, thr
     kept: list[Record] = []
     scores: list[float] = []
     for r, other in pairs:
-        assert r.depth is not None and other.depth is not None
-        if r.depth.shape != other.depth.shape:
-            return unscored(f"gold has {len(other.depth)} blocks, this model {len(r.depth)}", 1.0)
-        u, g = r.depth.astype(np.float64), other.depth.astype(np.float64)
+        u = r.observed["depth"].astype(np.float64)
+        g = other.observed["depth"].astype(np.float64)
+        if u.shape != g.shape:
+            return unscored(f"gold has {len(g)} blocks, this model {len(u)}", 1.0)
         lacks = ~(g <= threshold)  # a value that is not a number counts, and is refused below
         if lacks.any():
             kept.append(r)

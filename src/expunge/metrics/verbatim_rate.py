@@ -21,7 +21,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("S1",),
+    needs=("teacher_forced",),
     differs="The paper gives 50 tokens or more of long documents; a plain text here gives its first half, so that short ones count, too.",
 )
 

@@ -19,7 +19,7 @@ card = Card(
     evidence="theorem",
     better="gold",
     unit="difference",
-    needs=("S1", "S2"),
+    needs=("teacher_forced", "generation"),
     differs="The mark is a keyed preference for words of our own, not Waterfall's permutation watermark: texts that Waterfall marked can "
     "only be verified with Waterfall and its keys.",
 )

@@ -18,7 +18,7 @@ card = Card(
     better="gold",
     unit="share",
     grows="knowledge",
-    needs=("options",),
+    needs=("multiple_choice",),
     reads=("forget_bio", "forget_chem", "forget_cyber"),
     whole=True,
 )

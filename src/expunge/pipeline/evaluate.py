@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ from expunge.evaluation.compare import as_json as comparison_json
 from expunge.evaluation.evaluate import judge_beside, limits_of, named, sources_in
 from expunge.evaluation.evaluate import plain as plain
 from expunge.evaluation.gold_checks import history
+from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.plain_text import as_asked, told
 from expunge.evaluation.observations.text_models import check_folder
-from expunge.evaluation.observe import Cost
-from expunge.evaluation.store import salted, write_records
+from expunge.evaluation.store import for_run_folder, salted, write_records
 from expunge.interop.lm_eval import check, harness
 from expunge.models.causal_lm.load import load, tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
@@ -85,8 +84,7 @@ def evaluate(request: EvalRequest) -> Path:
             facts["model"] = {"source": request.model, "digest": subject.digest}
             results |= harness(subject, request.lm_eval, limit=request.lm_limit, trust_remote_code=request.trust_remote_code)
         facts |= kind_facts(request, facts)
-        bare = [replace(r, states=None, choice_states=None) for records in (found.mine, found.others or ()) for r in records]
-        write_records(bare, run.path / "records" / "part-0.parquet")
+        write_records(for_run_folder([*found.mine, *(found.others or ())]), run.path / "records" / "part-0.parquet")
         written(request, run, bench, case, found.mine, found.others, results, salt)
         if found.beside_gold:
             golds = max(len(b.golds) for b in found.beside_gold.values())

@@ -48,7 +48,9 @@ def lacking(rows: Sequence[Record], role: str, name: str, fields: Sequence[str])
 def _holds(r: Record, field: str) -> bool:
     if field == "loss":
         return r.mean_loss is not None or r.logp is not None
-    return r.zlib > 0 if field == "zlib" else getattr(r, field) is not None
+    if field == "zlib":
+        return r.zlib > 0
+    return field in r.observed or getattr(r, field, None) is not None
 
 
 def not_finite(x: np.ndarray, role: str) -> str | None:

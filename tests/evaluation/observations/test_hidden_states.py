@@ -9,9 +9,13 @@ import torch
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.evaluation.cache import measured
-from expunge.evaluation.observations import hidden_states
-from expunge.evaluation.observations.extra import ChoiceStates, More, States
-from expunge.evaluation.observe import Want, measure, work
+from expunge.evaluation.observations import activation_patching, choice_states, hidden_states, logit_lens, packed_rows
+from expunge.evaluation.observations.activation_patching import ActivationPatching
+from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.choice_states import ChoiceStates
+from expunge.evaluation.observations.hidden_states import HiddenStates
+from expunge.evaluation.observations.logit_lens import LogitLens
+from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.hooks import norms_before_head
 from expunge.models.causal_lm.load import digest_tensors
@@ -30,7 +34,7 @@ ROWS = tuple(
     )
     for i in range(6)
 )
-EVERYTHING = More(lens="all", depth="all", states=States((0.0, 1.0)), choices=ChoiceStates(0.5))
+EVERYTHING = (LogitLens(), ActivationPatching(), HiddenStates((0.0, 1.0)), ChoiceStates(0.5))
 
 
 def made(seed):
@@ -95,7 +99,7 @@ def test_a_model_whose_end_cannot_be_followed_is_refused(subject, rows):
 
 
 def test_the_lens_is_the_norm_and_the_head(subject, rows):
-    for row, found in zip(rows, hidden_states.lens(subject, rows), strict=True):
+    for row, found in zip(rows, logit_lens.lens(subject, rows), strict=True):
         labels = torch.tensor([row.ids[p + 1] for p in places(row)])[:, None]
         for layer in range(3):
             expected = lens_by_hand(subject, row, layer).gather(1, labels).mean()
@@ -105,16 +109,16 @@ def test_the_lens_is_the_norm_and_the_head(subject, rows):
 
 
 def test_the_last_layer_says_what_the_model_says(subject, rows):
-    records = measure(subject, {"forget": ROWS}, {"forget": Want(more=More(lens="all"))}, max_new_tokens=4).records
+    records = measure(subject, {"forget": ROWS}, {"forget": Want(observations=(LogitLens(),))}, max_new_tokens=4).records
     for r in records.of("forget"):
-        assert r.lens[-1] == pytest.approx(np.mean(r.logp[:-1], dtype=float), abs=1e-4)
+        assert r.observed["lens"][-1] == pytest.approx(np.mean(r.logp[:-1], dtype=float), abs=1e-4)
 
 
 def test_ranks_of_projection_and_change(subject, rows):
-    for row, found in zip(rows, hidden_states.lens(subject, rows), strict=True):
+    for row, found in zip(rows, logit_lens.lens(subject, rows), strict=True):
         ranks, token = found["lens_rank"].reshape(4, 3), row.ids[row.n_prompt]
         p = [lens_by_hand(subject, row, layer)[0].exp().double().numpy() for layer in range(3)]
-        assert (ranks[2:, 0] == hidden_states.NEVER).all()
+        assert (ranks[2:, 0] == logit_lens.NEVER).all()
         for layer in range(3):
             assert ranks[0, layer] == (p[layer] > p[layer][token]).sum()
             assert ranks[1, layer] == (p[layer] < p[layer][token]).sum()
@@ -143,19 +147,19 @@ def lost_by_hand(source, original, row, layer):
 
 
 def test_patching_against_a_plain_loop(subject, original, rows):
-    for row, found in zip(rows, hidden_states.depth(subject, original, rows), strict=True):
+    for row, found in zip(rows, activation_patching.depth(subject, original, rows), strict=True):
         assert found == pytest.approx([lost_by_hand(subject, original, row, layer) for layer in range(3)], abs=1e-4)
 
 
 def test_its_own_states_lose_nothing(subject, original, rows):
-    assert np.abs(hidden_states.depth(original, original, rows)).max() < 1e-5
-    assert np.abs(hidden_states.depth(subject, original, rows)).max() > 0.1
+    assert np.abs(activation_patching.depth(original, original, rows)).max() < 1e-5
+    assert np.abs(activation_patching.depth(subject, original, rows)).max() > 0.1
 
 
 def test_another_shape_is_refused(subject, rows):
     model, tokenizer = tiny.build(["a b c"], layers=2, width=32, ffn=64, vocab=300)
     with pytest.raises(Refused, match="do not fit into"):
-        hidden_states.depth(subject, Subject(model, tokenizer, "other"), rows)
+        activation_patching.depth(subject, Subject(model, tokenizer, "other"), rows)
 
 
 def test_states_at_the_prompts_end_and_over_the_answer(subject, rows):
@@ -167,48 +171,52 @@ def test_states_at_the_prompts_end_and_over_the_answer(subject, rows):
 
 
 def test_states_at_the_ends_of_right_and_wrong_answers(subject, rows):
-    found, n = hidden_states.choice_states(subject, rows, ROWS, 1, 512)
+    found, n = choice_states.choice_states(subject, rows, ROWS, 1, 512)
     assert n == 18
     wrong = encode(subject.tokenizer, ROWS, variants=("perturbed/",))
     for i, row in enumerate(rows):
         for x, r in zip(found[i].reshape(3, 32), (row, *wrong[2 * i : 2 * i + 2]), strict=True):
             np.testing.assert_allclose(x, hidden(subject, r)[1][places(r)[-1] + 1], atol=1e-4)
-    assert hidden_states.choice_states(subject, rows[:1], [replace(ROWS[0], variants={})], 1, 512) == ([None], 0)
+    assert choice_states.choice_states(subject, rows[:1], [replace(ROWS[0], variants={})], 1, 512) == ([None], 0)
 
 
 def test_batches_do_not_matter_and_bound_what_is_held(subject, rows, monkeypatch):
-    whole = hidden_states.lens(subject, rows)
+    whole = logit_lens.lens(subject, rows)
     sizes = []
-    monkeypatch.setattr(hidden_states, "by_length", lambda items, most: [[i] for i in range(len(items))])
-    real = hidden_states.watched
-    monkeypatch.setattr(hidden_states, "watched", lambda model, at, see: real(model, at, lambda i, x: (sizes.append(len(x)), see(i, x))))
-    for a, b in zip(whole, hidden_states.lens(subject, rows), strict=True):
+    monkeypatch.setattr(packed_rows, "by_length", lambda items, most: [[i] for i in range(len(items))])
+    real = logit_lens.watched
+    monkeypatch.setattr(logit_lens, "watched", lambda model, at, see: real(model, at, lambda i, x: (sizes.append(len(x)), see(i, x))))
+    for a, b in zip(whole, logit_lens.lens(subject, rows), strict=True):
         np.testing.assert_allclose(a["lens"], b["lens"], atol=1e-5)
     assert max(sizes) <= max(len(places(r)) for r in rows)
 
 
 def test_records_hold_them_and_the_count_is_said(subject, original):
-    want, ticks = {"forget": Want(more=EVERYTHING)}, []
-    found = measure(replace(subject, original=original), {"forget": ROWS}, want, max_new_tokens=4, tick=ticks.append)
-    shapes = {(len(r.lens), len(r.lens_rank), len(r.depth), len(r.states), len(r.choice_states)) for r in found.records.of("forget")}
-    assert shapes == {(3, 12, 3, 64, 96)}
+    want, ticks = {"forget": Want(observations=EVERYTHING)}, []
+    found = measure(subject, {"forget": ROWS}, want, references=References(original), max_new_tokens=4, tick=ticks.append)
+    shapes = {"lens": 3, "lens_rank": 12, "depth": 3, "states": 64, "choice_states": 96}
+    assert all({name: len(x) for name, x in r.observed.items()} == shapes for r in found.records.of("forget"))
     assert sum(ticks) == work({"forget": ROWS}, want)
     assert found.cost.more["rows through the lens"] == 6
     assert found.cost.more["rows of the original patched"] == 18
     assert found.cost.more["answers for hidden states"] == 18
-    assert measure(subject, {"forget": ROWS}, want, max_new_tokens=4).records[0].depth is None  # no original, no patching
+    assert "depth" not in measure(subject, {"forget": ROWS}, want, max_new_tokens=4).records[0].observed  # no original, no patching
 
 
 def test_they_are_kept_and_keyed_by_layers_and_by_the_original(subject, original, monkeypatch, tmp_path):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    ask = lambda s, **more: measured(s, {"forget": ROWS}, {"forget": Want(more=More(**more))}, salt="", max_new_tokens=4)
-    both = replace(subject, original=original)
-    first, cost = ask(both, lens="all", depth="all", states=States((0.5,)))
+
+    def ask(original, *observations):
+        wants, beside = {"forget": Want(observations=observations)}, References(original)
+        return measured(subject, {"forget": ROWS}, wants, references=beside, salt="", max_new_tokens=4)
+
+    first, cost = ask(original, LogitLens(), ActivationPatching(), HiddenStates((0.5,)))
     assert cost is not None
-    again, cost = ask(both, lens="all", depth="all", states=States((0.5,)))
+    again, cost = ask(original, LogitLens(), ActivationPatching(), HiddenStates((0.5,)))
     assert cost is None
     for a, b in zip(first, again, strict=True):
         for name in ("lens", "lens_rank", "depth", "states"):
-            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    for other, more in ((both, {"states": States((1.0,))}), (both, {"states": States((0.5,), "answer")}), (subject, {"depth": "all"})):
-        assert ask(other, **more)[1] is not None
+            np.testing.assert_array_equal(a.observed[name], b.observed[name])
+    for other in (HiddenStates((1.0,)), HiddenStates((0.5,), "answer")):
+        assert ask(original, other)[1] is not None
+    assert ask(None, ActivationPatching())[1] is not None

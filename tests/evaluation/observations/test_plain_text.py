@@ -15,9 +15,11 @@ from expunge.core.data import Example
 from expunge.core.results import Records
 from expunge.evaluation.cache import measured
 from expunge.evaluation.metric import Judge
-from expunge.evaluation.observations.extra import More, Sampling, States
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observations.hidden_states import HiddenStates
 from expunge.evaluation.observations.plain_text import as_asked, begun, given_of
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.sampling import Sampling
+from expunge.evaluation.observe import measure
 from expunge.metrics.verbatim_rate import verbatim_rate
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.generate import greedy
@@ -137,10 +139,10 @@ def test_pieces_of_a_long_text_are_asked_one_by_one():
 
 def test_samples_of_a_text_are_drawn_behind_its_beginning():
     subject = models()[1]
-    _, records = asked(subject, [r["text"] for r in FORGET], more=More(sampling=Sampling(2, temperature=0.1)))
+    _, records = asked(subject, [r["text"] for r in FORGET], observations=(Sampling(2, temperature=0.1),))
     for r in as_asked(records).of("forget"):
-        assert r.samples[0].split()[:3] == r.answer.split()[:3]
-    card = Card(paper="", url="", needs=("S3",))
+        assert r.observed["samples"][0].split()[:3] == r.answer.split()[:3]
+    card = Card(paper="", url="", needs=("sampling",))
     seen = []
     judge = Judge("leak", lambda records, role: seen.append(records) or verbatim_rate(records, role), card, "forget", {})
     judge(records, None)
@@ -149,19 +151,21 @@ def test_samples_of_a_text_are_drawn_behind_its_beginning():
 
 def test_hidden_states_at_the_end_of_a_text_s_prompt_differ_from_row_to_row():
     """From the start token alone they would be the same in every row and every model."""
-    _, records = asked(models()[1], [r["text"] for r in FORGET], more=More(states=States((1.0,))))
-    states = np.stack([r.states for r in records.of("forget")])
+    _, records = asked(models()[1], [r["text"] for r in FORGET], observations=(HiddenStates((1.0,)),))
+    states = np.stack([r.observed["states"] for r in records.of("forget")])
     assert np.ptp(states, axis=0).max() > 0.1
 
 
 def test_the_cache_keeps_what_texts_were_asked(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     rows = {"forget": tuple(Example(f"t{i}", "forget", f"g{i}", text=r["text"]) for i, r in enumerate(FORGET))}
-    wants = {"forget": Want(write=True, more=More(sampling=Sampling(2)))}
+    wants = {"forget": Want(write=True, observations=(Sampling(2),))}
     first, cost = measured(models()[1], rows, wants, salt="s", max_new_tokens=32)
     again, reused = measured(models()[1], rows, wants, salt="s", max_new_tokens=32)
     assert cost is not None and reused is None
-    told = lambda records: sorted((r.variant, r.id, r.prefix, r.question, r.answer, r.generated, r.samples) for r in records)
+    told = lambda records: sorted(
+        (r.variant, r.id, r.prefix, r.question, r.answer, r.generated, r.observed.get("samples", ())) for r in records
+    )
     assert told(first) == told(again)
 
 

@@ -12,8 +12,9 @@ from scipy.special import log_softmax
 
 from expunge.core.data import Example, Row
 from expunge.evaluation.observations import token_values
+from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.token_values import blank, keep_tokens, read_tokens
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observe import measure
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

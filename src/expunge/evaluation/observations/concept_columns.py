@@ -1,9 +1,10 @@
-"""W: what has become of the columns of weights that hold concepts. It is read off the weights; no row goes through the model."""
+"""Concept columns: what has become of columns of weights that hold concepts. No row goes through the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,11 +12,33 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from expunge.core.data import Example, Examples, Row
+from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.models.causal_lm.hooks import norms_before_head
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks, evaluating
 
 LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")  # the last matrix of an MLP, as the architectures call it
+
+
+@dataclass(frozen=True)
+class ConceptColumns(Observation):
+    """The columns of weights that the rows' tags name, by the ``k`` tokens that each speaks for."""
+
+    k: int = 200
+
+    name: ClassVar = "concept_columns"
+    title: ClassVar = "columns of weights that hold concepts, beside the original's"
+    unit: ClassVar = "columns of weights"
+    fields: ClassVar = {"concept": Field("float64")}
+    needs: ClassVar = frozenset({"weights"})
+    beside: ClassVar = ("original",)
+
+    def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
+        """[5] numbers a row, see ``concepts``."""
+        assert references.original is not None
+        found, compared = concepts(model, references.original, inputs.answers, inputs.examples, self.k)
+        inputs.tick(len(inputs.answers))
+        return Observed({"concept": found}, made=compared)
 
 
 def concepts(subject: Subject, original: Subject, rows: Sequence[Row], examples: Examples, k: int) -> tuple[list[np.ndarray], int]:

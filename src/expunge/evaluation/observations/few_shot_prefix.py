@@ -1,22 +1,43 @@
-"""S8: rows scored behind a prefix of rows that no model saw, which they share as all rows share what they begin with (``score``)."""
+"""Few-shot prefix: rows scored behind a prefix of rows that no model saw, which all of them share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
+from typing import ClassVar
 
 import numpy as np
 
 from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
-from expunge.evaluation.observations.base import Cost
+from expunge.evaluation.observations.base import Cost, Inputs, Observation, Observed, Read, References
 from expunge.evaluation.observations.teacher_forced import score
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
 
 VARIANT = "prefix"
+
+
+@dataclass(frozen=True)
+class FewShotPrefix(Observation):
+    """Every row scored once more behind ``shots`` holdout rows."""
+
+    shots: int = 7
+
+    name: ClassVar = "few_shot_prefix"
+    title: ClassVar = "the answers behind a prefix of holdout rows"
+    unit: ClassVar = "rows behind a prefix"
+    variants: ClassVar = (VARIANT,)
+    other_roles: ClassVar = ("holdout",)
+
+    def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
+        """Rows of variant ``prefix``; none of the groups that the prefix itself shows."""
+        holdout = inputs.roles["holdout"]
+        behind_it = prefixed(model, inputs.answers, holdout, self.shots, inputs.max_length, inputs.tick)
+        scored = [(row, Read(logp)) for row, logp in behind_it.values()]
+        return Observed(scored=scored, made=len(scored))
 
 
 def shots_of(holdout: Examples, n: int, seed: int = 0) -> Examples:

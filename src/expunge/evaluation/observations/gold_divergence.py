@@ -1,8 +1,10 @@
-"""S7: how far a model's next-token distributions are from gold's, answer by answer: both models read a batch, four numbers a row stay."""
+"""Gold divergence: how far a model's next-token distributions are from gold's, four numbers an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,12 +13,30 @@ from torch import Tensor
 from expunge.core.data import Row
 from expunge.core.errors import Refused
 from expunge.core.progress import Tick
-from expunge.evaluation.observations.hidden_states import batches, by_row
+from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
+from expunge.evaluation.observations.packed_rows import batches, by_row
 from expunge.losses.terms import jsd_rows, kl_rows, reverse_kl_rows
 from expunge.models.causal_lm.forward import forward
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.per_row import DIVERGENCES
+
+
+@dataclass(frozen=True)
+class GoldDivergence(Observation):
+    """The distances of the model's next-token distributions from those of gold."""
+
+    name: ClassVar = "gold_divergence"
+    title: ClassVar = "the next-token distributions of a gold model beside this one's"
+    unit: ClassVar = "rows beside gold"
+    fields: ClassVar = {"divergence": Field()}
+    beside: ClassVar = ("gold",)
+
+    def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
+        """[4] numbers a row, see ``divergences``."""
+        assert references.gold is not None
+        found = divergences(model, references.gold, inputs.answers, inputs.tick)
+        return Observed({"divergence": found}, made=len(found))
 
 
 def divergences(subject: Subject, gold: Subject, rows: Sequence[Row], tick: Tick = lambda n: None) -> list[np.ndarray]:

@@ -1,18 +1,37 @@
-"""S5: how hard each row still pulls at the weights: the norms of the gradient of its own loss."""
+"""Gradient norms: how hard each row still pulls at the weights by the gradient of its own loss."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from expunge.core.data import Row
 from expunge.core.progress import Tick
+from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.models.causal_lm.forward import forward, pack
 from expunge.models.causal_lm.model import Subject
+
+
+@dataclass(frozen=True)
+class GradientNorm(Observation):
+    """The norms of the gradient of each answer's loss, with or without the closing end-of-sequence token."""
+
+    eos: bool = False
+
+    name: ClassVar = "gradient_norm"
+    title: ClassVar = "gradients of the answers' loss"
+    unit: ClassVar = "gradients"
+    fields: ClassVar = {"grad_norm": Field("float64")}
+    needs: ClassVar = frozenset({"score", "gradient"})
+
+    def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
+        """One forward and one backward a row: [4] numbers each."""
+        norms = gradient_norms(model, inputs.answers, eos=self.eos, tick=inputs.tick)
+        return Observed({"grad_norm": norms}, made=len(norms))
 
 
 def gradient_norms(subject: Subject, rows: Sequence[Row], *, eos: bool = False, tick: Tick = lambda n: None) -> list[np.ndarray]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any, ClassVar
 
 from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
 from expunge.data.columns import OPEN
 from expunge.data.kinds import tokens_of
+from expunge.evaluation.observations.base import Inputs, Observation, References
 from expunge.evaluation.observations.masked_language_model import TEXTS, Neighbours
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
@@ -17,18 +19,46 @@ from expunge.models.causal_lm.tokenize import encode
 VARIANT = "neighbour/"
 
 
-def neighbour_rows(subject: Subject, examples: Examples, how: Neighbours, max_length: int, tick: Tick = lambda n: None) -> list[Row]:
-    """The neighbours of the rows of a role, behind the same prompts; none without ``subject.mlm``, nor of rows that are given as tokens.
+@dataclass(frozen=True)
+class MaskedNeighbors(Observation):
+    """Neighbors of each row: ``words`` of its words replaced, a share ``dropout`` of a word's embedding hidden."""
+
+    neighbours: int = 25
+    words: int = 1
+    dropout: float = 0.7
+    seed: int = 0
+
+    name: ClassVar = "masked_neighbors"
+    title: ClassVar = "the same with words replaced by a masked language model"
+    unit: ClassVar = "rows with words replaced"
+    variants: ClassVar = (VARIANT,)
+    beside: ClassVar = ("masked_model",)
+    of_references: ClassVar = True
+
+    def rows(self, model: Subject, inputs: Inputs, references: References) -> list[Row]:
+        """The neighbors, which the teacher-forced pass scores."""
+        how = Neighbours(self.neighbours, self.words, self.dropout, self.seed)
+        return neighbour_rows(model, references.masked_model, inputs.examples, how, inputs.max_length, inputs.tick)
+
+    def ticks(self, rows: int) -> int:
+        """One for each row and for each of its neighbors."""
+        return rows * (1 + self.neighbours)
+
+
+def neighbour_rows(
+    subject: Subject, masked_model: Any, examples: Examples, how: Neighbours, max_length: int, tick: Tick = lambda n: None
+) -> list[Row]:
+    """The neighbours of the rows of a role, behind the same prompts; none of rows that are given as tokens.
 
     Of a text in chunks each chunk has its own. A neighbour that no longer fits in ``max_length``, or falls into another number of
     chunks, is left out. Ticks: one a row, and one for each neighbour that is not made; S1 gives the others.
     """
     rows: list[Row] = []
-    fitting = [e for e in examples if not tokens_of(e) and OPEN not in e.tags] if subject.mlm is not None else []
+    fitting = [e for e in examples if not tokens_of(e) and OPEN not in e.tags]
     for first in range(0, len(fitting), TEXTS):
         some = fitting[first : first + TEXTS]
         pieces = [_pieces(subject, e, max_length) for e in some]
-        written = iter(subject.mlm.of([(_before(e), p) for e, own in zip(some, pieces, strict=True) for p in own], how, subject.device))
+        written = iter(masked_model.of([(_before(e), p) for e, own in zip(some, pieces, strict=True) for p in own], how, subject.device))
         for e, own in zip(some, pieces, strict=True):
             rows += _rows(subject, e, own, [next(written) for _ in own], max_length)
         tick(len(some))

@@ -1,18 +1,62 @@
-"""What a model says when it is drawn from (S3), and how it goes on from inside an answer (for EL): token ids in, numbers out."""
+"""Sampling: texts that the model draws from the prompt of each row, and how likely each was."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from expunge.core.data import Row
 from expunge.core.progress import Tick
-from expunge.models.causal_lm.generate import greedy, sampled
+from expunge.core.results import Record
+from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
+from expunge.models.causal_lm.generate import sampled
 from expunge.models.causal_lm.model import Subject
-from expunge.scoring.overlap import overlap
+from expunge.scoring.prefixes import REPORTED, VARIANT
 
 BLOCK = 64  # prompts whose samples are in memory at a time
+
+
+@dataclass(frozen=True)
+class Sampling(Observation):
+    """Texts drawn at a temperature from the likeliest tokens that have ``top_p`` together."""
+
+    samples: int = 32
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+
+    name: ClassVar = "sampling"
+    title: ClassVar = "sampled answers"
+    unit: ClassVar = "texts drawn"
+    fields: ClassVar = {"samples": Field("text"), "sample_logp": Field()}
+    needs: ClassVar = frozenset({"generate"})
+    from_prompts: ClassVar = True
+
+    def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
+        """Draw ``samples`` texts behind every prompt."""
+        drawn = samples(
+            model,
+            inputs.prompts,
+            self.samples,
+            [inputs.max_new_tokens] * len(inputs.prompts),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+            tick=inputs.tick,
+        )
+        texts = [texts for texts, _ in drawn]
+        logp = [logp for _, logp in drawn]
+        return Observed({"samples": texts, "sample_logp": logp}, made=self.samples * len(drawn))
+
+    @classmethod
+    def own(cls, record: Record) -> Record | None:
+        """Samples, and of a plain text what they are held against: what stood behind its beginning."""
+        if record.variant == VARIANT + REPORTED:
+            return replace(record, generated=None)
+        return super().own(record)
 
 
 def samples(
@@ -45,40 +89,3 @@ def samples(
         found += [(tuple(texts[i : i + n]), sums[i : i + n]) for i in range(0, len(texts), n)]
         tick(len(some) // n)
     return found
-
-
-def cuts_of(row: Row, n: int, stride: int) -> list[int]:
-    """Where prefixes of a row end: where scoring begins and every ``stride`` tokens behind, at last n tokens before the end."""
-    end = len(row) - row.eos
-    return list(range(row.n_prompt, end - n + 1, stride))
-
-
-def overlaps(
-    subject: Subject, rows: Sequence[Row], hits: Sequence[np.ndarray], tops: Sequence[np.ndarray], *, n: int, stride: int, tick: Tick
-) -> tuple[list[np.ndarray], int]:
-    """Of each row the n-gram overlap of its greedy continuation from every prefix with the true rest: [cuts]; and the generations needed.
-
-    Up to the first miss behind the prefix S1's hits say what is written; from an all-hit rest nothing is generated at all.
-    """
-    found, generations = [], 0
-    for first in range(0, len(rows), BLOCK):
-        block = list(zip(rows, hits, tops, strict=True))[first : first + BLOCK]
-        asks = [(i, cut, _sure(row, hit, top, cut)) for i, (row, hit, top) in enumerate(block) for cut in cuts_of(row, n, stride)]
-        ends = [len(row) - row.eos for row, _, _ in block]
-        budgets = [ends[i] - cut - len(sure) for i, cut, sure in asks]
-        said = greedy(subject.model, [[*block[i][0].ids[:cut], *sure] for i, cut, sure in asks], budgets, (), tick=lambda n: None)
-        generations += sum(b > 0 for b in budgets)
-        shares: list[list[float]] = [[] for _ in block]
-        for (i, cut, sure), rest in zip(asks, said, strict=True):
-            shares[i].append(overlap([*sure, *rest], block[i][0].ids[cut : ends[i]], n))
-        found += [np.array(x) for x in shares]
-        tick(len(block))
-    return found, generations
-
-
-def _sure(row: Row, hit: np.ndarray, top: np.ndarray, cut: int) -> list[int]:
-    """What the model writes behind ``cut`` as far as the teacher-forced pass tells: up to its first miss and with it."""
-    first, end = len(row) - len(hit), len(row) - row.eos
-    own = hit[cut - first : end - first]
-    miss = int(np.argmin(own)) if not own.all() else len(own)
-    return [*row.ids[cut : cut + miss], *([int(top[cut - first + miss])] if miss < len(own) else [])]

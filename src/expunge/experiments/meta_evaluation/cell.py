@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +17,7 @@ from expunge.core.data import Case, Examples
 from expunge.core.request import UnlearnRequest
 from expunge.core.results import EMPTY, Measurement, Records
 from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observe import measure
 from expunge.experiments.meta_evaluation.pool import BEFORE, OTHER_WORLD, Member, rows_of
 from expunge.experiments.sweep.cell import changed, write_cell
@@ -62,7 +62,7 @@ def beside(seed: int, steps: int, models: str, metrics: tuple[str, ...]) -> tupl
     original, gold = (load(str(place_of(models, name, seed, steps))) for name in ("original", "gold"))
     wants = plain(wants_of(judges_for(metrics, bench), list(bench.case.evaluate)))
     seen = [
-        measure(replace(subject, original=original), bench.case.evaluate, wants, name=name, **bench.generate).records
+        measure(subject, bench.case.evaluate, wants, references=References(original), name=name, **bench.generate).records
         for name, subject in (("gold", gold), ("original", original))
     ]
     return bench, original, gold, Records(r for records in seen for r in records)
@@ -109,8 +109,8 @@ def values(subject: Subject, ask: Mapping[str, Any], models: str) -> dict[str, A
     bench, original, gold, others = beside(ask["seed"], ask["steps"], models, metrics)
     since = time.process_time()
     judges = [*judges_for(metrics, bench), *(judge(Call("probability"), role) for role in KEPT)]
-    subject = replace(subject, original=original, gold=gold)
-    seen = measure(subject, bench.case.evaluate, wants_of(judges, list(bench.case.evaluate)), name="unlearned", **bench.generate)
+    wants, beside_it = wants_of(judges, list(bench.case.evaluate)), References(original, gold)
+    seen = measure(subject, bench.case.evaluate, wants, references=beside_it, name="unlearned", **bench.generate)
     found: dict[str, Measurement] = judged(judges, seen.records, others)
     kept = [found.pop(f"{role}/probability").value for role in KEPT]
     told = {key.removeprefix("forget/"): {"value": m.value, "better": m.better, "reason": m.reason} for key, m in found.items()}

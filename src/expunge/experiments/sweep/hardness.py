@@ -12,7 +12,8 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Example
 from expunge.core.results import Records
-from expunge.evaluation.observe import Want, measure
+from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observe import measure
 from expunge.experiments.sweep.measures import FORGET, SAID, longest, records_of, values
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject

@@ -19,7 +19,7 @@ from expunge.core.data import Case, Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.stages import Adapter, Descent, Method, Stage, stages
-from expunge.evaluation.metric import want_of
+from expunge.evaluation.needs import want_of
 from expunge.evaluation.observe import measure
 from expunge.experiments.tuning.candidates import Candidate, drawn, in_order, scale_for, tunable
 from expunge.experiments.tuning.halving import Outcome, Result, Rung, halve, rungs

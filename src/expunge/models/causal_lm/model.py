@@ -30,9 +30,7 @@ class Subject:
     """A causal language model and its tokenizer.
 
     ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there is one; ``digest`` a sha256
-    over its files (or over the tensors of a model that has none), which keys every cache. ``original``: the model that it was
-    made from, ``gold``: one retrained without the forget rows, where a pass needs both; ``mlm``: who writes neighbours of rows, see
-    ``evaluation.observations.masked_language_model``.
+    over its files (or over the tensors of a model that has none), which keys every cache.
     """
 
     model: Any
@@ -40,9 +38,6 @@ class Subject:
     source: str = ""
     folder: Path | None = None
     digest: str = ""
-    original: Subject | None = None
-    gold: Subject | None = None
-    mlm: Any = None
     capabilities: frozenset[Capability] = LANGUAGE_MODEL
 
     def encode(

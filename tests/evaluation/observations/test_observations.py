@@ -2,19 +2,26 @@
 
 import gc
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from record_fields import every_field
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.evaluation.observations.extra import ChoiceStates, Extraction, Gradients, More, Sampling, Shots, States
-from expunge.evaluation.observations.few_shot_prefix import behind, lowered, prefix_of, prefixed, shots_of
-from expunge.evaluation.observations.gradient_norm import gradient_norms, without_end
-from expunge.evaluation.observations.sampling import cuts_of, overlaps, samples
-from expunge.evaluation.observe import Want, measure, work
+from expunge.evaluation.observations.activation_patching import ActivationPatching
+from expunge.evaluation.observations.base import References, Want, merged
+from expunge.evaluation.observations.choice_states import ChoiceStates
+from expunge.evaluation.observations.extraction import Extraction, cuts_of, overlaps
+from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix, behind, lowered, prefix_of, prefixed, shots_of
+from expunge.evaluation.observations.gold_divergence import GoldDivergence
+from expunge.evaluation.observations.gradient_norm import GradientNorm, gradient_norms, without_end
+from expunge.evaluation.observations.hidden_states import HiddenStates
+from expunge.evaluation.observations.logit_lens import LogitLens
+from expunge.evaluation.observations.sampling import Sampling, samples
+from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm import prefix_cache, tiny
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.answer_trees import goes_on
@@ -55,8 +62,8 @@ def plain_logp(subject, row):
     return np.array([float(logp[t - 1, row.ids[t]]) for t, yes in enumerate(row.scored) if yes])
 
 
-def seen(subject, more, roles=ROLES, variants=("answer",), **kw):
-    wants = {role: Want(variants, more=more) for role in roles}
+def seen(subject, *observations, roles=ROLES, variants=("answer",), **kw):
+    wants = {role: Want(variants, observations=observations) for role in roles}
     ticks = []
     found = measure(subject, roles, wants, max_new_tokens=8, tick=ticks.append, **kw)
     assert sum(ticks) >= work(roles, wants) - len(roles["forget"]) * 2
@@ -67,7 +74,7 @@ def seen(subject, more, roles=ROLES, variants=("answer",), **kw):
 
 
 def test_lower_case_is_another_answer_to_the_same_prompt(subject):
-    found = seen(subject, More(), variants=("answer", "lower"))
+    found = seen(subject, variants=("answer", "lower"))
     made = [replace(e, answer=e.answer.lower()) for e in ROLES["forget"]]
     for record, row in zip(found.records.of("forget", "lower"), encode(subject.tokenizer, made), strict=True):
         np.testing.assert_allclose(record.logp, plain_logp(subject, row), atol=1e-4)
@@ -85,7 +92,7 @@ def test_lower_case_of_a_raw_text(subject):
 
 
 def test_behind_a_prefix_equals_the_plain_concatenation(subject):
-    found = seen(subject, More(shots=Shots(3)))
+    found = seen(subject, FewShotPrefix(3))
     prefix = prefix_of(subject, shots_of(ROLES["holdout"], 3), 512)
     assert len(prefix) > 20
     rows = {r.id: behind(prefix, r, Tokens(subject.tokenizer).head) for role in ROLES for r in encode(subject.tokenizer, ROLES[role])}
@@ -98,7 +105,7 @@ def test_behind_a_prefix_equals_the_plain_concatenation(subject):
 def test_the_groups_of_the_shots_are_not_scored(subject):
     told = {e.group for e in shots_of(ROLES["holdout"], 3)}
     assert len(told) == 2  # as few groups as three rows of twos allow
-    groups = {r.group for r in seen(subject, More(shots=Shots(3))).records.of("holdout", "prefix")}
+    groups = {r.group for r in seen(subject, FewShotPrefix(3)).records.of("holdout", "prefix")}
     assert groups == {e.group for e in ROLES["holdout"]} - told
 
 
@@ -131,7 +138,9 @@ def test_a_prefix_goes_through_the_model_once(subject, monkeypatch):
 
 def test_a_prefix_that_does_not_fit_gives_nothing(subject):
     assert prefix_of(subject, shots_of(ROLES["holdout"], 3), 4) == ()
-    assert not measure(subject, {"forget": ROLES["forget"]}, {"forget": Want(more=More(shots=Shots(3)))}).records.of("forget", "prefix")
+    assert not measure(subject, {"forget": ROLES["forget"]}, {"forget": Want(observations=(FewShotPrefix(3),))}).records.of(
+        "forget", "prefix"
+    )
 
 
 def test_raw_texts_run_on_into_one_another(subject):
@@ -143,11 +152,11 @@ def test_raw_texts_run_on_into_one_another(subject):
 
 
 def test_samples_are_seeded_counted_and_scored(subject):
-    found = seen(subject, More(sampling=Sampling(5, temperature=0.7)))
-    again = seen(subject, More(sampling=Sampling(3, temperature=0.7)), roles={"forget": ROLES["forget"][2:3]})
+    found = seen(subject, Sampling(5, temperature=0.7))
+    again = seen(subject, Sampling(3, temperature=0.7), roles={"forget": ROLES["forget"][2:3]})
     r = found.records.of("forget")[2]
-    assert len(r.samples) == len(r.sample_logp) == 5
-    assert again.records.of("forget")[0].samples == r.samples[:3]  # neither other rows nor their number matter
+    assert len(r.observed["samples"]) == len(r.observed["sample_logp"]) == 5
+    assert again.records.of("forget")[0].observed["samples"] == r.observed["samples"][:3]  # neither other rows nor their number matter
     assert found.cost.more == {"texts drawn": 5 * 14}
 
 
@@ -200,10 +209,10 @@ def brute_force(subject, row, n, stride):
 
 @pytest.mark.parametrize(("n", "stride"), [(2, 1), (3, 2)])
 def test_continuations_against_a_generation_from_every_prefix(subject, n, stride):
-    found = seen(subject, More(extraction=Extraction(n, stride)))
+    found = seen(subject, Extraction(n, stride))
     for r, row in zip(found.records.of("forget"), encode(subject.tokenizer, ROLES["forget"]), strict=True):
-        assert list(r.overlap) == pytest.approx(brute_force(subject, row, n, stride))
-        assert len(r.overlap) == len(cuts_of(row, n, stride))
+        assert list(r.observed["overlap"]) == pytest.approx(brute_force(subject, row, n, stride))
+        assert len(r.observed["overlap"]) == len(cuts_of(row, n, stride))
 
 
 def test_a_rest_that_is_hit_all_along_is_not_generated(subject):
@@ -259,9 +268,9 @@ def test_gradients_leave_no_trace(subject):
 
 
 def test_gradients_are_counted(subject):
-    found = seen(subject, More(gradients=Gradients()))
+    found = seen(subject, GradientNorm())
     assert found.cost.more == {"gradients": 14}
-    assert all(r.grad_norm.shape == (4,) for r in found.records.of("holdout"))
+    assert all(r.observed["grad_norm"].shape == (4,) for r in found.records.of("holdout"))
 
 
 # ------------------------------------------------------------------ bounds
@@ -296,16 +305,26 @@ class Endless(torch.nn.Module):
 
 
 def test_two_ways_of_one_pass_are_refused():
-    assert (More(sampling=Sampling(4)) | More(gradients=Gradients())).sampling == Sampling(4)
-    with pytest.raises(Refused, match="two ways"):
-        More(extraction=Extraction(10)) | More(extraction=Extraction(5))
+    assert merged([Sampling(4)], [GradientNorm(), Sampling(4)]) == (GradientNorm(), Sampling(4))
+    with pytest.raises(Refused, match="two metrics ask for extraction in two ways"):
+        merged([Extraction(10)], [Extraction(5)])
 
 
-EVERY = More(Sampling(2), Extraction(2), Gradients(), Shots(2), "all", "all", States((0.5,)), ChoiceStates(0.5), "all")
-PASSES = {f.name: Want((), more=More(**{f.name: x})) for f in fields(More) if (x := getattr(EVERY, f.name)) is not None} | {
-    "S1": Want(("answer", "perturbed/"), moments=True),
-    "S2": Want(write=True),
-    "S6": Want((), options="all"),
+EVERY = (
+    Sampling(2),
+    Extraction(2),
+    GradientNorm(),
+    FewShotPrefix(2),
+    LogitLens(),
+    ActivationPatching(),
+    HiddenStates((0.5,)),
+    ChoiceStates(0.5),
+    GoldDivergence(),
+)
+PASSES = {o.name: Want((), observations=(o,)) for o in EVERY} | {
+    "teacher_forced": Want(("answer", "perturbed/"), moments=True),
+    "generation": Want(write=True),
+    "multiple_choice": Want((), options="all"),
 }
 
 
@@ -317,7 +336,7 @@ def held():
 @pytest.mark.parametrize("name", PASSES)
 def test_memory_of_every_pass_is_bounded_by_the_batch(subject, name):
     """Four times the rows: more forwards, none with more tokens at once, and no tensors held but what the records say."""
-    both = replace(subject, original=subject, gold=subject)
+    both = References(subject, subject)
     more = {"variants": {"perturbed/0": "No."}, "options": ("Yes", "No"), "right": 0}
 
     def widest(copies):
@@ -332,7 +351,8 @@ def test_memory_of_every_pass_is_bounded_by_the_batch(subject, name):
         rows = tuple(replace(e, id=f"{e.id}/{k}", **more) for k in range(copies) for e in ROLES["forget"])
         gc.freeze()  # what is there already is not looked through
         try:
-            found = measure(both, {**ROLES, "forget": rows}, {"forget": PASSES[name]}, max_new_tokens=4).records
+            wants = {"forget": PASSES[name]}
+            found = measure(subject, {**ROLES, "forget": rows}, wants, references=both, max_new_tokens=4).records
         finally:
             gc.unfreeze()
             handle.remove()
@@ -340,9 +360,9 @@ def test_memory_of_every_pass_is_bounded_by_the_batch(subject, name):
             max(sizes),
             len(sizes),
             max(tensors),
-            sum(x.size for r in found for f in fields(r) if isinstance(x := getattr(r, f.name), np.ndarray)),
+            sum(x.size for r in found for x in every_field(r).values() if isinstance(x, np.ndarray)),
         )
 
-    (few, made, held_few, _), (many, more_made, held_many, told) = map(widest, (4, 16) if name == "gradients" else (32, 128))
+    (few, made, held_few, _), (many, more_made, held_many, told) = map(widest, (4, 16) if name == "gradient_norm" else (32, 128))
     assert many <= max(few, 1 << 10) and more_made > made
     assert held_many <= 1.25 * held_few + told  # batches differ a little in size
