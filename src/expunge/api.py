@@ -14,6 +14,7 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
+from expunge.core.notes import note
 from expunge.core.progress import bar
 from expunge.core.request import UnlearnRequest
 from expunge.core.results import Measurement
@@ -171,13 +172,18 @@ def auto(
 
 
 class Evaluation(dict[str, Measurement]):
-    """Measurements by key, as in measurements.json; ``beside_gold`` compares them with gold's, as in comparison.json."""
+    """Measurements by key, as in measurements.json; ``beside_gold`` compares them with gold's, as in comparison.json; ``gold_checked``
+    says what was checked of each gold."""
 
     beside_gold: Mapping[str, Beside]
+    gold_checked: Sequence[str]
 
     def __init__(self, found: Judgement) -> None:
         super().__init__(found.results)
         self.beside_gold = found.beside_gold
+        self.gold_checked = tuple(found.facts.get("gold_checked", ()))
+        for doubt in found.facts.get("gold_doubts", ()):
+            note(doubt)
 
 
 def evaluate(

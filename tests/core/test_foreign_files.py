@@ -104,6 +104,21 @@ def test_a_damaged_log_is_trimmed(tmp_path, line):
     assert log.read_text().splitlines() == kept[:2]
 
 
+def test_what_is_lost_of_a_log_is_said_on_resuming(tmp_path, caplog):
+    """Before: the run went on in silence."""
+    log = tmp_path / "log.jsonl"
+    kept = [json.dumps({"stage": "s", "step": i}) + "\n" for i in (1, 2, 3)]
+    log.write_text("".join(kept) + '{"stage": "s", "st')  # cut off by the kill, behind the checkpoint
+    trim(log, "s", 2)
+    assert not caplog.records
+    log.write_text('{"a": 1}\n' + kept[1])
+    trim(log, "s", 2)
+    assert "1 of its 2 lines are none that a run wrote" in caplog.text and "losses of 1 of the 2 steps before" in caplog.text
+    log.unlink()
+    trim(log, "t", 2)
+    assert "losses of 2 of the 2 steps before the checkpoint of stage t are not there" in caplog.text
+
+
 def test_a_stray_checkpoint_is_passed_over(tmp_path):
     (tmp_path / "checkpoint-abc").mkdir()
     (tmp_path / "checkpoint-").mkdir()

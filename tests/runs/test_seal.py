@@ -255,3 +255,34 @@ def test_weights_put_in_another_run_s_folder_are_not_taken_for_what_it_made(runs
     code, _, _ = expunge("eval", "--model", runs / "gold", *words)
     assert code == 0 and "the weights are not those that the run in its folder made" in caplog.text
     assert facts_of(runs / "again")["kind"] == "unlearned" and "made_by" not in facts_of(runs / "again")
+
+
+def test_an_edit_is_named_on_standard_error_too(runs, caplog):
+    """Before: only the page said so."""
+    change_json(runs / "judged" / "ascent" / "measurements.json", lower)
+    write_report([runs], runs / "r.html")
+    assert "ascent (ascent): edited: not trusted: measurements.json was edited after the run" in caplog.text
+
+
+def test_an_evaluation_of_weights_that_were_made_anew_since_is_told(runs):
+    """Before: the old numbers stood beside the new run in silence."""
+    maker, run = runs / "ascent", runs / "judged" / "ascent"
+    facts = facts_of(run)
+    write_facts(run, facts | {"model": facts["model"] | {"source": str(maker / "model")}})
+    seal_all(run)
+    told = "ascent (ascent) was measured on other weights than its model has now"
+    assert told not in write_report([runs], runs / "r.html").read_text()
+    write_facts(maker, facts_of(maker) | {"result": {"digest": "f" * 64}})
+    seal_all(maker)
+    assert told in write_report([runs], runs / "r.html").read_text()
+
+
+def test_nothing_is_good_beside_a_gold_in_doubt(tmp_path):
+    """Before: what eval had found of a gold stood among the facts, and the model was like gold all the same."""
+    demo(tmp_path, {k: STORY[k] for k in ("original", "gold", "rmu")})
+    run = next(p.parent for p in tmp_path.rglob("measurements.json") if "rmu" in str(p.parent) and "attacks" not in str(p))
+    write_facts(run, facts_of(run) | {"gold_doubts": ["gold: these rows can be guessed"]})
+    seal_all(run)
+    found = find([tmp_path])
+    assert [(f.level, f.headline) for f in findings(found.subjects, found.curves)] == [("warn", "not settled: its gold is in doubt")]
+    assert "rmu: gold: these rows can be guessed." in write_report([tmp_path], tmp_path / "r.html").read_text()

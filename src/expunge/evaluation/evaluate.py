@@ -119,9 +119,13 @@ def judge_beside(
         facts["passes"][name] = vars(cost) if cost else "reused"
         told(name, cost)
         del subject, references  # before the next one is loaded
-    lines += checked(sources, found, digests, case)
+    golds = checked(sources, found, digests, case).values()
+    lines += [gold.line for gold in golds]
     if lines:
         facts["gold_checked"] = lines
+    doubts = [gold.doubt for gold in golds if gold.doubt]
+    if doubts:
+        facts["gold_doubts"] = doubts
     every = beside_original(Records(r for records in found.values() for r in records))
     every = with_meaning(every, encoder, nli, gibberish)
     mine = every.only("unlearned")

@@ -22,13 +22,13 @@ from expunge.evaluation.cache import salt_for, salt_of
 from expunge.evaluation.compare import as_json as comparison_json
 from expunge.evaluation.evaluate import judge_beside, limits_of, named, sources_in
 from expunge.evaluation.evaluate import plain as plain
-from expunge.evaluation.gold_checks import history
+from expunge.evaluation.gold_checks import history, runs_of
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.plain_text import as_asked, told
 from expunge.evaluation.observations.text_models import check_folder
 from expunge.evaluation.store import for_run_folder, salted, write_records
 from expunge.interop.lm_eval import check, harness
-from expunge.models.causal_lm.load import load, tokenizer_of
+from expunge.models.causal_lm.load import digest_folder, load, model_folder, tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
 from expunge.pipeline.settings import absent_of, case_of, judges_of, out_of
 from expunge.report.origin import origin_of
@@ -48,7 +48,7 @@ def evaluate(request: EvalRequest) -> Path:
     models = {name: partial(loaded, request, source) for name, source in asked}
     same_words(request, [source for _, source in beside(request)])
     for source in sources_in(request.gold):
-        history(source)  # what must be refused is, before anything is measured
+        check_record(source, case)  # what must be refused is, before anything is measured
     tools = {name: getattr(request, name) for name in TOOLS}
     for name, folder in tools.items():
         if folder:
@@ -73,6 +73,8 @@ def evaluate(request: EvalRequest) -> Path:
         facts |= {**found.facts, **absent_of(bench)}
         for line in found.facts.get("gold_checked", ()) if not request.quiet else ():
             say(line)
+        for line in found.facts.get("gold_doubts", ()) if request.quiet else ():
+            say(f"warning: {line}")
         texts = told(found.mine)
         if texts:
             facts["texts"] = texts
@@ -92,6 +94,13 @@ def evaluate(request: EvalRequest) -> Path:
         salt_of(run.path / "private")  # the seal is keyed with the run's own secret, whatever made the ids
         run.finish(**facts)
     return run.path
+
+
+def check_record(source: str, case: Case) -> None:
+    """Refused if a gold's record says that it saw the forget rows, and is of the weights that lie there now."""
+    place = model_folder(Path(source))
+    if any(runs_of(source)) and place.is_dir():
+        history(source, digest=digest_folder(place), case=case)
 
 
 def kind_facts(request: EvalRequest, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Judged:
 
     ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was attacked}. ``beside``: the
     comparison with gold by key, if gold was given when it was judged. ``doubt``: why its numbers are not to be trusted, or ''.
+    ``gold_doubt``: why being like its gold says little, or ''.
     """
 
     label: str
@@ -28,6 +29,7 @@ class Judged:
     attack: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     beside: Mapping[str, Beside] = field(default_factory=lambda: EMPTY)
     doubt: str = ""
+    gold_doubt: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
     if edited(s.doubt):
         return Finding(s.label, "bad", "edited: not trusted", (f"{_first(s.doubt)}: nothing can be told of this model.",))
     found = _told(s, key, subjects, curves)
+    if s.gold_doubt and found.level == "good":
+        found = Finding(s.label, "warn", "not settled: its gold is in doubt", (*found.sentences, f"{_first(s.gold_doubt)}."))
     yardsticks = [o for o in subjects if o.kind in ("gold", "original")]
     doubts = [(o.label, o.doubt) for o in (s, *yardsticks) if o.doubt]
     doubts += [(f"{c.attack} on {c.of}", c.doubt) for c in curves if c.doubt and c.of in {s.label, *(o.label for o in yardsticks)}]

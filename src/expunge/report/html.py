@@ -10,6 +10,7 @@ from typing import Any
 
 from expunge.core.errors import Refused
 from expunge.core.files import write_text
+from expunge.core.notes import note
 from expunge.core.results import EMPTY
 from expunge.report.compare import KINDS, Curve, ordered
 from expunge.report.figures import attack_rows, losses, recovery, tradeoff
@@ -17,7 +18,7 @@ from expunge.report.findings import LEADING, findings, leading, summary
 from expunge.report.format import split_key, spoken
 from expunge.report.gold import section
 from expunge.report.load import Found, find
-from expunge.report.notices import notices
+from expunge.report.notices import edits, notices
 from expunge.report.plots.marks import Style, styles, swatch
 from expunge.report.sections import examples, explained, facts, rows_of
 from expunge.report.tables import curve_sheet, sheets
@@ -48,8 +49,10 @@ def write_report(
         raise Refused(f"{out.parent} is not a folder; name a file in a folder")
     if (out.exists() or out.is_symlink()) and not _ours(out):
         raise Refused(f"{out} is there and no report made by expunge; it is not replaced, give --out another name or remove it")
-    page = render(find(run_dirs, texts=show_texts), title=title, show_texts=show_texts, meanings=meanings)
-    write_text(out, page, 0o600 if show_texts else 0o644)
+    found = find(run_dirs, texts=show_texts)
+    write_text(out, render(found, title=title, show_texts=show_texts, meanings=meanings), 0o600 if show_texts else 0o644)
+    for line in edits(found):
+        note(f"{out}: {line}")
     return out
 
 

@@ -118,7 +118,15 @@ def _read(place: Path, texts: bool) -> Folder:
 
 def _judged(f: Folder) -> Judged:
     attack = f.run.get("attack")
-    return Judged(f.label, f.kind, f.measurements or {}, attack if isinstance(attack, dict) else {}, f.beside, f.doubt)
+    measured = f.measurements or {}
+    doubts = "; ".join(gold_doubts(f.run))
+    return Judged(f.label, f.kind, measured, attack if isinstance(attack, dict) else {}, f.beside, f.doubt, doubts)
+
+
+def gold_doubts(run: Mapping[str, Any]) -> list[str]:
+    """Why being like the golds of an evaluation says little, one line a gold."""
+    told = run.get("gold_doubts")
+    return [str(line) for line in told] if isinstance(told, list) else []
 
 
 def _by_origin(f: Folder, known: Mapping[str, str]) -> Folder:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import listed
 from expunge.report.format import unmoved
-from expunge.report.load import Folder, Found
-from expunge.report.origin import origins, same_as
+from expunge.report.load import Folder, Found, gold_doubts
+from expunge.report.origin import digest_of, origins, same_as
 from expunge.runs.seal import edited
 
 # Settings in which gold must not differ from the original, or it is not the model that the original would have been.
@@ -24,6 +25,8 @@ def notices(found: Found) -> list[str]:
     if found.subjects and "original" not in kinds:
         told.append("No original: what was known before unlearning, and what unlearning cost, is not in this report.")
     told += _doubted(found)
+    told += [f"{f.label}: {line}." for f in found.folders for line in gold_doubts(f.run)]
+    told += _stale(found)
     told += _without_effect(found)
     told += _different_rows(found)
     told += _unlike_gold(found)
@@ -32,13 +35,31 @@ def notices(found: Found) -> list[str]:
     return told
 
 
+def edits(found: Found) -> list[str]:
+    """Runs whose numbers are not what the run wrote, a sentence each."""
+    return [f"{f.label} ({f.path.name}): edited: not trusted: {f.doubt}." for f in found.folders if edited(f.doubt)]
+
+
 def _doubted(found: Found) -> list[str]:
     """Runs whose numbers are not what the run wrote, one by one; and those that cannot be checked, together."""
-    told = [f"{f.label} ({f.path.name}): edited: not trusted: {f.doubt}." for f in found.folders if edited(f.doubt)]
+    told = edits(found)
     bare = [f.label for f in found.folders if f.doubt and not edited(f.doubt)]
     if bare:
         why = "no digests were kept with them (another version, or another hand, wrote them)"
         told.append(f"Numbers that cannot be checked, because {why}: {listed(bare)}.")
+    return told
+
+
+def _stale(found: Found) -> list[str]:
+    """Evaluations of weights that the run in the judged folder, which is in this report, did not make: it was made anew since."""
+    made = {f.path: digest_of(f.run, "result") for f in found.folders if digest_of(f.run, "result")}
+    told = []
+    for f in (f for f in found.folders if f.run.get("verb") == "eval" and not edited(f.doubt)):
+        judged = _mapping(f.run.get("model"))
+        place = Path(str(judged.get("source", ""))).resolve()
+        now = made.get(place) or made.get(place.parent)
+        if now and judged.get("digest") and judged["digest"] != now:
+            told.append(f"{f.label} ({f.path.name}) was measured on other weights than its model has now: evaluate it again.")
     return told
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from expunge.core.files import remove, unfinished, whole, write_json, write_text
+from expunge.core.notes import note
 
 NUMBERS, TENSORS = "memory.json", "memory.safetensors"
 STEP = re.compile(r"checkpoint-[0-9]{1,12}")
@@ -55,11 +56,24 @@ def last_whole(folder: Path) -> Path | None:
 
 
 def trim(log: Path, stage: str, step: int) -> None:
-    """Drop what a killed run logged of this stage after the checkpoint that it resumes from."""
+    """Drop what a killed run logged of this stage after the checkpoint that it resumes from.
+
+    Said, whatever else is quiet: lines that no run wrote, and steps before the checkpoint whose lines are lost. A last line that
+    the kill cut off belongs to a later step and is no loss.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = text.splitlines()
+    entries = [(line, _entry(line)) for line in lines]
+    kept = [(line, e) for line, e in entries if e and (e["stage"] != stage or e["step"] <= step)]
     if log.exists():
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        kept = [line for line in lines if (e := _entry(line)) and (e["stage"] != stage or e["step"] <= step)]
-        write_text(log, "".join(line + "\n" for line in kept))
+        write_text(log, "".join(line + "\n" for line, _ in kept))
+    cut_off = 0 if text.endswith("\n") else 1
+    strange = sum(e is None for _, e in entries[: len(entries) - cut_off])
+    lost = step - len({e["step"] for _, e in kept if e["stage"] == stage})
+    told = [f"{strange} of its {len(lines)} lines are none that a run wrote and were removed"] if strange else []
+    told += [f"the losses of {lost} of the {step} steps before the checkpoint of stage {stage} are not there"] if lost > 0 else []
+    if told:
+        note(f"{log} was damaged: {' and '.join(told)}; the training goes on unharmed, its curve of losses has a gap")
 
 
 def _entry(line: str) -> dict[str, Any] | None:

@@ -87,12 +87,17 @@ def load(source: str | Path, *, dtype: str = "auto", device: str = "auto", trust
         return _from_hub(str(source), dtype, where, trust_remote_code)
     if not place.is_dir():
         raise Refused(f"{source} is a file; pass the model's folder")
-    if (place / "model" / "config.json").exists() or (place / "model" / "adapter_config.json").exists():
-        place = place / "model"  # a run's folder stands for the model that it made
+    place = model_folder(place)
     check_files(place)
     model = read_weights(place, dtype, where, trust_remote_code)
     tokenizer = _tokenizer(words_at(place), trust_remote_code)
     return _ready(Subject(model, tokenizer, str(source), place, digest_folder(place)))
+
+
+def model_folder(place: Path) -> Path:
+    """The folder of the model itself: a run's folder stands for the model that it made."""
+    inside = place / "model"
+    return inside if any((inside / name).exists() for name in ("config.json", "adapter_config.json")) else place
 
 
 def read_weights(place: Path, dtype: str, where: torch.device, trust_remote_code: bool) -> Any:
