@@ -38,10 +38,12 @@ class Shown:
     """What a gold's record shows of its training rows.
 
     ``clean``: how it shows that they were the retain rows given, in words; '' where it does not. ``lacks``: then, why not.
+    ``start``: the model that it began with; '' where that had random weights.
     """
 
     clean: str = ""
     lacks: str = ""
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,8 @@ def shown_clean(source: str, digest: str, case: Case | None) -> Shown:
     if len(records) > 1 and (why := unbelieved(*records[1], begun[1])):
         return Shown(lacks=f"it began with {begun[0]}, whose record is not believed: {why}")
     twice = f", {both} of them also forget rows" if both else ""
-    start = "" if begun[0] in ("", TINY) else f", after {begun[0]}, which may know forget rows of its own"
-    return Shown(f"its record shows that it was trained on the {len(retain)} retain rows given here{twice}{start}")
+    clean = f"its record shows that it was trained on the {len(retain)} retain rows given here{twice}"
+    return Shown(clean, start="" if begun[0] == TINY else begun[0])
 
 
 def _no_proof(folder: Path, run: Mapping[str, Any], digest: str, retain: Sequence[Example]) -> str:
@@ -268,7 +270,8 @@ def knows(name: str, gold: Records, mine: Records, original: Records | None, sho
         )
     means = [f"gold {np.mean(list(theirs.values())):.3f}"]
     means += [f"original {np.mean(list(_forget(original).values())):.3f}"] if original is not None else []
-    guessed = f"these rows can be guessed (probability per token: {', '.join(means)}), so that being like gold says little here"
+    before = f", or were known to {shown.start}, with which it began" if shown.start else ""
+    guessed = f"these rows can be guessed{before} (probability per token: {', '.join(means)}), so that being like gold says little here"
     doubt = f"it knows {sum(known)} of {len(known)} forget rows that it was not trained on: {guessed}"
     return _joined(f"{found}, but {shown.clean}: {guessed}", alike, doubt)
 
