@@ -59,7 +59,8 @@ def described(stage: Stage) -> dict[str, Any]:
     if isinstance(stage, Prepare):
         return {"prepare": f"{stage.stream} from {' + '.join(stage.reads)}, {stage.on}", "by": called(stage.fn)}
     if isinstance(stage, Edit):
-        return {"edit": stage.name, "of": sorted(stage.needs), "by": called(stage.fn)}
+        said = {"edit": stage.name, "of": sorted(stage.needs), "reads": list(stage.streams), "select": stage.select}
+        return {key: value for key, value in said.items() if value} | {"by": called(stage.fn)}
     assert isinstance(stage, Descent)
     adapter = stage.adapter
     said = {

@@ -3,7 +3,7 @@
 from math import log
 
 import torch
-from napkin import a_pass
+from napkin import a_pass, seeing
 from torch import tensor
 from torch.testing import assert_close
 
@@ -13,7 +13,7 @@ from expunge.methods.sku import sku
 
 def negated(start, acquired):
     weights = {n: w.clone() for n, w in start.items()}
-    apply(weights, sku()[-1].fn(start, acquired))
+    apply(weights, sku()[-1].fn(seeing(start, acquired=acquired)))
     return weights
 
 

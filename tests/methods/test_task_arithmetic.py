@@ -1,6 +1,7 @@
 """Task arithmetic by hand, and its theorem on a linear model."""
 
 import torch
+from napkin import seeing
 from torch import tensor
 
 from expunge.losses.weight_deltas import added, apply, difference, scaled
@@ -11,7 +12,7 @@ from expunge.training.stages import training_of
 
 def edited(scale, start, tuned):
     weights = {n: w.clone() for n, w in start.items()}
-    apply(weights, task_arithmetic(scale=scale)[1].fn(start, tuned))
+    apply(weights, task_arithmetic(scale=scale)[1].fn(seeing(start, tuned=tuned)))
     return weights
 
 

@@ -2,14 +2,15 @@
 
 import pytest
 import torch
+from napkin import seeing
 from torch import tensor
 
-from expunge.methods.tau import negation, tau
+from expunge.methods.tau import tau
 
 
 def test_the_change_is_subtracted():  # 1 - .5 (3 - 1) = 0
     start, tuned = {"w": tensor([1.0, 2.0])}, {"w": tensor([3.0, 2.0])}
-    assert torch.equal(start["w"] + negation(start, tuned, scale=0.5)["w"], tensor([0.0, 2.0]))
+    assert torch.equal(start["w"] + tau(scale=0.5)[-1].fn(seeing(start, tuned=tuned))["w"], tensor([0.0, 2.0]))
 
 
 def test_the_stages_and_where_the_copy_begins():
@@ -20,5 +21,5 @@ def test_the_stages_and_where_the_copy_begins():
 
 @pytest.mark.parametrize("scale", [0.0])
 def test_scale_zero_is_sga(scale):
-    delta = negation({"w": tensor([1.0])}, {"w": tensor([3.0])}, scale=scale)
+    delta = tau(scale=scale)[-1].fn(seeing({"w": tensor([1.0])}, tuned={"w": tensor([3.0])}))
     assert delta["w"].tolist() == [0.0]

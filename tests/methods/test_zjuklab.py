@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from napkin import a_pass
+from napkin import a_pass, seeing
 from torch import tensor
 from torch.testing import assert_close
 
@@ -31,7 +31,7 @@ def test_merging_with_itself_gives_it_back():
     start = {"w": tensor([1.0, 1.0, 1.0, 1.0])}
     copy = {"w": start["w"] + DELTA["w"]}
     weights = {"w": start["w"].clone()}
-    apply(weights, zjuklab(density=1.0)[-1].fn(start, copy, copy))
+    apply(weights, zjuklab(density=1.0)[-1].fn(seeing(start, first=copy, second=copy)))
     assert_close(weights["w"], copy["w"])
 
 
@@ -48,7 +48,7 @@ def test_the_recipe_of_both_copies():
     assert (first.into, second.into, merge.needs) == ("first", "second", {"first", "second"})
     start = {"w": torch.zeros(10)}
     copy = {"w": torch.arange(1.0, 11.0)}
-    assert (merge.fn(start, copy, copy)["w"] != 0).sum() == 8
+    assert (merge.fn(seeing(start, first=copy, second=copy))["w"] != 0).sum() == 8
 
 
 def test_the_preference_is_of_the_mean_per_token():
@@ -62,5 +62,5 @@ def test_the_preference_is_of_the_mean_per_token():
 
 def test_both_copies_count_alike():  # (3 + 1) / 2, (1 + 5) / 2
     start = {"w": torch.zeros(2)}
-    made = zjuklab(density=1.0)[-1].fn(start, {"w": tensor([3.0, 1.0])}, {"w": tensor([1.0, 5.0])})
+    made = zjuklab(density=1.0)[-1].fn(seeing(start, first={"w": tensor([3.0, 1.0])}, second={"w": tensor([1.0, 5.0])}))
     assert_close(made["w"], tensor([2.0, 3.0]))

@@ -1,5 +1,7 @@
 """Passes small enough to be worked by hand."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import Tensor, tensor
 
@@ -30,3 +32,8 @@ def a_pass(
     keep = torch.ones(logp.shape, dtype=torch.bool) if mask is None else tensor(mask)
     ids = tuple(f"r{i}" for i in range(len(logp)))
     return LossInputs(stream, ids, keep, torch.zeros(logp.shape, dtype=torch.long), logp, None if start is None else rows(start), seed=seed)
+
+
+def seeing(weights, **auxiliaries) -> SimpleNamespace:
+    """What an edit sees of weights alone: those of the model and those of others, by name."""
+    return SimpleNamespace(weights=weights, auxiliaries=auxiliaries)

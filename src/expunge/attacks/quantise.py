@@ -13,6 +13,7 @@ from torch import Tensor
 from expunge.core.card import Card
 from expunge.core.stages import Edit
 from expunge.losses.weight_deltas import Delta
+from expunge.training.edit import EditContext
 
 card = Card(
     paper="Zhang et al. 2025",
@@ -44,9 +45,14 @@ def quantised_change(start: Mapping[str, Tensor], *, bits: int) -> Delta:
     return {n: rounded(w.float(), bits) - w.float() for n, w in inside.items()}
 
 
+def rounding(context: EditContext, *, bits: int) -> Delta:
+    """The same of the model that is attacked."""
+    return quantised_change(context.weights, bits=bits)
+
+
 def quantise(bits: Literal[8, 4, 3, 2] = 4) -> Edit:
     """Round every matrix of the blocks to a number of bits.
 
     bits: 8 or 4 are common in deployment.
     """
-    return Edit(f"quantise_{bits}", partial(quantised_change, bits=bits))
+    return Edit(f"quantise_{bits}", partial(rounding, bits=bits))

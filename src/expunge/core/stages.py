@@ -177,13 +177,19 @@ class Prepare(Stage):
 
 @dataclass(frozen=True)
 class Edit(Stage):
-    """Weights -> weights in closed form.
+    """Weights -> weights without a training loop.
 
-    ``fn(start, auxiliaries) -> deltas``: mappings of parameter name to tensor; the returned deltas are added to the subject.
+    ``fn(context) -> change``: a mapping of parameter name to tensor, which is added to the
+    weights. The context (``training.edit.EditContext``) gives the weights, the rows of
+    ``streams``, gradients and activations on them, and by name the weights of the models
+    ``needs`` that earlier stages made. ``select``: a regular expression over the names of the
+    parameters that may change ('' = all).
     """
 
     fn: Callable[..., Any] | None = None
     needs: frozenset[str] = frozenset()
+    streams: tuple[str, ...] = ()
+    select: str = ""
 
 
 Method = tuple[Stage, ...]
@@ -195,7 +201,8 @@ def stages(method: Any) -> Method:
 
 
 def streams_of(method: Any) -> frozenset[str]:
-    """Every stream of data that the Method's terms and teachers read."""
+    """Every stream of data that the Method's terms, teachers and edits read."""
     descents = [s for s in stages(method) if isinstance(s, Descent)]
     read = {s for d in descents for t in d.terms for s in t.streams} | {d.anchor for d in descents}
+    read |= {s for e in stages(method) if isinstance(e, Edit) for s in e.streams}
     return frozenset(read | {t.provider.own for d in descents for t in d.terms if t.provider and t.provider.own})

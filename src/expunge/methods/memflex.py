@@ -15,7 +15,7 @@ from expunge.core.data import Row
 from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Grads, added, inner, norm
 from expunge.losses.terms import ascent, nll, weighted
-from expunge.training.localization import Place
+from expunge.training.edit import EditContext
 
 card = Card(
     paper="Tian et al. 2024",
@@ -63,13 +63,13 @@ def region(forget: Grads, retain: Grads, *, cosine: float, least: float) -> dict
     return {n: moves(forget[n], retain[n]) for n in forget}
 
 
-def pulled(place: Place, *, cosine: float, least: float, copies: int) -> dict[str, bool]:
+def pulled(context: EditContext, *, cosine: float, least: float, copies: int) -> dict[str, bool]:
     """The region by gradients of random labels on forget and retain rows, averaged over ``copies`` draws."""
-    vocab = int(place.model.get_input_embeddings().weight.shape[0])
+    vocab = int(context.model.get_input_embeddings().weight.shape[0])
     mean: dict[str, Grads] = {}
     for i in range(copies):
-        key = f"{place.seed}/memflex/{i}"
-        drawn = replace(place, units=[{s: randomised(u[s], vocab, key) for s in ("forget", "retain")} for u in place.units])
+        key = f"{context.seed}/memflex/{i}"
+        drawn = replace(context, units=[{s: randomised(u[s], vocab, key) for s in ("forget", "retain")} for u in context.units or ()])
         for stream in ("forget", "retain"):
             g = drawn.gradient(1 / copies * nll(stream=stream))
             mean[stream] = added(mean[stream], g) if stream in mean else g

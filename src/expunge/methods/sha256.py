@@ -13,7 +13,7 @@ from expunge.core.stages import Controller, Descent, Term
 from expunge.losses.terms import ascent, nll, weighted
 from expunge.models.causal_lm.causal_tracing import indirect_effects, mlp_of
 from expunge.models.causal_lm.modules import blocks
-from expunge.training.localization import Place
+from expunge.training.edit import EditContext
 
 card = Card(
     paper="Agrawal and Huang 2025",
@@ -43,20 +43,20 @@ def after(state: Mapping[str, float], values: Mapping[str, float], progress: flo
     return {"first": values[name] if progress == 0 else state["first"], "now": values[name]}
 
 
-def first_mlps(place: Place, *, layers: int) -> dict[str, bool]:
+def first_mlps(context: EditContext, *, layers: int) -> dict[str, bool]:
     """The MLPs of the first blocks."""
-    return _mlps(place, set(range(min(layers, len(blocks(place.model))))))
+    return _mlps(context, set(range(min(layers, len(blocks(context.model))))))
 
 
-def traced(place: Place, *, k: int, rows: int) -> dict[str, bool]:
+def traced(context: EditContext, *, k: int, rows: int) -> dict[str, bool]:
     """The MLPs of the k blocks that give most of the answer back when they alone are mended."""
-    effects = indirect_effects(place.model, place.rows("forget")[:rows], place.seed)
-    return _mlps(place, set(effects.argsort(descending=True)[:k].tolist()))
+    effects = indirect_effects(context.model, context.rows("forget")[:rows], context.seed)
+    return _mlps(context, set(effects.argsort(descending=True)[:k].tolist()))
 
 
-def _mlps(place: Place, chosen: set[int]) -> dict[str, bool]:
-    inside = {id(p) for i, b in enumerate(blocks(place.model)) if i in chosen for p in mlp_of(b)[1].parameters()}
-    return {n: id(p) in inside for n, p in place.model.named_parameters()}
+def _mlps(context: EditContext, chosen: set[int]) -> dict[str, bool]:
+    inside = {id(p) for i, b in enumerate(blocks(context.model)) if i in chosen for p in mlp_of(b)[1].parameters()}
+    return {n: id(p) in inside for n, p in context.model.named_parameters()}
 
 
 def sha256(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge, Gt
-from torch import Tensor
 
 from expunge.core.card import Card
 from expunge.core.stages import Descent, Edit, Prepare, Stage
 from expunge.losses.objectives import away
 from expunge.losses.terms import nll, weighted
-from expunge.losses.weight_deltas import Delta, difference, scaled
 from expunge.synthesis.mismatch import mismatches
+from expunge.training.edit import negated
 
 card = Card(
     paper="Liu et al. 2024",
@@ -45,11 +43,6 @@ card = Card(
 )
 
 
-def negate(start: Mapping[str, Tensor], acquired: Mapping[str, Tensor], *, scale: float) -> Delta:
-    """-scale (acquired - start): twice with scale 1 gives the acquired weights again."""
-    return scaled(difference(acquired, start), -scale)
-
-
 def sku(
     learn_weight: Annotated[float, Gt(0)] = 0.5,
     mismatch_weight: Annotated[float, Ge(0)] = 1.0,
@@ -74,4 +67,5 @@ def sku(
     )
     draw = Prepare("mismatch", stream="mismatch", fn=partial(mismatches, k=mismatches_per_row))
     acquire = Descent("acquire", terms, into="acquired")
-    return (*((draw,) if mismatch_weight else ()), acquire, Edit("negate", partial(negate, scale=scale), frozenset({"acquired"})))
+    negate = Edit("negate", partial(negated, of="acquired", scale=scale), frozenset({"acquired"}))
+    return (*((draw,) if mismatch_weight else ()), acquire, negate)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge
-from torch import Tensor
 
 from expunge.core.card import Card
 from expunge.core.stages import Descent, Edit, Stage
 from expunge.losses.terms import nll
-from expunge.losses.weight_deltas import Delta, difference, scaled
+from expunge.training.edit import negated
 
 card = Card(
     paper="Ilharco et al. 2023",
@@ -28,11 +26,6 @@ card = Card(
 )
 
 
-def negate(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale: float) -> Delta:
-    """-scale (tuned - start), tensor by tensor."""
-    return scaled(difference(tuned, start), -scale)
-
-
 def task_arithmetic(
     scale: float = 1.0, tune_epochs: Annotated[float, Ge(0)] = 0.0, tune_lr: Annotated[float, Ge(0)] = 0.0
 ) -> tuple[Stage, ...]:
@@ -44,4 +37,4 @@ def task_arithmetic(
     """
     settings = ({"epochs": tune_epochs, "steps": None} if tune_epochs else {}) | ({"lr": tune_lr} if tune_lr else {})
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")
-    return (tune, Edit("negate", partial(negate, scale=scale), frozenset({"tuned"})))
+    return (tune, Edit("negate", partial(negated, of="tuned", scale=scale), frozenset({"tuned"})))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval
-from torch import Tensor
 
 from expunge.core.card import Card
 from expunge.core.stages import Descent, Edit, Stage, Term
 from expunge.losses.terms import nll, weighted
-from expunge.losses.weight_deltas import Delta, difference, scaled
 from expunge.methods._selective import selective
+from expunge.training.edit import negated
 
 card = Card(
     paper="Barbulescu and Triantafillou 2024",
@@ -37,11 +35,6 @@ card = Card(
 )
 
 
-def negation(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, scale: float) -> Delta:
-    """-scale (tuned - start), tensor by tensor; ``start`` is what the ascent left."""
-    return scaled(difference(tuned, start), -scale)
-
-
 def tau(
     threshold: Annotated[float, Interval(ge=0, le=1)] = 0.5,
     scale: Annotated[float, Ge(0)] = 1.0,
@@ -62,4 +55,4 @@ def tau(
     settings = {"epochs": tune_epochs, "steps": None} | ({"lr": tune_lr} if tune_lr else {})
     ascend = Descent("sga", (selective(threshold), *weighted(retain_term, retain_weight)))
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")
-    return (ascend, tune, Edit("negate", partial(negation, scale=scale), frozenset({"tuned"})))
+    return (ascend, tune, Edit("negate", partial(negated, of="tuned", scale=scale), frozenset({"tuned"})))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
 from annotated_types import Gt, Interval
-from torch import Tensor
 
 from expunge.core.card import Card
 from expunge.core.stages import Adapter, Descent, Edit, Stage, Term
 from expunge.losses.objectives import mean_npo_term
 from expunge.losses.terms import kl, nll, weighted
 from expunge.losses.weight_deltas import Delta, difference, ties
+from expunge.training.edit import EditContext
 
 card = Card(
     paper="Xu et al. 2025",
@@ -41,9 +40,10 @@ card = Card(
 )
 
 
-def merged(start: Mapping[str, Tensor], first: Mapping[str, Tensor], second: Mapping[str, Tensor], *, density: float) -> Delta:
+def merged(context: EditContext, *, density: float) -> Delta:
     """The changes of both copies, merged by TIES with equal weights."""
-    return ties([difference(first, start), difference(second, start)], [1.0, 1.0], density)
+    copies = [context.auxiliaries[name] for name in ("first", "second")]
+    return ties([difference(copy, context.weights) for copy in copies], [1.0, 1.0], density)
 
 
 def copy_of(name: str, beta: float, weights: tuple[float, float, float], rank: int) -> Descent:

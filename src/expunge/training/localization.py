@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from expunge.core.data import Row
 from expunge.core.errors import Refused
 from expunge.core.files import unfinished, write_json
-from expunge.core.stages import Descent, Term
-from expunge.losses.gradients import Grads
-from expunge.training.sampler import Unit, denominators
+from expunge.core.stages import Descent
+from expunge.training.edit import EditContext
+from expunge.training.sampler import Unit
 from expunge.training.teachers import Frozen
-from expunge.training.term_values import passes, values_of
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a rule of ``Descent.locate`` may look at: the model, the stage's rows, and gradients of terms on them."""
-
-    model: Any
-    units: Sequence[Unit]
-    frozen: Frozen
-    seed: int
-    batch: int = 8
-
-    def gradient(self, *terms: Term) -> Grads:
-        """The gradient of the terms' sum over all rows of the stage's first epoch, divided as a step of all of them would be."""
-        named = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-        counts = denominators(terms, self.units)
-        for i in range(0, len(self.units), self.batch):
-            chunk = self.units[i : i + self.batch]
-            found = values_of(terms, chunk, passes(self.model, terms, chunk, self.frozen, self.seed), self.frozen)
-            torch.stack([t.coef * found[t.name] / counts[t.name] for t in terms]).sum().backward()
-        made = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in named.items()}
-        self.model.zero_grad(set_to_none=True)
-        return made
-
-    def rows(self, stream: str) -> list[Row]:
-        """The rows of a stream that the first epoch meets."""
-        return [u[stream] for u in self.units if stream in u]
 
 
 def first_epoch(stage: Descent, steps: Sequence[Sequence[Unit]]) -> list[Unit]:
@@ -69,7 +39,7 @@ def located(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen:
         masks = load_file(partial) if partial.exists() else {}
     else:
         assert stage.locate is not None
-        found = stage.locate(Place(model, first_epoch(stage, steps), frozen, seed))
+        found = stage.locate(EditContext(model, seed=seed, units=first_epoch(stage, steps), frozen=frozen))
         whole = {n: bool(torch.as_tensor(m).any()) for n, m in found.items()}
         masks = {n: m.bool().cpu() for n, m in found.items() if isinstance(m, Tensor) and m.dim() and m.any() and not m.all()}
         if masks:

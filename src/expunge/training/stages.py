@@ -12,12 +12,12 @@ from expunge.core.data import Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import whole
 from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
-from expunge.losses.weight_deltas import apply
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import attach, go_on, matrices, merged
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks, parameters_of
+from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.save import save
+from expunge.training.edit import edit
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import layers_of
 from expunge.training.trainer import descend
@@ -163,8 +163,5 @@ def _carry_out(
         # an adapter that began by changing its base means nothing on the base that the user has
         return merged(subject) if stage.into or (own and own.init == "fila") else subject
     if isinstance(stage, Edit) and stage.fn is not None:
-        others = [parameters_of(auxiliaries[name].model) for name in sorted(stage.needs)]
-        weights = parameters_of(merged(subject).model)
-        apply(weights, stage.fn(weights, *others))
-        return subject
+        return edit(merged(subject), stage, streams, training.seed, auxiliaries)
     raise Failed(f"no engine for a stage of kind {type(stage).__name__}")

@@ -31,6 +31,7 @@ from expunge.losses.gradients import Grads, swapped
 from expunge.losses.weight_deltas import Trained
 from expunge.models.causal_lm.load import quiet
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.modules import select
 from expunge.training.callbacks import Journal, Steering
 from expunge.training.checkpoints import keep, last_whole, recall, trim
 from expunge.training.localization import located
@@ -283,7 +284,7 @@ def descend(
     log = log or folder / "log.jsonl"
     torch.manual_seed(training.seed)
     steps = plan(stage, streams, training)
-    _select(subject.model, stage.select)
+    select(subject.model, stage.select)
     check_trainable(subject.source or stage.name, list(subject.model.parameters()))
     lent = auxiliaries if auxiliaries is not None else {}
     frozen = freeze(subject.model, stage, steps, lent, folder / "cache", lambda n: None, streams)
@@ -327,15 +328,3 @@ def descend(
         ) from None
     subject.model.eval()
     return subject
-
-
-def _select(model: Any, pattern: str) -> None:
-    """Train only parameters whose name matches; '' = all (of an adapter: the adapter)."""
-    if not pattern:
-        return
-    chosen = 0
-    for name, p in model.named_parameters():
-        p.requires_grad_(bool(re.search(pattern, name)))
-        chosen += p.requires_grad
-    if not chosen:
-        raise Refused(f"no parameter's name matches {pattern!r}; names look like {next(iter(model.named_parameters()))[0]}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from expunge.core.errors import Refused
 
 
 @contextmanager
@@ -36,3 +39,20 @@ def blocks(model: Any) -> nn.ModuleList:
 def parameters_of(model: Any) -> dict[str, Tensor]:
     """name -> tensor of every parameter (tied ones once), detached and sharing memory."""
     return {n: p.detach() for n, p in model.named_parameters()}
+
+
+def select(model: Any, pattern: str) -> None:
+    """Train only parameters whose name matches; '' = all (of an adapter: the adapter).
+
+    Raises:
+        Refused: none does.
+    """
+    if not pattern:
+        return
+    chosen = 0
+    for name, p in model.named_parameters():
+        p.requires_grad_(bool(re.search(pattern, name)))
+        chosen += p.requires_grad
+    if not chosen:
+        first = next(iter(model.named_parameters()))[0]
+        raise Refused(f"no parameter's name matches {pattern!r}; names look like {first}")
