@@ -7,13 +7,13 @@ from napkin import a_pass, seeing
 from torch import tensor
 from torch.testing import assert_close
 
-from expunge.losses.weight_deltas import apply
 from expunge.methods.sku import sku
+from expunge.models.delta import Delta
 
 
 def negated(start, acquired):
     weights = {n: w.clone() for n, w in start.items()}
-    apply(weights, sku()[-1].fn(seeing(start, acquired=acquired)))
+    Delta(sku()[-1].fn(seeing(start, acquired=acquired))).apply(weights)
     return weights
 
 

@@ -4,15 +4,16 @@ import torch
 from napkin import seeing
 from torch import tensor
 
-from expunge.losses.weight_deltas import added, apply, difference, scaled
+from expunge.losses.weight_deltas import added, difference, scaled
 from expunge.methods.task_arithmetic import task_arithmetic
+from expunge.models.delta import Delta
 from expunge.training.sampler import Training
 from expunge.training.stages import training_of
 
 
 def edited(scale, start, tuned):
     weights = {n: w.clone() for n, w in start.items()}
-    apply(weights, task_arithmetic(scale=scale)[1].fn(seeing(start, tuned=tuned)))
+    Delta(task_arithmetic(scale=scale)[1].fn(seeing(start, tuned=tuned))).apply(weights)
     return weights
 
 

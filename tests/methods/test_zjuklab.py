@@ -9,8 +9,9 @@ from torch import tensor
 from torch.testing import assert_close
 
 from expunge.core.stages import Adapter
-from expunge.losses.weight_deltas import apply, ties, trimmed
+from expunge.losses.weight_deltas import ties, trimmed
 from expunge.methods.zjuklab import zjuklab
+from expunge.models.delta import Delta
 
 DELTA = {"w": tensor([3.0, -1.0, 0.5, 0.0])}
 
@@ -31,7 +32,7 @@ def test_merging_with_itself_gives_it_back():
     start = {"w": tensor([1.0, 1.0, 1.0, 1.0])}
     copy = {"w": start["w"] + DELTA["w"]}
     weights = {"w": start["w"].clone()}
-    apply(weights, zjuklab(density=1.0)[-1].fn(seeing(start, first=copy, second=copy)))
+    Delta(zjuklab(density=1.0)[-1].fn(seeing(start, first=copy, second=copy))).apply(weights)
     assert_close(weights["w"], copy["w"])
 
 

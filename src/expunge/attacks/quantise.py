@@ -12,7 +12,7 @@ from torch import Tensor
 
 from expunge.core.card import Card
 from expunge.core.stages import Edit
-from expunge.losses.weight_deltas import Delta
+from expunge.losses.weight_deltas import Changes
 from expunge.training.edit import EditContext
 
 card = Card(
@@ -39,13 +39,13 @@ def rounded(weight: Tensor, bits: int) -> Tensor:
     return (weight / step).round().clamp(-levels, levels) * step
 
 
-def quantised_change(start: Mapping[str, Tensor], *, bits: int) -> Delta:
+def quantised_change(start: Mapping[str, Tensor], *, bits: int) -> Changes:
     """rounded(W) - W for every matrix of the blocks."""
     inside = {n: w for n, w in start.items() if w.dim() == 2 and NUMBERED.search(n)}
     return {n: rounded(w.float(), bits) - w.float() for n, w in inside.items()}
 
 
-def rounding(context: EditContext, *, bits: int) -> Delta:
+def rounding(context: EditContext, *, bits: int) -> Changes:
     """The same of the model that is attacked."""
     return quantised_change(context.weights, bits=bits)
 
@@ -55,4 +55,4 @@ def quantise(bits: Literal[8, 4, 3, 2] = 4) -> Edit:
 
     bits: 8 or 4 are common in deployment.
     """
-    return Edit(f"quantise_{bits}", partial(rounding, bits=bits))
+    return Edit(f"quantise_{bits}", partial(rounding, bits=bits), recorded=False)

@@ -183,13 +183,15 @@ class Edit(Stage):
     weights. The context (``training.edit.EditContext``) gives the weights, the rows of
     ``streams``, gradients and activations on them, and by name the weights of the models
     ``needs`` that earlier stages made. ``select``: a regular expression over the names of the
-    parameters that may change ('' = all).
+    parameters that may change ('' = all). ``recorded``: OUT keeps the change, so that it can be
+    undone.
     """
 
     fn: Callable[..., Any] | None = None
     needs: frozenset[str] = frozenset()
     streams: tuple[str, ...] = ()
     select: str = ""
+    recorded: bool = True
 
 
 Method = tuple[Stage, ...]

@@ -1,4 +1,4 @@
-"""Algebra of weight changes: a Delta is a mapping of parameter name to tensor, a vector space, and reversible."""
+"""Algebra of weight changes: mappings of parameter name to tensor, a vector space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Delta = dict[str, Tensor]
+Changes = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -24,32 +24,25 @@ class Trained:
     step: int = 0
 
 
-def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Delta:
+def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Changes:
     """new - old for every floating tensor, in float32 or wider. LookupError if the names or shapes differ."""
     if set(new) != set(old):
         raise LookupError(f"the two models differ in parameters: {sorted(set(new) ^ set(old))[:4]}")
-    return {n: _wide(new[n]) - _wide(old[n]) for n in old if old[n].is_floating_point()}
+    return {n: wide(new[n]) - wide(old[n]) for n in old if old[n].is_floating_point()}
 
 
-def scaled(delta: Mapping[str, Tensor], factor: float) -> Delta:
+def scaled(delta: Mapping[str, Tensor], factor: float) -> Changes:
     """factor x delta."""
     return {n: factor * d for n, d in delta.items()}
 
 
-def added(*deltas: Mapping[str, Tensor]) -> Delta:
+def added(*deltas: Mapping[str, Tensor]) -> Changes:
     """The sum of deltas; a name that one of them lacks counts as zero there."""
-    total: Delta = {}
+    total: Changes = {}
     for delta in deltas:
         for n, d in delta.items():
             total[n] = total[n] + d if n in total else d.clone()
     return total
-
-
-def apply(weights: Mapping[str, Tensor], delta: Mapping[str, Tensor]) -> None:
-    """weights += delta, in place and in each tensor's own dtype. ``apply(w, scaled(d, -1))`` undoes ``apply(w, d)`` up to rounding."""
-    with torch.no_grad():
-        for n, d in delta.items():
-            weights[n].copy_(_wide(weights[n]) + d.to(weights[n].device))
 
 
 def mixed(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -66,10 +59,10 @@ def mixed(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) 
         raise LookupError(f"the two models differ in parameters: {sorted(set(one) ^ set(other))[:4]}")
     if share in (0, 1):
         return {n: (one if share else other)[n].detach().to(one[n].dtype, copy=True) for n in one}
-    return {n: torch.lerp(_wide(other[n]).to(one[n].device), _wide(one[n]), share).to(one[n].dtype) for n in one}
+    return {n: torch.lerp(wide(other[n]).to(one[n].device), wide(one[n]), share).to(one[n].dtype) for n in one}
 
 
-def trimmed(delta: Mapping[str, Tensor], density: float) -> Delta:
+def trimmed(delta: Mapping[str, Tensor], density: float) -> Changes:
     """Each tensor with only its ``density`` largest entries in size left (at least one); the rest is 0."""
     made = {}
     for n, d in delta.items():
@@ -80,7 +73,7 @@ def trimmed(delta: Mapping[str, Tensor], density: float) -> Delta:
     return made
 
 
-def ties(deltas: Sequence[Mapping[str, Tensor]], weights: Sequence[float], density: float) -> Delta:
+def ties(deltas: Sequence[Mapping[str, Tensor]], weights: Sequence[float], density: float) -> Changes:
     """TIES: trim each delta, elect every entry's sign by the weighted sum, average those that have it (disjoint mean).
 
     Merging a delta with itself at density 1 gives it back. Source: Yadav et al. 2023, section 3.
@@ -108,5 +101,6 @@ def regression_mean(grams: Sequence[Tensor], weights: Sequence[Tensor]) -> Tenso
     return (found @ torch.linalg.pinv(torch.stack(wide).sum(0), hermitian=True)).to(weights[0].dtype)
 
 
-def _wide(x: Tensor) -> Tensor:
+def wide(x: Tensor) -> Tensor:
+    """A tensor without its gradient, in float32 or wider."""
     return x.detach().to(torch.promote_types(x.dtype, torch.float32))

@@ -11,7 +11,7 @@ from expunge.core.card import Card
 from expunge.core.stages import Adapter, Descent, Edit, Stage, Term
 from expunge.losses.objectives import mean_npo_term
 from expunge.losses.terms import kl, nll, weighted
-from expunge.losses.weight_deltas import Delta, difference, ties
+from expunge.losses.weight_deltas import Changes, difference, ties
 from expunge.training.edit import EditContext
 
 card = Card(
@@ -40,7 +40,7 @@ card = Card(
 )
 
 
-def merged(context: EditContext, *, density: float) -> Delta:
+def merged(context: EditContext, *, density: float) -> Changes:
     """The changes of both copies, merged by TIES with equal weights."""
     copies = [context.auxiliaries[name] for name in ("first", "second")]
     return ties([difference(copy, context.weights) for copy in copies], [1.0, 1.0], density)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from expunge.core.data import Row
-from expunge.core.stages import Adapter, Descent, Method, Prepare, Stage, stages
+from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import evaluating
@@ -31,7 +31,7 @@ def expected(
     seconds = 0.0
     for i, stage in enumerate(stages(method)):
         if not isinstance(stage, Descent):
-            lines[f"stage {i} {stage.name}"] = "rows made" if isinstance(stage, Prepare) else "closed form, one pass over the weights"
+            lines[f"stage {i} {stage.name}"] = _untrained(stage, streams)
             continue
         settings = training_of(stage, training)
         steps = plan(stage, streams, settings)
@@ -57,6 +57,17 @@ def expected(
     lines["memory"] = f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
     lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
     return lines
+
+
+def _untrained(stage: Stage, streams: Mapping[str, Sequence[Row]]) -> str:
+    """The cost of a stage without a training loop, in words."""
+    if isinstance(stage, Prepare):
+        return "rows made"
+    read = [s for s in stage.streams if s in streams] if isinstance(stage, Edit) else []
+    if not read:
+        return "closed form, one pass over the weights"
+    tokens = sum(len(row) for s in read for row in streams[s])
+    return f"an edit that reads {tokens} tokens ({', '.join(read)} rows), and one pass over the weights"
 
 
 def remarks(stage: Descent, subject: Subject) -> Iterator[tuple[str, str]]:

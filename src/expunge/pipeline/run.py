@@ -41,7 +41,7 @@ from expunge.report.html import write_report
 from expunge.runs.folder import RunFolder, open_run
 from expunge.synthesis.refusals import SENTENCES
 from expunge.training.sampler import Training
-from expunge.training.stages import change, check, steps_of
+from expunge.training.stages import change, check, edits_made, steps_of
 
 
 def train(request: TrainRequest) -> Path:
@@ -146,6 +146,7 @@ def changed(
         "device": str(after.device),
     }
     made |= start | {"label": Path(request.out).name} | ({"left_behind": left_behind} if left_behind else {})
+    made |= edits_made(run.path)
     made["effect"] = effect.effect(met, after)
     save(after, run.path / "model", card=model_card(request, made))
     made["result"] = {"digest": digest_folder(run.path / "model")}

@@ -19,7 +19,7 @@ from expunge.runs.seal import broken, edited
 
 FILES = ("measurements.json", "curves.json", "log.jsonl", "run.yaml")
 # What lies in these is weights, unfinished work or texts; none of it is a run folder.
-INSIDE = frozenset({"model", "guard", "stages", "checkpoints", "records", "private"})
+INSIDE = frozenset({"model", "guard", "stages", "edits", "checkpoints", "records", "private"})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from expunge.core.results import EMPTY
 from expunge.core.stages import Descent, Edit, Term
 from expunge.losses.gradients import Grads
 from expunge.losses.inputs import LossInputs
-from expunge.losses.weight_deltas import Delta, apply, difference, scaled
+from expunge.losses.weight_deltas import Changes, difference, scaled
 from expunge.models.causal_lm.forward import capacity_for, forward, pack, scored_positions
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import evaluating, parameters_of, select
 from expunge.models.causal_lm.sites import Site, added_at, module_of, places_of, read_at
+from expunge.models.delta import Delta
 from expunge.training.reference import batches
 from expunge.training.sampler import Training, Unit, denominators, plan
 from expunge.training.teachers import Frozen
@@ -262,7 +264,7 @@ class EditContext:
         return passes(self.model, terms, units, self.frozen, self.seed)
 
 
-def negated(context: EditContext, *, of: str, scale: float) -> Delta:
+def negated(context: EditContext, *, of: str, scale: float) -> Changes:
     """-scale (the weights of model ``of`` - the start), tensor by tensor: scale -1 gives that model."""
     return scaled(difference(context.auxiliaries[of], context.weights), -scale)
 
@@ -273,6 +275,7 @@ def edit(
     streams: Mapping[str, Sequence[Row]],
     seed: int,
     auxiliaries: Mapping[str, Subject] = EMPTY,
+    file: Path | None = None,
 ) -> Subject:
     """Carry an Edit out on a subject's weights, in place.
 
@@ -282,6 +285,7 @@ def edit(
         streams: the run's rows; the edit sees those that it declares.
         seed: the run's.
         auxiliaries: models that earlier stages made, by name.
+        file: where the change is kept as a Delta, with what its undoing needs; None: nowhere.
 
     Returns:
         The subject.
@@ -290,7 +294,10 @@ def edit(
     select(subject.model, stage.select)
     others = {name: parameters_of(auxiliaries[name].model) for name in sorted(stage.needs)}
     rows = {name: streams[name] for name in stage.streams if name in streams}
-    apply(parameters_of(subject.model), stage.fn(EditContext(subject.model, rows, others, seed)))
+    change = Delta(stage.fn(EditContext(subject.model, rows, others, seed)))
+    made = change.apply(parameters_of(subject.model), undoable=file is not None)
+    if file:
+        made.save(file, stage=stage.name, **made.size())
     subject.model.requires_grad_(True)
     return subject
 

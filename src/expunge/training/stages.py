@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from expunge.core.data import Row
 from expunge.core.errors import Failed, Refused
@@ -17,11 +18,13 @@ from expunge.models.causal_lm.lora import attach, go_on, matrices, merged
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.save import save
+from expunge.models.delta import facts_of
 from expunge.training.edit import edit
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import layers_of
 from expunge.training.trainer import descend
 
+EDITS = "edits"  # the folder in OUT that keeps what edits changed
 Source = Subject | Callable[[], Subject]
 
 
@@ -125,6 +128,13 @@ def change(
     return current
 
 
+def edits_made(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the edits of a run changed, for run.yaml: {"edits": [stage, file, size]}; nothing of a run without."""
+    files = sorted((out / EDITS).glob("*.safetensors"))
+    made = [{"file": f"{EDITS}/{file.name}"} | facts_of(file) for file in files]
+    return {"edits": made} if made else {}
+
+
 def _reads(stage: Stage) -> frozenset[str]:
     """The models that a stage asks for besides its start: ``original``, and what earlier stages made."""
     if isinstance(stage, Edit):
@@ -163,5 +173,6 @@ def _carry_out(
         # an adapter that began by changing its base means nothing on the base that the user has
         return merged(subject) if stage.into or (own and own.init == "fila") else subject
     if isinstance(stage, Edit) and stage.fn is not None:
-        return edit(merged(subject), stage, streams, training.seed, auxiliaries)
+        file = log.parent / EDITS / f"{place.name}.safetensors" if stage.recorded else None
+        return edit(merged(subject), stage, streams, training.seed, auxiliaries, file)
     raise Failed(f"no engine for a stage of kind {type(stage).__name__}")
