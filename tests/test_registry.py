@@ -14,7 +14,7 @@ import pytest
 
 from expunge import registry
 from expunge.cli import listing as catalogue_pages
-from expunge.cli.method_arguments import own_help
+from expunge.cli.method_arguments import argument_rows
 from expunge.core.card import Card, call
 from expunge.core.errors import Refused
 from expunge.core.ranges import annotation_of
@@ -222,7 +222,7 @@ def test_a_block_and_a_fraction_of_the_depth_are_told_apart():
 def test_a_page_and_help_tell_the_range(room, name, told):
     assert told in catalogue_pages.page(room, name)
     if room == "methods":
-        assert "(float, from 0 to 1, default 0.0)" in own_help(name)
+        assert any("[from 0 to 1; default 0.0]" in text for _, text in argument_rows(name)[1])
 
 
 def test_a_share_is_between_0_and_1():

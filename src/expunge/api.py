@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
+from expunge.core.fields import documented
 from expunge.core.notes import note
 from expunge.core.progress import bar
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import NO_METHOD, AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
 from expunge.core.results import Measurement
 from expunge.core.stages import Adapter, Descent, Method, Stage
 from expunge.data.near import tell
@@ -38,6 +39,7 @@ from expunge.training.sampler import Training
 from expunge.training.stages import change, check
 
 Rows = str | Path | Iterable[Any]
+SETTINGS = tuple(f.name for f in fields(Training))
 
 
 def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
@@ -67,6 +69,7 @@ def case_of(case: Case | Benchmark | None, forget: Rows | None, retain: Rows | N
     return found
 
 
+@documented(TrainRequest, settings=SETTINGS)
 def train(
     model: Any,
     *,
@@ -83,6 +86,7 @@ def train(
     return _changed(subject_of(model), method, {"train": rows}, Training(**training), out)
 
 
+@documented(UnlearnRequest, settings=SETTINGS)
 def unlearn(
     model: Any,
     method: str | Method | Stage = "npo",
@@ -106,7 +110,9 @@ def unlearn(
     >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
     settings = Training(**training)
-    made = method_of(UnlearnRequest(method=Call(method, dict(arguments or {}))), None)[1] if isinstance(method, str) else method
+    named = Call(method, dict(arguments or {})) if isinstance(method, str) else NO_METHOD
+    asked = UnlearnRequest(method=named, lora=lora)
+    made = method_of(asked, None)[1] if isinstance(method, str) else method
     uncontradicted(training, made, method if isinstance(method, str) else "the method")
     subject = subject_of(model)
     own = replace(tools or Tools(), seed=settings.seed, subject=lambda: subject)
@@ -132,6 +138,7 @@ def _changed(
     return replace(after, folder=None, digest=digest_tensors(after.model))
 
 
+@documented(AutoRequest, UnlearnRequest)
 def auto(
     model: Any,
     *,
@@ -160,6 +167,7 @@ def auto(
     """
     if (steps is None) == (minutes is None):
         raise Refused("how much may be spent? give either steps or minutes; the search is included")
+    AutoRequest(budget=steps, minutes=minutes, batch=batch, seed=seed, lora=lora, lr_scale=lr_scale)  # refuses what the command would
     subject = subject_of(model)
     own = replace(tools or Tools(), seed=seed, subject=lambda: subject)
     given = Given({name: examples_of(rows, name) for name, rows in (streams or {}).items()}, own)
@@ -186,6 +194,7 @@ class Evaluation(dict[str, Measurement]):
             note(doubt)
 
 
+@documented(EvalRequest)
 def evaluate(
     model: Any,
     *,
@@ -208,6 +217,7 @@ def evaluate(
     ``gold``: a model trained without the forget rows, or a list of such models. ``original``: the model before unlearning. ``shadow``:
     other seeds of the same unlearning. ``encoder``, ``nli``, ``gibberish``, ``mlm``: folders, as the command takes them.
     """
+    EvalRequest(max_length=max_length)  # refuses what the command would refuse
     bench = case if isinstance(case, Benchmark) else None
     asked = case_of(case, forget, retain, holdout)
     golds = gold if isinstance(gold, list) else [] if gold is None else [gold]

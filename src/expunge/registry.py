@@ -18,14 +18,6 @@ from expunge.core.ranges import Range, annotation_of
 
 ROOMS = ("methods", "guards", "attacks", "metrics", "benchmarks")
 SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metrics": "metric", "benchmarks": "benchmark"}
-GLOBAL_OPTIONS = (  # noqa: SIM905
-    "model benchmark forget retain holdout data subset columns allow_overlap max_length on out overwrite threads dtype device quiet "
-    "lr epochs steps batch accumulate schedule warmup weight_decay clip seed save_every lora preset dry_run gold metrics label no_texts "
-    "lora_alpha lora_targets lora_dropout lm_eval lm_limit "
-    "from_log gold_log original shadow encoder nli gibberish mlm format "
-    "trust_remote_code against method verb debug help from alternate world refusals chat names anchors domain optimiser"
-    " budget minutes methods lr_scale stage"
-).split()
 GIVEN = ("records", "role", "gold")  # what a run gives every metric; not the user's to choose
 BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HERE = Path(__file__).parent

@@ -450,7 +450,7 @@ def test_real_rows_are_read_as_files_are(data):
 
 def test_judged_by_the_command_on_a_small_model(data, tmp_path):
     """What a user runs: questions with options, and facts with a neighbour, from rows to measurements.json."""
-    from expunge.core.request import EvalRequest
+    from expunge.core.requests import EvalRequest
     from expunge.models.causal_lm import tiny
     from expunge.models.causal_lm.model import Subject
     from expunge.models.causal_lm.save import save

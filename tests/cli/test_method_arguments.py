@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import fields
 
 import pytest
 from typer.main import get_command
@@ -16,7 +15,8 @@ from expunge.cli.commands import app
 from expunge.cli.exit_codes import ended
 from expunge.core.card import Call, call
 from expunge.core.errors import Failed, Refused, verdict
-from expunge.core.request import AskRequest, BenchRequest, EvalRequest, ReportRequest, Request, TrainRequest, UnlearnRequest
+from expunge.core.fields import fields_of, option_names
+from expunge.core.requests import REQUESTS, AskRequest, BenchRequest, DemoRequest, EvalRequest, ReportRequest, TrainRequest, UnlearnRequest
 from expunge.experiments.sweep.plan import plan_of
 from expunge.runs.folder import open_run, write_yaml
 
@@ -151,16 +151,18 @@ def test_the_question_stays_as_it_is(asked):
     assert method_arguments.dashed(["a_b", "--c_d=e_f", "--", "--g_h"]) == ["a_b", "--c-d=e_f", "--", "--g_h"]
 
 
-def test_options_of_every_command_are_known_to_the_catalogue():
-    """A member's argument could otherwise bear the name of one of them."""
+def test_every_field_of_a_request_is_an_option_of_its_verb_with_its_help_and_range():
     commands = get_command(app).commands
-    options = {p.name.strip("_") for c in commands.values() for p in c.params if p.param_type_name == "option"}
-    # bench's own: no member's argument stands beside
-    alone = {"methods", "seeds", "budget", "level", "executor", "workers", "keep_models", "meta"}
-    of_one_verb = {"as_json", "show_texts", "max_new_tokens", "kind", "raw", "samples", "answer"}
-    assert options - alone - of_one_verb <= set(registry.GLOBAL_OPTIONS)
-    for verb, kind in (("train", TrainRequest), ("unlearn", UnlearnRequest), ("eval", EvalRequest)):
-        assert {f.name for f in fields(kind)} - {"method"} <= {p.name for p in commands[verb].params}, verb
+    assert set(commands) == {kind.verb for kind in REQUESTS}
+    for kind in REQUESTS:
+        parameters = {p.name: p for p in commands[kind.verb].params}
+        ours = {"debug", "from_", "help", "context"}
+        assert set(parameters) - ours == option_names([kind]), kind.verb
+        for name, field in fields_of(kind).items():
+            if field.help:
+                assert parameters[name].help.startswith(field.help.text) and field.limits in parameters[name].help
+            else:
+                assert kind is DemoRequest and name == "show_texts"
 
 
 # ------------------------------------------------------------------ near misses
@@ -180,11 +182,11 @@ def test_options_of_every_command_are_known_to_the_catalogue():
         (("unlearn", "npo"), "which model? give --model with a folder or owner/name"),
         (("train", "--model", "tiny", "--on", "ful"), "--on takes no 'ful'; did you mean full? there are: forget, full, retain"),
         (("train", "--modle", "tiny"), "train has no option '--modle'; did you mean --model?"),
-        (("train", "--lr", "fast"), "--lr takes a number, not 'fast'"),
+        (("train", "--lr", "fast"), "--lr takes a number (from 0 to 10), not 'fast'"),
         (("train", "--lr"), "--lr needs a value"),
         (("train", "--overwrite=3"), "--overwrite takes no value"),
-        (("ask", "--samples", "1.5", "q"), "--samples takes a whole number from 0 to 1000, not '1.5'"),
-        (("train", "--threads", "0"), "--threads takes a whole number of at least 1, not '0'"),
+        (("ask", "--samples", "1.5", "q"), "--samples takes a whole number (from 0 to 1000), not '1.5'"),
+        (("train", "--threads", "0"), "--threads 0 is out of range; it must be at least 1"),
         (("eval", "--out", "o"), "what to judge? give either --model or --from-log"),
         (("show", "npoo"), "no member 'npoo'; did you mean npo? expunge list names all methods, guards, attacks, metrics, benchmarks"),
         (("show", "guards"), "guards: a kind of members, not one of them; expunge list guards names those that there are"),
@@ -195,7 +197,7 @@ def test_options_of_every_command_are_known_to_the_catalogue():
         (("list", "npo"), "npo is no kind (methods, guards, attacks, metrics, benchmarks) but one of the methods: expunge show npo"),
         (("list", "methods", "metrics"), "list: 'metrics' is more than it takes; several words that belong together stand in quotes"),
         (("unlern", "npo"), "no command 'unlern'; did you mean unlearn?"),
-        (("cache", "clean"), "expunge cache takes no 'clean'; did you mean clear?"),
+        (("cache", "clean"), "ACTION takes no 'clean'; did you mean clear?"),
         (("unlearn", "npo", *DATA, "--report-to", "wandb"), "unlearn npo has no option '--report-to'; there are: --"),
         (
             ("unlearn", "npo", *DATA, "--trust-remote-cod"),
@@ -297,4 +299,4 @@ def test_threads_are_settled_before_torch_is_there(said, expected):
 def test_every_verb_has_an_example_and_every_request_a_verb():
     commands = get_command(app).commands
     assert all("Example: expunge " in (c.help or "") for c in commands.values())
-    assert {r.verb for r in (*Request.__subclasses__(), TrainRequest, UnlearnRequest, EvalRequest) if r.verb} <= set(commands)
+    assert {kind.verb for kind in REQUESTS} == set(commands)

@@ -12,7 +12,7 @@ from small import rows, small_subject
 
 from expunge import registry
 from expunge.core.errors import Refused
-from expunge.core.request import BenchRequest
+from expunge.core.requests import BenchRequest
 from expunge.experiments.sweep.cell import read_cell, write_cell
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
 from expunge.experiments.sweep.gather import quality_of, spread, summary
@@ -132,8 +132,8 @@ def test_a_wrong_plan_is_refused_by_file_and_line(tmp_path, text, told):
     ("text", "told"),
     [
         ("methods:\n- {name: grad_ascent, args: {ma: 0.5}}\n", "--ma 0.5 does nothing: grad_ascent is the same without it"),
-        ("methods: [npo]\ntraining: {lora: 5000}\n", "--lora 5000: must be at least 0 and at most 4096"),
-        ("methods: [kga]\ntraining: {steps: 2, lr: 20.0}\n", "--lr 20.0: must be at least 0.0 and at most 10.0"),
+        ("methods: [npo]\ntraining: {lora: 5000}\n", ":2: --lora 5000 is out of range; it must be from 0 to 4096"),
+        ("methods: [kga]\ntraining: {steps: 2, lr: 20.0}\n", ":2: --lr 20.0 is out of range; it must be from 0 to 10"),
         ("methods: [npo]\nrecipe: {lora: 4}\n", "recipe.lora: the tiny original is trained whole"),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_plan_may_ask_for_an_adapter(tmp_path):
         (("--methods", "npoo"), "no method 'npoo'; did you mean npo?"),
         (("--methods", "npo,npo"), "two methods are called npo; give one of them another label"),
         (("--methods", "npo", "--seeds", "one"), "--seeds 'one'; write them as 0,1,2"),
-        (("--methods", "npo", "--level", "2"), "--level 2: must be above 0 and at most 1"),
+        (("--methods", "npo", "--level", "2"), "--level 2.0 is out of range; it must be above 0 and at most 1"),
         (("--methods", "npo", "--executor", "rya"), "--executor takes no 'rya'; did you mean ray?"),
         (("--methods", "npo", "--benchmark", "tofu:forget10"), "which model? tofu:forget10 needs --model with a folder or owner/name"),
         (("--methods", "npo"), "where to? give --out FOLDER"),

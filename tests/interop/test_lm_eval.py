@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from expunge.core.errors import Refused
-from expunge.core.request import EvalRequest
+from expunge.core.requests import EvalRequest
 from expunge.interop import lm_eval as room
 from expunge.interop.lm_eval import check, folded, harness
 from expunge.models.causal_lm import tiny

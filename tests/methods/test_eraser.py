@@ -6,7 +6,7 @@ from napkin import a_pass
 from small import small_subject
 
 from expunge.core.card import Call
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.losses.inputs import loss_of
 from expunge.methods.eraser import card, eraser
 from expunge.models.causal_lm.lora import matrices

@@ -9,7 +9,7 @@ from expunge import registry
 from expunge.core.card import Call
 from expunge.core.data import Case, Example, Row
 from expunge.core.errors import Refused
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.core.stages import stages
 from expunge.methods.idk_dpo import idk_dpo
 from expunge.pipeline.settings import preset_of, training_settings

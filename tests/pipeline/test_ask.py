@@ -9,7 +9,7 @@ import yaml
 from commands import Desk, desk, expunge, facts, jsonl, model, once
 
 from expunge.cli.console import chance
-from expunge.core.request import AskRequest
+from expunge.core.requests import AskRequest
 from expunge.models.causal_lm.load import load
 from expunge.pipeline.ask import ask, trained_on
 

@@ -11,7 +11,7 @@ from another import another
 from commands import expunge, facts, files, model, once, refused, weights
 
 from expunge.benchmarks._restor_words import TAUGHT
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.pipeline.sequential import parts_of
 from expunge.pipeline.settings import case_of
 from expunge.runs.folder import read_run

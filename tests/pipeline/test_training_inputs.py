@@ -9,7 +9,7 @@ import pytest
 from expunge.core.card import call
 from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.core.stages import Descent, Prepare
 from expunge.losses.terms import ascent, nll
 from expunge.methods.idk_dpo import idk_dpo

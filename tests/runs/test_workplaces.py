@@ -4,7 +4,7 @@ import pytest
 
 from expunge.core.errors import Refused
 from expunge.core.files import write_json, write_text
-from expunge.core.request import BenchRequest, DemoRequest
+from expunge.core.requests import BenchRequest, DemoRequest
 from expunge.experiments import demo as telling
 from expunge.experiments.sweep.plan import entry_of, plan_of
 from expunge.report.html import write_report

@@ -71,29 +71,10 @@ def usage(error: Any) -> str:
     if kind == "MissingParameter" and context:
         name = error.param.name if error.param else "a word"
         return f"{verb}: {name.upper()} is missing; expunge {verb} --help shows what it takes"
-    if kind == "BadParameter" and error.param and hasattr(error.__cause__, "errors"):
-        return f"{_named(error.param)} takes {_taken(error.param)}, not {error.__cause__.errors()[0]['input']!r}"
     if "unexpected extra argument" in said:
         extra = said[said.find("(", said.find("(s)") + 3) :].strip("()")
         return f"{verb}: {extra!r} is more than it takes; several words that belong together stand in quotes"
     return said[:1].lower() + said[1:]
-
-
-def _named(parameter: Any) -> str:
-    """An option as it is typed, an argument in capitals."""
-    return str(parameter.opts[-1]) if parameter.param_type_name == "option" else str(parameter.name).upper()
-
-
-def _taken(parameter: Any) -> str:
-    """What a number on the command line may be: ``a whole number from 1 to 4096``."""
-    kinds = {int: "a whole number", float: "a number", bool: "true or false"}
-    kind = kinds.get(parameter.type_descriptor.annotation, "another value")
-    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
-    if low is not None and high is not None:
-        return f"{kind} from {low:g} to {high:g}"
-    if low is not None:
-        return f"{kind} of at least {low:g}"
-    return f"{kind} of at most {high:g}" if high is not None else kind
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 
 from expunge import registry
 from expunge.core.errors import Refused, unknown
-from expunge.core.request import check_typed
+from expunge.core.fields import check_typed
 
 
 def dashed(words: Sequence[str]) -> list[str]:
@@ -20,12 +20,20 @@ def dashed(words: Sequence[str]) -> list[str]:
 
 
 def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tuple[str, dict[str, Any]]:
-    """The method's name and its own arguments, out of the words that are no option of the verb; values get the type of the signature.
+    """The method's name and its own arguments, out of the words that are no option of the verb.
 
-    ``options``: the verb's own, to name the nearest. ``default``: the method if none is named. Refused: an unknown method, an option that
-    the method does not have either, an option without a value.
+    Args:
+        words: What the verb did not take.
+        options: The verb's own as they are typed, to name the nearest.
+        default: The method if none is named.
+
+    Returns:
+        The method's name and its arguments; values have the types of the signature.
+
+    Raises:
+        Refused: An unknown method, an option that the method does not have either, an option without a value.
     """
-    options = ["--" + o.strip("_").replace("_", "-") for o in options]
+    options = list(options)
     given, others = _pairs(words)
     found, *rest = others or [default]
     if not found and given:
@@ -60,13 +68,22 @@ def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
     return given, others
 
 
-def own_help(name: str) -> str:
-    """The method's own arguments, as help lines."""
+PLACEHOLDERS = {"float": "NUMBER", "int | float": "NUMBER", "int": "INTEGER", "str": "TEXT", "bool": "true|false", "Term": "TERM"}
+
+
+def argument_rows(name: str) -> tuple[str, list[tuple[str, str]]]:
+    """The heading and the rows (option, what it does) of a method's own arguments, for its help."""
     found = registry.member("methods", name)
-    width = max((len(a.name) for a in found.arguments), default=0) + 4
-    lines = [f"Arguments of {name}: {found.summary}"]
-    lines += [f"  --{a.name:<{width}} {a.doc or a.name} ({a.kind}, default {a.default})" for a in found.arguments]
-    return "\n".join(lines)
+    rows = []
+    for argument in found.arguments:
+        kind = argument.annotation.removesuffix(" | None")
+        limits = [argument.range.words] if argument.range else []
+        if kind not in PLACEHOLDERS:
+            limits.insert(0, kind)
+        limits.append(f"default {argument.default}")
+        option = f"--{argument.name.replace('_', '-')} {PLACEHOLDERS.get(kind, 'VALUE')}"
+        rows.append((option, f"{(argument.doc or argument.name).rstrip('.')}  [{'; '.join(limits)}]"))
+    return f"Arguments of {name}", rows
 
 
 def kept(source: str, verb: str) -> dict[str, Any]:
@@ -92,6 +109,8 @@ def repeated(request: Any, source: str) -> Any:
         given["method"]["args"] = {**before["method"].get("args", {}), **given["method"]["args"]}
     try:
         return type(request).from_json({**before, **given})
+    except Refused as error:
+        raise Refused(f"{source}: {error}") from None
     except (TypeError, KeyError, AttributeError) as error:
         raise Refused(f"{source}: not a run that expunge {request.verb} made ({error})") from None
 

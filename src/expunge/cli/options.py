@@ -1,63 +1,26 @@
-"""The options that verbs share, in the words of their help; and a verb's local names as the fields of a request."""
+"""A command of the command line, made from the request that it carries out: parameters, help, ranges, aliases and headings."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from expunge import __version__
-from expunge.core.errors import Refused, no_choice, unknown
+from expunge.cli.method_arguments import argument_rows, method_of, own, repeated
+from expunge.core.card import Call
+from expunge.core.errors import unknown
 from expunge.core.escape import tell
+from expunge.core.fields import Field, fields_of, from_text
+from expunge.core.requests import GROUPS, RUN, Request, TrainRequest, UnlearnRequest
 
-Text = str | None
-Number = float | None
-Whole = int | None
 WIDEST = 120  # columns of a terminal that help uses
-opt = typer.Option
-Model = Annotated[str, opt(help="a model folder, a run's folder, or owner/name on the hub")]
-Bench = Annotated[str, opt(help="a benchmark and its split, e.g. tofu:forget10 or builtin")]
-Forget = Annotated[str, opt(help="rows to forget: a file, a folder, or hub:owner/name[:config][@split]")]
-Retain = Annotated[str, opt(help="rows to keep")]
-Holdout = Annotated[str, opt(help="rows that no model saw; membership scores need them")]
-Data = Annotated[str, opt(help="folder of benchmark rows; without it they come from the hub", envvar="EXPUNGE_DATA")]
-Subset = Annotated[str, opt(help="a named part of the benchmark's training rows")]
-OneStage = Annotated[str, opt("--stage", help="only this stage of a benchmark that has stages; all, one after the other, if left away")]
-Columns = Annotated[str, opt(help="which columns hold what, e.g. prompt=q,answer=a")]
-Overlap = Annotated[str, opt(help="forget rows that also stand in retain: drop them from retain, or keep both")]
-Length = Annotated[int, opt(help="longest row in tokens", min=8)]
-Out = Annotated[str, opt(help="folder of the run")]
-Over = Annotated[bool, opt("--overwrite", help="replace a finished or different run in that folder")]
-Threads = Annotated[Whole, opt(help="threads of this process (default 1)", min=1)]
-Dtype = Annotated[str, opt(help="auto, float32, bfloat16 or float16")]
-Device = Annotated[str, opt(help="auto, cpu, cuda, cuda:1 ...")]
-Trust = Annotated[bool, opt("--trust-remote-code", help="run code that comes with the model; only if you trust its author")]
-Quiet = Annotated[bool, opt("--quiet", help="no progress")]
-Debug = Annotated[bool, opt("--debug", help="show tracebacks")]
-Lr = Annotated[Number, opt(help="learning rate")]
-Epochs = Annotated[Number, opt(help="passes over the forget rows")]
-Steps = Annotated[Whole, opt(help="optimizer steps; overrides --epochs")]
-Batch = Annotated[Whole, opt(help="forget rows of a micro-step (each brings its partners)")]
-Accumulate = Annotated[Whole, opt(help="micro-steps of an optimizer step")]
-Schedule = Annotated[Text, opt(help="constant, linear, cosine, cosine_min10, inverse_sqrt")]
-Warmup = Annotated[Number, opt(help="share of the steps (below 1) or number of steps")]
-Decay = Annotated[Number, opt(help="weight decay")]
-Clip = Annotated[Number, opt(help="largest gradient norm; 0 for none")]
-Seed = Annotated[Whole, opt(help="decides everything that is drawn")]
-SaveEvery = Annotated[Whole, opt(help="steps between checkpoints; 0 for none")]
-Optimiser = Annotated[Text, opt(help="adamw, sgd, or sophia (clipped second-order steps)")]
-Alternate = Annotated[str, opt(help="other answers to the forget questions, in place of refusals or generated ones")]
-World = Annotated[str, opt(help="general text or questions that are kept besides retain")]
-Refusals = Annotated[str, opt(help="a text file of your own refusals, one a line")]
-ChatModel = Annotated[str, opt(help="a chat model that writes what a method needs: a folder, or the URL of an OpenAI-compatible server")]
-Names = Annotated[str, opt(help="a text file of the names to look for, one a line; without it names are found by their spelling")]
-Anchors = Annotated[str, opt(help="a JSON or YAML file: special word -> what stands in its place")]
-Domain = Annotated[str, opt(help="the name of a domain to write a forget corpus about (with --chat)")]
-Lora = Annotated[Whole, opt(help="train a LoRA adapter of this rank instead of all weights; 0: all weights, whatever a preset says")]
-LoraAlpha = Annotated[Number, opt(help="its scaling is this over the rank (default: twice the rank)")]
-LoraTargets = Annotated[Text, opt(help="a regular expression: it sits on weight matrices with such names (default: every linear layer)")]
-LoraDropout = Annotated[Number, opt(help="share of its inputs that training drops")]
+REPEATABLE: tuple[type[Request], ...] = (TrainRequest, UnlearnRequest)  # their run.yaml can be given with --from
+PLACEHOLDERS = {int: "INTEGER", float: "NUMBER"}
+R = TypeVar("R", bound=Request)
 
 
 class Verbs(TyperGroup):
@@ -70,6 +33,36 @@ class Verbs(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
 
+class Verb(TyperCommand):
+    """A verb whose help lists its options under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then every group of options."""
+        rows: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Arguments", *GROUPS)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                row = (_as_typed(parameter), record[1])
+                rows[getattr(parameter, "rich_help_panel", None) or RUN].append(row)
+        for name, group in rows.items():
+            if group:
+                write_rows(formatter, name, group)
+
+
+def _as_typed(parameter: Any) -> str:
+    """An option as it is typed, without its other spellings; an argument in capitals."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar)
+    names = " / ".join([parameter.opts[0], *parameter.secondary_opts])
+    return f"{names} {parameter.metavar}" if parameter.metavar else names
+
+
+def write_rows(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:
+    """A section of a help page."""
+    with formatter.section(heading):
+        formatter.write_dl(rows)
+
+
 def tell_version(asked: bool) -> None:
     """Print the version and end, if it was asked for."""
     if asked:
@@ -77,17 +70,128 @@ def tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
-Version = Annotated[bool, opt("--version", help="print the version", callback=tell_version, is_eager=True)]
+Version = Annotated[bool, typer.Option("--version", help="print the version", callback=tell_version, is_eager=True)]
+ON_EVERY_VERB = (
+    inspect.Parameter(
+        "debug",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, typer.Option("--debug", help="show tracebacks", rich_help_panel=RUN)],
+    ),
+)
+FROM = inspect.Parameter(
+    "from_",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[str | None, typer.Option("--from", help="repeat the run of this run.yaml", metavar="TEXT", rich_help_panel=RUN)],
+)
+FOR_A_METHOD = (
+    inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+    inspect.Parameter(
+        "help",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, typer.Option("--help", help="show this and the method's own arguments", rich_help_panel=RUN)],
+    ),
+)
 
 
-def options(context: dict[str, Any]) -> dict[str, Any]:
-    """The local names of a verb as Request fields: columns parsed, what belongs to the command line alone taken out."""
-    made = {k: v for k, v in context.items() if k not in ("debug", "ctx", "name", "from_")}
-    if "columns" in made:
-        pairs = [p for p in made["columns"].split(",") if p]
-        if any("=" not in p for p in pairs):
-            raise Refused(f"--columns {made['columns']!r}; write it as prompt=my_question,answer=my_answer")
-        made["columns"] = dict(p.split("=", 1) for p in pairs)
-    if made.get("allow_overlap", "") not in ("", "drop", "keep"):
-        raise no_choice("--allow-overlap", made["allow_overlap"], ("drop", "keep"))
-    return made
+def command(app: typer.Typer, kind: type[R]) -> Callable[[Callable[[R], None]], Callable[[R], None]]:
+    """Make a function of a request a verb of the command line.
+
+    Args:
+        app: The program.
+        kind: The request; its fields are the options, its docstring is the help.
+
+    Returns:
+        A decorator that returns the function as it was.
+    """
+    known = {name: field for name, field in fields_of(kind).items() if field.help}
+    method = next((name for name, field in known.items() if field.kind is Call), "")
+
+    def register(act: Callable[[R], None]) -> Callable[[R], None]:
+        def run(**given: Any) -> None:
+            if method and given["help"]:
+                write_help(given["context"], given[method])
+                return
+            act(request_of(kind, given, method))
+
+        parameters = [_parameter(field) for field in known.values()]
+        parameters += [*ON_EVERY_VERB, *([FROM] if kind in REPEATABLE else []), *(FOR_A_METHOD if method else [])]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        extra = {"allow_extra_args": True, "ignore_unknown_options": True} if method else {}
+        app.command(kind.verb, cls=Verb, help=inspect.getdoc(kind), add_help_option=not method, context_settings=extra)(run)
+        return act
+
+    return register
+
+
+def _parameter(field: Field) -> inspect.Parameter:
+    """A field as typer reads it: a text that ``from_text`` converts, or a switch."""
+    assert field.help is not None
+    default: Any = None
+    annotation: Any = str | None
+    shown = f"{field.help.text}  [{field.limits}]" if field.limits else field.help.text
+    settings: dict[str, Any] = {"help": shown, "rich_help_panel": field.help.group}
+    if field.kind is bool:
+        annotation, default = (bool | None, None) if field.optional else (bool, False)
+    elif not field.help.positional:
+        settings |= {"metavar": PLACEHOLDERS.get(field.kind, "TEXT"), "envvar": field.help.env or None}
+    if field.help.positional:
+        settings["rich_help_panel"] = "Arguments"
+        annotation = list[str] if field.kind is tuple else str if field.help.required else annotation
+        default = inspect.Parameter.empty if field.help.required else None
+        said = typer.Argument(metavar=field.name.upper(), **settings)
+    else:
+        said = typer.Option(*_names(field), **settings)
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, said])
+
+
+def _names(field: Field) -> Iterator[str]:
+    """The option's spellings; one that may be unset can be switched on and off."""
+    switched = field.kind is bool and field.optional
+    yield f"{field.option}/--no-{field.option[2:]}" if switched else field.option
+    for alias in field.help.aliases if field.help else ():
+        yield f"--{alias}"
+
+
+def request_of(kind: type[R], given: Mapping[str, Any], method: str = "") -> R:
+    """The request of a command line.
+
+    Args:
+        kind: Its class.
+        given: What typer read, by parameter: texts, None where nothing was given.
+        method: The field that holds a method, whose own arguments are among the words that typer left over.
+
+    Returns:
+        The request; with ``--from``, that of the run.yaml with what was given on top.
+
+    Raises:
+        Refused: A value is of another kind or out of its range, the method or one of its arguments does not exist, or the
+            run.yaml asks for what counts only when typed.
+    """
+    source = given.get("from_") or ""
+    values: dict[str, Any] = {}
+    for name, field in fields_of(kind).items():
+        value = given.get(name)
+        if value is None or name == method:
+            continue
+        if isinstance(value, str):
+            value = from_text(field, value)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    if method:
+        words = [*([given[method]] if given[method] else []), *given["context"].args]
+        options = [o for p in given["context"].command.params for o in p.opts if o.startswith("--")]
+        values[method] = Call(*own(words, options, method_of(source)))
+    request = kind(**values)
+    return repeated(request, source) if source else request
+
+
+def write_help(context: Any, method: str) -> None:
+    """The help page of a verb and, if a method is named, the method's own arguments in the same form."""
+    formatter = context.make_formatter()
+    context.command.format_help(context, formatter)
+    if method:
+        heading, rows = argument_rows(method)
+        write_rows(formatter, heading, rows or [("none", "")])
+    tell(formatter.getvalue().rstrip("\n"))

@@ -30,11 +30,16 @@ class Range:
     @property
     def words(self) -> str:
         """What a value must be: ``above 0``, ``from 0 to 1``, ``above 0 and at most 1``."""
-        low = f"{'above' if self.above else 'at least'} {self.low:g}" if math.isfinite(self.low) else ""
-        high = f"{'below' if self.below else 'at most'} {self.high:g}" if math.isfinite(self.high) else ""
+        low = f"{'above' if self.above else 'at least'} {_written(self.low)}" if math.isfinite(self.low) else ""
+        high = f"{'below' if self.below else 'at most'} {_written(self.high)}" if math.isfinite(self.high) else ""
         if low and high and not self.above and not self.below:
-            return f"from {self.low:g} to {self.high:g}"
+            return f"from {_written(self.low)} to {_written(self.high)}"
         return " and ".join(filter(None, (low, high))) or "any number"
+
+
+def _written(number: float) -> str:
+    """A number as people write it: a whole one with all its digits."""
+    return str(int(number)) if number.is_integer() else f"{number:g}"
 
 
 def range_of(constraint: Any) -> Range:

@@ -15,7 +15,7 @@ from typing import Any
 from expunge.core.card import call
 from expunge.core.errors import Refused
 from expunge.core.escape import terminal
-from expunge.core.request import DemoRequest, EvalRequest, ReportRequest, UnlearnRequest
+from expunge.core.requests import DemoRequest, EvalRequest, ReportRequest, UnlearnRequest
 from expunge.experiments.sweep.pool import pool, together
 from expunge.experiments.sweep.recipe import BUILTIN as BENCHMARK
 from expunge.experiments.sweep.recipe import RELEARN, benchmark_for, trained

@@ -11,7 +11,7 @@ import numpy as np
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
-from expunge.core.request import AskRequest
+from expunge.core.requests import AskRequest
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.kinds import COMPLETIONS, TEXTS
 from expunge.evaluation.observations.base import Cost

@@ -14,7 +14,7 @@ from expunge.core.escape import say
 from expunge.core.files import write_json
 from expunge.core.notes import note
 from expunge.core.progress import bar
-from expunge.core.request import EvalRequest
+from expunge.core.requests import EvalRequest
 from expunge.core.results import Measurement, Records
 from expunge.data.cases import digest
 from expunge.data.kinds import kinds_of, understood

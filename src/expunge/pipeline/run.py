@@ -13,7 +13,7 @@ from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, no_choice
 from expunge.core.escape import say, tell
 from expunge.core.progress import bar
-from expunge.core.request import ReportRequest, TrainRequest, UnlearnRequest
+from expunge.core.requests import ReportRequest, TrainRequest, UnlearnRequest
 from expunge.core.stages import Descent, Method, Stage
 from expunge.data.kinds import understood
 from expunge.evaluation.cache import salt_of

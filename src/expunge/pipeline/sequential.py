@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from expunge.core.benchmark import Benchmark
 from expunge.core.errors import Refused, unknown
-from expunge.core.request import EvalRequest, UnlearnRequest
+from expunge.core.requests import EvalRequest, UnlearnRequest
 from expunge.evaluation.evaluate import sources_in
 from expunge.pipeline.evaluate import evaluate as judged
 from expunge.pipeline.settings import benchmark_of, out_of

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from expunge.core import requests
 from expunge.core.data import Row
-from expunge.core.errors import Refused, no_choice
+from expunge.core.errors import Refused
+from expunge.core.fields import check_fields
+from expunge.core.requests import MOST_STEPS
 from expunge.core.stages import OWN, Descent, Term
 
 Unit = Mapping[str, Row]  # stream -> the row that goes with one anchor row
@@ -23,10 +26,7 @@ SCHEDULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "cosine_min10": ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
     "inverse_sqrt": ("inverse_sqrt", {}),
 }
-OPTIMISERS = ("adamw", "sophia", "sgd")
-
-
-MOST_STEPS, MOST_ROWS = 1_000_000, 20_000_000  # of a plan, which is held in memory as a whole
+MOST_ROWS = 20_000_000  # of a plan, which is held in memory as a whole
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,23 @@ class Training:
     sophia, whose threshold is ``rho`` (clipped second-order steps).
     """
 
-    lr: float = 1e-5
-    epochs: float = 5.0
-    steps: int | None = None
-    batch: int = 8
-    accumulate: int = 1
-    schedule: str = "linear"
-    warmup: float = 0.0
-    weight_decay: float = 0.01
+    lr: requests.LearningRate = 1e-5
+    epochs: requests.Epochs = 5.0
+    steps: requests.Steps | None = None
+    batch: requests.Count = 8
+    accumulate: requests.Count = 1
+    schedule: requests.Schedule = "linear"
+    warmup: requests.Warmup = 0.0
+    weight_decay: requests.WeightDecay = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
-    clip: float = 1.0
-    seed: int = 0
-    save_every: int = 100
-    optimiser: str = "adamw"
+    clip: requests.Clip = 1.0
+    seed: requests.Seed = 0
+    save_every: requests.Whole = 100
+    optimiser: requests.Optimizer = "adamw"
     rho: float = 0.04
 
     def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS:
-            raise no_choice("--optimiser", self.optimiser, OPTIMISERS)
-        if self.schedule not in SCHEDULES:
-            raise no_choice("--schedule", self.schedule, SCHEDULES)
+        check_fields(self)
 
     @property
     def step_rows(self) -> int:

@@ -14,7 +14,7 @@ from expunge import api, registry
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Case, Examples
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.core.results import EMPTY, Measurement, Records
 from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observations.base import References

@@ -10,7 +10,7 @@ from expunge import registry
 from expunge.core.errors import Refused, unknown
 from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
-from expunge.core.request import BenchRequest
+from expunge.core.requests import BenchRequest
 from expunge.experiments.meta_evaluation.cell import baseline, pool_cell, unlearned_cell
 from expunge.experiments.meta_evaluation.gather import gathered
 from expunge.experiments.meta_evaluation.page import drawn, page

@@ -21,7 +21,7 @@ from expunge.core.data import Row
 from expunge.core.errors import verdict
 from expunge.core.files import write_json
 from expunge.core.notes import note
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.core.results import Records
 from expunge.core.stages import Adapter, Method, Stage
 from expunge.evaluation.metric import judged
@@ -124,7 +124,7 @@ def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep
         after, found, records = walked(original, method, bench, streams_at, training_at, settings.adapter)
         last = parts_of(bench)[-1][1]
         found["at_level"] = at_level(original, after, last, level, found["values"])
-        found["relearned"] = relearned(after, last, ask["relearn"], request.seed)
+        found["relearned"] = relearned(after, last, ask["relearn"], settings.training.seed)
         usual = strangeness_of_gold(request.benchmark, request.data, model, gold)
         found["garbled"] = None if usual is None else garbled(strangeness(original, last, records), usual)
         if kept:

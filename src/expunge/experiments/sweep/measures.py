@@ -8,7 +8,7 @@ from typing import Any
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Example
-from expunge.core.request import UnlearnRequest
+from expunge.core.requests import UnlearnRequest
 from expunge.core.results import Measurement, Records
 from expunge.evaluation.evaluate import limits_of
 from expunge.evaluation.metric import Judge, judged, wants_of

@@ -11,12 +11,13 @@ from typing import Any
 import yaml
 
 from expunge import registry
+from expunge.core import requests
 from expunge.core.card import Call
-from expunge.core.errors import SPOKEN, Refused, no_choice, unknown
+from expunge.core.errors import SPOKEN, Refused, unknown
+from expunge.core.fields import check_fields, check_typed, fields_of
 from expunge.core.nesting import check_nesting
-from expunge.core.request import BenchRequest, TrainingRequest, UnlearnRequest, check_typed
+from expunge.core.requests import BenchRequest, SynthesisRequest, TrainingRequest, UnlearnRequest
 from expunge.core.results import EMPTY
-from expunge.experiments.sweep.pool import EXECUTORS
 from expunge.experiments.sweep.recipe import BUILTIN, LARGE, attack_for, benchmark_for
 from expunge.models.remote import check_address
 from expunge.pipeline.settings import ADAPTER
@@ -24,7 +25,7 @@ from expunge.runs.folder import SAFE
 
 ALL = "all"
 BUDGET = 60  # optimizer steps at equal budget on the built-in case, where good settings take 30 to 60
-GIVEN = ("alternate", "world", "refusals", "chat", "names", "anchors", "domain")
+GIVEN = tuple(fields_of(SynthesisRequest))
 TRAINING = tuple(k for k in TrainingRequest.__annotations__ if k not in ("seed", "save_every"))
 RECIPE = tuple(k for k in TRAINING if k not in ADAPTER)  # a tiny model is trained whole
 
@@ -59,10 +60,13 @@ class Plan:
     recipe: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     given: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     relearn: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
-    budget: int = BUDGET
-    level: float = 0.95
-    executor: str = "local"
-    workers: int = 2
+    budget: requests.Whole = BUDGET
+    level: requests.Level = 0.95
+    executor: requests.Executor = "local"
+    workers: requests.Workers = 2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def as_json(self) -> dict[str, Any]:
         """The plan as its YAML file says it."""
@@ -135,16 +139,11 @@ def settled(said: Mapping[str, Any]) -> Plan:
         raise Refused(f"which model? {plan.benchmark} needs --model with a folder or owner/name; only {BUILTIN} trains its own")
     checks = {
         "--seeds: every seed must be there once, and there must be one": len(set(plan.seeds)) == len(plan.seeds) > 0,
-        f"--budget {plan.budget}: must be at least 0": plan.budget >= 0,
-        f"--level {plan.level:g}: must be above 0 and at most 1": 0 < plan.level <= 1,
-        f"--workers {plan.workers}: must be at least 1": plan.workers >= 1,
         "--seeds: must be at least 0": all(s >= 0 for s in plan.seeds),
     }
     for words, holds in checks.items():
         if not holds:
             raise Refused(words)
-    if plan.executor not in EXECUTORS:
-        raise no_choice("--executor", plan.executor, EXECUTORS)
     return plan
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from expunge.core.request import TrainRequest
+from expunge.core.requests import TrainRequest
 from expunge.runs.folder import once
 
 BUILTIN = "builtin"

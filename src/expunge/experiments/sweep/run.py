@@ -11,7 +11,7 @@ from typing import Any
 from expunge.core.errors import Failed, Refused
 from expunge.core.escape import tell
 from expunge.core.files import write_json, write_text
-from expunge.core.request import BenchRequest
+from expunge.core.requests import BenchRequest
 from expunge.experiments.sweep.cell import baseline, cell, parts_of, read_cell
 from expunge.experiments.sweep.gather import gather
 from expunge.experiments.sweep.measures import UTILITY

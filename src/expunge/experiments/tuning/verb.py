@@ -10,7 +10,7 @@ from typing import Any
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
-from expunge.core.request import AutoRequest
+from expunge.core.requests import AutoRequest
 from expunge.evaluation.cache import salt_of
 from expunge.experiments.tuning.halving import Rung
 from expunge.experiments.tuning.rows import ASIDE
