@@ -110,8 +110,8 @@ def unlearn(
     >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
     settings = Training(**training)
-    named = Call(method, dict(arguments or {})) if isinstance(method, str) else NO_METHOD
-    asked = UnlearnRequest(method=named, lora=lora)
+    called = Call(method, dict(arguments or {})) if isinstance(method, str) else NO_METHOD
+    asked = UnlearnRequest(method=called, lora=lora)
     made = method_of(asked, None)[1] if isinstance(method, str) else method
     uncontradicted(training, made, method if isinstance(method, str) else "the method")
     subject = subject_of(model)

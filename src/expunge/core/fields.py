@@ -258,6 +258,9 @@ def check_typed(kept: Mapping[str, Any], typed: Mapping[str, Any], source: str) 
         )
 
 
+OBJECTS = ("model", "method", "gold", "original", "shadow")  # functions take live objects; their own words describe them
+
+
 def documented(*kinds: type, settings: Iterable[str] = ()) -> Callable[[Function], Function]:
     """Complete a function's docstring with what dataclass fields say of its parameters.
 
@@ -275,7 +278,8 @@ def documented(*kinds: type, settings: Iterable[str] = ()) -> Callable[[Function
         known: dict[str, Field] = {}
         for kind in kinds:
             known = {**fields_of(kind), **known}
-        lines = [_described(known[name]) for name in (*own, *settings) if name in known and known[name].help]
+        names = [name for name in (*own, *settings) if name not in OBJECTS]
+        lines = [_described(known[name]) for name in names if name in known and known[name].help]
         function.__doc__ = "\n".join([(function.__doc__ or "").rstrip(), "", "    Args:", *lines, "    "])
         return function
 
