@@ -150,7 +150,8 @@ def _parameter(field: Field) -> inspect.Parameter:
 def _names(field: Field) -> Iterator[str]:
     """The option's spellings; one that may be unset can be switched on and off."""
     switched = field.kind is bool and field.optional
-    yield f"{field.option}/--no-{field.option[2:]}" if switched else field.option
+    off = f"no-{field.option[2:]}"
+    yield f"{field.option}/--{off}" if switched else field.option
     for alias in field.help.aliases if field.help else ():
         yield f"--{alias}"
 
