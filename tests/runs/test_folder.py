@@ -159,6 +159,48 @@ def test_an_unfinished_run_comes_back_too(tmp_path):
     assert names(out) == {"run.yaml", "result"}
 
 
+def fails_after_work(out, lr):
+    """A run that replaces what is there, leaves a checkpoint and breaks."""
+    with pytest.raises(Failed), open_run(out, verb="train", request={"lr": lr}, overwrite=True) as folder:
+        write_text(folder.path / "stages" / "0-npo" / "checkpoint-5" / "weights", f"half {lr}")
+        raise Failed("nan")
+
+
+def test_runs_that_fail_again_and_again_do_not_pile_up(tmp_path, monkeypatch):
+    """Before: .replaced lay within .replaced, once more with every failure."""
+    out = run(tmp_path / "a", text="precious")
+    for lr in (2, 3, 4):
+        fails_after_work(out, lr)
+        assert (out / ".replaced" / "result").read_text() == "precious"
+        assert names(out) == {"run.yaml", "stages", ".replaced"} and not (out / ".replaced" / ".replaced").exists()
+        assert (out / "stages" / "0-npo" / "checkpoint-5" / "weights").read_text() == f"half {lr}"
+    with monkeypatch.context() as killed:
+        killed.setattr("expunge.runs.folder._undo", lambda *given: None)
+        for lr in (5, 6, 7):
+            fails_after_work(out, lr)
+    assert sum(1 for p in out.rglob(".replaced")) == 2
+    assert (out / ".replaced" / ".replaced" / "result").read_text() == "precious"
+    with pytest.raises(Refused, match="typo"), open_run(out, verb="train", request={"lr": 8}, overwrite=True):
+        raise Refused("typo")
+    assert (out / "stages" / "0-npo" / "checkpoint-5" / "weights").read_text() == "half 7"
+    assert (out / ".replaced" / "result").read_text() == "precious"
+    run(out, {"lr": 9}, overwrite=True)
+    assert names(out) == {"run.yaml", "result"}
+
+
+def test_a_kill_while_one_of_two_replaced_runs_is_removed(tmp_path):
+    """The finished run is on its way out of the one around it; it gets its place at the next opening."""
+    out = run(tmp_path / "a", text="precious")
+    fails_after_work(out, 2)
+    (out / ".replaced").rename(out / ".replaced.kept")
+    (out / ".replaced").mkdir()
+    (out / ".replaced" / "stages").mkdir()
+    with pytest.raises(Refused, match="differs in lr"):
+        run(out, {"lr": 3})
+    assert names(out) == {"run.yaml", "stages", ".replaced"}
+    assert (out / ".replaced" / "result").read_text() == "precious"
+
+
 def test_a_new_run_that_is_finished_is_never_taken_for_one_to_undo(tmp_path):
     """A kill while the old run is being removed; then a refused command, and then --overwrite with a refused request."""
     out = run(tmp_path / "a", text="new")

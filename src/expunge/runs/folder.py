@@ -26,7 +26,7 @@ from expunge.core.escape import say
 from expunge.core.files import private_folder, remove, write_text
 from expunge.core.nesting import check_nesting
 from expunge.runs.seal import sealed
-from expunge.runs.set_aside import ASIDE, MOVING, OURS, bring_back, clear, contents, forget_aside, recover, set_aside
+from expunge.runs.set_aside import ASIDE, MOVING, OURS, bring_back, clear, contents, flatten, forget_aside, recover, set_aside
 
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
 SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
@@ -158,6 +158,7 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
         facts, replaces = _begin(out, verb, dict(_plain(request)), overwrite)
         begun = True
         if replaces:
+            flatten(out, _finished)
             set_aside(out)
         write_text(out / HOLDER, f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         run = RunFolder(out, facts)
@@ -182,7 +183,7 @@ def _undo(out: Path, fresh: bool, refused: bool) -> None:
         if (out / MOVING).exists():
             return recover(out, finished=False)
         if _finished(out) or _worked(out, KEPT if refused else (*KEPT, PREPARED)):
-            return
+            return flatten(out, _finished)
         if (out / ASIDE).exists():
             bring_back(out)
         elif refused and fresh:  # as if it had never been asked

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from expunge.core.files import remove
 
 ASIDE, MOVING = ".replaced", ".replaced.moving"  # the second name says: on its way, one direction or the other
 GONE = ".replaced.gone"  # the new run is whole: what is left of the old one only waits to be removed
+KEPT_ON = ".replaced.kept"  # the run that stays set aside while a later one that lay around it goes
 MARKS = (".lock", ".holder")
-OURS = (*MARKS, ASIDE, MOVING, GONE)
+OURS = (*MARKS, ASIDE, MOVING, GONE, KEPT_ON)
 
 
 def contents(out: Path) -> list[Path]:
@@ -40,6 +41,7 @@ def bring_back(out: Path) -> None:
 
 def recover(out: Path, finished: bool) -> None:
     """Finish what a kill left half done. ``finished``: the run.yaml that stands there says that its run is."""
+    _keep_inner(out)
     if (out / GONE).exists():
         remove(out / GONE)
     if (out / MOVING).exists():
@@ -48,6 +50,34 @@ def recover(out: Path, finished: bool) -> None:
         bring_back(out)
     elif (out / ASIDE).exists() and finished:  # killed before the old run was removed
         forget_aside(out)
+
+
+def flatten(out: Path, finished: Callable[[Path], bool]) -> None:
+    """Keep one of two runs that are set aside one within the other, so that repeated failures do not pile up.
+
+    Args:
+        out: The folder of the run.
+        finished: Whether the run in a folder is finished. A finished one that lies inside stays; otherwise the later one does.
+    """
+    inner = out / ASIDE / ASIDE
+    if not inner.exists():
+        return
+    if finished(inner) and not finished(out / ASIDE):
+        inner.rename(out / KEPT_ON)
+        _keep_inner(out)
+    else:
+        remove(inner)
+
+
+def _keep_inner(out: Path) -> None:
+    """The second half of ``flatten``, which a kill may have left undone."""
+    if not (out / KEPT_ON).exists():
+        return
+    if (out / ASIDE).exists():
+        shutil.rmtree(out / GONE, ignore_errors=True)
+        (out / ASIDE).rename(out / GONE)
+    (out / KEPT_ON).rename(out / ASIDE)
+    shutil.rmtree(out / GONE, ignore_errors=True)
 
 
 def forget_aside(out: Path) -> None:
