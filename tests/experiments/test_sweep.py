@@ -91,6 +91,7 @@ def test_a_plan_from_a_file_with_options_on_top(tmp_path):
     plan = plan_of(BenchRequest(plan=str(file), seeds="2"))
     assert [e.label for e in plan.methods] == ["npo", "npo-beta=0.5"] and plan.seeds == (2,) and plan.budget == 0
     assert plan.request(plan.methods[1], 2).method.args == {"beta": 0.5}
+    assert plan.request(plan.methods[1], 2).lr == plan.training["lr"] == 1e-3  # before: the text 1e-3
 
 
 def test_a_plan_file_says_itself_again(tmp_path):

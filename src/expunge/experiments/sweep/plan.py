@@ -14,7 +14,7 @@ from expunge import registry
 from expunge.core import requests
 from expunge.core.card import Call
 from expunge.core.errors import SPOKEN, Refused, unknown
-from expunge.core.fields import check_fields, check_typed, fields_of
+from expunge.core.fields import check_fields, check_typed, fields_of, from_plain
 from expunge.core.nesting import check_nesting
 from expunge.core.requests import BenchRequest, SynthesisRequest, TrainingRequest, UnlearnRequest
 from expunge.core.results import EMPTY
@@ -203,6 +203,10 @@ def read_plan(file: Path) -> dict[str, Any]:
             _check(key, value)
         except Refused as error:
             raise Refused(f"{file}:{at}: {error}") from None
+    known = fields_of(TrainingRequest)
+    for group in ("training", "recipe"):
+        if group in said:  # 1e-3 is a text in YAML 1.1
+            said[group] = {name: from_plain(known[name], value) for name, value in said[group].items()}
     return said
 
 
