@@ -95,16 +95,6 @@ def machine(device: torch.device) -> str:
     return f"{what}, {torch.get_num_threads()} thread(s); {versions}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns stand straight in a terminal too."""
-    wide = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(c.ljust(w) for c, w in zip(cells, wide, strict=True)) + " |"
-
-    return "\n".join([line(head), line(["-" * w for w in wide]), *map(line, rows)])
-
-
 def asked(arguments: Sequence[str]) -> str:
     """The options of a command as one writes them down: without absolute paths, which mean nothing elsewhere."""
     return " ".join(a for a in arguments if not Path(a).is_absolute())

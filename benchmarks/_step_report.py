@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from _common import asked, table
+from _common import asked
+
+from expunge.report.markdown import table
 
 HEAD = ("method", "ratio", "spread", "reach", "", "limit", "x limit", "ours ms", "plain ms", "plain", "rows", "tokens", "padded", "caching")
 

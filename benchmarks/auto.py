@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from _common import ROOT, machine, table  # one thread, before torch is imported
+from _common import ROOT, machine  # one thread, before torch is imported
 from _common import asked as words_of
 from scipy.stats import spearmanr
 
@@ -45,6 +45,7 @@ from expunge.experiments.tuning.search import Budget, Search
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
 from expunge.pipeline.training_inputs import Given
+from expunge.report.markdown import table
 from expunge.scoring.quality import closeness, kept, quality
 from expunge.synthesis.tools import Tools
 from expunge.training.stages import change

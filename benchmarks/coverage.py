@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import norm
 
 from expunge.core.units import UNITS
+from expunge.report.markdown import table
 from expunge.scoring.bootstrap import auc_interval, cluster_se, mean_interval
 from expunge.scoring.significance import Error, p_of_none, reach, widened
 
@@ -106,21 +107,22 @@ def page(found: dict[str, Any]) -> str:
     lines += [f"By simulation, {draws} draws a cell (a share near .95 is known to {error:.3f}): `make coverage`.", ""]
     lines += ["## 95 % intervals: the share that holds the truth", ""]
     lines += [f"Groups of {found['rows']} rows. Below 8 groups every output says `too few groups` beside the interval.", ""]
-    lines += ["| groups | normal | right or wrong | shares | AUC (groups a side) |", "|---|---|---|---|---|"]
+    rows = []
     for groups, row in found["intervals"].items():
-        lines.append(f"| {groups} | " + " | ".join(f"{row[k]:.3f}" for k in ("normal", "answers", "shares", "auc")) + " |")
+        rows.append([groups, *(f"{row[k]:.3f}" for k in ("normal", "answers", "shares", "auc"))])
+    lines += [table(("groups", "normal", "right or wrong", "shares", "AUC (groups a side)"), rows)]
     setting = f"20 groups, margin {found['margin']}, standard deviation of seeds {found['seeds']}."
     lines += ["", "## Verdicts beside golds of other seeds", "", setting, ""]
-    lines += [f"A leak of {found['leak']}:", "", "| golds | passes as equal | passes as not worse | told |", "|---|---|---|---|"]
+    leaks, others = [], []
     for golds, row in found["beside"].items():
-        leak = row["leak"]
-        lines.append(f"| {golds} | {leak['equal']:.3f} | {leak['not worse']:.3f} | {leak['different']:.3f} |")
+        leak, same = row["leak"], row["another gold"]
+        leaks.append([golds, *(f"{leak[k]:.3f}" for k in ("equal", "not worse", "different"))])
+        keys = ("different", "different by rows alone", "equal", "not worse")
+        others.append([golds, *(f"{same[k]:.3f}" for k in keys)])
+    lines += [f"A leak of {found['leak']}:", ""]
+    lines += [table(("golds", "passes as equal", "passes as not worse", "told"), leaks)]
     lines += ["", "Another gold, which is no leak:", ""]
-    lines += ["| golds | called different | by rows alone | equal | not worse |", "|---|---|---|---|---|"]
-    for golds, row in found["beside"].items():
-        same = row["another gold"]
-        cells = (same["different"], same["different by rows alone"], same["equal"], same["not worse"])
-        lines.append(f"| {golds} | " + " | ".join(f"{x:.3f}" for x in cells) + " |")
+    lines += [table(("golds", "called different", "by rows alone", "equal", "not worse"), others)]
     lines += ["", "With one gold p is of the rows alone, and nothing can be known of the seeds: that is said beside every such verdict."]
     return "\n".join(lines) + "\n"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from _common import Clock, asked, clock_for, machine, peak_bytes, shared_folder, subject_of, table
+from _common import Clock, asked, clock_for, machine, peak_bytes, shared_folder, subject_of
 from _peer_loop import BATCH, Peer
 
 import torch  # isort: skip  (after _common, which decides the threads)
@@ -39,6 +39,7 @@ from expunge.models.causal_lm.answer_trees import grow
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks, evaluating
 from expunge.pipeline.settings import judge, judges_of
+from expunge.report.markdown import table
 
 LOSS_APART, AUC_APART, TIE = 1e-4, 1e-3, 1e-3  # nats, probability, and a gap of two logits that rounding decides
 REACH, REACH_METRICS = 3.0, 1.3

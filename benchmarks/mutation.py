@@ -32,6 +32,8 @@ import _threads  # noqa: F401
 import yaml
 from _mutants import Mutant, mutants
 
+from expunge.report.markdown import table
+
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("_equivalent.yaml")
 QUICK, SLOW = ("test_published.py", "test_method_arguments.py"), ("test_every_member.py",)
@@ -290,7 +292,7 @@ def cell(text: str) -> str:
     """Code in a cell of a table, on one line."""
     short = " ".join(text.split())
     short = short if len(short) <= 90 else short[:87] + "..."
-    return f"`{short}`".replace("|", "\\|") if short else "(nothing)"
+    return f"`{short}`" if short else "(nothing)"
 
 
 def page(found: dict[str, Any]) -> str:
@@ -314,34 +316,30 @@ def page(found: dict[str, Any]) -> str:
     lines += [
         "written for what survived in the draw of seed 0; `--seed` draws others, `--all` takes every one.",
         "",
-        "| caught first by | faults |",
-        "|---|---|",
     ]
-    lines += [f"| {name} | {n} |" for name, n in found["caught_by"].items()]
-    lines += ["", "| kind of fault | caught | survived | equivalent |", "|---|---|---|---|"]
-    lines += [f"| {name} | {counted(c)} |" for name, c in found["kinds"].items()]
-    lines += ["", "| file | caught | survived | equivalent |", "|---|---|---|---|"]
-    lines += [f"| {name} | {counted(c)} |" for name, c in found["methods"].items()]
+    caught_by = [[name, str(n)] for name, n in found["caught_by"].items()]
+    lines += [table(("caught first by", "faults"), caught_by), ""]
+    for title, groups in (("kind of fault", found["kinds"]), ("file", found["methods"])):
+        rows = [[name, *counted(counts)] for name, counts in groups.items()]
+        lines += [table((title, "caught", "survived", "equivalent"), rows), ""]
+    lines.pop()
     for title, wanted in (("Survived", False), ("Equivalent", True)):
         rows = [s for s in found["survivors"] if bool(s["equivalent"]) is wanted]
         if not rows:
             continue
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            "| where | kind | was | became |" + (" why |" if wanted else ""),
-            "|---|---|---|---|" + "---|" * wanted,
-        ]
+        head = ["where", "kind", "was", "became"] + ["why"] * wanted
+        cells = []
         for s in rows:
-            end = f" {s['equivalent']} |" if wanted else ""
-            lines.append(f"| {s['at'].removeprefix('src/expunge/')} | {s['kind']} | {cell(s['was'])} | {cell(s['now'])} |{end}")
+            where = s["at"].removeprefix("src/expunge/")
+            reason = [s["equivalent"]] if wanted else []
+            cells.append([where, s["kind"], cell(s["was"]), cell(s["now"]), *reason])
+        lines += ["", f"## {title}", "", table(head, cells)]
     return "\n".join(lines) + "\n"
 
 
-def counted(c: dict[str, int]) -> str:
+def counted(c: dict[str, int]) -> list[str]:
     """Three cells."""
-    return " | ".join(str(c.get(name, 0)) for name in (CAUGHT, SURVIVED, "equivalent"))
+    return [str(c.get(name, 0)) for name in (CAUGHT, SURVIVED, "equivalent")]
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ def test_every_method_and_metric_is_drawn(n):
     found = staged(n, (0.5, 0.25, 0.125))
     assert names_of(found) == ["request_1", "request_2", "request_3"] and keys_of(found) == ["forget/probability", "privleak"]
     drawn = str(curves(found))
-    assert all(f"method_number_{i}<" in drawn for i in range(n)) and drawn.count("<polyline") == 2 * n
+    assert all(f"method_number_{i}<" in drawn for i in range(n)) and drawn.count('stroke-width="1.6"') == 2 * n
     assert "privleak<" in drawn and "original<" in drawn and "gold<" in drawn and "nan" not in drawn and "http" not in drawn
 
 

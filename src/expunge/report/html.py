@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expunge.core.errors import Refused
 from expunge.core.files import write_text
@@ -22,6 +22,9 @@ from expunge.report.notices import edits, notices
 from expunge.report.plots.marks import Style, styles, swatch
 from expunge.report.sections import examples, explained, facts, rows_of
 from expunge.report.tables import curve_sheet, sheets
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MADE_BY = b'<meta name="generator" content="expunge report">'  # stands in every report
 TEMPLATES = Path(__file__).with_name("templates")
@@ -68,36 +71,50 @@ def _ours(file: Path) -> bool:
     return not head or MADE_BY in head
 
 
-def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapping[str, str] = EMPTY) -> str:
-    """The page as a string; see ``write_report``."""
+def style_sheet() -> str:
+    """The style of every page."""
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def templates() -> Environment:
+    """The templates of pages, which escape whatever they are given; ``css`` is the style of every page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    rooms = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["css"] = style_sheet()
+    return environment
+
+
+def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapping[str, str] = EMPTY) -> str:
+    """The page as a string; see ``write_report``."""
+    css = style_sheet()
     told = findings(found.subjects, found.curves)
     looks = _looks(found)
     folders = sorted(found.folders, key=lambda f: KINDS.index(f.kind) if f.kind in KINDS else len(KINDS))
-    return rooms.get_template("report.html.j2").render(
-        title=title,
-        css=css,
-        css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
-        summary=summary(told),
-        findings=[(f, swatch(looks[f.label])) for f in told],
-        notices=notices(found),
-        tradeoffs=_tradeoffs(found, looks),
-        beside=section(found.subjects, looks),
-        sheets=sheets(found.subjects),
-        attacks=_attacks(found, looks),
-        losses=[(f, fig) for f in folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],
-        key=[(s, swatch(looks[s.label])) for s in ordered(found.subjects)],
-        show_texts=show_texts,
-        examples=examples(found) if show_texts else [],
-        n_examples=len({row for f in found.folders if f.kind != "attacked" for row, _ in rows_of(f.texts)}),
-        runs=[(f, facts(f)) for f in folders if f.run and f.kind != "attacked"],
-        attacked=[(f, facts(f)) for f in folders if f.run and f.kind == "attacked"],
-        meanings=explained(found, meanings),
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+            summary=summary(told),
+            findings=[(f, swatch(looks[f.label])) for f in told],
+            notices=notices(found),
+            tradeoffs=_tradeoffs(found, looks),
+            beside=section(found.subjects, looks),
+            sheets=sheets(found.subjects),
+            attacks=_attacks(found, looks),
+            losses=[(f, fig) for f in folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],
+            key=[(s, swatch(looks[s.label])) for s in ordered(found.subjects)],
+            show_texts=show_texts,
+            examples=examples(found) if show_texts else [],
+            n_examples=len({row for f in found.folders if f.kind != "attacked" for row, _ in rows_of(f.texts)}),
+            runs=[(f, facts(f)) for f in folders if f.run and f.kind != "attacked"],
+            attacked=[(f, facts(f)) for f in folders if f.run and f.kind == "attacked"],
+            meanings=explained(found, meanings),
+        )
     )
 
 

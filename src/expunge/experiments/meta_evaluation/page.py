@@ -8,12 +8,15 @@ from typing import Any
 
 from expunge.core.units import FEW_GROUPS
 from expunge.experiments.meta_evaluation.gather import BACK, STATES, UTILITY
+from expunge.report import markdown
 from expunge.report.format import NONE
 from expunge.report.format import short as decimals
-from expunge.report.svg import COLOURS, FAINT, INK, MUTED, Style, drawing, fitted, label, line, marker
+from expunge.report.plots.canvas import INK, MUTED, to_file
+from expunge.report.plots.marks import COLORS, Style
+from expunge.report.plots.rows import Mark, Row, RowPanel, row_chart
 
 HEAD = ("metric", "faithfulness (AUC, 95 %)", "R", "Q", "robustness", "aggregate", "order kept", "sees hidden", "unlearned", "reads")
-FAITHFUL, ROBUST = Style(COLOURS[0], "circle"), Style(COLOURS[1], "diamond")
+FAITHFUL, ROBUST = Style(COLORS[0], "o"), Style(COLORS[1], "D")
 CONTROL = "†"
 NOTES = """
 - **faithfulness**: AUC of the metric on the forget rows between models that know the facts and models that never saw them, turned so that
@@ -55,28 +58,28 @@ def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def sheet(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    wide = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
-    cells = lambda r: "| " + " | ".join(c.ljust(w) for c, w in zip(r, wide, strict=True)) + " |"
-    return [cells(head), "| " + " | ".join("-" * w for w in wide) + " |", *map(cells, rows)]
-
-
 def page(found: Mapping[str, Any]) -> str:
     """meta.md"""
     knowing, never = ([m for m in found["pool"] if m["knows"] is side] for side in (True, False))
     lines = ["# Which metrics can be believed", "", f"`{found['command']}`", ""]
     lines += [f"{len(knowing)} models that know, {len(never)} that never did, {len(found['unlearned'])} unlearned (gold among them); "]
     lines[-1] += f"{found['machine']}; {found['measuring_cpu_seconds']} CPU s for measuring."
-    lines += ["", "![faithfulness and robustness](meta.svg)", "", *sheet(HEAD, lines_of(found)), NOTES.format(utility=UTILITY, back=BACK)]
+    lines += [
+        "",
+        "![faithfulness and robustness](meta.svg)",
+        "",
+        markdown.table(HEAD, lines_of(found)),
+        NOTES.format(utility=UTILITY, back=BACK),
+    ]
     lines += ["## The models", "", "Mean probability of the forget answers, and of what is to be kept.", ""]
-    lines += [*sheet(("", "n", "forget", "kept"), list(ways(found["pool"]))), ""]
+    lines += [markdown.table(("", "n", "forget", "kept"), ways(found["pool"])), ""]
     head = ("", "forget", "relearned", "rounded", "kept", "relearned", "rounded", "")
     mark = lambda m: "hides" if m["hides"] else "" if m["useful"] else "keeps too little"
     numbers = lambda m: [short(m["probability"][s][k]) for k in ("forget", "kept") for s in STATES]
     several = len({m["seed"] for m in found["unlearned"]}) > 1
     called = lambda m: f"{m['method']}, case {m['seed']}" if several else m["method"]
     told = [[called(m), *numbers(m), mark(m)] for m in found["unlearned"]]
-    lines += [*sheet(head, told), ""]
+    lines += [markdown.table(head, told), ""]
     if found["left_out"]:
         lines += ["## Left out", "", *(f"- `{name}`: {why}" for name, why in sorted(found["left_out"].items())), ""]
     return "\n".join(lines)
@@ -94,27 +97,20 @@ def ways(pool: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def drawn(found: Mapping[str, Any]) -> str:
-    """meta.svg: faithfulness with its interval and robustness, a line per metric, best aggregate first."""
-    rows = list(found["metrics"].items())
-    top, pitch = 52.0, 19.0
-    low, x = top + pitch * len(rows), fitted([0.0, 1.0], 230.0, 760.0)
-    parts: list[Any] = []
-    for v in x.ticks(5):
-        parts += [line(x(v), top - 12, x(v), low, MUTED if v == 0.5 else FAINT), label(x(v), low + 16, f"{v:g}", "middle", 12.0, MUTED)]
-    for at, style, words in ((230.0, FAITHFUL, "faithfulness, 95 %"), (420.0, ROBUST, "robustness")):
-        parts += [marker(at, 18.0, style, 5.0), label(at + 10, 22.0, words, size=12.0)]
-    parts += [label(560.0, 22.0, "grey: says nothing of knowledge", size=12.0, fill=MUTED)] * any(m["control"] for _, m in rows)
-    for i, (name, m) in enumerate(rows):
-        cy = top + pitch * i
-        parts += [
-            line(10.0, cy + pitch / 2, 770.0, cy + pitch / 2, FAINT, 0.5),
-            label(16.0, cy + 4, name, size=12.0, fill=MUTED if m["control"] else INK),
-        ]
-        if m["interval"]:
-            parts.append(line(x(m["interval"][0]), cy, x(m["interval"][1]), cy, FAITHFUL.colour, 2.2, opacity=0.45))
-        if m["robustness"] is not None:
-            parts.append(marker(x(m["robustness"]), cy, ROBUST, 4.5, hollow=True))
-        parts.append(marker(x(m["faithfulness"]), cy, FAITHFUL, 4.5))
-    told = "; ".join(f"{n}: faithfulness {short(m['faithfulness'])}, robustness {short(m['robustness'])}" for n, m in rows)
-    made = drawing(780.0, low + 26, told, parts)
-    return str(made).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="system-ui, DejaVu Sans, sans-serif" ', 1) + "\n"
+    """meta.svg: faithfulness with its interval and robustness, a row for each metric, best aggregate first."""
+    rows, told = [], []
+    controls = False
+    for name, m in found["metrics"].items():
+        value, robustness = m["faithfulness"], m["robustness"]
+        low, high = m["interval"] or (value, value)
+        marks = [Mark(value, low, high, FAITHFUL)]
+        if robustness is not None:
+            marks.append(Mark(robustness, robustness, robustness, ROBUST, hollow=True))
+        controls = controls or m["control"]
+        rows.append(Row(name, [marks], color=MUTED if m["control"] else INK))
+        told.append(f"{name}: faithfulness {short(value)}, robustness {short(robustness)}")
+    key: dict[str, Style | None] = {"faithfulness, 95 %": FAITHFUL, "robustness": ROBUST}
+    if controls:
+        key["grey: says nothing of knowledge"] = None
+    chart = row_chart(rows, [RowPanel("", (-0.03, 1.03))], "; ".join(told), 780.0, key)
+    return to_file(chart)

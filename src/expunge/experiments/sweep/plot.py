@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,83 +12,64 @@ from expunge.core.files import write_text
 from expunge.experiments.sweep.measures import UTILITY
 from expunge.experiments.sweep.stages import curves, names_of
 from expunge.experiments.sweep.table import FORGET, HEAD, front, lines_of, mean_of, ordered
-from expunge.report.html import TEMPLATES
-from expunge.report.svg import (
-    CHAR,
-    COLOURS,
-    FAINT,
-    GOLD,
-    INK,
-    MUTED,
-    ORIGINAL,
-    Scale,
-    Style,
-    drawing,
-    fitted,
-    grid,
-    label,
-    line,
-    marker,
-    tag,
-)
+from expunge.report.html import templates
+from expunge.report.plots.canvas import INK, MUTED, Box, to_file
+from expunge.report.plots.marks import COLORS, GOLD, ORIGINAL, Range, Style
+from expunge.report.plots.rows import Mark, Row, RowPanel, row_chart
+from expunge.report.plots.scatter import Entry, Plane, Point, numbered_chart
 
-SIZE = 12.0  # of letters beside the points
-BOLD = 1.3  # times as wide
-FRONT, OTHER = Style(COLOURS[0], "circle"), Style(MUTED, "circle")
-Box = tuple[float, float, float, float]
-_LINES = 50  # of the list beside two panels
-HALO = {"paint_order": "stroke", "stroke": "#ffffff", "stroke_width": 3.0}
+FRONT, OTHER = Style(COLORS[0]), Style(MUTED)
+WHOLE: Range = (-0.03, 1.03)
+MANY = 6  # points near gold that deserve a plane of their own
 
 
 def write_plots(out: Path, found: Mapping[str, Any]) -> None:
-    """tradeoff.svg, and tradeoff.html with all drawings and the table; of a benchmark with stages also stages.svg."""
+    """tradeoff.svg, and tradeoff.html with all drawings and the table; of a benchmark with stages also stages.svg.
+
+    Args:
+        out: The folder of the sweep.
+        found: What its bench.json holds.
+    """
     scatter = tradeoff(found)
-    write_text(out / "tradeoff.svg", standing(scatter))
-    staged: tuple[Markup, ...] = ()
-    if names_of(found):
-        staged = (tag("h2", "Stage by stage"), tag("figure", curves(found)))
-        write_text(out / "stages.svg", standing(curves(found)))
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    wide = "figure { max-width: 1060px; } svg text { font-variant-numeric: tabular-nums; }"
-    body = tag(
-        "main",
-        tag("h1", f"Bench on {found['plan']['benchmark']}"),
-        tag("p", _story(found)),
-        tag("figure", scatter),
-        tag("h2", "What is left at equal utility"),
-        tag("p", _level(found)),
-        tag("figure", strips(found)),
-        *staged,
-        tag("h2", "In numbers"),
-        _sheet(HEAD, lines_of(found)),
-        tag("p", f"How the numbers were made: {found['command']}", class_="quiet"),
+    write_text(out / "tradeoff.svg", to_file(scatter))
+    staged = curves(found) if names_of(found) else None
+    if staged is not None:
+        write_text(out / "stages.svg", to_file(staged))
+    environment = templates()
+    page = environment.get_template("sweep.html.j2").render(
+        benchmark=found["plan"]["benchmark"],
+        story=_story(found),
+        scatter=scatter,
+        level=_level(found),
+        strips=strips(found),
+        stages=staged,
+        head=_name_first(HEAD),
+        rows=[_name_first(line) for line in lines_of(found)],
+        command=found["command"],
     )
-    head = tag("head", tag("meta", charset="utf-8"), tag("title", "Bench"), Markup(f"<style>{css}{wide}</style>"))
-    write_text(out / "tradeoff.html", f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n")
+    write_text(out / "tradeoff.html", page)
 
 
-def standing(drawn: Markup) -> str:
-    """A drawing as a file of its own."""
-    return (
-        str(drawn).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="system-ui, DejaVu Sans, sans-serif" ', 1) + "\n"
-    )
+def _name_first(cells: list[str] | tuple[str, ...]) -> list[str]:
+    return [cells[1], cells[0], *cells[2:]]
 
 
 def _story(found: Mapping[str, Any]) -> str:
     seeds = found["plan"]["seeds"]
+    several = len(seeds) > 1
+    bars = "range over seeds" if several else "95 % interval over groups"
     return (
-        f"{len(ordered(found))} methods, mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}; bars are the "
-        + ("range over seeds" if len(seeds) > 1 else "95 % interval over groups")
-        + ". Named: the front, where no other method is nearer to gold on forget and keeps more. "
-        + "Numbers are those of the list, best quality first."
+        f"{len(ordered(found))} methods, mean of {len(seeds)} seed{'s' if several else ''}; bars are the {bars}. "
+        "Named: the front, where no other method is nearer to gold on forget and keeps more. "
+        "Numbers are those of the list, best quality first."
     )
 
 
 def _level(found: Mapping[str, Any]) -> str:
     return (
-        f"Forget probability at the method's settings (hollow) and after the original was mixed in until {found['plan']['level']:.0%} of "
-        "its retain probability was back (filled): the nearer to gold, the better. Right: retain probability at the settings, and u, the "
-        "share of the original."
+        "Forget probability at the method's settings (hollow) and after the original was mixed in until "
+        f"{found['plan']['level']:.0%} of its retain probability was back (filled): the nearer to gold, the better. "
+        "Right: retain probability at the settings, and u, the share of the original."
     )
 
 
@@ -99,170 +79,124 @@ def _level(found: Mapping[str, Any]) -> str:
 def tradeoff(found: Mapping[str, Any]) -> Markup:
     """One point per method: all of them above, the surroundings of gold below, and the list of numbers at the right.
 
-    The front is named and the others are numbered, where the label covers nothing, with a thin line to the point if it is far.
+    Args:
+        found: What bench.json of a sweep holds.
+
+    Returns:
+        The figure; the front is named and the others are numbered.
     """
-    rows, near = ordered(found), _near(found)
-    parts = _panel(found, Scale(-0.03, 1.03, 46.0, 600.0), Scale(-0.03, 1.03, 330.0 if near else 470.0, 34.0), outside=near)
-    if near:
-        parts += _panel(found, Scale(near[0], near[1], 46.0, 600.0), Scale(near[2], near[3], 880.0, 424.0))
-    columns = max(1, math.ceil(len(rows) / (_LINES if near else 26)))
-    parts += _list(rows, front(found), 636.0, _LINES if near else 26)
-    points = ((name, _point(row["at_settings"])) for name, row in rows)
-    told = "; ".join(f"{name}: {at[0]:.2f} forget, {at[1]:.2f} retain" for name, at in points if at)
-    return drawing(640.0 + 170.0 * columns, 930.0 if near else 520.0, f"forget against retain. {told}.", parts)
+    window = _near_gold(found)
+    planes = [_plane(found, WHOLE, WHOLE, window)]
+    if window:
+        planes.append(_plane(found, (window[0], window[2]), (window[1], window[3])))
+    best = front(found)
+    entries, told = [], []
+    for name, row in ordered(found):
+        entries.append(Entry(name, FRONT.color, bold=True) if name in best else Entry(name))
+        at = _place(row["at_settings"])
+        if at:
+            told.append(f"{name}: {at[0]:.2f} forget, {at[1]:.2f} retain")
+    return numbered_chart(planes, entries, f"forget against retain. {'; '.join(told)}.")
 
 
-def _near(found: Mapping[str, Any]) -> Box | None:
-    """Values around gold (forget from, to, retain from, to) that deserve a panel of their own; None if there is no crowd."""
-    gold = _point(found.get("gold", {}))
+def _place(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """(forget probability, retain probability), if both are known."""
+    forget, retain = mean_of(row, FORGET), mean_of(row, UTILITY)
+    return None if forget is None or retain is None else (forget, retain)
+
+
+def _near_gold(found: Mapping[str, Any]) -> Box | None:
+    """(left, low, right, high) around gold, if that is crowded enough for a plane of its own."""
+    gold = _place(found.get("gold", {}))
     if gold is None:
         return None
-    window = (-0.01, gold[0] + 0.23, gold[1] - 0.25, max(1.015, gold[1] + 0.02))
-    inside = sum(_in(_point(row["at_settings"]), window) for _, row in ordered(found))
-    return window if inside >= 6 else None
+    window = (-0.01, gold[1] - 0.25, gold[0] + 0.23, max(1.015, gold[1] + 0.02))
+    inside = [name for name, row in ordered(found) if _within(_place(row["at_settings"]), window)]
+    return window if len(inside) >= MANY else None
 
 
-def _in(at: tuple[float, float] | None, window: Box | None) -> bool:
-    return at is not None and window is not None and window[0] <= at[0] <= window[1] and window[2] <= at[1] <= window[3]
+def _within(at: tuple[float, float] | None, box: Box) -> bool:
+    return at is not None and box[0] <= at[0] <= box[2] and box[1] <= at[1] <= box[3]
 
 
-def _panel(found: Mapping[str, Any], x: Scale, y: Scale, outside: Box | None = None) -> list[Markup]:
-    """The points that lie inside the scales; those in ``outside`` are drawn but not labelled."""
-    rows, best, window = ordered(found), front(found), (x.lo, x.hi, y.lo, y.hi)
-    words = ("forget probability  (want: like gold)", "retain probability  (want: high)" if outside or y.b < 100 else "near gold")
-    parts: list[Markup] = grid(x, y, *words, most=5)
-    marks: list[Markup] = []
-    boxes: list[Box] = []
-    if outside:
-        a, b, c, d = x(max(outside[0], x.lo)), x(outside[1]), y(outside[2]), y(min(outside[3], y.hi))
-        parts.append(tag("rect", x=a, y=d, width=b - a, height=c - d, fill="none", stroke=MUTED, stroke_dasharray="2 3"))
-        parts.append(label(b - 4, c - 5, "drawn below", "end", SIZE, MUTED))
-        boxes.append((a, d, b, c))
+def _plane(found: Mapping[str, Any], x: Range, y: Range, window: Box | None = None) -> Plane:
+    """The points inside the limits; those inside ``window``, which another plane shows, are not labeled."""
+    edges = (x[0], y[0], x[1], y[1])
+    best = front(found)
+    named, numbered = [], []
+    for i, (name, row) in enumerate(ordered(found), 1):
+        some = row["at_settings"]
+        at = _place(some)
+        if at is None or not _within(at, edges):
+            continue
+        labeled = window is None or not _within(at, window)
+        if name in best:
+            label = f"{i} {name}" if labeled else ""
+            named.append(_point(some, at, FRONT, label, bold=True))
+        else:
+            numbered.append(_point(some, at, OTHER, str(i) if labeled else ""))
+    gold = _place(found.get("gold", {}))
     for name, style in (("gold", GOLD), ("original", ORIGINAL)):
-        at = _point(found.get(name, {}))
-        if at and _in(at, window):
-            if name == "gold":
-                ends = ((x(at[0]), y.a, x(at[0]), y.b), (x.a, y(at[1]), x.b, y(at[1])))
-                parts += [line(*end, GOLD.colour, 1.2, "5 4") for end in ends]
-            marks.append(marker(x(at[0]), y(at[1]), style, 7.5))
-            boxes.append(_around(x(at[0]), y(at[1]), 10))
-    places = [(i, name, row["at_settings"], _point(row["at_settings"])) for i, (name, row) in enumerate(rows, 1)]
-    drawn = [(i, name, some, at) for i, name, some, at in places if at and _in(at, window)]
-    for _, name, some, at in sorted(drawn, key=lambda d: d[1] in best):
-        style = FRONT if name in best else OTHER
-        parts += _bars(some, x, y, style)
-        marks.append(marker(x(at[0]), y(at[1]), style, 4.5))
-        boxes.append(_around(x(at[0]), y(at[1]), 5))
-    named = [(n, _point(found[n])) for n in ("original", "gold") if n in found]
-    wanted = [(said, at, INK, True) for said, at in named if at and _in(at, window)]
-    wanted += [(f"{i} {name}", at, FRONT.colour, True) for i, name, _, at in drawn if name in best]
-    wanted += [(str(i), at, INK, False) for i, name, _, at in drawn if name not in best]
-    for said, at, colour, heavy in wanted:
-        if not (_in(at, outside) and said not in ("original", "gold")):
-            parts += _placed(said, x(at[0]), y(at[1]), colour, heavy, boxes, x, y)
-    return [*parts, *marks]
+        at = _place(found.get(name, {}))
+        if at and _within(at, edges):
+            named.append(Point(*at, (at[0], at[0]), (at[1], at[1]), style, name, 13.0, bold=True))
+    title = "retain probability  (want: high)" if edges[:2] == (WHOLE[0], WHOLE[0]) else "near gold"
+    lines = gold if gold and _within(gold, edges) else (None, None)
+    return Plane([*numbered, *named], "forget probability  (want: like gold)", title, x, y, lines, window)
 
 
-def _point(row: Mapping[str, Any]) -> tuple[float, float] | None:
-    f, r = mean_of(row, FORGET), mean_of(row, UTILITY)
-    return None if f is None or r is None else (f, r)
+def _point(row: Mapping[str, Any], at: tuple[float, float], style: Style, label: str, bold: bool = False) -> Point:
+    color = style.color if bold else INK
+    return Point(*at, _range(row[FORGET]), _range(row[UTILITY]), style, label, 8.5, bold, color)
 
 
-def _around(x: float, y: float, r: float) -> Box:
-    return (x - r, y - r, x + r, y + r)
-
-
-def _bars(row: Mapping[str, Any], x: Scale, y: Scale, style: Style) -> list[Markup]:
-    """The range of both values."""
-    f, r = row[FORGET], row[UTILITY]
-    cx, cy = x(f["mean"]), y(r["mean"])
-    inside = lambda v, scale: scale(min(max(v, scale.lo), scale.hi))
-    ink: dict[str, Any] = {"opacity": 0.45}
-    return [
-        line(inside(f["low"], x), cy, inside(f["high"], x), cy, style.colour, 1.2, **ink),
-        line(cx, inside(r["low"], y), cx, inside(r["high"], y), style.colour, 1.2, **ink),
-    ]
-
-
-def _placed(words: str, cx: float, cy: float, colour: str, heavy: bool, boxes: list[Box], x: Scale, y: Scale) -> list[Markup]:
-    """A label as near to its point as it can be without covering a point or another label, tied to it by a line if it is far."""
-    w, h = len(words) * SIZE * CHAR * (BOLD if heavy else 1) + 4, SIZE
-    for mx, my in _outwards(w):
-        box = (cx + mx - w / 2, cy + my - h / 2, cx + mx + w / 2, cy + my + h / 2)
-        inside = x.a + 2 <= box[0] and box[2] <= x.b - 2 and y.b + 2 <= box[1] and box[3] <= y.a - 2
-        if inside and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes):
-            boxes.append(box)
-            at = label(cx + mx, cy + my + 4, words, "middle", SIZE, colour, font_weight="600" if heavy else None, **HALO)
-            far = math.hypot(max(abs(mx) - w / 2, 0.0), max(abs(my) - h / 2, 0.0)) > 9
-            return [line(cx, cy, cx + max(min(mx, mx + w / 2), mx - w / 2), cy + my, MUTED, 0.7), at] if far else [at]
-    return []
-
-
-def _outwards(w: float) -> Iterator[tuple[float, float]]:
-    """Offsets of a label's middle around its point, near ones first."""
-    for r in range(12, 260, 6):
-        for k in range(max(8, r // 3)):
-            a = 2 * math.pi * k / max(8, r // 3)
-            yield math.cos(a) * (r + w / 2 - 4), math.sin(a) * r
-
-
-def _list(rows: Sequence[tuple[str, Any]], best: set[str], left: float, most: int) -> list[Markup]:
-    """Number and name of every method, in columns of ``most``."""
-    parts = [label(left, 22.0, "best quality first", size=SIZE, fill=MUTED)]
-    for i, (name, _) in enumerate(rows):
-        at, top = left + 170.0 * (i // most), 42.0 + 17.5 * (i % most)
-        words = name if len(name) <= 20 else name[:19] + "…"
-        ink, weight = (FRONT.colour, "600") if name in best else (INK, None)
-        parts += [label(at + 18, top, str(i + 1), "end", SIZE, MUTED), label(at + 25, top, words, size=SIZE, fill=ink, font_weight=weight)]
-    return parts
+def _range(value: Mapping[str, Any]) -> Range:
+    """The interval of a value; the value twice where it has none."""
+    low, high = value["low"], value["high"]
+    return (value["mean"], value["mean"]) if low is None or high is None else (low, high)
 
 
 # ------------------------------------------------------------------ at equal utility
 
 
 def strips(found: Mapping[str, Any]) -> Markup:
-    """A line per method: forget probability before and after equal utility, retain probability, share of the original."""
-    rows, best = ordered(found), front(found)
-    top, pitch = 44.0, 18.0
-    low = top + pitch * (len(rows) + 2)
-    x, r = fitted([0.0, 1.0], 220.0, 660.0), fitted([0.0, 1.0], 710.0, 960.0)
-    parts: list[Any] = []
-    for scale, words, key in ((x, "forget probability", FORGET), (r, "retain probability", UTILITY)):
-        parts += [line(scale(v), top - 8, scale(v), low) for v in scale.ticks(5)]
-        parts += [label(scale(v), low + 16, f"{v:g}", "middle", SIZE, MUTED) for v in scale.ticks(5)]
-        parts.append(label(scale.a, 16.0, words, font_weight="600"))
-        at = mean_of(found.get("gold", {}), key)
-        if at is not None:
-            parts.append(line(scale(at), top - 8, scale(at), low, GOLD.colour, 1.2, "5 4"))
-    parts.append(label(1000.0, 16.0, "u", "middle", font_weight="600"))
-    base = [(n, found[n], s) for n, s in (("original", ORIGINAL), ("gold", GOLD)) if n in found]
-    for k, (name, row, style) in enumerate(base):
-        cy = top + pitch * k
-        parts.append(label(30.0, cy + 4, name, size=SIZE, font_weight="600"))
-        parts += [marker(s(v), cy, style, 5.0) for s, v in ((x, mean_of(row, FORGET)), (r, mean_of(row, UTILITY))) if v is not None]
-    for i, (name, row) in enumerate(rows, 1):
-        cy, style = top + pitch * (i + 1), FRONT if name in best else OTHER
-        some = row["at_settings"]
-        level = some["at_level"]
-        parts.append(line(30.0, cy + pitch / 2, 1020.0, cy + pitch / 2, FAINT, 0.5))
-        parts += [
-            label(24.0, cy + 4, str(i), "end", SIZE, MUTED),
-            label(30.0, cy + 4, name[:26], size=SIZE, fill=style.colour if name in best else INK),
-        ]
-        before, after, kept = mean_of(some, FORGET), mean_of(level, FORGET), mean_of(some, UTILITY)
-        if before is not None and after is not None:
-            parts += [line(x(before), cy, x(after), cy, style.colour, 1.0), marker(x(before), cy, style, 4.5, hollow=True)]
-            parts += [line(x(level[FORGET]["low"]), cy, x(level[FORGET]["high"]), cy, style.colour, 2.4), marker(x(after), cy, style, 4.5)]
-        if kept is not None:
-            parts += [line(r(some[UTILITY]["low"]), cy, r(some[UTILITY]["high"]), cy, style.colour, 2.4), marker(r(kept), cy, style, 4.5)]
-        parts.append(label(1000.0, cy + 4, f"{level['u']['mean']:.2f}", "middle", SIZE))
-    return drawing(1030.0, low + 26, "forget probability at the settings and at equal utility, method by method", parts)
+    """A row per method: forget probability before and after equal utility, retain probability, share of the original.
+
+    Args:
+        found: What bench.json of a sweep holds.
+
+    Returns:
+        The figure.
+    """
+    rows = []
+    for name, style in (("original", ORIGINAL), ("gold", GOLD)):
+        if name in found:
+            marks = [_bare_mark(found[name], key, style) for key in (FORGET, UTILITY)]
+            rows.append(Row(name, marks))
+    best = front(found)
+    for i, (name, row) in enumerate(ordered(found), 1):
+        style = FRONT if name in best else OTHER
+        some, level = row["at_settings"], row["at_settings"]["at_level"]
+        forget = [*_bare_mark(some, FORGET, style, hollow=True), *_mark(level, FORGET, style)]
+        color = style.color if name in best else INK
+        marks = [forget, _mark(some, UTILITY, style)]
+        rows.append(Row(name[:26], marks, f"{level['u']['mean']:.2f}", color=color, number=str(i), joined=True))
+    gold = found.get("gold", {})
+    panels = [
+        RowPanel("forget probability", WHOLE, mean_of(gold, FORGET), share=1.8),
+        RowPanel("retain probability", WHOLE, mean_of(gold, UTILITY)),
+    ]
+    alt = "forget probability at the settings and at equal utility, method by method"
+    return row_chart(rows, panels, alt, 1030.0, note_title="u")
 
 
-def _sheet(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """The table of bench.md in HTML, the method's name first."""
-    turned = lambda r: [r[1], r[0], *r[2:]]
-    top = tag("tr", *(tag("th", words, scope="col") for words in turned(list(head))))
-    body = (tag("tr", tag("th", turned(list(r))[0], scope="row"), *(tag("td", c) for c in turned(list(r))[1:])) for r in rows)
-    table = tag("table", tag("thead", top), tag("tbody", *body))
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="measurements")
+def _mark(row: Mapping[str, Any], key: str, style: Style) -> list[Mark]:
+    """A value with its interval; nothing where there is no value."""
+    value = mean_of(row, key)
+    return [] if value is None else [Mark(value, *_range(row[key]), style)]
+
+
+def _bare_mark(row: Mapping[str, Any], key: str, style: Style, hollow: bool = False) -> list[Mark]:
+    """A value without its interval; nothing where there is no value."""
+    value = mean_of(row, key)
+    return [] if value is None else [Mark(value, value, value, style, hollow)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from expunge.experiments.sweep.table import FORGET, markdown, mean_of, ordered, ranged, short
-from expunge.report.svg import GOLD, INK, ORIGINAL, Style, drawing, fitted, grid, label, line, marker, path, styles
-
-WIDE, HIGH, ACROSS = 300.0, 210.0, 3  # a panel, and how many stand beside one another
-LEGEND = 200.0  # the width of a name in the list on top
+from expunge.experiments.sweep.table import FORGET, mean_of, ordered, ranged, short
+from expunge.report import markdown
+from expunge.report.plots.lines import Line, LinePanel, line_grid
+from expunge.report.plots.marks import GOLD, ORIGINAL, Style, styles
 
 
 def names_of(found: Mapping[str, Any]) -> list[str]:
@@ -43,45 +42,42 @@ def tables(found: Mapping[str, Any]) -> list[str]:
             [name, side["original"], *(ranged(row["at_settings"]["stages"][n].get(key)) for n in names), side["gold"]]
             for name, row in ordered(found)
         ]
-        parts += [f"### {key}", "", markdown(["", "original", *names, "gold"], rows), ""]
+        parts += [f"### {key}", "", markdown.table(["", "original", *names, "gold"], rows), ""]
     return parts
 
 
 def curves(found: Mapping[str, Any]) -> Markup:
-    """A panel for each metric: its value against the number of the stage, a line for each method; 0 is the original, gold is dashed."""
+    """A panel for each metric, a line for each method over the number of the stage; 0 is the original, gold is dashed."""
     names, keys = names_of(found), keys_of(found)
-    drawn = styles([name for name, _ in ordered(found)], (), ())
-    legend = [("original", ORIGINAL)] * ("original" in found) + [("gold", GOLD)] * ("gold" in found) + list(drawn.items())
-    across = int(ACROSS * (WIDE + 60.0) // LEGEND)
-    parts: list[Markup] = []
-    for i, (name, style) in enumerate(legend):
-        x, y = 16.0 + LEGEND * (i % across), 18.0 + 20.0 * (i // across)
-        parts += [marker(x, y - 4, style, 5.0), label(x + 12, y, name[:26])]
-    top = 20.0 * -(-len(legend) // across) + 52.0
-    for i, key in enumerate(keys):
-        left, high = 60.0 + (WIDE + 60.0) * (i % ACROSS), top + (HIGH + 84.0) * (i // ACROSS)
-        parts += panel(found, key, names, drawn, left, high)
-    rows = -(-len(keys) // ACROSS)
-    told = "; ".join(f"{name}: {short(mean_of(row['at_settings'], keys[0]))}" for name, row in ordered(found)) if keys else "nothing"
+    looks = styles([name for name, _ in ordered(found)], (), ())
+    fixed = {name: style for name, style in (("original", ORIGINAL), ("gold", GOLD)) if name in found}
+    told = "nothing"
+    if keys:
+        told = "; ".join(f"{name}: {short(mean_of(row['at_settings'], keys[0]))}" for name, row in ordered(found))
     alt = f"{len(keys)} metrics over {len(names)} stages. {keys[0] if keys else ''} after the last one: {told}."
-    return drawing((WIDE + 60.0) * min(ACROSS, max(len(keys), 1)) + 20.0, top + (HIGH + 84.0) * rows, alt, parts)
+    return line_grid([_panel(found, key, names, looks) for key in keys], {**fixed, **looks}, alt)
 
 
-def panel(found: Mapping[str, Any], key: str, names: list[str], drawn: Mapping[str, Style], left: float, high: float) -> list[Markup]:
-    """One metric with its axes, its upper left corner at (left, high)."""
-    lines: dict[str, list[tuple[int, float]]] = {}
-    start, gold = mean_of(found.get("original", {}), key), mean_of(found.get("gold", {}), key)
+def _panel(found: Mapping[str, Any], key: str, names: Sequence[str], looks: Mapping[str, Style]) -> LinePanel:
+    """One metric from stage to stage."""
+    start = mean_of(found.get("original", {}), key)
+    lines = []
     for name, row in ordered(found):
-        values = [start, *(mean_of(row["at_settings"]["stages"][n], key) for n in names)]
-        lines[name] = [(i, v) for i, v in enumerate(values) if v is not None]
-    seen = [v for points in lines.values() for _, v in points] + [v for v in (gold,) if v is not None]
-    x, y = fitted([0.0, float(len(names))], left, left + WIDE, unit=False), fitted(seen, high + HIGH, high)
-    ticks = [(x(i), str(i)) for i in range(len(names) + 1)]
-    parts = [g for g in grid(x, y, "stage (0: original)", "", ticks, most=4) if g]
-    parts.append(label(left, high - 12, key, font_weight="600", fill=INK))
-    if gold is not None:
-        parts.append(line(left, y(gold), left + WIDE, y(gold), GOLD.colour, 1.5, "5 3"))
-    for name, points in lines.items():
-        at = [(x(i), y(v)) for i, v in points]
-        parts += [path(at, drawn[name], 1.6), *(marker(*p, drawn[name], 4.0) for p in at[start is not None :])]
-    return parts + ([marker(x(0), y(start), ORIGINAL, 5.0)] if start is not None else [])
+        points = [] if start is None else [(0.0, start)]
+        for i, stage in enumerate(names, 1):
+            value = mean_of(row["at_settings"]["stages"][stage], key)
+            points += [] if value is None else [(float(i), value)]
+        if points:
+            lines.append(Line([x for x, _ in points], [y for _, y in points], looks[name], width=1.6, markers=7.0))
+    if start is not None:
+        lines.append(Line([0.0], [start], ORIGINAL, width=0.0, markers=9.0))
+    return LinePanel(
+        key,
+        lines,
+        x_title="stage (0: original)",
+        x_limits=(-0.05 * len(names), 1.05 * len(names)),
+        x_ticks=[(float(i), str(i)) for i in range(len(names) + 1)],
+        level=mean_of(found.get("gold", {}), key),
+        y_ticks=4,
+        bold_title=True,
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from expunge.core.escape import escaped, terminal
 from expunge.experiments.sweep.hardness import GARBLED
 from expunge.experiments.sweep.measures import FORGET, NEIGHBOUR, SAID, STRENGTH, UTILITY
 from expunge.experiments.sweep.recipe import attack_for
+from expunge.report import markdown
 from expunge.report.format import NONE
 from expunge.report.format import short as decimals
 
@@ -112,7 +113,7 @@ def page(found: Mapping[str, Any]) -> str:
     attack = attack_for(plan["benchmark"], plan["relearn"])
     facts = {"steps": attack["relearn_steps"], "rate": attack["relearn_lr"], "share": attack["share"]}
     notes = NOTES.format(what=what, level=plan["level"], garbled=GARBLED, **facts)
-    parts += [markdown(HEAD, lines_of(found)), notes + ("" if "gold" in found else UNRANKED.lstrip())]
+    parts += [markdown.table(HEAD, lines_of(found)), notes + ("" if "gold" in found else UNRANKED.lstrip())]
     if plan["budget"] and any("at_budget" in row for _, row in rows):
         parts += [
             f"## At equal budget: {plan['budget']} optimizer steps",
@@ -124,8 +125,8 @@ def page(found: Mapping[str, Any]) -> str:
             _cells(f"{name} =" if row["at_budget"]["same"] else name, i, row, "at_budget")
             for i, (name, row) in enumerate(ordered(found, "at_budget"), 1)
         ]
-        parts += ["", markdown(HEAD, again), ""]
-    parts += ["## Settings", "", markdown(["", "settings", "from"], [_settings(name, row) for name, row in sorted(rows)]), ""]
+        parts += ["", markdown.table(HEAD, again), ""]
+    parts += ["## Settings", "", markdown.table(["", "settings", "from"], [_settings(name, row) for name, row in sorted(rows)]), ""]
     failed = [(name, e) for name, row in found["methods"].items() for e in row["errors"]]
     if failed:
         parts += ["## Failed", "", *(f"- {name}, {e}" for name, e in failed), ""]
@@ -172,13 +173,6 @@ def _cells(name: str, i: int, row: Row, part: str) -> list[str]:
 
 def _settings(name: str, row: Row) -> list[str]:
     return [name, f"`{row['settings']}`" if row["settings"] else "", "its card" if row["preset"] else "house"]
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns stand straight in a terminal too."""
-    wide = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
-    line = lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, wide, strict=True)) + " |"
-    return "\n".join([line(head), line(["-" * w for w in wide]), *map(line, rows)])
 
 
 # ------------------------------------------------------------------ terminal

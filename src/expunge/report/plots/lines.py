@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,8 +10,21 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from expunge.core.escape import escaped
-from expunge.report.plots.canvas import MUTED, SMALL, TEXT_SIZE, Box, axes_at, canvas, limits, set_limits, spread, text_width, to_svg
-from expunge.report.plots.marks import GOLD_LINE, Range, Style, draw_marker
+from expunge.report.plots.canvas import (
+    MUTED,
+    POINTS_PER_INCH,
+    SMALL,
+    TEXT_SIZE,
+    Box,
+    axes_at,
+    canvas,
+    limits,
+    set_limits,
+    spread,
+    text_width,
+    to_svg,
+)
+from expunge.report.plots.marks import GOLD_LINE, Key, Range, Style, draw_key, draw_marker, key_height
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,3 +150,20 @@ def _name_stages(figure: Figure, panel: LinePanel) -> None:
             color=MUTED,
             annotation_clip=False,
         )
+
+
+def line_grid(panels: Sequence[LinePanel], key: Key, alt: str, across: int = 3) -> Markup:
+    """Panels of equal size side by side, ``across`` in a row, below a key."""
+    columns = min(across, max(len(panels), 1))
+    width, height = 360.0 * columns + 20, 210.0
+    top = key_height(key, 10.0, width) + 44
+    with canvas(width, top + (height + 84) * math.ceil(len(panels) / across)) as figure:
+        total = float(figure.get_size_inches()[1] * POINTS_PER_INCH)
+        text = axes_at(figure, 0, 0, width, total)
+        text.set_axis_off()
+        text.set(xlim=(0, width), ylim=(total, 0))
+        draw_key(text, key, 10.0, width, 14.0)
+        for i, panel in enumerate(panels):
+            left, high = 60.0 + 360 * (i % across), top + (height + 84) * (i // across)
+            draw_lines(figure, panel, (left, high, left + 300, high + height))
+        return to_svg(figure, alt)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from expunge.report.plots.canvas import GOLD_COLOR, INK, PAPER, axes_at, canvas, to_svg
+from expunge.core.escape import escaped
+from expunge.report.plots.canvas import GOLD_COLOR, INK, MUTED, PAPER, SMALL, axes_at, canvas, text_width, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,3 +64,40 @@ def swatch(style: Style) -> Markup:
         drawn = to_svg(figure, "")
     plain = str(drawn).replace('role="img" aria-label=""', 'class="swatch" aria-hidden="true"')
     return Markup(plain.replace("<title />", ""))
+
+
+# ------------------------------------------------------------------ the key of a chart
+
+Key = Mapping[str, Style | None]  # words beside markers; words without a style stand alone
+KEY_ROW = 20.0
+
+
+def key_places(key: Key, left: float, right: float) -> list[tuple[float, int]]:
+    """Where each entry of a key begins, and in which row: in columns as wide as the longest, or side by side if that fits."""
+    widths = [text_width(words, SMALL) + 36 for words in key]
+    if left + sum(widths) > right + 26:
+        widths = [max(widths)] * len(widths)
+    places: list[tuple[float, int]] = []
+    x, row = left, 0
+    for width in widths:
+        if x > left and x + width - 26 > right:
+            x, row = left, row + 1
+        places.append((x, row))
+        x += width
+    return places
+
+
+def key_height(key: Key, left: float, right: float) -> float:
+    """The height that a key takes."""
+    places = key_places(key, left, right)
+    return KEY_ROW * (places[-1][1] + 1) if places else 0.0
+
+
+def draw_key(axes: Axes, key: Key, left: float, right: float, top: float) -> None:
+    """Draw a key whose first row stands at ``top``, on axes in units of the figure."""
+    for (words, style), (x, row) in zip(key.items(), key_places(key, left, right), strict=True):
+        y = top + KEY_ROW * row
+        if style is not None:
+            draw_marker(axes, x + 6, y, style, 9.0)
+        color = INK if style else MUTED
+        axes.text(x + (16 if style else 0), y, escaped(words), size=SMALL, va="center", color=color)

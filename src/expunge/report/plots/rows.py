@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from expunge.core.escape import escaped
 from expunge.report.plots.canvas import GOLD_COLOR, INK, MUTED, PAPER, SMALL, TEXT_SIZE, axes_at, canvas, set_limits, text_width, to_svg
-from expunge.report.plots.marks import GOLD_LINE, Range, Style, draw_marker
+from expunge.report.plots.marks import GOLD_LINE, Key, Range, Style, draw_key, draw_marker, key_height
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,7 @@ class Row:
     """A line of a row chart: its name, for each panel its marks, and what stands at the right; a heading has no marks.
 
     ``band``: half the width of what is shaded around 0. ``number``: what stands before the name.
+    ``joined``: whether a line joins the marks of a panel.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Row:
     band: float | None = None
     number: str = ""
     heading: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def row_chart(
     panels: Sequence[RowPanel],
     alt: str,
     width: float = 390.0,
-    key: Mapping[str, Style | None] | None = None,
+    key: Key | None = None,
     note_title: str = "",
 ) -> Markup:
     """A line for each row over one or more scales side by side.
@@ -85,7 +87,8 @@ def row_chart(
     right = width - max(notes) - (8 if max(notes) else 14)
     titled = any(panel.x_title for panel in panels)
     heights = [26.0 if row.heading else 18.0 for row in rows]
-    top = 26.0 + (24.0 if key else 0.0)
+    key = key or {}
+    top = 26.0 + key_height(key, left, width)
     height = sum(heights)
     with canvas(width, top + height + (48 if titled else 28)) as figure:
         text = axes_at(figure, 0, top, width, top + height)
@@ -99,8 +102,7 @@ def row_chart(
             axes = axes_at(figure, start, top, end, top + height)
             marks = [row.marks[i] if row.marks else () for row in rows]
             _draw_panel(axes, panel, rows, marks, heights)
-        if key:
-            _draw_key(text, key, left, -top + 14)
+        draw_key(text, key, left, width, 12 - top)
         return to_svg(figure, alt)
 
 
@@ -128,7 +130,7 @@ def _draw_names(text: Axes, rows: Sequence[Row], heights: Sequence[float], inden
 
 
 def _draw_panel(axes: Axes, panel: RowPanel, rows: Sequence[Row], marks: Sequence[Sequence[Mark]], heights: Sequence[float]) -> None:
-    set_limits(axes, panel.limits, (sum(heights), 0.0), ticks=4)
+    set_limits(axes, panel.limits, (sum(heights), 0.0), ticks=5 if axes.get_window_extent().width > 300 else 4)
     axes.set_yticks([])
     axes.set_title(escaped(panel.title), fontsize=TEXT_SIZE, pad=8)
     axes.set_xlabel(escaped(panel.x_title))
@@ -141,18 +143,10 @@ def _draw_panel(axes: Axes, panel: RowPanel, rows: Sequence[Row], marks: Sequenc
         middle = top + height - 9
         if row.band is not None:
             axes.barh(middle, 2 * row.band, 18.0, -row.band, color=GOLD_COLOR, alpha=0.14, zorder=1)
-        if len(found) > 1:
+        if row.joined and found:
             ends = [mark.value for mark in found]
             axes.plot([min(ends), max(ends)], [middle, middle], color=found[0].style.color, linewidth=0.9, zorder=2)
         for mark in found:
             axes.plot([mark.low, mark.high], [middle, middle], color=mark.style.color, linewidth=1.9, zorder=3)
             draw_marker(axes, mark.value, middle, mark.style, 9.0, mark.hollow)
         top += height
-
-
-def _draw_key(text: Axes, key: Mapping[str, Style | None], left: float, y: float) -> None:
-    for words, style in key.items():
-        if style is not None:
-            draw_marker(text, left, y, style, 9.0)
-        said = text.text(left + (10 if style else 0), y, escaped(words), size=SMALL, va="center", color=INK if style else MUTED)
-        left += text_width(said.get_text(), SMALL) + 36

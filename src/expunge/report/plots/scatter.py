@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from expunge.core.escape import escaped
-from expunge.report.plots.canvas import INK, MUTED, SMALL, TEXT_SIZE, Box, axes_at, canvas, set_limits, text_width, to_svg
+from expunge.report.plots.canvas import INK, MUTED, SMALL, TEXT_SIZE, Box, axes_at, canvas, set_limits, shortened, text_width, to_svg
 from expunge.report.plots.marks import GOLD_LINE, Range, Style, draw_marker
 
 if TYPE_CHECKING:
@@ -160,4 +160,35 @@ def scatter_chart(plane: Plane, alt: str, width: float = 390.0) -> Markup:
     height = width * 0.98
     with canvas(width, height) as figure:
         draw_plane(figure, plane, (46.0, 34.0, width - 12, height - 44), reach=80.0)
+        return to_svg(figure, alt)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the list beside a numbered chart."""
+
+    name: str
+    color: str = INK
+    bold: bool = False
+
+
+def numbered_chart(planes: Sequence[Plane], entries: Sequence[Entry], alt: str) -> Markup:
+    """One or two planes below one another, and at their right the names that the numbers beside the points stand for."""
+    double = len(planes) > 1
+    most = 50 if double else 26  # entries in a column
+    width = 640.0 + 170.0 * max(1, math.ceil(len(entries) / most))
+    frames = [(46.0, 34.0, 600.0, 330.0), (46.0, 424.0, 600.0, 880.0)] if double else [(46.0, 34.0, 600.0, 470.0)]
+    height = 930.0 if double else 520.0
+    with canvas(width, height) as figure:
+        text = axes_at(figure, 0, 0, width, height)
+        text.set_axis_off()
+        text.set(xlim=(0, width), ylim=(height, 0))
+        text.text(636, 20, "best quality first", size=SMALL, color=MUTED)
+        for i, entry in enumerate(entries):
+            left, y = 636 + 170.0 * (i // most), 42 + 17.5 * (i % most)
+            weight = "bold" if entry.bold else "normal"
+            text.text(left + 18, y, str(i + 1), size=SMALL, ha="right", color=MUTED)
+            text.text(left + 25, y, shortened(entry.name, 20), size=SMALL, color=entry.color, weight=weight)
+        for plane, frame in zip(planes, frames, strict=True):
+            draw_plane(figure, plane, frame)
         return to_svg(figure, alt)
