@@ -15,7 +15,7 @@ from expunge.core.card import Card
 from expunge.core.errors import Refused
 from expunge.core.results import Records
 from expunge.evaluation.metric import Judge, wants_of
-from expunge.evaluation.needs import check_needs
+from expunge.evaluation.needs import check_needs, observations
 
 ALL = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
 MODULES = {name: import_module(f"expunge.metrics.{name}") for name in ALL}
@@ -23,19 +23,11 @@ ELSEWHERE = (  # metrics of rows that `a_model` has not (options, forms, parts o
     *("choice_accuracy", "choice_accuracy_text", "form_dependence", "letter_bias", "restoration", "semeval_score", "semeval_tasks"),
     *("unlearn_success", "retention_success", "knowledge_retention", "verbatim_rate", "watermark_strength", "wmdp_accuracy"),
     *("likeness_to_original", "token_rank"),
-    *(
-        "cka",
-        "divergence_from_gold",
-        "linear_probe",
-        "logit_lens",
-        "probability_delta",
-        "unlearning_depth_score",
-        "klom",
-        "challenge_epsilon",
-        "concept_vectors",
-    ),
+    *("klom", "challenge_epsilon"),
 )
-NAMES = [name for name in ALL if name not in ELSEWHERE]
+OBSERVED = {"sampling", "extraction", "gradient_norm", "few_shot_prefix", "masked_neighbors"}  # what `a_model` has been observed by
+UNOBSERVED = set(observations()) - OBSERVED
+NAMES = [name for name in ALL if name not in ELSEWHERE and not UNOBSERVED & set(MODULES[name].card.needs)]
 BY_ROLE = [name for name in NAMES if not MODULES[name].card.whole]
 WHOLE = [name for name in NAMES if MODULES[name].card.whole]
 HOLDOUT = [name for name in WHOLE if "holdout" in MODULES[name].card.reads]

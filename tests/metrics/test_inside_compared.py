@@ -69,7 +69,9 @@ def test_what_is_missing_is_named(row):
 
 def records_of(subject, **passes):
     found = {name: made(subject) for name, made in passes.items()}
-    return Records(Record("m", "forget", r.id, r.group, "answer", **{n: x[i] for n, x in found.items()}) for i, r in enumerate(FORGET))
+    return Records(
+        Record("m", "forget", r.id, r.group, "answer", observed={n: x[i] for n, x in found.items()}) for i, r in enumerate(FORGET)
+    )
 
 
 def deep_of(subject):

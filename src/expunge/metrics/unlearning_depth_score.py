@@ -11,6 +11,7 @@ from expunge.core.card import Card
 from expunge.core.results import Measurement, Record, Records, unscored
 from expunge.scoring.aggregate import beside_gold, mean_measurement
 from expunge.scoring.per_row import no_rows
+from expunge.scoring.representation import share_lost
 
 card = Card(
     paper="Lee, Kim and Jo 2026",
@@ -51,10 +52,10 @@ def unlearning_depth_score(records: Records, gold: Records | None = None, *, thr
         g = other.observed["depth"].astype(np.float64)
         if u.shape != g.shape:
             return unscored(f"gold has {len(g)} blocks, this model {len(u)}", 1.0)
-        lacks = ~(g <= threshold)  # a value that is not a number counts, and is refused below
-        if lacks.any():
+        score = share_lost(u, g, threshold)
+        if score is not None:
             kept.append(r)
-            scores.append(float(np.clip(u[lacks], 0, g[lacks]).sum() / g[lacks].sum()))
+            scores.append(score)
     if not kept:
         return unscored(f"gold lacks no more than {threshold} nats a token at any layer of any row: it knows what is to be forgotten", 1.0)
     return mean_measurement(np.array(scores), kept, 1.0)

@@ -25,6 +25,23 @@ def layers_of(which: Sequence[float], depth: int) -> list[int]:
     return sorted({layer_of(w, depth) for w in which}) if len(which) else list(range(depth))
 
 
+def share_lost(mine: np.ndarray, gold: np.ndarray, threshold: float) -> float | None:
+    """Of what is lost with gold's states, the share that is lost with the model's: sum_l clip(u_l, 0, g_l) / sum_l g_l.
+
+    Args:
+        mine: What is lost as each layer puts out the model's states: [layers], nats.
+        gold: The same for gold's states.
+        threshold: Layers at which gold lacks no more than this are left out.
+
+    Returns:
+        0..1 (not a number if one of the values is none), or None if no layer is left.
+    """
+    lacks = ~(gold <= threshold)  # a value that is not a number counts, so that it is refused and not passed over
+    if not lacks.any():
+        return None
+    return float(np.clip(mine[lacks], 0, gold[lacks]).sum() / gold[lacks].sum())
+
+
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
     """Centred kernel alignment of states x [n, D] and y [n, E] of the same rows (linear kernel): 0..1, 1 = equal up to rotation and scale.
 
