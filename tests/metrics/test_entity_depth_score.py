@@ -47,13 +47,15 @@ def test_what_is_missing_is_named(row):
 
 def test_from_the_command_line_the_original_is_intact_and_gold_is_gold(desk, expunge):  # noqa: F811
     """The original judged as it is, and a model that is gold but for a trace of noise."""
-    gold = another(desk.model, desk.place / "gold", by=3.0)
+    original = another(desk.model, desk.place / "original", by=20.0)  # untrained weights are sure of nothing
+    gold = another(original, desk.place / "gold", by=1.0)
     like_gold = another(gold, desk.place / "like-gold", by=1e-5)
     values = {}
-    for name, judged in (("intact", desk.model), ("forgotten", like_gold)):
+    for name, judged in (("intact", original), ("forgotten", like_gold)):
         words = ("eval", *desk.data("forget", "retain"), "--metrics", "entity_depth_score", "--model", judged, "--quiet")
-        assert expunge(*words, "--original", desk.model, "--gold", gold, "--out", desk.place / name)[0] == 0
+        assert expunge(*words, "--original", original, "--gold", gold, "--out", desk.place / name)[0] == 0
         values[name] = json.loads((desk.place / name / "measurements.json").read_text())["entity_depth_score"]
+    assert values["intact"]["reason"] is None
     assert values["intact"]["value"] == pytest.approx(0, abs=1e-3)
     assert values["forgotten"]["value"] == pytest.approx(1, abs=1e-2)
     assert values["intact"]["margin"] is not None
