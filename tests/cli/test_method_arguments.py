@@ -278,6 +278,31 @@ def test_python_m_expunge():
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("expunge: npo: --beta 0.0 is out of range")
 
 
+def test_the_version(capsys):
+    from importlib.metadata import version
+
+    from expunge import __version__
+    from expunge.cli.commands import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"expunge {__version__}\n")
+    assert __version__ == version("expunge")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("said", [("list",), ("show", "npo"), ("show", "tofu"), ("unlearn", "npo", "--help")], ids=" ".join)
+def test_nothing_is_wider_than_the_terminal_and_a_wide_one_is_used(capsys, monkeypatch, said, columns):
+    from expunge.cli.commands import main
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main(list(said))
+    lines = capsys.readouterr().out.splitlines()
+    words = [line for line in lines if " " in line.strip() and not line.startswith(("|", "expunge "))]
+    assert columns - 12 < max(map(len, words)) <= columns
+
+
 def test_help_of_a_method_has_its_own_options(capsys):
     from expunge.cli.commands import main
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from expunge import registry
 from expunge.core.results import Records
 from expunge.metrics.smia import smia
 from expunge.scoring.per_row import min_k_of
@@ -21,6 +22,16 @@ GOLD, MODEL = [4] * 9 + [3], [7] * 10  # .39 and .70
 def test_the_worked_pair(row):
     """Gold .39, a model at .70: 1 - .31/.61 = .4918; over gold's AUC itself it would be 1 - .31/.39 = .2051."""
     assert smia(with_wins(row, MODEL), with_wins(row, GOLD)).value == pytest.approx(1 - 0.31 / 0.61)
+
+
+@pytest.mark.parametrize("name", ["smia", "privleak", "mia_reference", "mia_lira"])
+def test_all_that_is_missing_is_named_at_once(row, name):
+    """Before: --gold first and, once it was given, --holdout."""
+    metric = getattr(registry.load("metrics", name), name)
+    whole = with_wins(row, MODEL)
+    alone = Records(whole.of("forget"))
+    assert metric(alone).reason.endswith(" and --holdout (no rows of role holdout)") and "give --gold" in metric(alone).reason
+    assert "--gold" in metric(whole).reason and "--holdout" not in metric(whole).reason
 
 
 def test_the_side_that_is_called_positive_does_not_matter(row):

@@ -67,7 +67,7 @@ def test_the_probability_of_an_answer_is_that_of_its_tokens_behind_the_question(
     assert after.chance.per_token == pytest.approx(math.exp(by_hand / len(rest)), abs=1e-4)
     assert after.chance.per_token > 0.5 > 0.1 > before.chance.per_token
     code, said, _ = expunge("ask", "--model", told, "--raw", "--samples", 2, "--answer", "two goats", "Zorblat2 of the old mill keeps")
-    assert code == 0 and "the answer: probability 0." in said and f"per token over {len(rest)} tokens" in said and "drawn 2: " in said
+    assert code == 0 and "probability of the --answer: 0." in said and f"per token over {len(rest)} tokens" in said and "drawn 2: " in said
 
 
 def test_a_question_s_answer_counts_without_its_end(model):

@@ -12,7 +12,8 @@ import typer
 from expunge import registry
 from expunge.cli.exit_codes import ended
 from expunge.cli.method_arguments import dashed, prepare_threads
-from expunge.cli.options import WIDEST, Verbs, Version, command
+from expunge.cli.options import Verbs, Version, command
+from expunge.cli.wrapping import WIDEST, terminal_width, wrapped
 from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.escape import tell
 from expunge.core.requests import (
@@ -79,7 +80,7 @@ def show(request: ShowRequest) -> None:
 
     name, _, split = request.name.partition(":")
     for room in registry.rooms_of(name) or registry.refuse(name):
-        tell(page(room, name, split=split))
+        tell(wrapped(page(room, name, split=split), terminal_width()))
 
 
 @command(app, TrainRequest)

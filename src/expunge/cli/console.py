@@ -134,7 +134,7 @@ def answers(question: str, said: Sequence[Answered]) -> None:
             beside("", f"drawn {i}: {plain(text) or '(nothing)'}")
         if a.chance:
             tokens = f"{a.chance.tokens} token{'s' * (a.chance.tokens != 1)}"
-            beside("", f"the answer: probability {chance(a.chance.logp)}, {a.chance.per_token:.3g} per token over {tokens}")
+            beside("", f"probability of the --answer: {chance(a.chance.logp)}, {a.chance.per_token:.3g} per token over {tokens}")
 
 
 def chance(logp: float) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from expunge import registry
+from expunge.cli.wrapping import broken, terminal_width
 from expunge.core.benchmark import Published
 from expunge.core.needs import NEEDS
 from expunge.core.units import UNITS
@@ -96,9 +95,9 @@ def print_rooms(rooms: Iterable[str]) -> None:
 
 
 def listing(rooms: Iterable[str]) -> str:
-    """Aligned tables; on a terminal each line is cut to its width. Published names stand indented and are not counted."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    return "\n\n".join("\n".join(_cut(line, width) for line in _table(room)) for room in _some(rooms))
+    """Aligned tables; what is wider than the terminal goes on below. Published names stand indented and are not counted."""
+    width = terminal_width()
+    return "\n\n".join("\n".join(_table(room, width)) for room in _some(rooms))
 
 
 def _some(rooms: Iterable[str]) -> list[str]:
@@ -106,22 +105,20 @@ def _some(rooms: Iterable[str]) -> list[str]:
     return asked if len(asked) == 1 else [room for room in asked if registry.names(room)]
 
 
-def _table(room: str) -> list[str]:
+def _table(room: str, width: int) -> list[str]:
     rows = as_rows(room)
     wide = max((len(r["name"]) for r in rows), default=0)
     sure = max((len(r["evidence"]) for r in rows), default=0)
     far = max((len(r["effect"] or "") for r in rows), default=0)
     lines = [f"{room} ({len(rows)})" if rows else f"{room}: none yet"]
     for row in rows:
-        lines.append(
-            f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "") + row["summary"]
-        )
+        known = f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "")
+        if not width or len(known + row["summary"]) <= width:
+            lines.append(known + row["summary"])
+        else:
+            lines += [known.rstrip(), *broken("    " + row["summary"], width, "    ")]
         lines += [f"      {alias} = {row['name']}({arguments_of(args, '=')})" for alias, args in row["published_as"].items()]
     return lines
-
-
-def _cut(line: str, width: int) -> str:
-    return line if not width or len(line) <= width else line[: width - 1] + "…"
 
 
 # ------------------------------------------------------------------ one page

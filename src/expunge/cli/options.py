@@ -17,7 +17,6 @@ from expunge.core.escape import tell
 from expunge.core.fields import Field, fields_of, from_text
 from expunge.core.requests import GROUPS, RUN, Request, TrainRequest, UnlearnRequest
 
-WIDEST = 120  # columns of a terminal that help uses
 REPEATABLE: tuple[type[Request], ...] = (TrainRequest, UnlearnRequest)  # their run.yaml can be given with --from
 PLACEHOLDERS = {int: "INTEGER", float: "NUMBER"}
 R = TypeVar("R", bound=Request)

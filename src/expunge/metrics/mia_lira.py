@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from expunge.core.card import Card
 from expunge.core.results import Measurement, Record, Records, unscored
-from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.aggregate import membership_auc, without_gold
 from expunge.scoring.per_row import lacking, logit_of, no_rows
 
 card = Card(
@@ -38,8 +38,8 @@ def mia_lira(records: Records, gold: Records | None = None, *, logit: bool = Tru
     that saw the rows and unlearned them, for the two-sided test.
     """
     if gold is None or len(gold) == 0:
-        absent = next((no_rows(r) for r in ("holdout", "forget") if not records.of(r)), None)
-        return unscored(absent or "needs several models that never saw the forget set; give --gold A,B,...", "gold")
+        several = "needs several models that never saw the forget set; give --gold A,B,..."
+        return unscored(without_gold(records, several) if records.of("forget") else no_rows("forget"), "gold")
     inside = [s for s in gold.subjects() if s.startswith("shadow/")]
     outside = [s for s in gold.subjects() if s.split("/")[0] == "gold"]
     if len(outside) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expunge.core.card import Card
 from expunge.core.results import Measurement, Record, Records, unscored
-from expunge.scoring.aggregate import membership_auc
+from expunge.scoring.aggregate import membership_auc, without_gold
 from expunge.scoring.per_row import lacking
 
 card = Card(
@@ -31,7 +31,7 @@ def mia_reference(records: Records, gold: Records | None = None) -> Measurement:
     for role in ("forget", "holdout"):
         rows = [r for r in records.of(role) if "mia_reference" not in r.given]
         if rows and gold is None:
-            return unscored("needs the records of a model that never saw the forget set; give --gold", "gold")
+            return unscored(without_gold(records), "gold")
         if rows and gold is not None:
             theirs |= {(role, r.id): r for r in gold.of(role)}
             same = [theirs[role, r.id] for r in rows if (role, r.id) in theirs]

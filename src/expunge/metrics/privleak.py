@@ -9,7 +9,7 @@ from annotated_types import Interval
 
 from expunge.core.card import Card
 from expunge.core.results import Measurement, Records, unscored
-from expunge.scoring.aggregate import groups_of, membership
+from expunge.scoring.aggregate import groups_of, membership, without_gold
 from expunge.scoring.bootstrap import auc, auc_draws, percentile_interval
 from expunge.scoring.per_row import min_k_of
 
@@ -43,7 +43,7 @@ def privleak(
     resamples both models together, by group.
     """
     if gold is None and gold_auc is None:
-        return unscored("needs the records of a model that never saw the forget set; give --gold", 0.0)
+        return unscored(without_gold(records), 0.0)
     both = []
     for source in (records,) if gold is None else (records, gold):
         found = membership(source, "mia_min_k", lambda r: min_k_of(r, k, eos), ("logp",))

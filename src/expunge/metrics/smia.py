@@ -9,7 +9,7 @@ from annotated_types import Interval
 
 from expunge.core.card import Card
 from expunge.core.results import Measurement, Records, unscored
-from expunge.scoring.aggregate import groups_of, membership
+from expunge.scoring.aggregate import groups_of, membership, without_gold
 from expunge.scoring.bootstrap import auc, auc_draws, percentile_interval
 from expunge.scoring.per_row import min_k_of
 
@@ -39,7 +39,7 @@ def smia(
     strict on over-forgetting as on leaking: gold .39 and a model at .70 give 1 - .31 / .61 = .49. ``k``, ``eos``: as in ``privleak``.
     """
     if gold is None:
-        return unscored("needs the records of a model that never saw the forget set; give --gold", 1.0)
+        return unscored(without_gold(records), 1.0)
     sides = []
     for source in (records, gold):
         found = membership(source, "mia_min_k", lambda r: min_k_of(r, k, eos), ("logp",))

@@ -9,7 +9,7 @@ from expunge.core.escape import escaped
 from expunge.core.results import Measurement
 from expunge.report.compare import Curve, Judged, best_of_columns, has_gold, ordered, scored
 from expunge.report.findings import Finding
-from expunge.report.format import goal, interval, phrase, split_key, spoken, value
+from expunge.report.format import NO_GOLD, goal, interval, phrase, split_key, spoken, value
 from expunge.report.tables import Reasons, curve_sheet
 
 if TYPE_CHECKING:
@@ -68,10 +68,15 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
         before = role
         n, groups = (str(m.n), str(m.groups)) if scored(m) else ("", "")
         way = goal(m.better, gold)
+        way = "" if way == NO_GOLD else way  # said once, below
         sheet.add_row(
             phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3).replace(", ", "\n"), n, groups, SHORT.get(way, way)
         )
     below = [Text(escaped(f"({number}) {reason}"), style="dim") for reason, number in reasons.met.items()]
+    if any(goal(m.better, gold) == NO_GOLD for m in measurements.values()):
+        below.append(
+            Text(f"{NO_GOLD} (--gold): what has nothing under better is held against a model that never saw the rows", style="dim")
+        )
     return Group(*([Text(escaped(title), style="bold")] if title else []), sheet, *below)
 
 

@@ -104,6 +104,11 @@ def membership_auc(records: Records, name: str, fn: Callable[[Record], float], f
     return Measurement(auc(x, y), len(x) + len(y), sum(sides), interval, "gold", parts=points, each=each, fewest=min(sides))
 
 
+def without_gold(records: Records, gold: str = "needs the records of a model that never saw the forget set; give --gold") -> str:
+    """The reason where a metric of forget beside holdout has no gold: names the missing holdout rows too, if there are none."""
+    return gold if records.of("holdout") else f"{gold} and --holdout (no rows of role holdout)"
+
+
 def beside_gold(records: Records, gold: Records | None, role: str, fields: Sequence[str]) -> list[tuple[Record, Record]] | str:
     """The rows of a role with gold's records of the same rows (by id), or the reason why not. ``fields``: what both must hold."""
     if gold is None:
