@@ -74,9 +74,7 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
         )
     below = [Text(escaped(f"({number}) {reason}"), style="dim") for reason, number in reasons.met.items()]
     if any(goal(m.better, gold) == NO_GOLD for m in measurements.values()):
-        below.append(
-            Text(f"{NO_GOLD} (--gold): what has nothing under better is held against a model that never saw the rows", style="dim")
-        )
+        below.append(Text(f"{NO_GOLD} (--gold): what has nothing under better is held against gold", style="dim"))
     return Group(*([Text(escaped(title), style="bold")] if title else []), sheet, *below)
 
 
