@@ -44,11 +44,10 @@ from expunge.experiments.tuning.scoring import score
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
-from expunge.pipeline.training_inputs import Given
+from expunge.pipeline.training_inputs import Supplied
 from expunge.report.markdown import table
 from expunge.scoring.quality import closeness, kept, quality
 from expunge.synthesis.tools import Tools
-from expunge.training.stages import change
 
 CASES = tuple(range(11, 21))
 PRIOR_CASES = (3, 4, 5)  # those on which auto's own constants were chosen too
@@ -86,15 +85,15 @@ def rated(p: Mapping[str, float], original: Mapping[str, float], gold: Mapping[s
 
 
 def search_of(subject: Subject, seed: int, place: Path, steps: int) -> Search:
-    given = Given(tools=Tools(seed=seed, subject=lambda: subject))
-    return Search(subject, bench(seed).case, given, place, Budget(steps), seed=seed)
+    supplied = Supplied(tools=Tools(seed=seed, subject=lambda: subject))
+    return Search(subject, bench(seed).case, supplied, place, Budget(steps), seed=seed)
 
 
 def single(subject: Subject, seed: int, name: str, budget: int, place: Path) -> tuple[Subject, dict[str, Any]]:
     """A method at its card's settings with all the steps and all retain rows."""
     search, c = search_of(subject, seed, place, budget), preset(name)
     steps = fitting(lambda n: search.cost(c, n), budget)
-    after = change(subject, search.method(c), search.streams(c, True), search.training(c, steps), place / "work")
+    after = search.apply(c, True, steps, place / "work")
     found = score(search.before, search.seen(after, True), search.floor.value)
     return after, {"settings": c.words, "steps": search.cost(c, steps), "score": found.value, "floor": search.floor.value}
 

@@ -17,26 +17,26 @@ from expunge.core.errors import Refused
 from expunge.core.fields import documented
 from expunge.core.notes import note
 from expunge.core.progress import bar
-from expunge.core.requests import NO_METHOD, AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
+from expunge.core.requests import AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
 from expunge.core.results import Measurement
-from expunge.core.stages import Adapter, Descent, Method, Stage
+from expunge.core.stages import Adapter, Method, Stage
 from expunge.data.near import tell
 from expunge.data.overlap import unseen
 from expunge.data.read import read, read_objects
 from expunge.evaluation.evaluate import Judgement, judge_beside, named
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.verb import chosen
-from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import digest_tensors, load
 from expunge.models.causal_lm.model import Subject, check_same_words
-from expunge.models.causal_lm.tokenize import encode
-from expunge.pipeline.run import rows_on
-from expunge.pipeline.settings import judges_of, method_of, uncontradicted
-from expunge.pipeline.training_inputs import Given, relabelled, rows_for
+from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.settings import ResolvedSettings, judges_of, method_of, uncontradicted
+from expunge.pipeline.train import rows_on
+from expunge.pipeline.train import train as fine_tuned
+from expunge.pipeline.training_inputs import Supplied, TrainingInputs
+from expunge.pipeline.unlearn import unlearn as apply_method
 from expunge.report.beside import Beside
 from expunge.synthesis.tools import Tools
 from expunge.training.sampler import Training
-from expunge.training.stages import change, check
 
 Rows = str | Path | Iterable[Any]
 SETTINGS = tuple(f.name for f in fields(Training))
@@ -49,6 +49,12 @@ def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
     if isinstance(model, tuple):
         return Subject(model[0], model[1], "in memory", None, digest_tensors(model[0]))
     return load(model)
+
+
+def source_of(model: str | Path | Subject | tuple[Any, Any]) -> ModelSource:
+    """Where a model comes from: one in memory stays as it is, one that is loaded is changed itself, without a copy."""
+    lent = isinstance(model, (Subject, tuple))
+    return ModelSource(lambda: subject_of(model), lent=lent)
 
 
 def examples_of(rows: Rows | None, role: str) -> Examples:
@@ -82,8 +88,7 @@ def train(
 ) -> Subject:
     """Fine-tune a copy of ``model`` on the full, retain or forget rows. ``training``: fields of ``Training`` (lr, epochs, batch ...)."""
     rows = rows_on(case_of(case, forget, retain), on)
-    method = Descent(f"train_{on}", (nll(stream="train"),), anchor="train")
-    return _changed(subject_of(model), method, {"train": rows}, Training(**training), out)
+    return _result(fine_tuned(source_of(model), rows, on, ResolvedSettings(Training(**training)), out))
 
 
 @documented(UnlearnRequest, settings=SETTINGS)
@@ -109,32 +114,27 @@ def unlearn(
     >>> rows = [{"question": "...", "answer": "..."}]
     >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
-    settings = Training(**training)
-    called = Call(method, dict(arguments or {})) if isinstance(method, str) else NO_METHOD
-    asked = UnlearnRequest(method=called, lora=lora)
-    made = method_of(asked, None)[1] if isinstance(method, str) else method
-    uncontradicted(training, made, method if isinstance(method, str) else "the method")
-    subject = subject_of(model)
-    own = replace(tools or Tools(), seed=settings.seed, subject=lambda: subject)
-    given = Given({name: examples_of(rows, name) for name, rows in (streams or {}).items()}, own)
-    rows = rows_for(made, case_of(case, forget, retain), given, method if isinstance(method, str) else "the method")
-    return _changed(subject, made, rows, settings, out, lora, given)
+    settings = ResolvedSettings(Training(**training), adapter=Adapter(lora) if lora else None)
+    name = method if isinstance(method, str) else "the method"
+    made = method
+    if isinstance(made, str):
+        asked = UnlearnRequest(method=Call(made, dict(arguments or {})), lora=lora)
+        made = method_of(asked, None)[1]
+    uncontradicted(training, made, name)
+    source = source_of(model)
+    supplied = supplied_of(streams, tools, settings.training.seed, source)
+    inputs = TrainingInputs(made, case_of(case, forget, retain), supplied, name)
+    return _result(apply_method(source, made, inputs, settings, out))
 
 
-def _changed(
-    subject: Subject,
-    method: Method | Stage,
-    rows: Mapping[str, Examples],
-    training: Training,
-    out: Path | None,
-    lora: int = 0,
-    given: Given = Given(),
-) -> Subject:
-    adapter = Adapter(lora) if lora else None
-    check(method, subject, adapter)
-    streams = relabelled(method, {name: encode(subject.tokenizer, examples) for name, examples in rows.items()}, given)
-    with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
-        after = change(subject, method, streams, training, Path(place), adapter=adapter)
+def supplied_of(streams: Mapping[str, Rows] | None, tools: Tools | None, seed: int, source: Callable[[], Subject]) -> Supplied:
+    """Rows of other streams and tools, as the user gave them."""
+    rows = {name: examples_of(given, name) for name, given in (streams or {}).items()}
+    return Supplied(rows, replace(tools or Tools(), seed=seed, subject=source))
+
+
+def _result(after: Subject) -> Subject:
+    """A model that was made in memory: no folder, and a digest of its tensors."""
     return replace(after, folder=None, digest=digest_tensors(after.model))
 
 
@@ -169,14 +169,13 @@ def auto(
         raise Refused("how much may be spent? give either steps or minutes; the search is included")
     AutoRequest(budget=steps, minutes=minutes, batch=batch, seed=seed, lora=lora, lr_scale=lr_scale)  # refuses what the command would
     subject = subject_of(model)
-    own = replace(tools or Tools(), seed=seed, subject=lambda: subject)
-    given = Given({name: examples_of(rows, name) for name, rows in (streams or {}).items()}, own)
+    supplied = supplied_of(streams, tools, seed, lambda: subject)
     asked, budget = case_of(case, forget, retain, holdout), Budget(steps, minutes)
     with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
-        search = Search(subject, asked, given, Path(place), budget, seed=seed, batch=batch, lora=lora, lr_scale=lr_scale, say=say)
+        search = Search(subject, asked, supplied, Path(place), budget, seed=seed, batch=batch, lora=lora, lr_scale=lr_scale, say=say)
         choice = chosen(search, tuple(methods))
         after = search.chosen()
-    return replace(after, folder=None, digest=digest_tensors(after.model)), choice
+    return _result(after), choice
 
 
 class Evaluation(dict[str, Measurement]):

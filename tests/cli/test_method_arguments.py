@@ -27,11 +27,12 @@ DATA = ("--model", "m", "--forget", "f.jsonl", "--retain", "r.csv", "--out", "o"
 def asked(monkeypatch):
     """Run a command whose work is left out; the request that it would have carried out."""
     from expunge.cli import console
-    from expunge.pipeline import run
+    from expunge.pipeline import ask, evaluate, report, sequential, train, unlearn
 
     got = []
-    for verb in ("train", "unlearn", "evaluate", "evaluate_log", "ask", "report"):
-        monkeypatch.setattr(run, verb, lambda request: got.append(request) or {})
+    verbs = {train: "run_train", unlearn: "run_unlearn", sequential: "evaluate", ask: "ask", report: "run_report"}
+    for module, verb in (*verbs.items(), (evaluate, "evaluate_log")):
+        monkeypatch.setattr(module, verb, lambda request: got.append(request) or {})
     for shows in ("measurements", "comparison", "answers"):
         monkeypatch.setattr(console, shows, lambda *a: None)
 

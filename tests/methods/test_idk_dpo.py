@@ -13,7 +13,7 @@ from expunge.core.requests import UnlearnRequest
 from expunge.core.stages import stages
 from expunge.methods.idk_dpo import idk_dpo
 from expunge.pipeline.settings import preset_of, training_settings
-from expunge.pipeline.training_inputs import Given, check_rows, rows_for
+from expunge.pipeline.training_inputs import TrainingInputs
 from expunge.synthesis.tools import Tools
 from expunge.training.sampler import plan
 
@@ -82,8 +82,8 @@ def test_altpo_on_forget10_meets_each_of_its_2000_pairs_in_both_epochs():
 def test_a_dry_run_counts_the_alternates_that_are_to_be_written():
     forget = tuple(Example(f"f{i}", "forget", "g", "Yes.", f"{i}?") for i in range(3))
     case = Case({"forget": forget, "retain": forget}, {})
-    made = rows_for(idk_dpo(winner="swapped"), case, Given(), "altpo", pretend=True)
-    assert len(made["alternate"]) == 15
+    inputs = TrainingInputs(idk_dpo(winner="swapped"), case, name="altpo", pretend=True)
+    assert len(inputs.examples["alternate"]) == 15
 
 
 @pytest.mark.parametrize("name", ["altpo", "altpo_sub", "altpo_subdiff", "altpo_subnpo"])
@@ -92,7 +92,7 @@ def test_the_published_names_ask_the_start_model_and_nothing_stands_in_for_it(na
     case = Case({"forget": (Example("f", "forget", "g", "In 1901.", "When?"),), "retain": ()}, {})
     assert stages(method)[0].fn.keywords["source"] == "model"
     with pytest.raises(Refused, match=f"{name} needs the start model"):
-        check_rows(method, case, Given(), name)
+        TrainingInputs(method, case, name=name).check()
 
 
 def test_as_many_wrong_answers_as_were_asked_for_and_retain_rows_lend_names_only_where_they_are_read():

@@ -10,7 +10,7 @@ from expunge.core.errors import Refused
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import nll
 from expunge.methods.relearn import relearn
-from expunge.pipeline.training_inputs import Given, check_rows
+from expunge.pipeline.training_inputs import TrainingInputs
 
 
 def test_with_alternates_for_data_it_is_plain_fine_tuning():
@@ -27,4 +27,4 @@ def test_three_terms_of_weight_one():
 def test_without_a_chat_model_nothing_is_loaded():
     rows = (Example("f", "forget", "g", "a", "q"),)
     with pytest.raises(Refused, match=r"^relearn needs a chat model; give one with --chat MODEL"):
-        check_rows(relearn(), Case({"forget": rows, "retain": rows}, {}), Given(), "relearn")
+        TrainingInputs(relearn(), Case({"forget": rows, "retain": rows}, {}), name="relearn").check()

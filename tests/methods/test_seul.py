@@ -13,7 +13,7 @@ from expunge.core.errors import Refused
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import ascent
 from expunge.methods.seul import seul
-from expunge.pipeline.training_inputs import Given, check_rows
+from expunge.pipeline.training_inputs import TrainingInputs
 
 P = a_pass(p=[0.5, 0.2, 0.8])
 TERM = seul()[-1].terms[0]
@@ -39,6 +39,6 @@ def test_no_token_marked_moves_nothing():
 
 def test_a_chat_model_is_asked_for_only_where_it_marks():
     case = Case({"forget": (Example("f", "forget", "g", "a", "q"),), "retain": (Example("r", "retain", "g", "a", "q"),)}, {})
-    check_rows(seul(), case, Given(), "seul")
+    TrainingInputs(seul(), case, name="seul").check()
     with pytest.raises(Refused, match=r"^seul needs a chat model; give one with --chat"):
-        check_rows(seul(spans="chat"), case, Given(), "seul")
+        TrainingInputs(seul(spans="chat"), case, name="seul").check()

@@ -10,7 +10,7 @@ from expunge.core.errors import Refused
 from expunge.core.stages import streams_of
 from expunge.losses.inputs import loss_of
 from expunge.methods.unstar import unstar
-from expunge.pipeline.training_inputs import Given, check_rows
+from expunge.pipeline.training_inputs import TrainingInputs
 
 
 def test_reason_and_wrong_answer_are_learned():
@@ -26,4 +26,4 @@ def test_facts_that_need_none_get_no_steps():  # only anti-samples are counted b
 def test_without_a_chat_model_nothing_is_loaded():
     rows = (Example("f", "forget", "g", "a", "q"),)
     with pytest.raises(Refused, match=r"^unstar needs a chat model; give one with --chat MODEL"):
-        check_rows(unstar(), Case({"forget": rows, "retain": rows}, {}), Given(), "unstar")
+        TrainingInputs(unstar(), Case({"forget": rows, "retain": rows}, {}), name="unstar").check()

@@ -94,7 +94,7 @@ def test_no_text_is_refused(texts):
 def test_words_of_the_users_forget_and_holdout_rows_are_no_tokens():
     """tokenizer.json is published, gold's too, and gold never saw those rows."""
     from expunge.core.data import Case, Example
-    from expunge.pipeline.run import fresh_tiny
+    from expunge.pipeline.train import fresh_tiny
 
     def rows(role, word):
         return tuple(Example(f"{role}/{i}", role, f"{i}", f"In {word}.", f"Where is {word}?") for i in range(9))

@@ -12,13 +12,22 @@ from commands import Desk, desk, expunge, model
 from small import rows, small_subject
 from transformers import PreTrainedModel
 
-from expunge.models.causal_lm.held import Held
-from expunge.models.causal_lm.load import digest_folder, load
+from expunge import api
+from expunge.core.data import Case
+from expunge.core.stages import Descent
+from expunge.data.read import read
+from expunge.losses.terms import nll
+from expunge.models.causal_lm.load import digest_folder, digest_tensors, load
 from expunge.models.causal_lm.lora import attach
 from expunge.models.causal_lm.save import save
+from expunge.models.causal_lm.source import ModelSource
 from expunge.pipeline.effect import before, effect
+from expunge.pipeline.settings import ResolvedSettings
+from expunge.pipeline.training_inputs import TrainingInputs
+from expunge.pipeline.unlearn import unlearn
 from expunge.report.format import unmoved
 from expunge.training import stages as changing
+from expunge.training.sampler import Training
 
 
 def run_of(out):
@@ -98,16 +107,26 @@ def living():
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "models"),
     [
-        ("unlearn", "grad_diff"),
-        ("unlearn", "grad_diff", "--lora", "2"),
-        ("unlearn", "relabel", "--labels", "adversarial"),
-        ("train",),
+        (("unlearn", "grad_diff"), [1]),
+        (("unlearn", "grad_diff", "--lora", "2"), [1]),
+        (("unlearn", "relabel", "--labels", "adversarial"), [1]),
+        (("unlearn", "rkld"), [1, 2]),  # its teacher is a copy that was trained first
+        (("train",), [1]),
     ],
-    ids=lambda w: " ".join(w),
+    ids=lambda w: " ".join(map(str, w)),
 )
-def test_one_model_is_in_memory_while_it_is_trained(desk, expunge, monkeypatch, words):
+def test_one_model_is_in_memory_while_it_is_trained(desk, expunge, counted, words, models):
+    common = ["--model", desk.model, *desk.data(), "--steps", 1, "--batch", 4, "--out", desk.place / "out", "--quiet"]
+    code, _, err = expunge(*words, *common)
+    assert code == 0, err
+    assert counted == models
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many models there are more than before, at the beginning of each training."""
     met = []
     descend = changing.descend
     already = len(living())
@@ -117,15 +136,41 @@ def test_one_model_is_in_memory_while_it_is_trained(desk, expunge, monkeypatch, 
         return descend(*args, **kwargs)
 
     monkeypatch.setattr(changing, "descend", counting)
-    common = ["--model", desk.model, *desk.data(), "--steps", 1, "--batch", 4, "--out", desk.place / "out", "--quiet"]
-    code, _, err = expunge(*words, *common)
-    assert code == 0, err
-    assert met == [1]
+    return met
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["from a folder", "in memory, which stays its owner's"])
+def test_one_model_is_in_memory_while_python_trains_it(desk, counted, lent):
+    rows = {"forget": desk.forget, "retain": desk.retain}
+    ours = load(desk.model) if lent else desk.model
+    digest = digest_tensors(ours.model) if lent else ""
+    brief = {"steps": 1, "batch": 4, "save_every": 0}
+    trained = api.train(ours, **rows, **brief)
+    assert counted == [1 + lent]
+    assert not lent or digest_tensors(ours.model) == digest != trained.digest
+    del trained
+    api.unlearn(ours, "grad_diff", **rows, **brief)
+    assert counted == [1 + lent] * 2
+
+
+def test_stages_hand_the_model_on(desk, counted, tmp_path):
+    """A second stage changes what the first one left: no copy of it stays."""
+    case = Case({"forget": read(desk.forget, role="forget"), "retain": read(desk.retain, role="retain")}, {})
+    method = tuple(Descent(name, (nll("retain"),)) for name in ("one", "two", "three"))
+    settings = ResolvedSettings(Training(steps=1, batch=4, save_every=0))
+    unlearn(ModelSource(lambda: load(desk.model)), method, TrainingInputs(method, case), settings, tmp_path / "run")
+    assert counted == [1, 1, 1]
 
 
 def test_a_model_is_loaded_once_until_it_is_taken():
     made = []
-    held = Held(lambda: made.append(1) or small_subject())
-    assert held() is held() and len(made) == 1
-    taken = held.take()
-    assert taken is not held() and len(made) == 2
+    source = ModelSource(lambda: made.append(1) or small_subject())
+    assert source() is source() and len(made) == 1
+    taken = source.take()
+    assert taken is not source() and len(made) == 2
+
+
+def test_a_model_that_is_lent_stays_as_it_is():
+    mine = small_subject()
+    source = ModelSource.lent(mine)
+    assert source() is mine and source.take().model is not mine.model and source() is mine

@@ -83,11 +83,11 @@ def test_growing_folds_begin_with_the_original(model, expunge, tmp_path):
 
 
 def test_a_walk_that_was_stopped_goes_on(tofu, model, expunge, refused, tmp_path, monkeypatch):
-    from expunge.pipeline import run
+    from expunge.pipeline import unlearn
 
     out, words = tmp_path / "out", ("unlearn", "npo", "--model", model, *tofu, *SHORT, "--out")
     assert expunge(*words, tmp_path / "straight")[0] == 0
-    applied, done = run.applied, []
+    applied, done = unlearn.run_stage, []
 
     def stopping(request, *rest):
         if request.stage == NAMES[1]:
@@ -95,10 +95,10 @@ def test_a_walk_that_was_stopped_goes_on(tofu, model, expunge, refused, tmp_path
         done.append(request.stage)
         return applied(request, *rest)
 
-    monkeypatch.setattr(run, "applied", stopping)
+    monkeypatch.setattr(unlearn, "run_stage", stopping)
     assert expunge(*words, out)[0] == 130 and done == [NAMES[0]]
     assert "not all of its stages are finished" in refused("eval", "--model", out, *tofu, "--out", tmp_path / "e")
-    monkeypatch.setattr(run, "applied", lambda request, *rest: done.append(request.stage) or applied(request, *rest))
+    monkeypatch.setattr(unlearn, "run_stage", lambda request, *rest: done.append(request.stage) or applied(request, *rest))
     assert expunge(*words, out)[0] == 0 and done == list(NAMES)
     assert [weights(out / f) for f in FOLDERS] == [weights(tmp_path / "straight" / f) for f in FOLDERS]
     assert "is finished; pass --overwrite" in refused(*words, out)
@@ -107,16 +107,16 @@ def test_a_walk_that_was_stopped_goes_on(tofu, model, expunge, refused, tmp_path
 
 def test_a_refusal_in_a_later_stage_takes_no_earlier_one_away(tofu, model, expunge, refused, tmp_path, monkeypatch):
     from expunge.core.errors import Refused
-    from expunge.pipeline import run
+    from expunge.pipeline import unlearn
 
-    applied, out = run.applied, tmp_path / "out"
+    applied, out = unlearn.run_stage, tmp_path / "out"
 
     def refusing(request, *rest):
         if request.stage == NAMES[2]:
             raise Refused("no")
         return applied(request, *rest)
 
-    monkeypatch.setattr(run, "applied", refusing)
+    monkeypatch.setattr(unlearn, "run_stage", refusing)
     assert refused("unlearn", "npo", "--model", model, *tofu, *SHORT, "--out", out) == "no"
     assert sorted(p.name for p in out.iterdir() if p.is_dir()) == list(FOLDERS[:2])
 
@@ -129,10 +129,10 @@ def test_another_original_is_not_mixed_in(expunge, model, refused, tmp_path, mon
     from safetensors.torch import load_file, save_file
 
     from expunge.core.files import write_manifest
-    from expunge.pipeline import run
+    from expunge.pipeline import unlearn
 
     mine = shutil.copytree(model, tmp_path / "mine")
-    applied = run.applied
+    applied = unlearn.run_stage
     case = ("--benchmark", "muse:news:scal", "--data", muse_rows(tmp_path))
     words = ("unlearn", "grad_diff", "--model", mine, *case, *SHORT, "--out", tmp_path / "out")
 
@@ -141,9 +141,9 @@ def test_another_original_is_not_mixed_in(expunge, model, refused, tmp_path, mon
             raise KeyboardInterrupt
         return applied(request, *rest)
 
-    monkeypatch.setattr(run, "applied", stopping)
+    monkeypatch.setattr(unlearn, "run_stage", stopping)
     assert expunge(*words)[0] == 130
-    monkeypatch.setattr(run, "applied", applied)
+    monkeypatch.setattr(unlearn, "run_stage", applied)
     found = load_file(mine / "model.safetensors")
     save_file({k: v + torch.ones_like(v) for k, v in found.items()}, mine / "model.safetensors", metadata={"format": "pt"})
     write_manifest(mine)
@@ -206,7 +206,7 @@ def test_a_stage_without_a_benchmark(model, refused, tmp_path):
 
 def test_what_stages_lack_can_be_brought(model, tmp_path):
     """The user's rows stand in every stage where the benchmark brings none."""
-    from expunge.pipeline.run import settled
+    from expunge.pipeline.unlearn import resolve
 
     muse_rows(tmp_path)
     (tmp_path / "muse/news/raw/retain1.json").unlink()

@@ -13,8 +13,10 @@ from expunge.core.requests import UnlearnRequest
 from expunge.core.stages import Descent, Prepare
 from expunge.losses.terms import ascent, nll
 from expunge.methods.idk_dpo import idk_dpo
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.model import Subject
 from expunge.pipeline.settings import preset_of
-from expunge.pipeline.training_inputs import Given, check_rows, given_of, joined, preparations, relabelled, rows_for
+from expunge.pipeline.training_inputs import Supplied, TrainingInputs, joined, supplied_by
 from expunge.synthesis.chat import Scripted
 from expunge.synthesis.tools import Tools
 
@@ -30,21 +32,28 @@ def doubled(rows, tools):
     return tuple(replace(e, role="alternate", answer=f"{k} {e.answer}") for e in rows["forget"] for k in range(2))
 
 
+@pytest.fixture(scope="module")
+def reader():
+    """A model whose tokenizer reads the rows."""
+    model, tokenizer = tiny.build([t for e in (*FORGET, *RETAIN) for t in (e.prompt, e.answer)], layers=1, width=16, ffn=16, vocab=300)
+    return Subject(model, tokenizer)
+
+
 def method(needs=()):
     prepare = Prepare("double", "alternate", doubled, needs=frozenset(needs))
     return (prepare, Descent("x", (nll("alternate"), nll("retain"))))
 
 
 def test_refusals_are_the_alternates_where_a_method_says_nothing_else():
-    rows = rows_for(idk_dpo(), CASE, Given(tools=Tools(seed=1)), "idk_dpo")
+    rows = TrainingInputs(idk_dpo(), CASE, Supplied(tools=Tools(seed=1))).examples
     assert [e.id for e in rows["alternate"]] == ["f0", "f1", "f2"] and set(rows) == {"alternate", "forget", "retain"}
 
 
 def test_what_is_made_is_kept_private_and_made_once(tmp_path):
     doubled.calls = 0
     place = tmp_path / "private" / "prepared" / "x"  # as deep as a search keeps it
-    first = rows_for(method(), CASE, Given(), "x", place)
-    again = rows_for(method(), CASE, Given(), "x", place)
+    first = TrainingInputs(method(), CASE, folder=place).examples
+    again = TrainingInputs(method(), CASE, folder=place).examples
     assert first == again and doubled.calls == 1 and len(first["alternate"]) == 6
     file = place / "alternate.jsonl"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -54,33 +63,49 @@ def test_what_is_made_is_kept_private_and_made_once(tmp_path):
 
 def test_the_users_own_rows_outrank_what_would_be_made():
     mine = (replace(FORGET[0], role="alternate", answer="mine"),)
-    assert preparations(method(["chat"]), Given({"alternate": mine})) == []
-    assert rows_for(method(["chat"]), CASE, Given({"alternate": mine}), "x")["alternate"] == mine
+    inputs = TrainingInputs(method(["chat"]), CASE, Supplied({"alternate": mine}))
+    assert inputs.preparations == () and inputs.examples["alternate"] == mine
 
 
 def test_a_missing_tool_is_named_with_its_option():
     with pytest.raises(Refused, match="relearn needs a chat model; give one with --chat"):
-        check_rows(method(["chat"]), CASE, Given(), "relearn")
-    check_rows(method(["chat"]), CASE, Given(tools=Tools(chat=lambda prompt, **how: ["x"])), "relearn")
+        TrainingInputs(method(["chat"]), CASE, name="relearn").check()
+    TrainingInputs(method(["chat"]), CASE, Supplied(tools=Tools(chat=lambda prompt, **how: ["x"])), "relearn").check()
 
 
 def test_a_missing_stream_is_named_with_its_option():
     with pytest.raises(Refused, match="x needs world rows and there are none; give them with --world"):
-        check_rows(Descent("x", (ascent(), nll("world"))), CASE, Given(), "x")
+        TrainingInputs(Descent("x", (ascent(), nll("world"))), CASE, name="x").check()
 
 
 def test_a_dry_run_asks_no_chat_model():
     def ask(*args, **how):
         raise AssertionError("asked")
 
-    rows = rows_for(method(["chat"]), CASE, Given(tools=Tools(chat=ask)), "x", pretend=True)
+    rows = TrainingInputs(method(["chat"]), CASE, Supplied(tools=Tools(chat=ask)), pretend=True).examples
     assert [e.answer for e in rows["alternate"]] == [e.answer for e in FORGET]
 
 
-def test_rows_of_tokens_are_made_after_encoding():
+def test_rows_of_tokens_are_made_after_encoding(reader):
     turned = Prepare("turn", "relabelled", lambda rows, tools: rows["forget"][::-1], on="rows")
-    found = relabelled((turned, Descent("x", (nll("relabelled"),))), {"forget": [1, 2, 3]}, Given())
-    assert found["relabelled"] == [3, 2, 1]
+    inputs = TrainingInputs((turned, Descent("x", (nll("relabelled"),))), CASE)
+    rows = inputs.rows(reader)
+    assert [r.id for r in rows["relabelled"]] == ["f2", "f1", "f0"] and inputs.rows(reader) is rows
+
+
+def test_preparations_are_carried_out_once_for_examples_and_rows(reader):
+    doubled.calls = 0
+    inputs = TrainingInputs(method(), CASE)
+    assert inputs.preparations is inputs.preparations and inputs.examples is inputs.examples
+    assert len(inputs.rows(reader)["alternate"]) == 6
+    assert inputs.rows(reader) and doubled.calls == 1
+
+
+def test_training_on_rows_alone_asks_for_no_forget_rows():
+    inputs = TrainingInputs(Descent("x", (nll("train"),), anchor="train"), Case({"train": RETAIN}, {}), always=())
+    assert set(inputs.examples) == {"train"}
+    with pytest.raises(Refused, match="needs forget rows"):
+        replace(inputs, always=("forget",)).check()
 
 
 def test_own_alternates_are_found_by_their_question():
@@ -98,7 +123,7 @@ def test_files_of_a_request_become_streams_and_tools(tmp_path):
     (tmp_path / "world.txt").write_text("The sun rises in the east.\n")
     (tmp_path / "no.txt").write_text("No.\nNever heard of it.\n")
     request = UnlearnRequest(alternate=str(tmp_path / "alt.jsonl"), world=str(tmp_path / "world.txt"), refusals=str(tmp_path / "no.txt"))
-    given = given_of(request, FORGET, 3, lambda: None)
+    given = supplied_by(request, FORGET, 3, lambda: None)
     assert [e.id for e in given.rows["alternate"]] == ["f0", "f1", "f2"] and len(given.rows["world"]) == 1
     assert given.tools.refusals == ("No.", "Never heard of it.") and given.tools.seed == 3
 
@@ -125,17 +150,18 @@ def test_a_corpus_is_written_where_only_a_domain_is_given():
         asked.append(prompt)
         return "Bowlines\nHitches" if prompt.startswith("List") else " ".join(["word"] * 30 + [str(len(asked))])
 
-    given = Given(tools=Tools(chat=Scripted(say), domain="knots"))
-    rows = rows_for(Descent("x", BOTH), Case({"retain": RETAIN}, {}), given, "x")
+    given = Supplied(tools=Tools(chat=Scripted(say), domain="knots"))
+    rows = TrainingInputs(Descent("x", BOTH), Case({"retain": RETAIN}, {}), given).examples
     assert {e.group for e in rows["forget"]} == {"corpus/0", "corpus/1"} and all(e.role == "forget" and e.text for e in rows["forget"])
     with pytest.raises(Refused, match="x needs a chat model"):
-        check_rows(Descent("x", BOTH), Case({"retain": RETAIN}, {}), Given(tools=Tools(domain="knots")), "x")
+        TrainingInputs(Descent("x", BOTH), Case({"retain": RETAIN}, {}), Supplied(tools=Tools(domain="knots")), "x").check()
 
 
 def test_rows_with_odd_line_ends_are_read_again(tmp_path):
     """U+2028 and its like end a line for str.splitlines, and no row of JSON Lines."""
     odd = (replace(FORGET[0], prompt="Where\u2028does\u0085it\x1c dwell?"), *FORGET[1:])
     case = Case({"forget": odd, "retain": RETAIN}, {})
-    made = rows_for(idk_dpo(), case, Given(), "x", tmp_path / "kept")
-    assert rows_for(idk_dpo(), case, Given(), "x", tmp_path / "kept") == made
+    inputs = TrainingInputs(idk_dpo(), case, folder=tmp_path / "kept")
+    made = inputs.examples
+    assert replace(inputs).examples == made
     assert made["alternate"][0].prompt == odd[0].prompt

@@ -183,7 +183,7 @@ class Spawned:
 
     def __init__(self, words, said, limit=0):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["expunge.pipeline.run", "expunge.cli.console", "transformers.models.llama.modeling_llama"])
+        context.set_forkserver_preload(["expunge.pipeline.unlearn", "expunge.cli.console", "transformers.models.llama.modeling_llama"])
         self.said = said
         self.process = context.Process(target=_child, args=([str(w) for w in words], str(said), limit))
         self.process.start()

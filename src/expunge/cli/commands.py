@@ -90,9 +90,9 @@ def train(request: TrainRequest) -> None:
         raise Refused("which model? give --model tiny, a folder, or owner/name")
     if request.on not in ON and not request.benchmark:  # a benchmark may have others
         raise no_choice("--on", request.on, ON)
-    from expunge.pipeline import run
+    from expunge.pipeline.train import run_train
 
-    tell(run.train(request))
+    tell(run_train(request))
 
 
 @command(app, UnlearnRequest)
@@ -102,9 +102,9 @@ def unlearn(request: UnlearnRequest) -> None:
         raise Refused("which method? expunge unlearn METHOD; `expunge list methods` shows them")
     if not request.model:
         raise Refused(WHICH_MODEL)
-    from expunge.pipeline import run
+    from expunge.pipeline.unlearn import run_unlearn
 
-    made = run.unlearn(request)
+    made = run_unlearn(request)
     if not request.dry_run:
         tell(made)
 
@@ -115,9 +115,10 @@ def evaluate(request: EvalRequest) -> None:
     if bool(request.model) == bool(request.from_log):
         raise Refused("what to judge? give either --model or --from-log")
     from expunge.cli.console import comparison, measurements, others
-    from expunge.pipeline import run
+    from expunge.pipeline import sequential
+    from expunge.pipeline.evaluate import evaluate_log
 
-    folder = run.evaluate_log(request) if request.from_log else run.evaluate(request)
+    folder = evaluate_log(request) if request.from_log else sequential.evaluate(request)
     measurements(folder)
     comparison(folder)
     others(request.benchmark, None if request.from_log else request.subset)
@@ -131,17 +132,17 @@ def ask(request: AskRequest) -> None:
     if not request.question.strip():
         raise Refused("ask what? the question is empty; write it in quotes")
     from expunge.cli.console import answers
-    from expunge.pipeline import run
+    from expunge.pipeline.ask import ask as asked
 
-    answers(request.question, run.ask(request))
+    answers(request.question, asked(request))
 
 
 @command(app, ReportRequest)
 def report(request: ReportRequest) -> None:
     """Write the report of finished runs."""
-    from expunge.pipeline import run
+    from expunge.pipeline.report import run_report
 
-    tell(run.report(request))
+    tell(run_report(request))
 
 
 @command(app, BenchRequest)

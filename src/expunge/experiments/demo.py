@@ -74,7 +74,7 @@ def train(out: Path, name: str, seed: int) -> None:
 
 def forget(out: Path, name: str, seed: int) -> None:
     """One method on the original."""
-    from expunge.pipeline import run
+    from expunge.pipeline.unlearn import run_unlearn
 
     made = UnlearnRequest(
         method=call(name),
@@ -85,19 +85,19 @@ def forget(out: Path, name: str, seed: int) -> None:
         quiet=True,
         save_every=0,
     )
-    once(out / name, lambda: run.unlearn(made))
+    once(out / name, lambda: run_unlearn(made))
 
 
 def judge(out: Path, name: str, seed: int) -> None:
     """The metrics of one model beside gold, then what relearning and rounding bring back."""
     from expunge.pipeline import attack as attacking
-    from expunge.pipeline import run
+    from expunge.pipeline.sequential import evaluate
 
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
     gold = "" if name == "gold" else str(out / "gold")  # beside itself it would tell nothing
     asked = EvalRequest(model=str(out / name), gold=gold, benchmark=case_of(seed), out=str(place), label=name, kind=kind, quiet=True)
-    once(place, lambda: run.evaluate(asked))
+    once(place, lambda: evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
     settings = {"share": RELEARN["share"], "lr": RELEARN["relearn_lr"], "batch": RELEARN["relearn_batch"]}
     relearned = partial(attacking.relearned, str(out / name), name, case_of(seed), relearn, steps=STEPS, seed=seed)
@@ -121,9 +121,9 @@ def _tell(console: Any, out: Path) -> None:
 
 
 def _report(out: Path, show_texts: bool) -> Path:
-    from expunge.pipeline import run
+    from expunge.pipeline.report import run_report
 
-    return run.report(ReportRequest(runs=(str(out),), out=str(out / "report.html"), show_texts=show_texts))
+    return run_report(ReportRequest(runs=(str(out),), out=str(out / "report.html"), show_texts=show_texts))
 
 
 def _question(seed: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ast import literal_eval
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from expunge.core.card import Call
 from expunge.core.data import Case
 from expunge.core.errors import Refused, listed, unknown
 from expunge.core.escape import say
+from expunge.core.results import EMPTY
 from expunge.core.sameness import plain
 from expunge.core.stages import Adapter, Descent, Method, Stage, stages
 from expunge.data.cases import case_from_files
@@ -30,11 +31,11 @@ ADAPTER = ("lora", "lora_alpha", "lora_targets", "lora_dropout")
 
 
 @dataclass(frozen=True)
-class Settled:
+class ResolvedSettings:
     """Training settings and, by name, the source of each: command line, preset, method or house; and the adapter that is asked for."""
 
     training: Training
-    sources: Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     adapter: Adapter | None = None
 
     def as_json(self, method: Method | Stage = ()) -> dict[str, dict[str, Any]]:
@@ -50,7 +51,7 @@ class Settled:
             kept |= {k: {"value": v, "source": self.sources.get(k, "method" if last.adapter else "house")} for k, v in values.items()}
         return kept
 
-    def going_on(self, subject: Subject) -> Settled:
+    def going_on(self, subject: Subject) -> ResolvedSettings:
         """The settings with the adapter that the model came with, if there is one: it is the one that is trained."""
         present = getattr(subject.model, "peft_config", {}).get("default")
         if present is None:
@@ -75,7 +76,9 @@ def typed(request: Any) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def training_settings(request: Any, preset: Mapping[str, Any], preset_name: str = "preset", house: Training = Training()) -> Settled:
+def training_settings(
+    request: Any, preset: Mapping[str, Any], preset_name: str = "preset", house: Training = Training()
+) -> ResolvedSettings:
     """Command line > preset > house default. ``Training`` refuses a value that is out of its range."""
     names = (*(f.name for f in fields(Training)), *ADAPTER)
     asked = {name: getattr(request, name, None) for name in names}
@@ -85,7 +88,7 @@ def training_settings(request: Any, preset: Mapping[str, Any], preset_name: str 
         known.pop("steps", None)  # asked for epochs, so a preset's steps must not overrule them
     training = replace(house, **{k: v for k, v in (known | given).items() if k not in ADAPTER})
     sources = dict.fromkeys((f.name for f in fields(Training)), "house") | dict.fromkeys(known, preset_name)
-    return Settled(training, sources | dict.fromkeys(given, "command line"), adapter_of(given, known))
+    return ResolvedSettings(training, sources | dict.fromkeys(given, "command line"), adapter_of(given, known))
 
 
 def adapter_of(given: Mapping[str, Any], preset: Mapping[str, Any]) -> Adapter | None:

@@ -1,10 +1,11 @@
-"""The rows that a method trains on: the case's, those that the user brings, and those that its Prepare stages make."""
+"""The rows that a method trains on: the case's, the user's own, and those that its Prepare stages make."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from expunge.core.results import EMPTY
 from expunge.core.stages import Method, Prepare, Stage, stages, streams_of
 from expunge.data.read import read
 from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.positions import check_places, room_for_texts
+from expunge.models.causal_lm.tokenize import encode
 from expunge.synthesis.anchors import read_anchors
 from expunge.synthesis.chat import chat_of
 from expunge.synthesis.corpus import corpus
@@ -24,17 +27,147 @@ from expunge.synthesis.tools import OPTIONS, Tools
 
 CORPUS = Prepare("corpus", stream="forget", fn=corpus, reads=(), needs=frozenset({"chat"}))  # what --domain asks for
 REFUSE = Prepare("refusals", stream="alternate", fn=refusals)  # what an alternate is where a method says nothing else
+MAX_LENGTH = 512  # tokens of a row, unless the request says otherwise
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the user brings besides the case: rows of other streams, and tools for preparations."""
+class Supplied:
+    """What the user supplies besides the case: rows of other streams, and tools for preparations."""
 
     rows: Mapping[str, Examples] = field(default_factory=lambda: EMPTY)
     tools: Tools = field(default_factory=Tools)
 
 
-def given_of(request: Any, forget: Examples, seed: int, subject: Callable[[], Subject], others: Sequence[Example] = ()) -> Given:
+@dataclass(frozen=True)
+class TrainingInputs:
+    """The rows that one method trains on. Each part is made once, when it is first asked for.
+
+    Attributes:
+        method: What reads the rows.
+        case: The rows of the benchmark, or of the user's files.
+        supplied: Rows of other streams, and tools for what is made.
+        name: The method's name in messages.
+        always: Streams that are there whether the method reads them or not: a run watches their loss.
+        folder: Where rows that were made are kept, so that a resumed run reads the same ones.
+        pretend: Rows that would have to be written stand as copies of those they are made from (dry run).
+        max_length: Tokens of a row; texts that are longer are cut into pieces.
+        longest: Tokens that a row with an answer may have if that is more: a benchmark says so.
+    """
+
+    method: Method | Stage
+    case: Case
+    supplied: Supplied = Supplied()
+    name: str = "the method"
+    always: tuple[str, ...] = ("forget",)
+    folder: Path | None = None
+    pretend: bool = False
+    max_length: int = MAX_LENGTH
+    longest: int = 0
+    _encoded: dict[str, list[Row]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def preparations(self) -> tuple[Prepare, ...]:
+        """The Prepare stages that have something to do: their stream is read and the user did not supply it."""
+        made = [s for s in stages(self.method) if isinstance(s, Prepare)]
+        if self.supplied.tools.domain:
+            made = [CORPUS, *made]
+        needed = streams_of(self.method) | {stream for prepare in made for stream in prepare.reads}
+        if "alternate" in needed and all(prepare.stream != "alternate" for prepare in made):
+            made = [REFUSE, *made]
+        return tuple(p for p in made if p.stream in needed and p.stream not in self.supplied.rows)
+
+    def check(self) -> None:
+        """Refuse, before anything is loaded, a method whose rows or tools are absent.
+
+        Raises:
+            Refused: Names what is absent and the option that gives it.
+        """
+        for prepare in self.preparations:
+            for need in sorted(prepare.needs):
+                if not self.supplied.tools.has(need):
+                    raise Refused(f"{self.name} needs {OPTIONS.get(need, need)}")
+        made = {prepare.stream for prepare in self.preparations} | set(self.supplied.rows)
+        read_by_preparations = {stream for prepare in self.preparations for stream in prepare.reads}
+        for stream in sorted((streams_of(self.method) | set(self.always) | read_by_preparations) - made):
+            if not self.case.train.get(stream):
+                raise Refused(f"{self.name} needs {stream} rows and there are none; give them with --{stream}")
+
+    @cached_property
+    def examples(self) -> Mapping[str, Examples]:
+        """stream -> the rows of everything that the method reads, as text."""
+        self.check()
+        rows: dict[str, Examples] = {stream: tuple(examples) for stream, examples in self.case.train.items()}
+        rows |= dict(self.supplied.rows)
+        needed = streams_of(self.method) | set(self.always)
+        for prepare in self.preparations:
+            if prepare.on == "examples":
+                rows[prepare.stream] = self._made(prepare, rows)
+            else:
+                needed |= set(prepare.reads)
+        return {stream: rows[stream] for stream in sorted(needed) if stream in rows}
+
+    def rows(self, model: Subject) -> Mapping[str, list[Row]]:
+        """stream -> the rows in tokens, with those that are made of tokens (other labels, other weights).
+
+        Args:
+            model: Its tokenizer reads the rows. A method does not change it, so the rows stay good for
+                every model of one run.
+
+        Returns:
+            The same rows at every call.
+        """
+        if not self._encoded:
+            rows = {s: encode_rows(model, examples, self.max_length, self.longest) for s, examples in self.examples.items()}
+            for prepare in self.preparations:
+                if prepare.on == "rows":
+                    assert prepare.fn is not None
+                    rows[prepare.stream] = list(prepare.fn({s: rows[s] for s in prepare.reads}, self.supplied.tools))
+            self._encoded.update(rows)
+        return self._encoded
+
+    def _made(self, prepare: Prepare, rows: Mapping[str, Examples]) -> Examples:
+        """What a Prepare stage makes, or what a run before this one kept of it."""
+        assert prepare.fn is not None
+        if self.pretend and prepare == CORPUS:
+            raise Refused("--dry-run cannot count a corpus that is not written yet; leave --domain away and give --forget, or run it")
+        if self.pretend and prepare != REFUSE:
+            copies = tuple(replace(e, role=prepare.stream) for e in rows[prepare.reads[0]])
+            return copies * prepare.times
+        file = self.folder / f"{prepare.stream}.jsonl" if self.folder else None
+        if file and file.exists():
+            lines = file.read_text(encoding="utf-8").split("\n")  # only LF ends a row: others, as U+2028, are of its text
+            return tuple(_example(json.loads(line)) for line in lines if line)
+        made = tuple(prepare.fn({s: rows[s] for s in prepare.reads}, self.supplied.tools))
+        if not made:
+            raise Refused(f"{prepare.name}: nothing could be made for stream {prepare.stream}")
+        if file:
+            private_folder(file.parent)
+            lines = [json.dumps(_plain(e), ensure_ascii=False) + "\n" for e in made]
+            write_text(file, "".join(lines), mode=0o600)
+        return made
+
+
+def encode_rows(model: Subject, examples: Examples, max_length: int = MAX_LENGTH, longest: int = 0) -> list[Row]:
+    """The rows in a model's tokens.
+
+    Args:
+        model: Its tokenizer reads the rows, its places bound them.
+        examples: The rows as text.
+        max_length: Texts are cut into pieces of so many tokens.
+        longest: Answers cannot be cut, so a row with one may be so long if that is more.
+
+    Raises:
+        Refused: By file:line, a row that is longer than the model has places.
+    """
+    most = max(max_length, longest)
+    if any(e.text is not None for e in examples):
+        most = room_for_texts(model.model, max_length, examples)
+    rows = encode(model.tokenizer, examples, max_length=most)
+    check_places(model.model, rows)
+    return rows
+
+
+def supplied_by(request: Any, forget: Examples, seed: int, subject: Callable[[], Subject], others: Sequence[Example] = ()) -> Supplied:
     """The streams and tools that a request names; files are read here, a chat model is not asked yet.
 
     ``others``: forget rows of other stages, whose answers may stand in the same file.
@@ -55,7 +188,7 @@ def given_of(request: Any, forget: Examples, seed: int, subject: Callable[[], Su
         anchors=read_anchors(request.anchors) if request.anchors else EMPTY,
         domain=request.domain,
     )
-    return Given(rows, tools)
+    return Supplied(rows, tools)
 
 
 def question(e: Example) -> str:
@@ -75,66 +208,6 @@ def joined(rows: Sequence[Example], forget: Sequence[Example], option: str) -> E
     return tuple(replace(e, id=ids[question(e)].id, group=ids[question(e)].group) for e in rows)
 
 
-def preparations(method: Method | Stage, given: Given) -> list[Prepare]:
-    """The Prepare stages that have something to do: their stream is read and the user did not bring it."""
-    made = [s for s in stages(method) if isinstance(s, Prepare)]
-    if given.tools.domain:
-        made = [CORPUS, *made]
-    needed = streams_of(method) | {r for p in made for r in p.reads}
-    if "alternate" in needed and all(p.stream != "alternate" for p in made):
-        made = [REFUSE, *made]
-    return [p for p in made if p.stream in needed and p.stream not in given.rows]
-
-
-def check_rows(method: Method | Stage, case: Case, given: Given, name: str) -> None:
-    """Refuse, before anything is loaded, a method whose rows or tools are not there, and name the option that gives them."""
-    todo = preparations(method, given)
-    for prepare in todo:
-        for need in sorted(prepare.needs):
-            if not given.tools.has(need):
-                raise Refused(f"{name} needs {OPTIONS.get(need, need)}")
-    made = {p.stream for p in todo} | set(given.rows)
-    for stream in sorted((streams_of(method) | {"forget"} | {r for p in todo for r in p.reads}) - made):
-        if not case.train.get(stream):
-            raise Refused(f"{name} needs {stream} rows and there are none; give them with --{stream}")
-
-
-def rows_for(
-    method: Method | Stage, case: Case, given: Given, name: str, kept: Path | None = None, pretend: bool = False
-) -> dict[str, Examples]:
-    """stream -> Examples of everything that the method reads; what is made is kept in ``kept``, so that a resumed run meets the same.
-
-    ``pretend``: rows that would have to be written stand as copies of the rows they are made from (for a dry run).
-    """
-    check_rows(method, case, given, name)
-    rows: dict[str, Examples] = {s: tuple(r) for s, r in case.train.items()} | dict(given.rows)
-    for prepare in preparations(method, given):
-        if prepare.on == "examples":
-            rows[prepare.stream] = _made(prepare, rows, given.tools, kept, pretend)
-    needed = streams_of(method) | {"forget"} | {r for p in preparations(method, given) if p.on == "rows" for r in p.reads}
-    return {s: rows[s] for s in sorted(needed) if s in rows}
-
-
-def _made(prepare: Prepare, rows: Mapping[str, Examples], tools: Tools, kept: Path | None, pretend: bool) -> Examples:
-    assert prepare.fn is not None
-    if pretend and prepare not in (REFUSE, CORPUS):
-        copies = tuple(replace(e, role=prepare.stream) for e in rows[prepare.reads[0]])
-        return copies * prepare.times
-    if pretend and prepare is CORPUS:
-        raise Refused("--dry-run cannot count a corpus that is not written yet; leave --domain away and give --forget, or run it")
-    file = kept / f"{prepare.stream}.jsonl" if kept else None
-    if file and file.exists():
-        lines = file.read_text(encoding="utf-8").split("\n")  # only LF ends a row: others, as U+2028, are of its text
-        return tuple(_example(json.loads(line)) for line in lines if line)
-    found = tuple(prepare.fn({s: rows[s] for s in prepare.reads}, tools))
-    if not found:
-        raise Refused(f"{prepare.name}: nothing could be made for stream {prepare.stream}")
-    if file:
-        private_folder(file.parent)
-        write_text(file, "".join(json.dumps(_plain(e), ensure_ascii=False) + "\n" for e in found), mode=0o600)
-    return found
-
-
 def _plain(e: Example) -> dict[str, Any]:
     return vars(e) | {"variants": dict(e.variants), "messages": [dict(m) for m in e.messages or ()], "media": None}
 
@@ -147,13 +220,3 @@ def _example(plain: dict[str, Any]) -> Example:
         messages=tuple(messages) if messages else None,
         spans=spans,
     )
-
-
-def relabelled(method: Method | Stage, streams: Mapping[str, list[Row]], given: Given) -> dict[str, list[Row]]:
-    """The encoded streams with those that are made of tokens: other labels, other weights."""
-    found = dict(streams)
-    for prepare in preparations(method, given):
-        if prepare.on == "rows":
-            assert prepare.fn is not None
-            found[prepare.stream] = list(prepare.fn({s: found[s] for s in prepare.reads}, given.tools))
-    return found

@@ -38,6 +38,12 @@ def fresh(source: Source) -> Subject:
     return replace(source, model=copy.deepcopy(source.model), folder=None, digest="")
 
 
+def _handed_on(left: Source) -> Subject:
+    """What an earlier stage left, to be changed as it is: no copy of it stays behind."""
+    assert isinstance(left, Subject)
+    return replace(left, folder=None, digest="")
+
+
 def training_of(stage: Descent, training: Training) -> Training:
     """The run's settings with the stage's own on top; a stage's epochs outrank the run's steps and the other way round."""
     return replace(training, **dict(stage.training))
@@ -90,13 +96,14 @@ def change(
     out: Path,
     *,
     adapter: Adapter | None = None,
+    device: str = "auto",
     tick: Callable[[int], None] = lambda n: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Subject:
     """The Subject after the Method, whose Prepare stages' rows are in ``streams`` already. ``source`` is not changed.
 
     ``adapter``: what was asked for (``adapter_for``); None trains the weights, or the adapter that a stage has of its own.
-    ``out`` keeps ``stages/`` and ``log.jsonl``.
+    ``out`` keeps ``stages/`` and ``log.jsonl``. ``device``: where a stage that was found finished is loaded, if ``source`` is a function.
 
     The last checkpoints of a single stage stay there until the caller has saved the result.
     """
@@ -104,17 +111,23 @@ def change(
     auxiliaries: dict[str, Subject] = {"original": fresh(source)} if any("original" in _reads(s) for s in todo) else {}
     current: Source = source
     subject: Subject | None = None
+    device = str(source.device) if isinstance(source, Subject) else device
     for i, stage in enumerate(todo):
         place = out / "stages" / f"{i}-{stage.name}"
         done = place / "model"
+        aside = isinstance(stage, Descent) and bool(stage.into)  # its result stands beside the model, which stays as it is
         if whole(done):
+            if not aside:
+                subject, current = None, source  # what is replaced need not be in memory beside what is loaded
             say(f"stage {i + 1} of {len(todo)}, {stage.name}: found finished")
-            subject = load(done, dtype="stored", device=str(fresh_device(current)))
+            subject = load(done, dtype="stored", device=device)
             tick(len(plan(stage, streams, training_of(stage, training))) if isinstance(stage, Descent) else 0)
         else:
             later = {name for s in todo[i + 1 :] for name in _reads(s)}
             lent = {n: auxiliaries[n] if n in later else auxiliaries.pop(n) for n in _reads(stage) if n in auxiliaries}
-            subject = _carry_out(fresh(current), stage, streams, training, place, out / "log.jsonl", lent, adapter, tick)
+            start = fresh(current) if aside or current is source else _handed_on(current)
+            subject = _carry_out(start, stage, streams, training, place, out / "log.jsonl", lent, adapter, tick)
+            del start
             if len(todo) > 1:  # a single stage's result is saved by the caller, who then drops the checkpoints
                 save(subject, done)
                 for rubbish in (*place.glob("checkpoint-*"), place / "cache"):
@@ -141,10 +154,6 @@ def _reads(stage: Stage) -> frozenset[str]:
         return stage.needs
     terms = stage.terms if isinstance(stage, Descent) else ()
     return frozenset(s for t in terms if t.provider for s in t.provider.sources) - {"start", "current"}
-
-
-def fresh_device(source: Source) -> str:
-    return str(source.device) if isinstance(source, Subject) else "auto"
 
 
 def _carry_out(

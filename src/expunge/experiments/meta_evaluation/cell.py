@@ -20,16 +20,19 @@ from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observations.base import References
 from expunge.evaluation.observe import measure
 from expunge.experiments.meta_evaluation.pool import BEFORE, OTHER_WORLD, Member, rows_of
-from expunge.experiments.sweep.cell import changed, write_cell
+from expunge.experiments.sweep.cell import write_cell
 from expunge.experiments.sweep.recipe import BUILTIN, benchmark_for
 from expunge.models.causal_lm.load import load
+from expunge.models.causal_lm.lora import merged
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
+from expunge.models.causal_lm.source import ModelSource
 from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.evaluate import plain
-from expunge.pipeline.run import fresh_tiny
 from expunge.pipeline.settings import judge, preset_of, training_settings
-from expunge.pipeline.training_inputs import Given, relabelled, rows_for
+from expunge.pipeline.train import fresh_tiny
+from expunge.pipeline.training_inputs import TrainingInputs
+from expunge.pipeline.unlearn import unlearn
 from expunge.training.sampler import Training
 from expunge.training.stages import change
 
@@ -138,10 +141,8 @@ def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Su
     request = UnlearnRequest(method=Call(ask["method"]), benchmark=bench.name, seed=ask["seed"], steps=ask["steps"] or None, save_every=0)
     called, preset = preset_of(request, bench)
     method = registry.resolve("methods", called.name, called.args)
-    rows = rows_for(method, bench.case, Given(), called.name)
-    streams = relabelled(method, {name: encode(original.tokenizer, some) for name, some in rows.items()}, Given())
-    settings = training_settings(request, preset)
-    return changed(original, method, streams, settings.training, settings.adapter)[0]
+    inputs = TrainingInputs(method, bench.case, name=called.name)
+    return merged(unlearn(ModelSource.lent(original), method, inputs, training_settings(request, preset)))
 
 
 def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:

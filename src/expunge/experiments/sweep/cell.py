@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +22,6 @@ from expunge.core.files import write_json
 from expunge.core.notes import note
 from expunge.core.requests import UnlearnRequest
 from expunge.core.results import Records
-from expunge.core.stages import Adapter, Method, Stage
 from expunge.evaluation.metric import judged
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
 from expunge.experiments.sweep.hardness import answers_of, garbled, relearned, strangeness
@@ -35,14 +33,15 @@ from expunge.models.causal_lm.lora import merged
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import parameters_of
 from expunge.models.causal_lm.save import save
-from expunge.pipeline.run import encoded
-from expunge.pipeline.settings import benchmark_of, judge, longest_of, method_of, training_settings
-from expunge.pipeline.training_inputs import given_of, relabelled, rows_for
+from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.settings import benchmark_of, judge
+from expunge.pipeline.unlearn import Job, resolve, unlearn
 from expunge.training.sampler import Training
-from expunge.training.stages import change, check, steps_of
+from expunge.training.stages import steps_of
 
 SCHEMA = 3
-Streams = Mapping[str, Sequence[Row]]
+Rows = Mapping[str, Sequence[Row]]
+TrainingAt = Callable[[Job, Rows], Training]
 
 
 # ------------------------------------------------------------------ a seed's models
@@ -106,37 +105,32 @@ def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep
     model, gold = models
     request = replace(UnlearnRequest.from_json(ask["request"]), model=model)
     bench, original = shared(request.benchmark, request.data, model)
-    called, method, preset = method_of(request, bench)
-    settings = training_settings(request, preset)
-    check(method, original, settings.adapter)
-    made: dict[str, Streams] = {}
+    sequence = StageSequence(request, bench, original)
 
-    def streams_at(stage: str, part: Benchmark, subject: Subject) -> Streams:
-        if stage not in made:
-            others = [e for name, case in bench.stages.items() if name != stage for e in case.train.get("forget", ())]
-            given = given_of(request, part.case.train.get("forget", ()), settings.training.seed, lambda: subject, others)
-            rows = rows_for(method, part.case, given, called.name)
-            tokens = {name: encoded(original, some, request, longest_of(bench)) for name, some in rows.items()}
-            made[stage] = relabelled(method, tokens, given)
-        return made[stage]
-
-    def tried(training_at: Callable[[Streams], Training], kept: Path | None = None) -> dict[str, Any]:
-        after, found, records = walked(original, method, bench, streams_at, training_at, settings.adapter)
+    def tried(training_at: TrainingAt, kept: Path | None = None) -> dict[str, Any]:
+        after, found, records = sequence.carry_out(training_at)
         last = parts_of(bench)[-1][1]
         found["at_level"] = at_level(original, after, last, level, found["values"])
-        found["relearned"] = relearned(after, last, ask["relearn"], settings.training.seed)
+        found["relearned"] = relearned(after, last, ask["relearn"], sequence.first.settings.training.seed)
         usual = strangeness_of_gold(request.benchmark, request.data, model, gold)
         found["garbled"] = None if usual is None else garbled(strangeness(original, last, records), usual)
         if kept:
             save(after, kept)
         return found
 
-    found: dict[str, Any] = {"method": called.as_json(), "settings": settings.as_json(method), "preset": bool(preset), "level": level}
-    found["at_settings"] = tried(lambda streams: settings.training, keep)
+    def as_set(job: Job, rows: Rows) -> Training:
+        return job.settings.training
+
+    def at_equal_budget(job: Job, rows: Rows) -> Training:
+        return steps_for(job.method, rows, job.settings.training, ask["budget"])
+
+    at_settings = tried(as_set, keep)
+    job = sequence.first
+    found = {"method": job.call.as_json(), "settings": job.settings.as_json(job.method), "preset": bool(job.preset), "level": level}
+    found["at_settings"] = at_settings
     if ask["budget"]:
-        equal = lambda streams: steps_for(method, streams, settings.training, ask["budget"])
-        same = sum(steps_of(method, streams, equal(streams)) for streams in made.values()) == found["at_settings"]["steps"]
-        found["at_budget"] = found["at_settings"] | {"same": True} if same else tried(equal)
+        same = sequence.steps(at_equal_budget) == at_settings["steps"]
+        found["at_budget"] = at_settings | {"same": True} if same else tried(at_equal_budget)
     return found
 
 
@@ -145,55 +139,72 @@ def parts_of(bench: Benchmark) -> list[tuple[str, Benchmark]]:
     return [(name, replace(bench, case=case)) for name, case in bench.stages.items()] or [("", bench)]
 
 
-def walked(
-    original: Subject,
-    method: Method | Stage,
-    bench: Benchmark,
-    streams_at: Callable[[str, Benchmark, Subject], Streams],
-    training_at: Callable[[Streams], Training],
-    adapter: Adapter | None = None,
-) -> tuple[Subject, dict[str, Any], Records]:
-    """The unlearned model after the last stage, what all stages cost together with its values, and its records.
+class StageSequence:
+    """A method on each stage of a benchmark in turn (on one without stages: once). The rows of a stage are made once.
 
-    Of a benchmark with stages the values after each stage, too.
-
-    Each stage begins as ``bench.begin`` says; an adapter goes on, as it does in ``expunge unlearn``.
+    Args:
+        request: The method and its settings.
+        bench: The benchmark.
+        original: The model that the first stage begins with; it stays as it is.
     """
-    after, stages, seen, records = original, {}, {}, Records()
-    total: dict[str, Any] = {"steps": 0, "tokens": 0, "seconds": 0.0}
-    for stage, part in parts_of(bench):
-        start = after if bench.begin == "last" else original
-        streams = streams_at(stage, part, start)
-        after, cost = carried_out(start, method, streams, training_at(streams), adapter)
-        total = {k: round(total[k] + cost[k], 2) for k in total}
-        after = after if bench.stages else merged(after)
-        records = records_of(after, part, whole(part))
-        seen = as_json(judged(whole(part), records, None))
-        stages[stage] = {"values": seen, **cost}
-    return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {}), records
 
+    def __init__(self, request: UnlearnRequest, bench: Benchmark, original: Subject) -> None:
+        self.request = request
+        self.bench = bench
+        self.original = original
+        self.start = original  # of the stage at hand
+        self.jobs: dict[str, Job] = {}
+        stage, part = parts_of(bench)[0]
+        self.first = self.job_of(stage, part)
 
-def changed(
-    original: Subject, method: Method | Stage, streams: Streams, training: Training, adapter: Adapter | None = None
-) -> tuple[Subject, dict[str, Any]]:
-    """The unlearned model with adapters folded in, and what it cost."""
-    after, cost = carried_out(original, method, streams, training, adapter)
-    return merged(after), cost
+    def job_of(self, stage: str, part: Benchmark) -> Job:
+        """The method with the rows of a stage; preparations ask the model that the stage begins with."""
+        if stage not in self.jobs:
+            asked = replace(self.request, stage=stage)
+            self.jobs[stage] = resolve(asked, self.bench, part.case, lambda: self.start)
+        return self.jobs[stage]
 
+    def steps(self, training_at: TrainingAt) -> int:
+        """Optimizer steps of all stages together, whose rows were made before."""
+        total = 0
+        for job in self.jobs.values():
+            rows = job.inputs.rows(self.original)
+            total += steps_of(job.method, rows, training_at(job, rows))
+        return total
 
-def carried_out(
-    start: Subject, method: Method | Stage, streams: Streams, training: Training, adapter: Adapter | None
-) -> tuple[Subject, dict[str, Any]]:
-    """The unlearned model, and what it cost: optimizer steps, training tokens, CPU seconds."""
-    since = time.process_time()
-    with tempfile.TemporaryDirectory() as place:
-        after = change(start, method, streams, training, Path(place), adapter=adapter)
-    seconds = round(time.process_time() - since, 2)
-    return after, {
-        "steps": steps_of(method, streams, training),
-        "tokens": tokens_of(method, streams, training),
-        "seconds": seconds,
-    }
+    def carry_out(self, training_at: TrainingAt) -> tuple[Subject, dict[str, Any], Records]:
+        """The unlearned model after the last stage, what all stages cost together with its values, and its records.
+
+        Of a benchmark with stages the values after each stage, too. Each stage begins as ``bench.begin``
+        says; an adapter goes on, as it does in ``expunge unlearn``.
+
+        Args:
+            training_at: The training settings of a stage.
+        """
+        bench = self.bench
+        after, stages, seen, records = self.original, {}, {}, Records()
+        total: dict[str, Any] = {"steps": 0, "tokens": 0, "seconds": 0.0}
+        for stage, part in parts_of(bench):
+            self.start = after if bench.begin == "last" else self.original
+            after, cost = self.apply(self.job_of(stage, part), training_at)
+            total = {k: round(total[k] + cost[k], 2) for k in total}
+            after = after if bench.stages else merged(after)
+            records = records_of(after, part, whole(part))
+            seen = as_json(judged(whole(part), records, None))
+            stages[stage] = {"values": seen, **cost}
+        return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {}), records
+
+    def apply(self, job: Job, training_at: TrainingAt) -> tuple[Subject, dict[str, Any]]:
+        """The model after one stage, and what it cost: optimizer steps, training tokens, CPU seconds."""
+        rows = job.inputs.rows(self.start)
+        training = training_at(job, rows)
+        settings = replace(job.settings, training=training)
+        start, lent = self.start, self.start is self.original
+        since = time.process_time()
+        after = unlearn(ModelSource(lambda: start, lent=lent), job.method, job.inputs, settings)
+        seconds = round(time.process_time() - since, 2)
+        steps, tokens = steps_of(job.method, rows, training), tokens_of(job.method, rows, training)
+        return after, {"steps": steps, "tokens": tokens, "seconds": seconds}
 
 
 def at_level(original: Subject, after: Subject, bench: Benchmark, level: float, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -101,10 +101,10 @@ def _prepare() -> None:
 
     import torch
 
-    from expunge.pipeline import attack, run
+    from expunge.pipeline import attack, train
 
     torch.set_num_threads(1)
-    assert attack and run
+    assert attack and train
     gc.freeze()
 
 

@@ -27,10 +27,10 @@ def attack_for(benchmark: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def trained(place: Path, benchmark: str, seed: int, *, gold: bool, **training: Any) -> None:
     """The original (all rows) or gold (never saw the forget rows) in ``place``."""
-    from expunge.pipeline import run
+    from expunge.pipeline.train import run_train
 
     settings: Mapping[str, Any] = {"save_every": 0, **training}
     asked = TrainRequest(
         model="tiny", benchmark=benchmark, on="retain" if gold else "full", out=str(place), seed=seed, quiet=True, **settings
     )
-    once(place, lambda: run.train(asked))
+    once(place, lambda: run_train(asked))

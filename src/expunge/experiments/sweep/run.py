@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from expunge.experiments.sweep.pool import Job, check_executor, pool, together
 from expunge.experiments.sweep.recipe import attack_for, benchmark_for
 from expunge.experiments.sweep.stages import names_of, tables
 from expunge.experiments.sweep.table import page, shown
-from expunge.pipeline.settings import benchmark_of, method_of, tell_absent, training_settings
-from expunge.pipeline.training_inputs import check_rows, given_of
+from expunge.pipeline.settings import benchmark_of, tell_absent
+from expunge.pipeline.unlearn import resolve
 from expunge.runs.folder import write_yaml
 from expunge.runs.workplace import workplace
 
@@ -70,18 +70,15 @@ def runnable(plan: Plan) -> Todo:
     benchmark = benchmark_of(plan.request(plan.methods[0], plan.seeds[0]))
     assert benchmark is not None
     tell_absent(benchmark, why=True)
-    case, *later = [part.case for _, part in parts_of(benchmark)]
-    others = [e for c in later for e in c.train.get("forget", ())]
+    stage, part = parts_of(benchmark)[0]
+    case = part.case
     if any(not case.evaluate.get(role) for role in ("forget", "retain")):
         raise Refused(f"{plan.benchmark} asks no forget or no retain rows, by which a bench compares; use expunge unlearn and expunge eval")
     entries, skipped = [], {}
     for entry in plan.methods:
         request = plan.request(entry, plan.seeds[0])
         try:
-            _, method, preset = method_of(request, benchmark)
-            training_settings(request, preset)
-            given = given_of(request, case.train.get("forget", ()), 0, _no_subject, others)
-            check_rows(method, case, given, entry.label)
+            resolve(replace(request, stage=stage), benchmark, case, _no_subject, entry.label)
             entries.append(entry)
         except Refused as error:
             if not plan.every:

@@ -15,7 +15,7 @@ import numpy as np
 
 from expunge import registry
 from expunge.core.card import Call
-from expunge.core.data import Case, Row
+from expunge.core.data import Case
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.stages import Adapter, Descent, Method, Stage, stages
@@ -29,11 +29,13 @@ from expunge.experiments.tuning.scoring import Floor, Seen, score
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
-from expunge.models.causal_lm.tokenize import encode
+from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.settings import ResolvedSettings
 from expunge.pipeline.settings import judge as judge_of
-from expunge.pipeline.training_inputs import Given, check_rows, relabelled, rows_for
+from expunge.pipeline.training_inputs import Supplied, TrainingInputs
+from expunge.pipeline.unlearn import unlearn
 from expunge.training.sampler import Training
-from expunge.training.stages import change, check, steps_of
+from expunge.training.stages import check, steps_of
 
 KEPT = ("aside", "trained")
 BATCH = 16
@@ -68,7 +70,7 @@ class Search:
 
     source: Subject
     case: Case
-    given: Given
+    supplied: Supplied
     out: Path
     budget: Budget
     seed: int = 0
@@ -80,7 +82,7 @@ class Search:
     left_out: dict[str, str] = field(default_factory=dict)
     _final: int = -2
     _cost: dict[tuple[str, int], int] = field(default_factory=dict)
-    _streams: tuple[tuple[str, bool], Mapping[str, list[Row]]] | None = None
+    _inputs: tuple[tuple[str, bool], TrainingInputs] | None = None
 
     @cached_property
     def rows(self) -> Rows:
@@ -112,7 +114,7 @@ class Search:
                 made = drawn(name, registry.member("methods", name).card, self.seed, self.scale)
                 for c in made:
                     method = self.method(c)
-                    check_rows(method, self.case, self.given, name)
+                    TrainingInputs(method, self.case, self.supplied, name).check()
                     check(method, self.source)
                 found += made
             except Refused as error:
@@ -150,20 +152,24 @@ class Search:
             return steps * len(descents)
         at = (c.key, steps)
         if at not in self._cost:
-            self._cost[at] = steps_of(method, self.streams(c, final=False), self.training(c, steps))
+            self._cost[at] = steps_of(method, self.inputs(c, final=False).rows(self.source), self.training(c, steps))
         return self._cost[at]
 
-    def streams(self, c: Candidate, final: bool) -> Mapping[str, list[Row]]:
+    def inputs(self, c: Candidate, final: bool) -> TrainingInputs:
         """What a candidate trains on; retain rows that are set aside come in at the last rung only."""
         at = (c.key, final)
-        if self._streams is None or self._streams[0] != at:
-            method = self.method(c)
+        if self._inputs is None or self._inputs[0] != at:
             case = self.case if final else Case({**self.case.train, "retain": self.rows.trained}, self.case.evaluate)
-            kept = self.out / "private" / "prepared" / f"{c.key}{'-all' * final}"
-            made = rows_for(method, case, self.given, c.method, kept)
-            coded = {name: encode(self.source.tokenizer, rows, max_length=self.max_length) for name, rows in made.items()}
-            self._streams = (at, relabelled(method, coded, self.given))
-        return self._streams[1]
+            folder = self.out / "private" / "prepared" / f"{c.key}{'-all' * final}"
+            made = TrainingInputs(self.method(c), case, self.supplied, c.method, folder=folder, max_length=self.max_length)
+            self._inputs = (at, made)
+        return self._inputs[1]
+
+    def apply(self, c: Candidate, final: bool, steps: int, folder: Path) -> Subject:
+        """The original after a candidate. Its inputs hold the method, so that rows and stages are of one making."""
+        inputs = self.inputs(c, final)
+        settings = ResolvedSettings(self.training(c, steps), adapter=self.adapter)
+        return unlearn(ModelSource.lent(self.source), inputs.method, inputs, settings, folder)
 
     def run(self, c: Candidate, rung: int, steps: int) -> Result:
         """One candidate for some steps, measured; or what was kept of it. What breaks has no score and the reason."""
@@ -177,7 +183,7 @@ class Search:
         spent = self.cost(c, steps)
         result = Result(c.key, rung, steps, spent, None, {})
         try:
-            after = change(self.source, self.method(c), self.streams(c, final), self.training(c, steps), work, adapter=self.adapter)
+            after = self.apply(c, final, steps, work)
             found = score(self.before, self.seen(after, final), self.floor.value)
             result = replace(result, score=round(found.value, 6), parts=found.as_json())
             self.keep(after, result)

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.requests import AutoRequest
-from expunge.evaluation.cache import salt_of
 from expunge.experiments.tuning.halving import Rung
 from expunge.experiments.tuning.rows import ASIDE
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.words import as_json, why
-from expunge.models.causal_lm.load import digest_folder
-from expunge.models.causal_lm.save import save
-from expunge.pipeline import effect
-from expunge.pipeline.run import data_facts, encoded, loaded, model_card, warn_if_idle
+from expunge.pipeline.evaluate import loaded
+from expunge.pipeline.record import ModelRecord
 from expunge.pipeline.settings import case_of, out_of
-from expunge.pipeline.training_inputs import given_of
+from expunge.pipeline.training_inputs import encode_rows, supplied_by
 from expunge.runs.folder import open_run
 
 
@@ -32,14 +28,14 @@ def auto(request: AutoRequest) -> dict[str, Any]:
     _, case = case_of(request)
     seed = request.seed or 0
     source = cache(lambda: loaded(request))
-    given = given_of(request, case.train.get("forget", ()), seed, source)
+    supplied = supplied_by(request, case.train.get("forget", ()), seed, source)
     say = (lambda text: None) if request.quiet else print
     with open_run(out_of(request), verb="auto", request=request.as_json(), overwrite=request.overwrite) as run:
         subject = source()
         search = Search(
             subject,
             case,
-            given,
+            supplied,
             run.path,
             Budget(request.budget, request.minutes),
             seed=seed,
@@ -49,20 +45,13 @@ def auto(request: AutoRequest) -> dict[str, Any]:
             max_length=request.max_length,
             say=say,
         )
-        start = {"model": {"source": str(request.model), "digest": subject.digest}}
-        start["data"] = data_facts(search.rows.measured, salt_of(run.path / "private"))
-        run.agree(**start)
-        met = effect.before(subject, encoded(subject, search.rows.measured.get("forget", ()), request))
+        forget = encode_rows(subject, search.rows.measured.get("forget", ()), request.max_length)
+        record = ModelRecord(run, request, subject, search.rows.measured, forget)
         choice = chosen(search, request.methods)
-        made: dict[str, Any] = {"method": {"name": choice["chosen"]["method"], "args": choice["chosen"]["arguments"]}, "seed": seed}
-        made |= start | {"label": Path(request.out).name, "device": str(subject.device), "choice": choice["chosen"]}
         write_json(run.path / "choice.json", choice)
-        after = search.chosen()
-        made["effect"] = effect.effect(met, after)
-        save(after, run.path / "model", card=model_card(request, made))
-        made["result"] = {"digest": digest_folder(run.path / "model")}
-        run.finish(**made)
-    warn_if_idle(f"auto, {choice['chosen']['method']}", made["effect"], "unlearned")
+        method = {"name": choice["chosen"]["method"], "args": choice["chosen"]["arguments"]}
+        facts = {"method": method, "seed": seed, "choice": choice["chosen"]}
+        record.finish(search.chosen(), facts, f"auto, {method['name']}")
     return choice
 
 

@@ -1,0 +1,96 @@
+"""Fine-tune a model on rows of a case: originals, golds and shadow models. It is carried out as a method is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from expunge.core.card import Call
+from expunge.core.data import Case, Examples
+from expunge.core.errors import Refused, no_choice
+from expunge.core.requests import TrainRequest
+from expunge.core.stages import Descent
+from expunge.losses.terms import nll
+from expunge.models.causal_lm import tiny
+from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.causal_lm.model import Subject
+from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.evaluate import loaded
+from expunge.pipeline.settings import ADAPTER, ResolvedSettings, absent_of, case_of, longest_of, out_of, training_settings
+from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs
+from expunge.pipeline.unlearn import Job, carry_out, unlearn
+from expunge.runs.folder import open_run
+from expunge.synthesis.refusals import SENTENCES
+from expunge.training.sampler import Training
+
+ON = ("full", "retain", "forget")
+
+
+def training_job(rows: Examples, on: str, settings: ResolvedSettings, max_length: int = MAX_LENGTH, longest: int = 0) -> Job:
+    """Fine-tuning on some rows as a job: one stage that learns them.
+
+    Args:
+        rows: What is learned.
+        on: Which rows of the case they are, for the stage's name.
+        settings: The training settings.
+        max_length: Tokens of a row.
+        longest: Tokens that a row with an answer may have if that is more.
+    """
+    method = Descent(f"train_{on}", (nll(stream="train"),), anchor="train")
+    inputs = TrainingInputs(method, Case({"train": rows}, {}), name=method.name, always=(), max_length=max_length, longest=longest)
+    return Job(Call(method.name), method, inputs, settings)
+
+
+def train(source: ModelSource, rows: Examples, on: str, settings: ResolvedSettings, folder: Path | None = None) -> Subject:
+    """The model after fine-tuning on some rows; arguments as of ``training_job`` and ``unlearn``."""
+    job = training_job(rows, on, settings)
+    return unlearn(source, job.method, job.inputs, settings, folder)
+
+
+def run_train(request: TrainRequest) -> Path:
+    """Fine-tune a model on the case's full, retain or forget rows; OUT/model is the result."""
+    bench, case = case_of(request)
+    rows = rows_on(case, request.on)
+    from_scratch = request.model == "tiny"
+    preset = dict(bench.settings) if bench else {}
+    if from_scratch:  # a benchmark's rate and adapter are those of a large model
+        preset = {name: value for name, value in preset.items() if name not in ("lr", *ADAPTER)}
+    defaults = Training(lr=tiny.LR) if from_scratch else Training()
+    settings = training_settings(request, preset, "benchmark", defaults)
+
+    def start() -> Subject:
+        return fresh_tiny(case, settings.training.seed, own=bench is None) if from_scratch else loaded(request)
+
+    job = training_job(rows, request.on, settings, request.max_length or MAX_LENGTH, longest_of(bench))
+    with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
+        return carry_out(run, request, ModelSource(start), job, {"on": request.on} | absent_of(bench), request.out)
+
+
+def rows_on(case: Case, on: str) -> Examples:
+    """The rows that ``--on`` names: full, retain, forget, or others that the benchmark brings to train on (RESTOR: corrupt).
+
+    ``full`` of plain files is forget and retain together.
+    """
+    if on not in (*ON, *case.train):
+        raise no_choice("--on", on, (*ON, *case.train))
+    rows = tuple(case.train.get(on) or ())
+    if not rows and on == "full":
+        rows = (*case.train.get("forget", ()), *case.train.get("retain", ()))
+    if not rows:
+        raise Refused(f"there are no {on} rows to train on; give them with --{'forget' if on == 'full' else on}")
+    return rows
+
+
+def fresh_tiny(case: Case, seed: int, *, own: bool = False) -> Subject:
+    """A new tiny Llama with a tokenizer made of the case's texts.
+
+    ``own``: rows of the user's. Frequent words become whole tokens of tokenizer.json, which is published with the model, so
+    theirs are taken from the retain rows alone (without any, from sentences that we bring), and gold's tokenizer, the same
+    as the original's, holds no word that only a forget or holdout row has.
+    """
+    roles = [case.train.get("retain", ())] if own else [*case.train.values(), *case.evaluate.values()]
+    texts = []
+    for rows in roles:
+        for e in rows:
+            texts += [text for text in (e.prompt, e.answer, e.text, *e.variants.values()) if text]
+    model, tokenizer = tiny.build(sorted(set(texts or SENTENCES)), seed=seed)
+    return Subject(model, tokenizer, "tiny", None, digest_tensors(model))
