@@ -17,7 +17,6 @@ from expunge.core.stages import Method, Prepare, Stage, stages, streams_of
 from expunge.data.read import read
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.positions import check_places, room_for_texts
-from expunge.models.causal_lm.tokenize import encode
 from expunge.synthesis.anchors import read_anchors
 from expunge.synthesis.chat import chat_of
 from expunge.synthesis.corpus import corpus
@@ -162,7 +161,7 @@ def encode_rows(model: Subject, examples: Examples, max_length: int = MAX_LENGTH
     most = max(max_length, longest)
     if any(e.text is not None for e in examples):
         most = room_for_texts(model.model, max_length, examples)
-    rows = encode(model.tokenizer, examples, max_length=most)
+    rows = model.encode(examples, max_length=most)
     check_places(model.model, rows)
     return rows
 
