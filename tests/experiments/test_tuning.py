@@ -280,8 +280,8 @@ def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(learned, t
     last.unlink()  # as if killed before the last run was done: only that one is made again
     from expunge.experiments.tuning import search
 
-    made, real = [], search.change
-    monkeypatch.setattr(search, "change", lambda *args, **kwargs: made.append(1) or real(*args, **kwargs))
+    made, real = [], search.unlearn
+    monkeypatch.setattr(search, "unlearn", lambda *args, **kwargs: made.append(1) or real(*args, **kwargs))
     again, same = tool.auto(learned, **asked, out=tmp_path / "one")
     timeless = lambda found: [{k: v for k, v in r.items() if k != "seconds"} for r in found["results"]]
     assert len(made) == 1 and timeless(same) == timeless(choice) and again.digest == after.digest
