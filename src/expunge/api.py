@@ -16,14 +16,15 @@ from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
 from expunge.core.fields import documented
 from expunge.core.notes import note
-from expunge.core.progress import bar
 from expunge.core.requests import AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
 from expunge.core.results import Measurement
 from expunge.core.stages import Adapter, Method, Stage
 from expunge.data.near import tell
 from expunge.data.overlap import unseen
 from expunge.data.read import read, read_objects
-from expunge.evaluation.evaluate import Judgement, judge_beside, named
+from expunge.evaluation.evaluate import Evaluation as Found
+from expunge.evaluation.evaluate import EvaluationSettings, named
+from expunge.evaluation.evaluate import evaluate as evaluate_models
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.verb import chosen
 from expunge.models.causal_lm.load import digest_tensors, load
@@ -185,7 +186,7 @@ class Evaluation(dict[str, Measurement]):
     beside_gold: Mapping[str, Beside]
     gold_checked: Sequence[str]
 
-    def __init__(self, found: Judgement) -> None:
+    def __init__(self, found: Found) -> None:
         super().__init__(found.results)
         self.beside_gold = found.beside_gold
         self.gold_checked = tuple(found.facts.get("gold_checked", ()))
@@ -225,6 +226,5 @@ def evaluate(
         check_same_words("the model", subjects["unlearned"].tokenizer, name, other.tokenizer)
     models: dict[str, Callable[[], Subject]] = {name: partial(replace, s) for name, s in subjects.items()}
     judges = judges_of(bench, asked, tuple(metrics))
-    quiet = lambda name, ticks: bar(name, ticks, quiet=True)
-    tools: dict[str, Any] = {"encoder": encoder, "nli": nli, "gibberish": gibberish, "mlm": mlm}
-    return Evaluation(judge_beside(models, asked, bench, judges, salt="", max_length=max_length, watch=quiet, **tools))
+    settings = EvaluationSettings(bench.generate if bench else {}, max_length, encoder=encoder, nli=nli, gibberish=gibberish, mlm=mlm)
+    return Evaluation(evaluate_models(models, asked, judges, settings))

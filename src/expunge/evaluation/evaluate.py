@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from expunge.core.benchmark import Benchmark
 from expunge.core.data import Case
 from expunge.core.progress import Tick
-from expunge.core.results import Measurement, Records
+from expunge.core.results import EMPTY, Measurement, Records
 from expunge.evaluation.cache import measured
 from expunge.evaluation.compare import compared
 from expunge.evaluation.gold_checks import checked, distinct
@@ -19,22 +20,73 @@ from expunge.evaluation.metric import Judge, judged, wants_of
 from expunge.evaluation.observations.base import Cost, References, Want
 from expunge.evaluation.observations.masked_language_model import Masked
 from expunge.evaluation.observations.text_models import with_meaning
-from expunge.evaluation.observe import work
+from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm.model import Subject
 from expunge.report.beside import Beside
 
 Loader = Callable[[], Subject]
 
 
+def _unwatched(name: str, ticks: int) -> AbstractContextManager[Tick]:
+    return nullcontext(lambda n: None)
+
+
 @dataclass(frozen=True)
-class Judgement:
-    """Measurements by key, the comparison with gold by key (empty without gold), and what they were made from."""
+class EvaluationSettings:
+    """How models are evaluated.
+
+    Attributes:
+        generate: Limits and lengths of the benchmark, see ``Benchmark.generate``.
+        max_length: Tokens of a row, unless the benchmark allows more.
+        salt: Keys the ids of the records.
+        keep: Whether records are kept between evaluations, where EXPUNGE_CACHE names a folder. Without,
+            the ids of the records are those of the rows.
+        encoder: Folder of a sentence encoder, which some metrics read; "" for none, as for the others.
+        nli: Folder of a model of entailment.
+        gibberish: Folder of a model that tells language from gibberish.
+        mlm: Folder of a masked language model, which replaces words.
+    """
+
+    generate: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    max_length: int = 512
+    salt: str = ""
+    keep: bool = True
+    encoder: str = ""
+    nli: str = ""
+    gibberish: str = ""
+    mlm: str = ""
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """How many tokens are generated at most, and how long a row may be."""
+        return {
+            "max_new_tokens": int(self.generate.get("max_new_tokens", 200)),
+            "max_length": max(self.max_length, int(self.generate.get("max_length", 0))),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        results: Measurements by key.
+        metrics: What was asked.
+        mine: Records of the judged model.
+        others: Records of the models beside it; None without any.
+        facts: What run.yaml keeps: models with digests, passes, checks of gold.
+    """
 
     results: Mapping[str, Measurement]
-    beside_gold: Mapping[str, Beside]
+    metrics: Sequence[Judge]
     mine: Records
     others: Records | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def beside_gold(self) -> Mapping[str, Beside]:
+        """The comparison with gold by key; empty without gold."""
+        return compared(self.metrics, self.results, self.others)
 
 
 def sources_in(words: str) -> list[str]:
@@ -65,38 +117,32 @@ def named(golds: Sequence[Any], original: Any = None, shadows: Sequence[Any] = (
     return [*found, *([("original", original)] if original else []), *((f"shadow/{i}", s) for i, s in enumerate(shadows))]
 
 
-def limits_of(bench: Benchmark | None, max_length: int) -> dict[str, int]:
-    """How many tokens are generated at most, and how long a row may be."""
-    generate = bench.generate if bench else {}
-    return {
-        "max_new_tokens": int(generate.get("max_new_tokens", 200)),
-        "max_length": max(max_length, int(generate.get("max_length", 0))),
-    }
-
-
-def judge_beside(
+def evaluate(
     models: Mapping[str, Loader],
     case: Case,
-    bench: Benchmark | None,
-    judges: Sequence[Judge],
+    metrics: Sequence[Judge],
+    settings: EvaluationSettings = EvaluationSettings(),
     *,
-    salt: str,
-    max_length: int = 512,
-    encoder: str = "",
-    nli: str = "",
-    gibberish: str = "",
-    mlm: str = "",
-    watch: Callable[[str, int], Any],
+    watch: Callable[[str, int], AbstractContextManager[Tick]] = _unwatched,
     told: Callable[[str, Cost | None], None] = lambda name, cost: None,
-) -> Judgement:
-    """Judge ``models["unlearned"]`` beside the others (see ``named``), one model at a time.
+) -> Evaluation:
+    """Evaluate ``models["unlearned"]`` beside the others (see ``named``), one model at a time.
 
-    ``watch(name, ticks)`` is a context of a Tick for each model; ``told(name, cost)`` hears what it cost (None: all was kept).
+    Args:
+        models: Functions that load them, by name.
+        case: The rows that are asked, by role.
+        metrics: What is measured; each observation that one of them needs is made once.
+        settings: Lengths, the key of the records' ids, models that some metrics read.
+        watch: A context of a Tick for each model, made for its name and its number of ticks.
+        told: Hears the name of each model and what it cost (None: all was kept).
+
+    Raises:
+        Refused: A gold is the judged model, or was trained on forget rows.
     """
-    wants = wants_of(judges, [r for r in case.evaluate if case.evaluate[r]], bench.generate if bench else {})
+    wants = wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate)
     found: dict[str, Records] = {}
     facts: dict[str, Any] = {"passes": {}}
-    writer = Masked(mlm) if mlm and any("masked_model" in w.beside for w in wants.values()) else None
+    writer = Masked(settings.mlm) if settings.mlm and any("masked_model" in w.beside for w in wants.values()) else None
     if writer:
         facts["mlm"] = {"source": writer.source, "digest": writer.digest}
     digests: dict[str, str] = {}
@@ -114,8 +160,7 @@ def judge_beside(
         references = replace(_beside(name, own, models), masked_model=writer)
         tick: Tick
         with watch(name, work(case.evaluate, own)) as tick:
-            limits = limits_of(bench, max_length)
-            found[name], cost = measured(subject, case.evaluate, own, references=references, salt=salt, name=name, tick=tick, **limits)
+            found[name], cost = _observed(subject, case, own, settings, references, name, tick)
         facts["passes"][name] = vars(cost) if cost else "reused"
         told(name, cost)
         del subject, references  # before the next one is loaded
@@ -127,11 +172,66 @@ def judge_beside(
     if doubts:
         facts["gold_doubts"] = doubts
     every = beside_original(Records(r for records in found.values() for r in records))
-    every = with_meaning(every, encoder, nli, gibberish)
+    every = with_meaning(every, settings.encoder, settings.nli, settings.gibberish)
     mine = every.only("unlearned")
     others = Records(r for r in every if r.subject != "unlearned") if len(found) > 1 else None
-    results = judged(judges, mine, others)
-    return Judgement(results, compared(judges, results, others), mine, others, facts)
+    return Evaluation(judged(metrics, mine, others), metrics, mine, others, facts)
+
+
+def evaluate_one(
+    model: Subject,
+    case: Case,
+    metrics: Sequence[Judge],
+    settings: EvaluationSettings = EvaluationSettings(),
+    references: References = References(),
+    others: Records | None = None,
+) -> Evaluation:
+    """Evaluate one model in memory. Its records are made anew and carry the ids of the rows.
+
+    Args:
+        model: What is evaluated.
+        case: The rows that are asked, by role; only the roles that a metric reads go through the model.
+        metrics: What is measured; each observation that one of them needs is made once.
+        settings: Lengths.
+        references: Models that an observation reads beside it.
+        others: Records of the models beside it, which were made before.
+    """
+    wants = wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate)
+    mine, cost = _observed(model, case, wants, replace(settings, keep=False), references, "unlearned", lambda n: None)
+    facts = {"passes": {"unlearned": vars(cost) if cost else "reused"}}
+    return Evaluation(judged(metrics, mine, others), metrics, mine, others, facts)
+
+
+def observe_reference(
+    model: Subject,
+    name: str,
+    case: Case,
+    metrics: Sequence[Judge],
+    settings: EvaluationSettings = EvaluationSettings(),
+    references: References = References(),
+) -> Records:
+    """The records of a model that others are held against (gold, original), for ``evaluate_one``: made anew, once for many."""
+    wants = plain(wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate))
+    return _observed(model, case, wants, replace(settings, keep=False), references, name, lambda n: None)[0]
+
+
+def _observed(
+    model: Subject,
+    case: Case,
+    wants: Mapping[str, Want],
+    settings: EvaluationSettings,
+    references: References,
+    name: str,
+    tick: Tick,
+) -> tuple[Records, Cost | None]:
+    """The records of one model, and what they cost; None if all of them had been kept."""
+    if settings.keep:
+        kept: tuple[Records, Cost | None] = measured(
+            model, case.evaluate, wants, references=references, salt=settings.salt, name=name, tick=tick, **settings.limits
+        )
+        return kept
+    made = measure(model, case.evaluate, wants, references=references, name=name, tick=tick, **settings.limits)
+    return made.records, made.cost
 
 
 def plain(wants: Mapping[str, Want]) -> dict[str, Want]:

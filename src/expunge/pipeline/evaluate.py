@@ -20,7 +20,8 @@ from expunge.data.cases import digest
 from expunge.data.kinds import kinds_of, understood
 from expunge.evaluation.cache import salt_for, salt_of
 from expunge.evaluation.compare import as_json as comparison_json
-from expunge.evaluation.evaluate import judge_beside, limits_of, named, sources_in
+from expunge.evaluation.evaluate import EvaluationSettings, named, sources_in
+from expunge.evaluation.evaluate import evaluate as evaluate_models
 from expunge.evaluation.evaluate import plain as plain
 from expunge.evaluation.gold_checks import history, runs_of
 from expunge.evaluation.observations.base import Cost
@@ -57,15 +58,13 @@ def evaluate(request: EvalRequest) -> Path:
         salt = salt_for(run.path / "private")
         if not request.quiet and not alone:
             say(understood(case.evaluate))
-        limit = 0 if bench and bench.generate.get("roles") else limits_of(bench, request.max_length)["max_new_tokens"]
-        found = judge_beside(
+        settings = EvaluationSettings(bench.generate if bench else {}, request.max_length, salt, **tools)
+        limit = 0 if settings.generate.get("roles") else settings.limits["max_new_tokens"]
+        found = evaluate_models(
             models,
             case,
-            bench,
             judges,
-            salt=salt,
-            max_length=request.max_length,
-            **tools,
+            settings,
             watch=lambda name, ticks: bar(f"measuring {name}", ticks, quiet=request.quiet, unit="rows"),
             told=lambda name, cost: None if request.quiet else said(name, cost, limit),
         )

@@ -15,10 +15,10 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Case, Examples
 from expunge.core.requests import UnlearnRequest
-from expunge.core.results import EMPTY, Measurement, Records
-from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.core.results import EMPTY, Measurement, Record, Records
+from expunge.evaluation.evaluate import EvaluationSettings, evaluate_one, observe_reference
+from expunge.evaluation.metric import Judge
 from expunge.evaluation.observations.base import References
-from expunge.evaluation.observe import measure
 from expunge.experiments.meta_evaluation.pool import BEFORE, OTHER_WORLD, Member, rows_of
 from expunge.experiments.sweep.cell import write_cell
 from expunge.experiments.sweep.recipe import BUILTIN, benchmark_for
@@ -28,7 +28,6 @@ from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
 from expunge.models.causal_lm.source import ModelSource
 from expunge.models.causal_lm.tokenize import encode
-from expunge.pipeline.evaluate import plain
 from expunge.pipeline.settings import judge, preset_of, training_settings
 from expunge.pipeline.train import fresh_tiny
 from expunge.pipeline.training_inputs import TrainingInputs
@@ -63,12 +62,11 @@ def beside(seed: int, steps: int, models: str, metrics: tuple[str, ...]) -> tupl
     """The case, original, gold and the records of both that metrics read; once for all cells of a worker."""
     bench = case_at(seed)
     original, gold = (load(str(place_of(models, name, seed, steps))) for name in ("original", "gold"))
-    wants = plain(wants_of(judges_for(metrics, bench), list(bench.case.evaluate)))
-    seen = [
-        measure(subject, bench.case.evaluate, wants, references=References(original), name=name, **bench.generate).records
-        for name, subject in (("gold", gold), ("original", original))
-    ]
-    return bench, original, gold, Records(r for records in seen for r in records)
+    judges, settings = judges_for(metrics, bench), EvaluationSettings(bench.generate)
+    seen: list[Record] = []
+    for name, subject in (("gold", gold), ("original", original)):
+        seen += observe_reference(subject, name, bench.case, judges, settings, References(original))
+    return bench, original, gold, Records(seen)
 
 
 def place_of(models: str, name: str, seed: int, steps: int) -> Path:
@@ -112,13 +110,18 @@ def values(subject: Subject, ask: Mapping[str, Any], models: str) -> dict[str, A
     bench, original, gold, others = beside(ask["seed"], ask["steps"], models, metrics)
     since = time.process_time()
     judges = [*judges_for(metrics, bench), *(judge(Call("probability"), role) for role in KEPT)]
-    wants, beside_it = wants_of(judges, list(bench.case.evaluate)), References(original, gold)
-    seen = measure(subject, bench.case.evaluate, wants, references=beside_it, name="unlearned", **bench.generate)
-    found: dict[str, Measurement] = judged(judges, seen.records, others)
+    references = References(original, gold)
+    seen = evaluate_one(subject, bench.case, judges, EvaluationSettings(bench.generate), references, others)
+    found: dict[str, Measurement] = dict(seen.results)
     kept = [found.pop(f"{role}/probability").value for role in KEPT]
     told = {key.removeprefix("forget/"): {"value": m.value, "better": m.better, "reason": m.reason} for key, m in found.items()}
     probability = fmean(float(x) for x in kept if x is not None)
-    return {"values": told, "kept": probability, "cost": dict(seen.cost.more), "seconds": round(time.process_time() - since, 2)}
+    return {
+        "values": told,
+        "kept": probability,
+        "cost": dict(seen.facts["passes"]["unlearned"]["more"]),
+        "seconds": round(time.process_time() - since, 2),
+    }
 
 
 def pool_cell(place: str, ask: dict[str, Any], models: str) -> None:

@@ -22,10 +22,9 @@ from expunge.core.files import write_json
 from expunge.core.notes import note
 from expunge.core.requests import UnlearnRequest
 from expunge.core.results import Records
-from expunge.evaluation.metric import judged
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
 from expunge.experiments.sweep.hardness import answers_of, garbled, relearned, strangeness
-from expunge.experiments.sweep.measures import STRENGTH, UTILITY, as_json, records_of, teacher_forced, values, whole
+from expunge.experiments.sweep.measures import STRENGTH, UTILITY, as_json, evaluated, teacher_forced, values, whole
 from expunge.experiments.sweep.recipe import trained
 from expunge.losses.weight_deltas import mixed
 from expunge.models.causal_lm.load import load
@@ -189,8 +188,8 @@ class StageSequence:
             after, cost = self.apply(self.job_of(stage, part), training_at)
             total = {k: round(total[k] + cost[k], 2) for k in total}
             after = after if bench.stages else merged(after)
-            records = records_of(after, part, whole(part))
-            seen = as_json(judged(whole(part), records, None))
+            found = evaluated(after, part, whole(part))
+            records, seen = found.mine, as_json(dict(found.results))
             stages[stage] = {"values": seen, **cost}
         return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {}), records
 

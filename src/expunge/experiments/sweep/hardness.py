@@ -14,7 +14,7 @@ from expunge.core.data import Example
 from expunge.core.results import Records
 from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
-from expunge.experiments.sweep.measures import FORGET, SAID, longest, records_of, values
+from expunge.experiments.sweep.measures import FORGET, SAID, evaluated, longest, values
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
@@ -51,7 +51,7 @@ def relearned(subject: Subject, bench: Benchmark, attack: Mapping[str, Any], see
 
 def answers_of(subject: Subject, bench: Benchmark) -> Records:
     """The records of the forget questions with what the model says to them."""
-    return records_of(subject, bench, [judge(Call(SAID.partition("/")[2]), "forget")])
+    return evaluated(subject, bench, [judge(Call(SAID.partition("/")[2]), "forget")]).mine
 
 
 def strangeness(reader: Subject, bench: Benchmark, said: Records) -> np.ndarray:

@@ -7,12 +7,10 @@ from typing import Any
 
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
-from expunge.core.data import Example
 from expunge.core.requests import UnlearnRequest
-from expunge.core.results import Measurement, Records
-from expunge.evaluation.evaluate import limits_of
-from expunge.evaluation.metric import Judge, judged, wants_of
-from expunge.evaluation.observe import measure
+from expunge.core.results import Measurement
+from expunge.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate_one
+from expunge.evaluation.metric import Judge
 from expunge.models.causal_lm.model import Subject
 from expunge.pipeline.settings import judge, judges_of
 
@@ -40,21 +38,17 @@ def whole(bench: Benchmark) -> list[Judge]:
 
 def values(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Values:
     """Measurements by key; only the roles that the judges read go through the model."""
-    return judged(judges, records_of(subject, bench, judges), None)
+    return dict(evaluated(subject, bench, judges).results)
 
 
-def records_of(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Records:
-    """The records that the judges need of a model."""
-    read = {role for j in judges for role in j.roles}
-    roles: dict[str, tuple[Example, ...]] = {r: tuple(rows) for r, rows in bench.case.evaluate.items() if rows and r in read}
-    limits = limits_of(bench, UnlearnRequest.max_length)
-    wants = wants_of(judges, list(roles), bench.generate)
-    return measure(subject, roles, wants, max_new_tokens=limits["max_new_tokens"], max_length=limits["max_length"]).records
+def evaluated(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Evaluation:
+    """What the judges find of a model, and the records that they read."""
+    return evaluate_one(subject, bench.case, judges, EvaluationSettings(bench.generate, UnlearnRequest.max_length))
 
 
 def longest(bench: Benchmark) -> int:
     """How many tokens a row may have."""
-    return int(limits_of(bench, UnlearnRequest.max_length)["max_length"])
+    return EvaluationSettings(bench.generate, UnlearnRequest.max_length).limits["max_length"]
 
 
 def as_json(found: Values) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from expunge.core.data import Case
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import write_json
 from expunge.core.stages import Adapter, Descent, Method, Stage, stages
-from expunge.evaluation.needs import want_of
-from expunge.evaluation.observe import measure
+from expunge.evaluation.evaluate import EvaluationSettings, evaluate_one
 from expunge.experiments.tuning.candidates import Candidate, drawn, in_order, scale_for, tunable
 from expunge.experiments.tuning.halving import Outcome, Result, Rung, halve, rungs
 from expunge.experiments.tuning.prior import STEPS
@@ -223,8 +222,9 @@ class Search:
     def probabilities(self, subject: Subject, names: Iterable[str]) -> dict[str, float]:
         """Mean answer probability of measured sets; of names without rows there is none."""
         sets = {name: self.rows.measured[name] for name in names if name in self.rows.measured}
-        want = want_of(judge_of(Call("probability"), "forget").card)
-        found = measure(subject, sets, dict.fromkeys(sets, want), max_length=self.max_length).records
+        metrics = [judge_of(Call("probability"), name) for name in sets]
+        settings = EvaluationSettings(max_length=self.max_length)
+        found = evaluate_one(subject, Case({}, sets), metrics, settings).mine
         return {name: fmean(float(np.exp(-r.loss)) for r in found if r.role == name) for name in sets}
 
 
