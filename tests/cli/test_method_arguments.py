@@ -27,11 +27,11 @@ DATA = ("--model", "m", "--forget", "f.jsonl", "--retain", "r.csv", "--out", "o"
 def asked(monkeypatch):
     """Run a command whose work is left out; the request that it would have carried out."""
     from expunge.cli import console
-    from expunge.pipeline import ask, evaluate, report, sequential, train, unlearn
+    from expunge.pipeline import ask, evaluate, report, train, unlearn
 
     got = []
-    verbs = {train: "run_train", unlearn: "run_unlearn", sequential: "evaluate", ask: "ask", report: "run_report"}
-    for module, verb in (*verbs.items(), (evaluate, "evaluate_log")):
+    verbs = {train: "run_train", unlearn: "run_unlearn", evaluate: "run_evaluate", ask: "ask", report: "run_report"}
+    for module, verb in (*verbs.items(), (evaluate, "run_evaluate_log")):
         monkeypatch.setattr(module, verb, lambda request: got.append(request) or {})
     for shows in ("measurements", "comparison", "answers"):
         monkeypatch.setattr(console, shows, lambda *a: None)

@@ -15,7 +15,7 @@ from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
-from expunge.pipeline.evaluate import evaluate
+from expunge.pipeline.evaluate import run_evaluate
 
 extra = pytest.mark.skipif(find_spec("lm_eval") is None, reason="the extra is missing: pip install 'expunge[lm-eval]' -c constraints.txt")
 quiet = pytest.mark.filterwarnings("ignore")  # the harness's own and its datasets'
@@ -85,8 +85,8 @@ def test_from_the_command_its_results_stand_beside_ours(subject, task, tmp_path)
     rows = tmp_path / "forget.jsonl"
     rows.write_text("".join(json.dumps({"question": r["question"], "answer": str(r["choices"][1])}) + "\n" for r in ROWS))
     asked = dict(model=str(tmp_path / "model"), lm_eval=(str(task),), quiet=True, trust_remote_code=True)
-    both = evaluate(EvalRequest(**asked, forget=str(rows), metrics=("probability",), out=str(tmp_path / "both")))
-    alone = evaluate(EvalRequest(**asked, out=str(tmp_path / "alone")))
+    both = run_evaluate(EvalRequest(**asked, forget=str(rows), metrics=("probability",), out=str(tmp_path / "both")))
+    alone = run_evaluate(EvalRequest(**asked, out=str(tmp_path / "alone")))
     found = [json.loads((run / "measurements.json").read_text()) for run in (both, alone)]
     assert found[0]["lm_eval/sums/acc"] == found[1]["lm_eval/sums/acc"] and found[0]["forget/probability"]["n"] == 12
     assert set(found[1]) == {"schema", "lm_eval/sums/acc"}
@@ -102,7 +102,7 @@ def test_an_unknown_task_names_the_nearest(subject):
 def test_without_the_extra_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(room, "find_spec", lambda name: None)
     with pytest.raises(Refused, match=r"needs the package lm-eval; pip install 'expunge\[lm-eval\]'"):
-        evaluate(EvalRequest(model="m", lm_eval=("mmlu",), out=str(tmp_path / "o")))
+        run_evaluate(EvalRequest(model="m", lm_eval=("mmlu",), out=str(tmp_path / "o")))
     assert not (tmp_path / "o").exists()
 
 
@@ -119,7 +119,7 @@ def test_a_task_file_is_a_program_and_runs_only_where_that_is_said(monkeypatch, 
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef f(rows): return rows\n")
     task.write_text("task: evil\nprocess_docs: !function evil.f\n")
     with pytest.raises(Refused, match=r"can run Python of its own.*--trust-remote-code"):
-        evaluate(EvalRequest(model="m", lm_eval=(str(task),), out=str(tmp_path / "o")))
+        run_evaluate(EvalRequest(model="m", lm_eval=(str(task),), out=str(tmp_path / "o")))
     assert not (tmp_path / "ran").exists() and not (tmp_path / "o").exists()
     check([str(task)], trust_remote_code=True)
     check(["mmlu"])

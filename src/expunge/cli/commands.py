@@ -115,10 +115,9 @@ def evaluate(request: EvalRequest) -> None:
     if bool(request.model) == bool(request.from_log):
         raise Refused("what to judge? give either --model or --from-log")
     from expunge.cli.console import comparison, measurements, others
-    from expunge.pipeline import sequential
-    from expunge.pipeline.evaluate import evaluate_log
+    from expunge.pipeline.evaluate import run_evaluate, run_evaluate_log
 
-    folder = evaluate_log(request) if request.from_log else sequential.evaluate(request)
+    folder = run_evaluate_log(request) if request.from_log else run_evaluate(request)
     measurements(folder)
     comparison(folder)
     others(request.benchmark, None if request.from_log else request.subset)

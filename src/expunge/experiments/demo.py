@@ -91,13 +91,13 @@ def forget(out: Path, name: str, seed: int) -> None:
 def judge(out: Path, name: str, seed: int) -> None:
     """The metrics of one model beside gold, then what relearning and rounding bring back."""
     from expunge.pipeline import attack as attacking
-    from expunge.pipeline.sequential import evaluate
+    from expunge.pipeline.evaluate import run_evaluate
 
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
     gold = "" if name == "gold" else str(out / "gold")  # beside itself it would tell nothing
     asked = EvalRequest(model=str(out / name), gold=gold, benchmark=case_of(seed), out=str(place), label=name, kind=kind, quiet=True)
-    once(place, lambda: evaluate(asked))
+    once(place, lambda: run_evaluate(asked))
     relearn = out / "attacked" / f"{name}-relearn"
     settings = {"share": RELEARN["share"], "lr": RELEARN["relearn_lr"], "batch": RELEARN["relearn_batch"]}
     relearned = partial(attacking.relearned, str(out / name), name, case_of(seed), relearn, steps=STEPS, seed=seed)

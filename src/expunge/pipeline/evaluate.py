@@ -31,6 +31,7 @@ from expunge.evaluation.store import for_run_folder, salted, write_records
 from expunge.interop.lm_eval import check, harness
 from expunge.models.causal_lm.load import digest_folder, load, model_folder, tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
+from expunge.pipeline.sequential import evaluate_stages
 from expunge.pipeline.settings import absent_of, case_of, judges_of, out_of
 from expunge.report.origin import origin_of
 from expunge.runs.folder import RunFolder, open_run
@@ -38,8 +39,13 @@ from expunge.runs.folder import RunFolder, open_run
 TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of another model, which some metrics read
 
 
-def evaluate(request: EvalRequest) -> Path:
-    """Judge a model by the benchmark's metrics (or those asked for); OUT/measurements.json is the result."""
+def run_evaluate(request: EvalRequest) -> Path:
+    """Judge a model, or the models that the stages of a benchmark left, one after the other."""
+    return evaluate_stages(request, run_one)
+
+
+def run_one(request: EvalRequest) -> Path:
+    """Judge one model by the benchmark's metrics (or those asked for); OUT/measurements.json is the result."""
     if request.lm_eval:
         check(request.lm_eval, request.trust_remote_code)
     alone = request.lm_eval and not (request.benchmark or request.forget or request.retain)  # the harness brings its own rows
@@ -190,7 +196,7 @@ def as_json(results: Mapping[str, Measurement]) -> dict[str, Any]:
     return {"schema": 1} | {key: m.as_json() for key, m in results.items()}
 
 
-def evaluate_log(request: EvalRequest) -> Path:
+def run_evaluate_log(request: EvalRequest) -> Path:
     """The same numbers from a log in the peer's format, without a model. Rows that only one of two logs has are listed."""
     from expunge.interop.open_unlearning_log import read_log
     from expunge.pipeline.from_log import beside_log, unmatched

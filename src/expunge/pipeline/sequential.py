@@ -15,7 +15,6 @@ from expunge.core.benchmark import Benchmark
 from expunge.core.errors import Refused, unknown
 from expunge.core.requests import EvalRequest, UnlearnRequest
 from expunge.evaluation.evaluate import sources_in
-from expunge.pipeline.evaluate import evaluate as judged
 from expunge.pipeline.settings import benchmark_of, out_of
 from expunge.runs.folder import once, open_run, read_run
 
@@ -60,8 +59,13 @@ def walked(model: str) -> dict[str, str]:
     return {str(name): str(Path(model) / str(folder)) for name, folder in stages.items()}
 
 
-def evaluate(request: EvalRequest) -> Path:
-    """Judge a model; one that stages left (the folder of a walk) stage by stage, each by what its stage asks, into OUT/1-NAME ..."""
+def evaluate_stages(request: EvalRequest, judged: Callable[[EvalRequest], Path]) -> Path:
+    """Judge a model; one that stages left (the folder of a walk) stage by stage, each by what its stage asks, into OUT/1-NAME ...
+
+    Args:
+        request: The model, or the folder of a walk, and what is measured.
+        judged: Evaluates one model in a run folder.
+    """
     models = walked(request.model)
     if not models:
         return judged(request)
