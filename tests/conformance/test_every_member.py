@@ -9,7 +9,7 @@ from small import small_subject, streams
 
 from expunge import registry
 from expunge.core.fields import option_names
-from expunge.core.requests import AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
+from expunge.core.requests import AutoRequest, TrainRequest, UnlearnRequest
 from expunge.core.stages import Descent, Edit, stages, streams_of
 from expunge.losses import reweighting
 from expunge.losses.inputs import LossInputs
@@ -237,7 +237,7 @@ def test_cards_are_complete_and_arguments_are_our_own(room):
         assert member.card["paper"] and (member.card["url"] or member.card["paper"] == "built in"), name
         assert member.summary.endswith((".", "?", "!")), name
         own = {a.name for a in member.arguments} if room in ("methods", "attacks") else set()
-        taken = own & (option_names([TrainRequest, UnlearnRequest, EvalRequest, AutoRequest]) | {"debug", "help", "verb"})
+        taken = own & (option_names([TrainRequest, UnlearnRequest, AutoRequest]) | {"debug", "help", "verb"})
         assert not taken, f"{room}/{name}: {taken} are options of every command"
 
 
