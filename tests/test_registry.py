@@ -54,7 +54,7 @@ def test_every_argument_of_a_method_is_described():
     [
         ("methods", "npoo", "no method 'npoo'; did you mean npo?"),
         ("methods", "graddiff", "no method 'graddiff'; did you mean grad_diff?"),
-        ("attacks", "quantize", "no attack 'quantize'; did you mean quantise?"),
+        ("attacks", "quantizer", "no attack 'quantizer'; did you mean quantize?"),
         ("metrics", "probabilty", "no metric 'probabilty'; did you mean probability?"),
         ("benchmarks", "tofuu", "no benchmark 'tofuu'; did you mean tofu?"),
         ("benchmarks", "zzz", "no benchmark 'zzz'; there are: builtin, "),
@@ -234,7 +234,7 @@ def test_a_word_that_is_none_of_the_choices():
     assert refusal("rmu", {"trained": "al"}) == "rmu: --trained takes no 'al'; did you mean all? there are: all, down_proj"
     with pytest.raises(Refused, match="there are: 2, 3, 4, 8"):
         registry.resolve("attacks", "quantise", {"bits": 16})
-    assert registry.resolve("attacks", "quantise", {"bits": "8"}).name == "quantise_8"
+    assert registry.resolve("attacks", "quantise", {"bits": "8"}).name == "quantize"
 
 
 @pytest.mark.parametrize(("said", "meant"), [("true", True), ("no", False), ("1", True), (False, False)])

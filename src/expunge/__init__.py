@@ -10,6 +10,7 @@ _FROM = {
     "train": "expunge.api",
     "unlearn": "expunge.api",
     "evaluate": "expunge.api",
+    "attack": "expunge.api",
     "auto": "expunge.api",
     "load": "expunge.models.causal_lm.load",
     "call": "expunge.core.card",

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from expunge.core.attack_request import AttackRequest
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Case, Examples
@@ -30,12 +31,14 @@ from expunge.experiments.tuning.verb import chosen
 from expunge.models.causal_lm.load import digest_tensors, load
 from expunge.models.causal_lm.model import Subject, check_same_words
 from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.attack import in_memory, plan_of
 from expunge.pipeline.settings import ResolvedSettings, judges_of, method_of, uncontradicted
 from expunge.pipeline.train import rows_on
 from expunge.pipeline.train import train as fine_tuned
 from expunge.pipeline.training_inputs import Supplied, TrainingInputs
 from expunge.pipeline.unlearn import unlearn as apply_method
 from expunge.report.beside import Beside
+from expunge.report.recovery import Recovery
 from expunge.synthesis.tools import Tools
 from expunge.training.sampler import Training
 
@@ -177,6 +180,60 @@ def auto(
         choice = chosen(search, tuple(methods))
         after = search.chosen()
     return _result(after), choice
+
+
+def attack(
+    model: Any,
+    attack: str = "relearn",
+    *,
+    gold: Any = None,
+    original: Any = None,
+    case: Case | Benchmark | None = None,
+    forget: Rows | None = None,
+    retain: Rows | None = None,
+    holdout: Rows | None = None,
+    world: Rows | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    metrics: Sequence[str] = (),
+    max_length: int = 512,
+    seed: int = 0,
+) -> Recovery:
+    """What an attack of growing strength brings back, in the model and in gold and the original beside it.
+
+    Args:
+        model: The model to attack; it stays as it is.
+        attack: The name of an attack.
+        gold: A model trained without the forget rows, or a list of such models. Without one nothing can be concluded.
+        original: The model before unlearning. Without it nobody knows how much there was to recover.
+        case: A benchmark or a case; or rows of one's own:
+        forget: Rows that were to be forgotten.
+        retain: Rows that were to be kept.
+        holdout: Rows that no model saw.
+        world: Other rows that the adversary may train on.
+        arguments: Of the attack; one of them may be a sequence of values, which is then what grows.
+        metrics: What is measured; the probability of the answers by default.
+        max_length: The longest row in tokens.
+        seed: Decides which rows the adversary holds.
+
+    Returns:
+        The measurements of every model at every strength, the shares that came back, and what follows from them.
+
+    Raises:
+        Refused: The request or its data are wrong.
+
+    >>> found = attack(after, "relearn", gold=gold, original=before, forget=rows, retain="keep.jsonl")  # doctest: +SKIP
+    >>> print(*found.conclusions(), sep="\\n")  # doctest: +SKIP
+    """
+    bench = case if isinstance(case, Benchmark) else None
+    golds = gold if isinstance(gold, list) else [] if gold is None else [gold]
+    models = {name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original)]}
+    for name, other in models.items():
+        check_same_words("the model", models["unlearned"].tokenizer, name, other.tokenizer)
+    called = Call(attack, dict(arguments or {}))
+    request = AttackRequest(attack=called, metrics=tuple(metrics), max_length=max_length, seed=seed, save_every=0)
+    plan = plan_of(request, bench, case_of(case, forget, retain, holdout), examples_of(world, "world"))
+    with tempfile.TemporaryDirectory() as place:
+        return in_memory(plan, request, models, Path(place), lambda n: None)
 
 
 class Evaluation(dict[str, Measurement]):

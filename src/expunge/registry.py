@@ -97,8 +97,12 @@ def _class_literals(node: ast.ClassDef) -> dict[str, Any]:
 
 
 def entries(room: str) -> dict[str, str]:
-    """published name -> member, for names that are a choice of another member's arguments."""
-    return {alias: name for name in names(room) for alias in brief(room, name).published_as}
+    """Other name -> member: names that are a choice of a member's arguments, and names that it had in earlier versions."""
+    found: dict[str, str] = {}
+    for name in names(room):
+        told = brief(room, name)
+        found |= dict.fromkeys((*told.published_as, *told.card.get("formerly", ())), name)
+    return found
 
 
 def rooms_of(name: str) -> list[str]:

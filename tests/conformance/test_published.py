@@ -69,7 +69,6 @@ def described(stage: Stage) -> dict[str, Any]:
         "anchor": stage.anchor if stage.anchor != "forget" else None,
         "select": stage.select,
         "training": {k: list(v) if isinstance(v, tuple) else v for k, v in stage.training.items()},
-        "take": stage.take if stage.take != 1 else None,
         "into": stage.into,
         "combine": called(stage.combine) if stage.combine else None,
         "controller": control(stage.controller) if stage.controller else None,

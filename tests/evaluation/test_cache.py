@@ -186,11 +186,11 @@ def test_whatever_decides_a_pass_is_in_its_key(subject):
 
 def test_a_changed_model_in_memory_is_not_taken_for_its_start(subject, tmp_path, monkeypatch):
     """What a change returns has no digest of its own yet, so nothing kept under the start's can be found for it."""
-    from expunge.attacks.quantise import quantise
+    from expunge.attacks.quantize import quantize
     from expunge.training.sampler import Training
     from expunge.training.stages import change
 
-    after = change(subject, quantise(bits=4), {}, Training(), tmp_path)
+    after = change(subject, quantize(bits=4).stages, {}, Training(), tmp_path)
     assert after.digest == "" and digest_tensors(after.model) != subject.digest
 
 

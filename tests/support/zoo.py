@@ -13,11 +13,13 @@ from pathlib import Path
 import torch
 from small import rows, small_subject
 
-from expunge.attacks.quantise import quantise
+from expunge.attacks.quantize import quantize
 from expunge.core.stages import Descent
 from expunge.losses.terms import nll
 from expunge.methods.rmu import rmu
 from expunge.models.causal_lm.forward import forward, pack
+from expunge.pipeline.attack_sweep import attacked as carried_out
+from expunge.pipeline.attack_sweep import held_by
 from expunge.training.sampler import Training
 from expunge.training.stages import change
 
@@ -41,6 +43,12 @@ def changed(subject, method, streams=STREAMS, **training):
     """A changed copy of a subject."""
     with tempfile.TemporaryDirectory() as place:
         return change(subject, method, streams, Training(save_every=0, **training), Path(place))
+
+
+def attacked(subject, attack, seed=0):
+    """A copy of a subject after an attack on its weights, by an adversary who holds what the attack says."""
+    with tempfile.TemporaryDirectory() as place:
+        return carried_out(subject, attack, held_by(attack, STREAMS, seed), seed, Path(place))
 
 
 def known(subject, some):
@@ -70,7 +78,7 @@ def nudged(subject, bits=4, rounds=8):
 
     Signed gradient steps, clamped. The entries that set a row's scale stay, so rounding must give back the rounded weights.
     """
-    base = changed(subject, quantise(bits))
+    base = changed(subject, quantize(bits).stages)
     hidden = replace(base, model=copy.deepcopy(base.model))
     levels, packed = 2 ** (bits - 1) - 1, pack(FORGET)
     weights = {n: w for n, w in hidden.model.named_parameters() if w.dim() == 2 and ".layers." in n}

@@ -14,6 +14,7 @@ from expunge.cli.exit_codes import ended
 from expunge.cli.method_arguments import dashed, prepare_threads
 from expunge.cli.options import Verbs, Version, command
 from expunge.cli.wrapping import WIDEST, terminal_width, wrapped
+from expunge.core.attack_request import AttackRequest
 from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.escape import tell
 from expunge.core.requests import (
@@ -121,6 +122,15 @@ def evaluate(request: EvalRequest) -> None:
     measurements(folder)
     comparison(folder)
     others(request.benchmark, None if request.from_log else request.subset)
+
+
+@command(app, AttackRequest)
+def attack(request: AttackRequest) -> None:
+    """Attack a model with growing strength."""
+    from expunge.cli.console import attacked
+    from expunge.pipeline.attack import attack as carry_out
+
+    attacked(carry_out(request))
 
 
 @command(app, AskRequest)

@@ -36,6 +36,19 @@ def measurements(folder: Path) -> None:
     console.print(escaped(folder / "measurements.json"), style="dim", highlight=False, markup=False)
 
 
+def attacked(folder: Path) -> None:
+    """What a finished attack brought back: a table for each measurement, what follows from them, and where they are."""
+    from expunge.report.parse import read_curves
+    from expunge.report.recovery import Recovery, recovery_table
+
+    found, console = Recovery(read_curves(folder / "curves.json")), terminal()
+    for key in found.model.series:
+        console.print(recovery_table(found, key))
+    for line in found.conclusions():
+        console.print(line, highlight=False, markup=False)
+    console.print(escaped(folder / "curves.json"), style="dim", highlight=False, markup=False)
+
+
 def stages(folder: Path, console: Console) -> None:
     """The measurements of each stage side by side, and where they are."""
     from rich import box

@@ -15,6 +15,7 @@ from typing import Any
 from expunge import registry
 from expunge.cli.wrapping import broken, terminal_width
 from expunge.core.benchmark import Published
+from expunge.core.errors import listed
 from expunge.core.needs import NEEDS
 from expunge.core.units import UNITS
 from expunge.registry import Argument, Member
@@ -132,8 +133,10 @@ def page(room: str, name: str, where: Path | None = None, split: str = "") -> st
     member = registry.member(room, name)
     parts = [f"# {member.name}", member.summary, _facts(member, effects(where)), _definition(member), _arguments(member)]
     parts += [_presets(member), _aliases(member), published(member, split), _how(member)]
-    if name != member.name:
+    if name in member.published_as:
         parts.insert(0, f"{name} is {member.name} with {arguments_of(member.published_as[name], ' ')}.")
+    elif name != member.name:
+        parts.insert(0, f"{name} is called {member.name} now.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -146,7 +149,7 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
         facts["effect on the built-in case"] = effect(member.name, found)
     claims = card.get("claims", "")
     facts |= {"a small step": CLAIMS.get(claims, claims.replace("_", " ")), "rights of the adversary": ", ".join(card.get("rights", ()))}
-    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "better": better(card), "unit": _unit(card)}
+    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "strength": _strength(card), "better": better(card), "unit": _unit(card)}
     facts |= {"needs": ", ".join(_needed(card)), "reads": ", ".join(card.get("reads", ()))}
     facts |= {
         "packages": ", ".join(card.get("extras", ())),
@@ -160,6 +163,12 @@ def _needed(card: Mapping[str, Any]) -> list[str]:
     """What a metric needs, in words."""
     words = {**NEEDS, **registry.observation_titles()}
     return [words.get(need, need) for need in card.get("needs", ())]
+
+
+def _strength(card: Mapping[str, Any]) -> str:
+    """The argument of an attack that is swept, and the values that are tried by default."""
+    argument, values = card.get("strength", ("", ()))
+    return f"`{argument}` {listed([str(v) for v in values])}" if argument else ""
 
 
 def better(card: Mapping[str, Any]) -> str:
@@ -262,7 +271,7 @@ def _how(member: Member) -> str:
     asks = "multiple choice" in member.card.get("family", ())  # these bring nothing to train on
     words = {
         "methods": f"expunge unlearn {name} --model runs/original {case} --out runs/{name}{_example(member)}",
-        "attacks": "expunge demo    # tries it on every method and on gold",
+        "attacks": f"expunge attack {name} --model runs/npo --gold runs/gold --original runs/original {case} --out runs/npo-{name}",
         "metrics": f"expunge eval --model runs/npo --gold runs/gold {case} --metrics {name} --out runs/npo-eval",
         "benchmarks": f"expunge eval --model runs/npo --benchmark {_split(member)} --out runs/npo-{name}"
         if asks

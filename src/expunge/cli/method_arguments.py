@@ -54,6 +54,38 @@ def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tupl
     return found, registry.checked("methods", found, said)  # a term stays a name: a request is plain data
 
 
+def own_swept(words: Sequence[str], options: Iterable[str]) -> tuple[str, dict[str, Any]]:
+    """The attack's name and its own arguments; one of them may have several values, set apart by commas.
+
+    Args:
+        words: What is no option of the verb.
+        options: The verb's own, to name the nearest.
+
+    Returns:
+        The name, and argument -> value or list of values, each of the type of the signature.
+
+    Raises:
+        Refused: As ``own``.
+    """
+    given, others = _pairs(words)
+    if not others:
+        return "", {}
+    found, *rest = others
+    known = registry.member("attacks", found).own
+    if rest:
+        raise Refused(f"{rest[0]!r}: expected an option such as --{next(iter(known))} VALUE")
+    said: dict[str, Any] = {}
+    for option, value in given.items():
+        key = option[2:].replace("-", "_")
+        if key not in known:
+            raise unknown(f"option of attack {found}", option, [*("--" + k for k in known), *options])
+        if value is None:
+            raise Refused(f"{option} needs a value")
+        values = [registry.checked("attacks", found, {key: part})[key] for part in value.split(",")]
+        said[key] = values if len(values) > 1 else values[0]
+    return found, said
+
+
 def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
     """(option -> value, the other words); an option takes the next word unless that is an option too."""
     given: dict[str, str | None] = {}
@@ -71,9 +103,9 @@ def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
 PLACEHOLDERS = {"float": "NUMBER", "int | float": "NUMBER", "int": "INTEGER", "str": "TEXT", "bool": "true|false", "Term": "TERM"}
 
 
-def argument_rows(name: str) -> tuple[str, list[tuple[str, str]]]:
-    """The heading and the rows (option, what it does) of a method's own arguments, for its help."""
-    found = registry.member("methods", name)
+def argument_rows(name: str, room: str = "methods") -> tuple[str, list[tuple[str, str]]]:
+    """The heading and the rows (option, what it does) of a member's own arguments, for its help."""
+    found = registry.member(room, name)
     rows = []
     for argument in found.arguments:
         kind = argument.annotation.removesuffix(" | None")

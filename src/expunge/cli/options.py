@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from expunge import __version__
-from expunge.cli.method_arguments import argument_rows, method_of, own, repeated
+from expunge.cli.method_arguments import argument_rows, method_of, own, own_swept, repeated
 from expunge.core.card import Call
 from expunge.core.errors import unknown
 from expunge.core.escape import tell
@@ -18,6 +18,7 @@ from expunge.core.fields import Field, fields_of, from_text
 from expunge.core.requests import GROUPS, RUN, Request, TrainRequest, UnlearnRequest
 
 REPEATABLE: tuple[type[Request], ...] = (TrainRequest, UnlearnRequest)  # their run.yaml can be given with --from
+ROOMS = {"method": "methods", "attack": "attacks"}  # the field that holds a member -> its room
 PLACEHOLDERS = {int: "INTEGER", float: "NUMBER"}
 R = TypeVar("R", bound=Request)
 
@@ -111,7 +112,7 @@ def command(app: typer.Typer, kind: type[R]) -> Callable[[Callable[[R], None]], 
     def register(act: Callable[[R], None]) -> Callable[[R], None]:
         def run(**given: Any) -> None:
             if method and given["help"]:
-                write_help(given["context"], given[method])
+                write_help(given["context"], given[method], ROOMS[method])
                 return
             act(request_of(kind, given, method))
 
@@ -182,16 +183,17 @@ def request_of(kind: type[R], given: Mapping[str, Any], method: str = "") -> R:
     if method:
         words = [*([given[method]] if given[method] else []), *given["context"].args]
         options = [o for p in given["context"].command.params for o in p.opts if o.startswith("--")]
-        values[method] = Call(*own(words, options, method_of(source)))
+        named = own(words, options, method_of(source)) if method == "method" else own_swept(words, options)
+        values[method] = Call(*named)
     request = kind(**values)
     return repeated(request, source) if source else request
 
 
-def write_help(context: Any, method: str) -> None:
-    """The help page of a verb and, if a method is named, the method's own arguments in the same form."""
+def write_help(context: Any, method: str, room: str) -> None:
+    """The help page of a verb and, if a method or an attack is named, its own arguments in the same form."""
     formatter = context.make_formatter()
     context.command.format_help(context, formatter)
     if method:
-        heading, rows = argument_rows(method)
+        heading, rows = argument_rows(method, room)
         write_rows(formatter, heading, rows or [("none", "")])
     tell(formatter.getvalue().rstrip("\n"))

@@ -44,9 +44,13 @@ class Card:
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     whole: bool = False
-    # attacks
+    # attacks: what the adversary needs (weights, logits, text), the planted hiding that it undoes, and the argument that is its
+    # strength with the values that are tried where nothing else is asked for
     rights: tuple[str, ...] = ()
     defeats: str = ""
+    strength: tuple[str, tuple[Any, ...]] = ("", ())
+    # names that the member had in earlier versions; they still find it
+    formerly: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

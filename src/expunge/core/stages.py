@@ -137,7 +137,6 @@ class Descent(Stage):
     partner, f(seed, epoch, row id); a stream of the same rows (``alternate``) gives the row's own partner. ``select``: a regular
     expression over parameter names that says what is trained ('' = all). ``training``: settings of this stage that
     differ from the run's (as TrainingArguments names them in our short form: lr, epochs, steps).
-    ``take``: share of the anchor's groups that the stage sees (at least one group), drawn from the seed.
     ``into``: '' = the result goes on as the subject; a name = it is kept as an auxiliary of that name and the subject stays.
     ``combine(ask, state) -> gradient``: how the gradients of the two sides become one, once an optimizer step (``losses.gradients``);
     None = their sum, in one backward. ``controller``: coefficients that move and a rule to stop. ``locate(place) -> {parameter: mask}``:
@@ -149,7 +148,6 @@ class Descent(Stage):
     anchor: str = "forget"
     select: str = ""
     training: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
-    take: float = 1.0
     into: str = ""
     combine: Callable[..., Any] | None = None
     controller: Controller | None = None

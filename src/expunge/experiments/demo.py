@@ -12,21 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from expunge import registry
+from expunge.core.attack_request import AttackRequest
 from expunge.core.card import call
 from expunge.core.errors import Refused
 from expunge.core.escape import terminal
 from expunge.core.requests import DemoRequest, EvalRequest, ReportRequest, UnlearnRequest
 from expunge.experiments.sweep.pool import pool, together
 from expunge.experiments.sweep.recipe import BUILTIN as BENCHMARK
-from expunge.experiments.sweep.recipe import RELEARN, benchmark_for, trained
+from expunge.experiments.sweep.recipe import benchmark_for, trained
 from expunge.runs.folder import once, read_run
 from expunge.runs.workplace import workplace
 
 WORKERS = 2
-STEPS = (5, 10, 20)  # of relearning
-BITS = (8, 4)
-
-
 METHODS = ("grad_diff", "npo", "simnpo", "rmu")  # at their cards' settings for the built-in case, tuned there as a user would on theirs
 MADE = ("original", "gold", *METHODS, "judged", "attacked", "cache", "report.html")  # what --overwrite removes, and no more
 COLUMNS = ("forget/probability", "retain/probability", "neighbour/probability", "forget/rouge_l_recall", "model_utility", "privleak")
@@ -89,21 +87,22 @@ def forget(out: Path, name: str, seed: int) -> None:
 
 
 def judge(out: Path, name: str, seed: int) -> None:
-    """The metrics of one model beside gold, then what relearning and rounding bring back."""
-    from expunge.pipeline import attack as attacking
+    """The metrics of one model beside gold, then what every attack brings back."""
+    from expunge.pipeline.attack import attack
     from expunge.pipeline.evaluate import run_evaluate
 
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
     gold = "" if name == "gold" else str(out / "gold")  # beside itself it would tell nothing
-    asked = EvalRequest(model=str(out / name), gold=gold, benchmark=case_of(seed), out=str(place), label=name, kind=kind, quiet=True)
+    model, case = str(out / name), case_of(seed)
+    asked = EvalRequest(model=model, gold=gold, benchmark=case, out=str(place), label=name, kind=kind, quiet=True)
     once(place, lambda: run_evaluate(asked))
-    relearn = out / "attacked" / f"{name}-relearn"
-    settings = {"share": RELEARN["share"], "lr": RELEARN["relearn_lr"], "batch": RELEARN["relearn_batch"]}
-    relearned = partial(attacking.relearned, str(out / name), name, case_of(seed), relearn, steps=STEPS, seed=seed)
-    once(relearn, lambda: relearned(**settings))
-    rounded = out / "attacked" / f"{name}-quantise"
-    once(rounded, lambda: attacking.quantised(str(out / name), name, case_of(seed), rounded, bits=BITS))
+    for member in registry.sound("attacks"):  # gold is attacked in a folder of its own, once for all methods
+        place = out / "attacked" / f"{name}-{member}"
+        tried = AttackRequest(
+            attack=call(member), model=model, benchmark=case, out=str(place), label=name, kind=kind, seed=seed, quiet=True
+        )
+        once(place, partial(attack, tried))
 
 
 def _tell(console: Any, out: Path) -> None:
@@ -128,9 +127,11 @@ def _report(out: Path, show_texts: bool) -> Path:
 
 def _question(seed: int) -> str:
     """A forget question of the case, for trying by hand."""
-    from expunge.pipeline.attack import case_of as read
+    from expunge.pipeline.settings import benchmark_of
 
-    return str(read(case_of(seed)).evaluate["forget"][0].prompt)
+    bench = benchmark_of(UnlearnRequest(benchmark=case_of(seed)))
+    assert bench is not None
+    return str(bench.case.evaluate["forget"][0].prompt)
 
 
 def _check(out: Path, seed: int) -> None:

@@ -11,6 +11,7 @@ from expunge.core.units import UNITS
 from expunge.report.beside import Beside
 
 Kind = Literal["original", "gold", "unlearned", "attacked"]
+START = (0, "as is")  # where a curve's model is as it was
 KINDS: tuple[Kind, ...] = ("original", "gold", "unlearned", "attacked")
 
 
@@ -36,7 +37,9 @@ class Judged:
 class Curve:
     """What an attack of growing strength did to one model: ``series[key][i]`` was measured at ``x[i]``.
 
-    ``x`` holds numbers (relearning steps) or words (``as is``, ``8-bit``); ``of`` is the label of the model attacked.
+    ``x`` holds numbers (relearning steps) or words (``as is``, ``8-bit``); ``of`` is the label of the model attacked, ``kind`` what that
+    is ("": as the report knows the label). ``arguments``: of the attack, the same at every strength; two curves are of one attack only if
+    theirs are equal. ``said[i]``: ``x[i]`` in a sentence, without a capital: ``after 20 relearning steps``.
     """
 
     attack: str
@@ -45,11 +48,18 @@ class Curve:
     xlabel: str
     series: Mapping[str, tuple[Measurement, ...]]
     doubt: str = ""
+    kind: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    said: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> bool:
         """Whether x is a scale and not a list of words."""
         return all(isinstance(x, (int, float)) for x in self.x)
+
+    def same_attack(self, other: Curve) -> bool:
+        """Whether another curve is of the same attack, with the same arguments."""
+        return self.attack == other.attack and dict(self.arguments) == dict(other.arguments)
 
 
 def scored(m: Measurement | None) -> bool:
@@ -161,6 +171,18 @@ def curves_of(subjects: Sequence[Judged]) -> list[Curve]:
         doubt = next((at[x].doubt for x in xs if at[x].doubt), "")
         found.append(Curve(name, of, xs, label, {k: tuple(at[x].measurements[k] for x in xs) for k in keys}, doubt))
     return found
+
+
+def as_judged(curves: Sequence[Curve], known: Iterable[str]) -> list[Judged]:
+    """The models of curves that were not measured elsewhere (``known``: labels of those that were), as they were before the attack."""
+    found: dict[str, Judged] = {}
+    seen = set(known)
+    for c in curves:
+        if c.kind and c.of not in seen and c.x[:1] and c.x[0] in START:
+            before = dict(found[c.of].measurements) if c.of in found else {}
+            at_start = {key: points[0] for key, points in c.series.items()}
+            found[c.of] = Judged(c.of, c.kind, {**before, **at_start}, doubt=c.doubt)
+    return list(found.values())
 
 
 def _strength(x: float | str) -> tuple[int, float, str]:

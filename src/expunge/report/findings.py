@@ -8,7 +8,7 @@ from typing import Literal
 
 from expunge.core.errors import listed
 from expunge.core.results import Measurement
-from expunge.report.compare import Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
+from expunge.report.compare import START, Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
 from expunge.report.format import interval, number, phrase, split_key, tick
 from expunge.runs.seal import edited
 
@@ -135,7 +135,7 @@ def trial(curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[C
     points = curve.series.get(key)
     if points is None:
         return None
-    after = [(x, m) for x, m in list(zip(curve.x, points, strict=True)) if scored(m) and x not in (0, "as is")]
+    after = [(x, m) for x, m in list(zip(curve.x, points, strict=True)) if scored(m) and x not in START]
     if not after:
         return None
     gold = {x: g for x, m in after if (g := gold_at(curve, key, x, subjects, curves)) is not None}
@@ -160,12 +160,14 @@ def trial(curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[C
 def gold_at(curve: Curve, key: str, x: float | str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> float | None:
     """Gold's value at the same point of the same attack: the mean if several golds were attacked; None if none was."""
     golds = {s.label for s in subjects if s.kind == "gold"}
-    same = [c for c in curves if c.of in golds and c.attack == curve.attack and x in c.x and key in c.series]
+    same = [c for c in curves if (c.kind == "gold" or c.of in golds) and c.same_attack(curve) and x in c.x and key in c.series]
     return gold_value(c.series[key][c.x.index(x)] for c in same)
 
 
 def _when(curve: Curve, x: float | str) -> str:
-    if isinstance(x, str):
+    if curve.said:
+        return f"{_first(curve.said[curve.x.index(x)])}:"
+    if isinstance(x, str):  # a curve of an older version
         return f"After rounding to {x}:" if x.endswith("-bit") else f"Under {curve.attack} ({x}):"
     return f"After {tick(x)} {curve.xlabel}:"
 
@@ -182,7 +184,7 @@ def _v(m: Measurement) -> str:
 def _retained(curve: Curve, key: str, x: float | str) -> float | None:
     """Retain at ``x`` as a share of retain before the attack; None if it was not measured."""
     series = curve.series.get(f"retain/{split_key(key)[1]}")
-    if not series or not series[0].value or curve.x[0] not in (0, "as is"):
+    if not series or not series[0].value or curve.x[0] not in START:
         return None
     m = series[curve.x.index(x)]
     return None if m.value is None else m.value / series[0].value

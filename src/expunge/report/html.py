@@ -121,6 +121,7 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
 def _looks(found: Found) -> dict[str, Style]:
     """A style for every label that any figure draws; kinds decide, and training runs of the same name follow."""
     kinds = [(f.label, f.kind) for f in found.folders if f.kind != "attacked"]
+    kinds += [(s.label, s.kind) for s in found.subjects if s.kind != "attacked"]
     kind_of = {label: [k for name, k in kinds if name == label] for label, _ in kinds}
     labels = [s.label for s in ordered(found.subjects)] + [c.of for c in found.curves] + [f.label for f in found.folders]
     of = {kind: [label for label, met in kind_of.items() if kind in met] for kind in ("original", "gold")}

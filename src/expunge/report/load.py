@@ -11,9 +11,9 @@ from typing import Any
 from expunge.core.errors import Refused, listed
 from expunge.core.results import EMPTY, Measurement
 from expunge.report.beside import Beside
-from expunge.report.compare import KINDS, Curve, Judged, curves_of
+from expunge.report.compare import KINDS, Curve, Judged, as_judged, curves_of
 from expunge.report.origin import origins, same_as
-from expunge.report.parse import read_comparison, read_curve, read_log, read_measurements, read_texts
+from expunge.report.parse import read_comparison, read_curves, read_log, read_measurements, read_texts
 from expunge.runs.folder import read_run
 from expunge.runs.seal import broken, edited
 
@@ -32,7 +32,7 @@ class Folder:
     kind: str = "unlearned"
     run: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     measurements: Mapping[str, Measurement] | None = None
-    curve: Curve | None = None
+    curves: tuple[Curve, ...] = ()
     beside: Mapping[str, Beside] = field(default_factory=lambda: EMPTY)
     log: tuple[Mapping[str, Any], ...] = ()
     doubt: str = ""
@@ -62,13 +62,14 @@ def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
     came_from = origins([f.run for f in read if not edited(f.doubt)])
     read = [_by_origin(f, came_from) for f in read]
     done = [f for f in read if _ended(f)]
-    left_out = tuple(f.path.name for f in read if not _ended(f) and (f.measurements or f.log or f.curve))
-    if not any(f.measurements or f.log or f.curve for f in done):
+    left_out = tuple(f.path.name for f in read if not _ended(f) and (f.measurements or f.log or f.curves))
+    if not any(f.measurements or f.log or f.curves for f in done):
         why = f"not finished: {listed(left_out)}" if left_out else "no measurements.json and no log.jsonl there"
         raise Refused(f"nothing to report below {listed(map(str, run_dirs))}: {why}")
     folders = _own_labels(done)
     subjects = tuple(_judged(f) for f in folders if f.measurements is not None)
-    given_curves = [f.curve for f in folders if f.curve]
+    given_curves = [c for f in folders for c in f.curves]
+    subjects += tuple(as_judged(given_curves, [s.label for s in subjects if s.kind != "attacked"]))
     known = {(c.attack, c.of) for c in given_curves}
     gathered = [c for c in curves_of(subjects) if (c.attack, c.of) not in known]
     return Found(folders, subjects, tuple(given_curves + gathered), left_out)
@@ -96,10 +97,10 @@ def _read(place: Path, texts: bool) -> Folder:
     if kind not in KINDS:
         raise Refused(f"{place / 'run.yaml'}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     found = read_measurements(place / "measurements.json")
-    curve = read_curve(place / "curves.json")
+    curves = read_curves(place / "curves.json")
     beside = read_comparison(place / "comparison.json") or {}
     log = read_log(place / "log.jsonl")
-    doubt = broken(place, run) if found or curve or beside or log or "seal" in run else ""
+    doubt = broken(place, run) if found or curves or beside or log or "seal" in run else ""
     if doubt:  # what was edited says nothing of gold; what cannot be checked is shown and is never good
         beside = {} if edited(doubt) else {key: replace(b, doubted=True) for key, b in beside.items()}
     return Folder(
@@ -108,7 +109,7 @@ def _read(place: Path, texts: bool) -> Folder:
         kind,
         run,
         found,
-        curve and replace(curve, doubt=doubt),
+        tuple(replace(c, doubt=doubt) for c in curves),
         beside,
         log,
         doubt,
@@ -154,7 +155,7 @@ def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:
         replace(
             f,
             label=f.label if f.kind == "attacked" else near(f.label, f.path),
-            curve=f.curve and replace(f.curve, of=near(f.curve.of, f.path)),
+            curves=tuple(replace(c, of=near(c.of, f.path)) for c in f.curves),
             run={**f.run, "attack": {**f.run["attack"], "of": near(str(f.run["attack"].get("of")), f.path)}}
             if isinstance(f.run.get("attack"), dict)
             else f.run,

@@ -10,7 +10,7 @@ from typing import Any
 from expunge.core.errors import Refused
 from expunge.core.results import Measurement
 from expunge.report.beside import Beside
-from expunge.report.compare import Curve
+from expunge.report.compare import KINDS, Curve
 from expunge.report.format import finite
 
 
@@ -110,19 +110,48 @@ def _count(x: Any) -> int:
     return int(x) if finite(x) and x > 0 else 0
 
 
-def read_curve(file: Path) -> Curve | None:
-    """curves.json: one attack on one model; None if there is no file."""
+def read_curves(file: Path) -> tuple[Curve, ...]:
+    """The curves of curves.json; of an older version that is one curve. Empty if there is no file."""
     found = _json(file, dict)
     if found is None:
-        return None
+        return ()
+    several = found.get("curves", [found])
+    if not isinstance(several, list) or not all(isinstance(one, dict) for one in several):
+        raise Refused(f"{file}: curves is not a list of curves; make the run again")
+    return tuple(curve_of(one, str(file)) for one in several)
+
+
+def curve_of(found: Mapping[str, Any], where: str) -> Curve:
+    """One attack on one model, from plain data.
+
+    Args:
+        found: As curves.json holds it.
+        where: Named in an error.
+
+    Returns:
+        The curve.
+
+    Raises:
+        Refused: It is not a curve.
+    """
     x = found.get("x")
-    series = {k: v for k, v in found.items() if isinstance(v, list) and k != "x"}
+    series = {k: v for k, v in found.items() if isinstance(v, list) and k not in ("x", "said")}
     if not isinstance(x, list) or "of" not in found or any(len(v) != len(x) for v in series.values()):
-        raise Refused(f"{file}: not a curve (needs of, x, and series as long as x); make the run again")
+        raise Refused(f"{where}: not a curve (needs of, x, and series as long as x); make the run again")
     attack = str(found.get("attack", "attack"))
-    points = {k: tuple(measurement(e, f"{file}: {k}") for e in v) for k, v in series.items()}
+    points = {k: tuple(measurement(e, f"{where}: {k}") for e in v) for k, v in series.items()}
     xs = tuple(float(i) if finite(i) else str(i) for i in x)
-    return Curve(attack, str(found["of"]), xs, str(found.get("xlabel", attack)), points)
+    said, arguments, kind = found.get("said"), found.get("arguments"), found.get("kind")
+    return Curve(
+        attack,
+        str(found["of"]),
+        xs,
+        str(found.get("xlabel", attack)),
+        points,
+        kind=kind if kind in KINDS else "",
+        arguments=arguments if isinstance(arguments, dict) else {},
+        said=tuple(map(str, said)) if isinstance(said, list) and len(said) == len(xs) else (),
+    )
 
 
 def read_log(file: Path) -> tuple[Mapping[str, Any], ...]:

@@ -31,9 +31,16 @@ from expunge.runs.set_aside import ASIDE, MOVING, OURS, bring_back, clear, conte
 LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
 SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
 LOCK, HOLDER, PRIVATE = ".lock", ".holder", "private"
-KEPT = ("stages/*/checkpoint-*", "stages/*/model", "rungs/*", "*/run.yaml")  # work that a refusal must not take away
+KEPT = (
+    "stages/*/checkpoint-*",
+    "stages/*/stages/*/checkpoint-*",
+    "stages/*/model",
+    "points/*.json",
+    "rungs/*",
+    "*/run.yaml",
+)  # work that a refusal must not take away
 PREPARED = "private/prepared/*"  # nor anything else: a chat model was asked for it
-SCRATCH = ("stages", "rungs")  # what a run needs no longer once it is finished
+SCRATCH = ("stages", "points", "rungs")  # what a run needs no longer once it is finished
 
 
 @dataclass

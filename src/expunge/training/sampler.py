@@ -107,7 +107,7 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
     for stream in (stage.anchor, *wanted):
         if not streams.get(stream):
             raise Refused(f"stage {stage.name or 'descent'} reads {stream} rows and there are none; give them with --{stream}")
-    anchors = taken(streams[stage.anchor], stage.take, training.seed)
+    anchors = list(streams[stage.anchor])
     answered = OWN.get(stage.anchor, "")  # the stream whose rows the anchors answer, if they do
     free = [s for s in wanted if s not in (stage.anchor, answered) and s not in OWN]
     joined = [s for s in wanted if s != stage.anchor and s in OWN]
@@ -154,13 +154,31 @@ def by_id(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def taken(rows: Sequence[Any], share: float, seed: int) -> list[Any]:
-    """The rows of ``share`` of the groups (at least one), drawn from the seed; all of them at 1. Works on Rows and on Examples."""
-    if share >= 1:
-        return list(rows)
+def taken(rows: Sequence[Any], share: float, seed: int, most: int = 0) -> list[Any]:
+    """Some of the rows, whole groups at a time, drawn from the seed.
+
+    Args:
+        rows: Rows or Examples.
+        share: Share of the groups, at least one of them; all from 1 on.
+        seed: Decides which groups.
+        most: At most so many rows, of as few of these groups as hold them; 0: all rows of the groups.
+
+    Returns:
+        The rows in their order.
+    """
     groups = list(dict.fromkeys(r.group for r in rows))
-    chosen = frozenset(random.Random(f"{seed}/take").sample(sorted(groups), max(1, round(share * len(groups)))))
-    return [r for r in rows if r.group in chosen]
+    if share < 1:
+        groups = random.Random(f"{seed}/take").sample(sorted(groups), max(1, round(share * len(groups))))
+    elif most:
+        groups = random.Random(f"{seed}/take").sample(sorted(groups), len(groups))
+    if not most:
+        chosen = frozenset(groups)
+        return [r for r in rows if r.group in chosen]
+    found: list[Any] = []
+    for group in groups:
+        found += [r for r in rows if r.group == group][: most - len(found)]
+    kept = {id(r) for r in found}
+    return [r for r in rows if id(r) in kept]
 
 
 def tokens_of(row: Row, span: str) -> int:

@@ -28,16 +28,16 @@ from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
 from expunge.models.causal_lm.source import ModelSource
 from expunge.models.causal_lm.tokenize import encode
+from expunge.pipeline.attack_sweep import attacked as tried
+from expunge.pipeline.attack_sweep import held_by
 from expunge.pipeline.settings import judge, preset_of, training_settings
 from expunge.pipeline.train import fresh_tiny
 from expunge.pipeline.training_inputs import TrainingInputs
 from expunge.pipeline.unlearn import unlearn
 from expunge.training.sampler import Training
-from expunge.training.stages import change
 
 KEPT = ("retain", "neighbour")
-RELEARN: dict[str, Any] = {"relearn_lr": 5e-4, "relearn_batch": 16, "share": 1.0}  # for one epoch
-BITS = 4
+SETTINGS = "meta:builtin"  # of the cards of attacks
 
 
 def case_at(seed: int) -> Benchmark:
@@ -149,16 +149,20 @@ def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Su
 
 
 def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
-    """The model as it is, after one epoch on all forget rows, and with its weights rounded."""
+    """The model as it is, and after each attack whose card says how it is tried here.
+
+    An attack that teaches rows is ``relearned``, for gold learns from it too; one that teaches nothing is ``rounded``.
+    """
     yield "as_is", model
-    rows = {"forget": encode(model.tokenizer, bench.case.train["forget"])}
-    steps = -(-len(rows["forget"]) // RELEARN["relearn_batch"])
-    for name, attack, arguments in (
-        ("relearned", "relearn", RELEARN | {"relearn_steps": steps}),
-        ("rounded", "quantise", {"bits": BITS}),
-    ):
+    seed = Training().seed
+    for name in registry.sound("attacks"):
+        arguments = registry.member("attacks", name).card.get("settings", {}).get(SETTINGS)
+        if arguments is None:
+            continue
+        attack = registry.resolve("attacks", name, arguments)
+        rows = encode(model.tokenizer, held_by(attack, bench.case.train, seed))
         with tempfile.TemporaryDirectory() as scratch:
-            yield name, change(model, registry.resolve("attacks", attack, arguments), rows, Training(save_every=0), Path(scratch))
+            yield "relearned" if attack.holds else "rounded", tried(model, attack, rows, seed, Path(scratch))
 
 
 def write(place: str, ask: Mapping[str, Any], found: Mapping[str, Any] = EMPTY) -> None:

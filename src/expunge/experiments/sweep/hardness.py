@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from expunge import registry
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Call
 from expunge.core.data import Example
@@ -15,10 +18,11 @@ from expunge.core.results import Records
 from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.experiments.sweep.measures import FORGET, SAID, evaluated, longest, values
+from expunge.experiments.sweep.recipe import ATTACK
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
-from expunge.pipeline.attack import relearnt, unheld
+from expunge.pipeline.attack_sweep import attacked, held_by, unheld
 from expunge.pipeline.settings import judge
 
 QUANTILE = 0.99  # of gold's own answers: one in a hundred of them counts as garbled
@@ -31,22 +35,26 @@ def relearned(subject: Subject, bench: Benchmark, attack: Mapping[str, Any], see
     Args:
         subject: The model under attack; it stays as it is.
         bench: Its training rows are what the adversary holds a share of, its evaluation rows what is asked.
-        attack: Arguments of the attack ``relearn``.
+        attack: Arguments of the attack ``recipe.ATTACK``.
         seed: Decides which groups the adversary holds: the same for every model of a seed.
 
     Returns:
         In [0, 1]; None without steps, and where the adversary would hold every group, so that nothing
         could be asked.
     """
-    if not attack["relearn_steps"]:
+    strength, _ = registry.member("attacks", ATTACK).card["strength"]
+    if not attack[strength]:
         return None
-    _, unseen = unheld(bench.case, attack["share"], seed)
-    if not unseen["forget"]:
+    made = registry.resolve("attacks", ATTACK, attack)
+    asked = unheld(made, bench.case, bench.case.train, seed).get("forget", ())
+    if not asked:
         return None
-    rows = {"forget": encode(subject.tokenizer, bench.case.train["forget"], max_length=longest(bench))}
-    part = replace(bench, case=replace(bench.case, evaluate={"forget": unseen["forget"]}))
-    found = values(relearnt(subject, rows, attack, seed), part, [judge(Call("probability"), "forget")])
-    return found[FORGET].value
+    held = held_by(made, bench.case.train, seed)
+    rows = encode(subject.tokenizer, held, max_length=longest(bench))
+    part = replace(bench, case=replace(bench.case, evaluate={"forget": asked}))
+    with tempfile.TemporaryDirectory() as place:
+        after = attacked(subject, made, rows, seed, Path(place))
+    return values(after, part, [judge(Call("probability"), "forget")])[FORGET].value
 
 
 def answers_of(subject: Subject, bench: Benchmark) -> Records:

@@ -18,7 +18,7 @@ from expunge.core.fields import check_fields, check_typed, fields_of, from_plain
 from expunge.core.nesting import check_nesting
 from expunge.core.requests import BenchRequest, SynthesisRequest, TrainingRequest, UnlearnRequest
 from expunge.core.results import EMPTY
-from expunge.experiments.sweep.recipe import BUILTIN, LARGE, attack_for, benchmark_for
+from expunge.experiments.sweep.recipe import ATTACK, BUILTIN, LARGE, attack_for, benchmark_for
 from expunge.models.remote import check_address
 from expunge.pipeline.settings import ADAPTER
 from expunge.runs.folder import SAFE
@@ -235,7 +235,7 @@ def _check(key: str, value: Any) -> None:
         if name not in INSIDE[group]:
             raise unknown(f"key of {group}", name, INSIDE[group])
         if group == "relearn":
-            registry.checked("attacks", "relearn", {name: value})
+            registry.checked("attacks", ATTACK, {name: value})
         else:
             _fits(name, value)
     elif key not in KINDS:

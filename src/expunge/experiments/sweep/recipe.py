@@ -10,7 +10,8 @@ from expunge.core.requests import TrainRequest
 from expunge.runs.folder import once
 
 BUILTIN = "builtin"
-# The adversary of a bench and of the demo: fine-tuning on a quarter of the forget groups, judged on the others.
+ATTACK = "relearn"  # what a bench tries on every model; a plan's ``relearn`` holds its arguments
+# The adversary of a bench: fine-tuning on a quarter of the forget groups, judged on the others.
 RELEARN: Mapping[str, Any] = {"relearn_steps": 20, "relearn_lr": 5e-4, "relearn_batch": 16, "share": 0.25}
 LARGE: Mapping[str, Any] = {**RELEARN, "relearn_lr": 1e-5}  # the usual rate of fine-tuning a pretrained model
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from zoo import changed, hidden, trained
 
-from expunge.attacks.quantise import quantise, quantised_change, rounded
+from expunge.attacks.quantize import quantize, quantized_change, rounded
 from expunge.models.causal_lm.modules import parameters_of
 
 BITS = (8, 4, 3, 2)
@@ -67,7 +67,7 @@ def test_rows_of_zeros_and_of_the_smallest_numbers_stay_finite(bits):
 
 def test_only_matrices_of_the_blocks_change():
     before = parameters_of(trained("original").model)
-    after = parameters_of(changed(trained("original"), quantise(4)).model)
+    after = parameters_of(changed(trained("original"), quantize(4).stages).model)
     moved = {n for n in before if not torch.equal(before[n], after[n])}
     assert moved == {n for n, w in before.items() if ".layers." in n and w.dim() == 2}
     assert "model.embed_tokens.weight" not in moved and len(moved) == 3 * 7
@@ -87,13 +87,13 @@ OUTSIDE = (
 def test_embeddings_and_heads_of_any_name_keep_their_precision(name):
     w = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     inside = {"transformer.h.0.attn.c_proj.weight": w, "gpt_neox.layers.11.mlp.dense.weight": w}
-    assert set(quantised_change(inside | {name: w}, bits=4)) == set(inside)
+    assert set(quantized_change(inside | {name: w}, bits=4)) == set(inside)
 
 
 def test_a_change_of_less_than_half_a_step_is_undone_entry_by_entry():
     """The zoo's hiding moved weights, all by less than half a step; rounding gives the very weights from before."""
     base, nudged = (parameters_of(s.model) for s in hidden("small_change"))
-    back = parameters_of(changed(hidden("small_change")[1], quantise(4)).model)
+    back = parameters_of(changed(hidden("small_change")[1], quantize(4).stages).model)
     assert any(not torch.equal(base[n], nudged[n]) for n in base)
     for n in base:
         torch.testing.assert_close(back[n], base[n], rtol=1e-6, atol=0.0)
@@ -101,6 +101,6 @@ def test_a_change_of_less_than_half_a_step_is_undone_entry_by_entry():
 
 def test_half_precision_weights_are_rounded_from_their_own_values():
     w = torch.randn(6, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
-    delta = quantised_change({"model.layers.0.mlp.up_proj.weight": w}, bits=4)["model.layers.0.mlp.up_proj.weight"]
+    delta = quantized_change({"model.layers.0.mlp.up_proj.weight": w}, bits=4)["model.layers.0.mlp.up_proj.weight"]
     assert delta.dtype == torch.float32
     torch.testing.assert_close(w.float() + delta, rounded(w.float(), 4))
