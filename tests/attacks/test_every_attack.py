@@ -1,11 +1,15 @@
 """What every attack owes: it brings back what was hidden in the way that its card names, and finds nothing where nothing was."""
 
 import pytest
-from zoo import CHANCE, FORGET, GONE, HIDINGS, KNOWN, RETAIN, STREAMS, attacked, hidden, known, trained
+from commands import desk, expunge, files, model  # noqa: F401
+from zoo import CHANCE, FORGET, GONE, HIDINGS, KNOWN, RETAIN, STREAMS, attacked, hidden, known, told, trained
 
 from expunge import registry
+from expunge.core.card import Call
 from expunge.models.causal_lm.load import digest_tensors
-from expunge.pipeline.attack_sweep import held_by
+from expunge.pipeline.attack_sweep import held_by, sweep_of
+from expunge.runs.folder import read_run
+from expunge.runs.seal import broken
 
 ARGUMENTS = {"relearn": {"relearn_lr": 2e-3, "relearn_steps": 20, "share": 0.25}, "quantize": {"bits": 4}}  # that fit the zoo's models
 ATTACKS = registry.names("attacks")
@@ -46,7 +50,7 @@ def test_gold_never_knew():
 def test_it_undoes_the_hiding_that_its_card_names(name):
     rows, after = untaught(name), hidden(defeated(name))[1]
     assert known(after, rows) < GONE
-    back, on_gold = (known(attacked(s, built(name)), rows) for s in (after, trained("gold")))
+    back, on_gold = (told(s, built(name), rows) for s in (after, trained("gold")))
     assert back > known(after, rows) + 0.2
     assert back > on_gold + 0.2
 
@@ -54,14 +58,37 @@ def test_it_undoes_the_hiding_that_its_card_names(name):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_where_nothing_was_it_finds_no_more_than_in_gold(name):
     rows, twin = untaught(name), hidden(defeated(name), "gold")[1]
-    on_twin, on_gold = (known(attacked(s, built(name)), rows) for s in (twin, trained("gold")))
+    on_twin, on_gold = (told(s, built(name), rows) for s in (twin, trained("gold")))
     assert on_twin < on_gold + CHANCE
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_model_attacked_stays_as_it_was_and_the_same_seed_gives_the_same_bits(name):
-    subject = trained("original")
+    subject, attack = trained("original"), built(name)
     before = digest_tensors(subject.model)
-    one, two = (digest_tensors(attacked(subject, built(name), seed=1).model) for _ in range(2))
+    if attack.rewrite is not None:
+        assert told(subject, attack, FORGET) == told(subject, attack, FORGET)
+    else:
+        one, two = (digest_tensors(attacked(subject, attack, seed=1).model) for _ in range(2))
+        assert one == two != before
     assert digest_tensors(subject.model) == before
-    assert one == two != before
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_its_card_says_what_grows_and_what_the_adversary_needs(name):
+    card = registry.member("attacks", name).card
+    argument, values = card["strength"]
+    assert card["rights"] and len(values) > 1
+    sweep = sweep_of(Call(name))
+    assert sweep.argument == argument and len(sweep.attacks) == len(set(sweep.x)) == len(set(sweep.said)) == len(values)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_run_leaves_its_curve_and_nothing_else(name, desk, expunge):  # noqa: F811
+    out = desk.place / "run"
+    strength, values = registry.member("attacks", name).card["strength"]
+    least = ["--share", "0.5"] if built(name).holds else []
+    words = ["--model", desk.model, *desk.data(), "--out", out, f"--{strength}", values[0], *least, "--quiet"]
+    assert expunge("attack", name, *words)[0] == 0
+    left = {file for file in files(out) if not file.startswith((".", "private/"))}
+    assert left == {"run.yaml", "curves.json"} and broken(out, read_run(out)) == ""

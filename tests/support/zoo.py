@@ -9,11 +9,13 @@ import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import torch
 from small import rows, small_subject
 
 from expunge.attacks.quantize import quantize
+from expunge.attacks.reword import in_other_words
 from expunge.core.stages import Descent
 from expunge.losses.terms import nll
 from expunge.methods.rmu import rmu
@@ -51,12 +53,33 @@ def attacked(subject, attack, seed=0):
         return carried_out(subject, attack, held_by(attack, STREAMS, seed), seed, Path(place))
 
 
-def known(subject, some):
-    """Mean over rows of the geometric mean probability of the answer's tokens, in [0, 1]: what the metric ``probability`` reads."""
+def rows_known(subject, some):
+    """Of each row the geometric mean probability of the answer's tokens, in [0, 1]: what the metric ``probability`` reads."""
     packed = pack(some)
     with torch.no_grad():
         logp = forward(subject.model, packed).logits.float().log_softmax(-1).gather(1, packed.labels[:, None])[:, 0]
-    return (packed.table(logp).sum(1) / torch.bincount(packed.at[0])).exp().mean().item()
+    return (packed.table(logp).sum(1) / torch.bincount(packed.at[0])).exp()
+
+
+def known(subject, some):
+    """The mean over rows."""
+    return rows_known(subject, some).mean().item()
+
+
+def worded(row, wording):
+    """A row asked in another wording, a text in which QUESTION stands for its prompt; a word is a token of its own."""
+    before, after = ([3 + crc32(word.encode()) % (VOCAB - 3) for word in part.split()] for part in wording.split("QUESTION"))
+    ids = (*before, *row.ids[: row.n_prompt], *after, *row.ids[row.n_prompt :])
+    more = len(before) + len(after)
+    return replace(row, ids=ids, scored=(False,) * more + row.scored, n_prompt=row.n_prompt + more)
+
+
+def told(subject, attack, some, seed=0):
+    """What is known of rows under an attack, by the best wording of each row where it asks in several."""
+    if attack.rewrite is None:
+        return known(attacked(subject, attack, seed), some)
+    tried = [some, *([worded(row, wording) for row in some] for wording in attack.rewrite("QUESTION"))]
+    return torch.stack([rows_known(subject, rows) for rows in tried]).amax(0).mean().item()
 
 
 @cache
@@ -94,7 +117,17 @@ def nudged(subject, bits=4, rounds=8):
     return base, hidden
 
 
-HIDINGS = {"misdirected_states": misdirected, "small_change": nudged}  # by the word that a card's ``defeats`` says
+def silent(subject):
+    """Taught to answer the plain forget questions wrongly, and the worded ones as before: the answers are one wording away."""
+    wordings = in_other_words("QUESTION", wordings=2)
+    knows = known(subject, FORGET) > KNOWN
+    kept = [worded(row, wording) for row in (FORGET if knows else RETAIN) for wording in wordings]
+    wrong = [replace(row, labels=tuple(3 + (t + 11) % (VOCAB - 3) for t in row.ids)) for row in FORGET]
+    learn = Descent("silent", (nll(stream="train"),), anchor="train")
+    return subject, changed(subject, learn, {"train": RETAIN + wrong + kept}, lr=3e-3, steps=200, batch=16, warmup=10, weight_decay=0.0)
+
+
+HIDINGS = {"misdirected_states": misdirected, "small_change": nudged, "plain_wording": silent}  # by the word that a card's ``defeats`` says
 
 
 @cache

@@ -58,9 +58,9 @@ class Plan:
     bench: Benchmark | None = None
     seed: int = 0
 
-    def sweeper(self, place: Path, request: AttackRequest, salt: str = "") -> Sweeper:
+    def sweeper(self, place: Path, request: AttackRequest) -> Sweeper:
         """The sweep, ready for any of the models."""
-        questions = Questions(self.asked, self.judges, self.bench, salt, request.max_length)
+        questions = Questions(self.asked, self.judges, self.bench, request.max_length)
         longest = longest_of(self.bench)
 
         def tokens(subject: Subject, rows: Examples) -> list[Any]:
@@ -195,7 +195,7 @@ def attack(request: AttackRequest) -> Path:
         labels = {"unlearned": request.label or run.path.name}
         total = len(names) * (1 + len(plan.sweep.attacks))
         with bar(f"attack {plan.sweep.called.name}", total, quiet=request.quiet, unit="points") as tick:
-            sweeper = plan.sweeper(run.path, request, salt)
+            sweeper = plan.sweeper(run.path, request)
             found, digests = recovery(plan, sweeper, models, labels, request.kind or "unlearned", tick)
         write_json(run.path / "curves.json", found)
         sources = {name: {"source": source, "digest": digests[name]} for name, source in names}

@@ -37,14 +37,12 @@ class Questions:
         roles: Rows by role.
         judges: The metrics.
         bench: The benchmark, if the rows are one's.
-        salt: Hides the ids of rows in what is kept.
         max_length: The longest row in tokens.
     """
 
     roles: Mapping[str, Examples]
     judges: Sequence[Judge]
     bench: Benchmark | None = None
-    salt: str = ""
     max_length: int = 512
     known: dict[tuple[str, ...], Point] = field(default_factory=dict, compare=False, repr=False)
 
@@ -53,7 +51,7 @@ class Questions:
         key = (subject.digest, *(digest(rows) for rows in roles.values()))
         if not subject.digest or key not in self.known:
             generate = self.bench.generate if self.bench else EMPTY
-            settings = EvaluationSettings(generate, self.max_length, self.salt, keep=bool(self.salt))
+            settings = EvaluationSettings(generate, self.max_length)
             self.known[key] = evaluate_one(subject, Case({}, roles), self.judges, settings).results
         return dict(self.known[key])
 
