@@ -104,10 +104,13 @@ def test_published_numbers_are_shown_with_their_source_and_protocol(name, expung
     split = next(a.default.strip("'") for a in registry.member("benchmarks", name).arguments if a.name == "split")
     found = PUBLISHED[name].published(split)
     shown = expunge("show", name)[1]
+    words = " ".join(shown.split())  # its lines are as wide as the terminal
     assert found.numbers and f"## Published numbers: {split}" in shown
-    assert f"Protocol: {found.protocol}." in shown and (not found.subset or f"`--subset {found.subset}` asks and scores so." in shown)
+    assert " ".join(f"Protocol: {found.protocol}.".split()) in words
+    assert not found.subset or f"`--subset {found.subset}` asks and scores so." in words
+    items = [" ".join(part.split()) for part in shown.split("\n- ")]
     for label, numbers in found.numbers.items():
-        line = next(line for line in shown.splitlines() if line.startswith(f"- {label}: "))
+        line = next(item for item in items if item.startswith(f"{label}: "))
         assert "(" in label and all(f"{key} {value:g}" in line for key, value in numbers.items())
     assert expunge("show", f"{name}:{split}")[1] == shown
 

@@ -69,7 +69,7 @@ def read():
     from expunge.core.results import Record
 
     made = lambda subject: Records(
-        Record("m", "forget", r.id, r.group, "answer", **x) for r, x in zip(FORGET, lens(subject, FORGET), strict=True)
+        Record("m", "forget", r.id, r.group, "answer", observed=x) for r, x in zip(FORGET, lens(subject, FORGET), strict=True)
     )
     return made(trained("original")), made(small_subject(5, vocab=64, width=64)), made(trained("gold"))
 

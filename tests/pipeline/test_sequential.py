@@ -185,9 +185,12 @@ def test_answers_of_other_requests_may_stand_in_the_same_file(tofu, model, expun
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("r_tofu:forget01", "--stage", "request_9"), "r_tofu:forget01 has no stage 'request_9'; did you mean request_3?"),
+        (
+            ("r_tofu:forget01", "--stage", "request_9"),
+            "r_tofu:forget01 has no stage 'request_9'; did you mean request_3? there are: request_1, request_2, request_3",
+        ),
         (("builtin", "--stage", "request_1"), "--stage request_1: builtin has no stages; leave --stage away"),
-        (("muse:news:scall",), "muse has no subset 'scall'; did you mean scal?"),
+        (("muse:news:scall",), "muse has no subset 'scall'; did you mean scal? there are: open-unlearning, scal, sust"),
     ],
 )
 def test_unknown_stages(words, told, model, refused, tmp_path):
