@@ -26,7 +26,7 @@ def measured(out, name):
 
 
 def points(out, name, attack="relearn"):
-    curve = json.loads((out / "attacked" / f"{name}-{attack}" / "curves.json").read_text())
+    (curve,) = json.loads((out / "attacked" / f"{name}-{attack}" / "curves.json").read_text())["curves"]
     return [p["value"] for p in curve["forget/probability"]]
 
 

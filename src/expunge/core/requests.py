@@ -379,9 +379,3 @@ class CacheRequest(Request):
 
     verb: ClassVar[str] = "cache"
     action: Annotated[str, OneOf(("show", "clear")), Help("show what is kept, or clear it", positional=True)] = "show"
-
-
-REQUESTS: tuple[type[Request], ...] = (
-    *(DemoRequest, ListRequest, ShowRequest, TrainRequest, UnlearnRequest, EvalRequest),
-    *(AskRequest, ReportRequest, BenchRequest, AutoRequest, CacheRequest),
-)
