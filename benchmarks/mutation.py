@@ -32,8 +32,6 @@ import _threads  # noqa: F401
 import yaml
 from _mutants import Mutant, mutants
 
-from expunge.report.markdown import table
-
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("_equivalent.yaml")
 QUICK, SLOW = ("test_published.py", "test_method_arguments.py"), ("test_every_member.py",)
@@ -297,6 +295,8 @@ def cell(text: str) -> str:
 
 def page(found: dict[str, Any]) -> str:
     """mutation.md."""
+    from expunge.report.markdown import table  # expunge comes from the copy, so not before there is one
+
     drawn_as = "every fault" if found["per_method"] is None else f"at most {found['per_method']} faults a file, seed {found['seed']}"
     lines = ["# How many planted faults the methods' tests find", ""]
     lines += [

@@ -1,5 +1,7 @@
 """The faults that the mutation run plants: each kind on a few lines whose faults can be listed by hand."""
 
+import subprocess
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from sys import modules
@@ -57,3 +59,10 @@ def test_texts_that_nothing_runs_on_are_left_alone(faults):
 
 def test_a_line_number_is_that_of_the_source_also_behind_other_letters(faults):
     assert faults('a = "ß"\n\nb = c("ß") + d\n') == [("operator", 3, 'a = "ß"\n\nb = c("ß") - d\n')]
+
+
+def test_the_run_begins_without_expunge():
+    """Faults are planted in a copy of the sources; whoever imported expunge before it is there would try the wrong code."""
+    code = "import sys, mutation\nprint([name for name in sys.modules if name.split('.')[0] == 'expunge'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PLACE.parent, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -10,7 +10,7 @@ import expunge
 
 HOME = Path(expunge.__file__).parent
 OTHERS = ("request", "asked", "trainer", "place", "self", "args", "bench", "plan", "tokens")
-MOST = 110  # places that still do; lower it when some are mended, never raise it
+MOST = 102  # places that still do; lower it when some are mended, never raise it
 
 
 def reaches(file):

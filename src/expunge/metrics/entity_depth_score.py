@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Ge
 
 from expunge.core.card import Card
-from expunge.core.results import Measurement, Record, Records, unscored
-from expunge.scoring.aggregate import beside_gold, mean_measurement
-from expunge.scoring.per_row import no_rows
-from expunge.scoring.representation import share_lost
+from expunge.core.results import Measurement, Records
+from expunge.scoring.aggregate import depth_score
 
 card = Card(
     paper="Lee, Kim and Jo 2026",
@@ -36,27 +33,6 @@ def entity_depth_score(records: Records, gold: Records | None = None, *, thresho
     An answer has many words that every model knows; these are the ones that were to be forgotten. Rows without an entity, or of which
     gold lacks nothing, are left out; n counts the others. Blocks + 1 forwards of the original a row for each of the two.
     """
-    rows = records.of("forget")
-    if not rows:
-        return unscored(no_rows("forget"), 1.0)
-    if gold is not None and any("entity_depth" not in r.observed for r in rows):
-        return unscored("needs the model before unlearning, into which states are patched; give --original", 1.0)
-    pairs = beside_gold(records, gold, "forget", ("entity_depth",))
-    if isinstance(pairs, str):
-        return unscored(pairs, 1.0)
-    named = [(r, other) for r, other in pairs if len(r.observed["entity_depth"])]
-    if not named:
-        return unscored("no answer of role forget has an entity; mark the sensitive spans of the rows", 1.0)
-    kept: list[Record] = []
-    scores: list[float] = []
-    for r, other in named:
-        mine, theirs = (np.asarray(x.observed["entity_depth"], dtype=np.float64) for x in (r, other))
-        if mine.shape != theirs.shape:
-            return unscored(f"gold has {len(theirs)} blocks, this model {len(mine)}", 1.0)
-        score = share_lost(mine, theirs, threshold)
-        if score is not None:
-            kept.append(r)
-            scores.append(score)
-    if not kept:
-        return unscored(f"gold lacks no more than {threshold} nats a token at any layer of any row: it knows what is to be forgotten", 1.0)
-    return mean_measurement(np.array(scores), kept, 1.0)
+    return depth_score(
+        records, gold, "entity_depth", threshold, "no answer of role forget has an entity; mark the sensitive spans of the rows"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from expunge.core.data import Example, Row
 
@@ -40,8 +40,7 @@ class Model(Protocol):
     folder: Path | None
     digest: str
 
-    @property
-    def capabilities(self) -> frozenset[Capability]: ...
+    capabilities: frozenset[Capability]
 
     @property
     def window(self) -> int | None:
@@ -77,8 +76,4 @@ class Model(Protocol):
         tick: Callable[[int], None] | None = None,
     ) -> list[list[int]]:
         """A continuation of every prefix: greedy, or drawn as ``sampling`` says."""
-        ...
-
-    def parameters(self) -> dict[str, Any]:
-        """Name -> tensor of every parameter, sharing memory."""
         ...

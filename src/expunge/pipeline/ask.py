@@ -16,7 +16,7 @@ from expunge.data.columns import BARE, LITERAL
 from expunge.data.kinds import COMPLETIONS, TEXTS
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.teacher_forced import score
-from expunge.models.base import Sampling
+from expunge.models.base import Model, Sampling
 from expunge.models.causal_lm.model import UNBOUNDED, Subject
 from expunge.pipeline.evaluate import loaded
 from expunge.runs.folder import read_run
@@ -65,7 +65,7 @@ def _answered(request: AskRequest, source: str) -> Answered:
     return Answered(source, _text(subject, ids), said, _chance(subject, question, request.answer) if request.answer else None, how)
 
 
-def _text(subject: Subject, ids: list[int]) -> str:
+def _text(subject: Model, ids: list[int]) -> str:
     return subject.decode(ids).strip()
 
 

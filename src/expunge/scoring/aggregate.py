@@ -9,6 +9,7 @@ import numpy as np
 from expunge.core.results import Better, Measurement, Record, Records, unscored, values
 from expunge.scoring.bootstrap import auc, auc_interval, mean_interval, operating_points
 from expunge.scoring.per_row import is_unlearned, lacking, no_rows, not_finite
+from expunge.scoring.representation import share_lost
 
 
 def better_for(role: str) -> Better:
@@ -123,3 +124,44 @@ def beside_gold(records: Records, gold: Records | None, role: str, fields: Seque
     pairs = [(r, theirs[r.id]) for r in rows]
     reason = lacking([g for _, g in pairs], role, "", fields)
     return f"gold: {reason}" if reason else pairs
+
+
+def depth_score(records: Records, gold: Records | None, field: str, threshold: float, nothing: str) -> Measurement:
+    """Mean over forget rows of the share of what gold's states lack that this model's lack, too.
+
+    Args:
+        records: Of the judged model.
+        gold: Of a model that never saw the rows.
+        field: What the original loses of a row as a block puts out other states: [blocks], nats a
+            token, or empty where nothing of the row was asked.
+        threshold: Blocks at which gold lacks no more than this are left out; nats a token.
+        nothing: Why there is no value if no row was asked.
+
+    Returns:
+        0 = intact, 1 = as gold, over the rows of which gold lacks something (``share_lost``).
+    """
+    rows = records.of("forget")
+    if not rows:
+        return unscored(no_rows("forget"), 1.0)
+    if gold is not None and any(field not in row.observed for row in rows):
+        return unscored("needs the model before unlearning, into which states are patched; give --original", 1.0)
+    pairs = beside_gold(records, gold, "forget", (field,))
+    if isinstance(pairs, str):
+        return unscored(pairs, 1.0)
+    asked = [(row, other) for row, other in pairs if len(row.observed[field])]
+    if not asked:
+        return unscored(nothing, 1.0)
+    kept: list[Record] = []
+    scores: list[float] = []
+    for row, other in asked:
+        mine = row.observed[field].astype(np.float64)
+        theirs = other.observed[field].astype(np.float64)
+        if mine.shape != theirs.shape:
+            return unscored(f"gold has {len(theirs)} blocks, this model {len(mine)}", 1.0)
+        score = share_lost(mine, theirs, threshold)
+        if score is not None:
+            kept.append(row)
+            scores.append(score)
+    if not kept:
+        return unscored(f"gold lacks no more than {threshold} nats a token at any layer of any row: it knows what is to be forgotten", 1.0)
+    return mean_measurement(np.array(scores), kept, 1.0)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from expunge.core.data import Example, Examples
 from expunge.core.errors import Failed, Refused, listed
 from expunge.core.results import EMPTY
-from expunge.models.causal_lm.model import Subject
+from expunge.models.base import Model
 from expunge.synthesis.alternates import ASK, wrong
 from expunge.synthesis.augment import paraphrased
 from expunge.synthesis.chat import Chat, ask_all
@@ -46,7 +46,7 @@ def antisamples(
     return tuple(made)
 
 
-def known(subject: Subject, rows: Sequence[Example], asked: Mapping[str, Sequence[str]], tools: Tools, budget: int = 64) -> list[bool]:
+def known(subject: Model, rows: Sequence[Example], asked: Mapping[str, Sequence[str]], tools: Tools, budget: int = 64) -> list[bool]:
     """Whether the model's greedy answer to any wording of a row's question gives its true answer away."""
     flat = [(i, with_question(e, q)) for i, e in enumerate(rows) for q in asked[e.id]]
     prompts = [subject.prompt_of(e, max_length=512) for _, e in flat]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from expunge.core.data import Row
+from expunge.models.base import Model
 from expunge.models.causal_lm.forward import scored_positions
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.overlap import overlap
@@ -24,7 +25,7 @@ def accuracy(subject: Subject, rows: Sequence[Row], *, span: str = "all", batch:
     return found
 
 
-def extraction(subject: Subject, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64) -> list[float]:
+def extraction(subject: Model, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64) -> list[float]:
     """EL_n of each row: the mean over its prefixes of the overlap of the greedy continuation with the true one, in [0, 1].
 
     The prefixes are those with at least ``n`` tokens behind them; a row of fewer has 0. ``span="answer"``: prefixes that end inside

@@ -19,7 +19,7 @@ from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
 from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.generate import greedy, sampled
-from expunge.models.causal_lm.modules import evaluating, parameters_of
+from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.tokenize import encode, encode_prompt
 
 UNBOUNDED = 1 << 30  # tokens: a length that cuts nothing
@@ -131,10 +131,6 @@ class Subject:
             logits = forward(self.model, packed).logits
         assert logits is not None
         return packed, logits
-
-    def parameters(self) -> dict[str, Tensor]:
-        """Name -> tensor of every parameter (tied ones once), detached and sharing memory."""
-        return parameters_of(self.model)
 
     @property
     def window(self) -> int | None:
