@@ -1,12 +1,15 @@
-"""One thread a process, no network, and where the shared benchmark rows lie."""
+"""One thread a process, no network, Ctrl-C as on a terminal, and where the shared benchmark rows lie."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # run in the background of a shell; processes of the tests would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
 
