@@ -30,10 +30,9 @@ from expunge.models.causal_lm.source import ModelSource
 from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.attack_sweep import attacked as tried
 from expunge.pipeline.attack_sweep import held_by
-from expunge.pipeline.settings import judge, preset_of, training_settings
+from expunge.pipeline.settings import judge
 from expunge.pipeline.train import fresh_tiny
-from expunge.pipeline.training_inputs import TrainingInputs
-from expunge.pipeline.unlearn import unlearn
+from expunge.pipeline.unlearn import resolve, unlearn
 from expunge.training.sampler import Training
 
 KEPT = ("retain", "neighbour")
@@ -142,10 +141,8 @@ def unlearned_cell(place: str, ask: dict[str, Any], models: str) -> None:
 def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Subject:
     """The original after a method at its card's settings for the built-in case."""
     request = UnlearnRequest(method=Call(ask["method"]), benchmark=bench.name, seed=ask["seed"], steps=ask["steps"] or None, save_every=0)
-    called, preset = preset_of(request, bench)
-    method = registry.resolve("methods", called.name, called.args)
-    inputs = TrainingInputs(method, bench.case, name=called.name)
-    return merged(unlearn(ModelSource.lent(original), method, inputs, training_settings(request, preset)))
+    job = resolve(request, bench, bench.case, lambda: original)
+    return merged(unlearn(ModelSource.lent(original), job.method, job.inputs, job.settings))
 
 
 def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
