@@ -24,12 +24,15 @@ from expunge.synthesis.refusals import refusals
 ROOT = Path(__file__).resolve().parents[1]
 Clock = Callable[[], float]
 
-# width, MLP width, blocks, heads, key-value heads, vocabulary: the shape of Llama-3.2-1B, and one that a CPU runs in a blink
+# width, MLP width, blocks, heads, key-value heads, vocabulary: the shape of Llama-3.2-1B, and one
+# that a CPU runs in a blink
 SHAPES = {"1b": (2048, 8192, 16, 32, 8, 128256), "tiny": (64, 172, 4, 4, 2, 4096)}
 
 
 def shared_folder() -> Path:
-    """The folder of benchmark rows and peer checkpoints: EXPUNGE_SHARED, or ``../shared`` beside the repository."""
+    """The folder of benchmark rows and peer checkpoints: EXPUNGE_SHARED, or ``../shared`` beside
+    the repository.
+    """
     place = Path(os.environ.get("EXPUNGE_SHARED", ROOT.parent / "shared"))
     if not (place / "data").is_dir():
         raise SystemExit(f"benchmark rows absent: no folder {place.name}/data; set EXPUNGE_SHARED")
@@ -37,7 +40,9 @@ def shared_folder() -> Path:
 
 
 def subject_of(model: Path, shape: str | None, device: str, dtype: str) -> Subject:
-    """The checkpoint in ``model``, or a Llama of random weights and a named shape that speaks through that folder's tokenizer."""
+    """The checkpoint in ``model``, or a Llama of random weights and a named shape that speaks
+    through that folder's tokenizer.
+    """
     quiet()
     if shape is None:
         return load(model, device=device, dtype=dtype)
@@ -59,7 +64,9 @@ def subject_of(model: Path, shape: str | None, device: str, dtype: str) -> Subje
 
 
 def tofu_streams(data: Path, tokenizer: Any) -> dict[str, list[Row]]:
-    """TOFU forget10 with its refusals, and the retain rows that the peer's small checkpoint knows (0-399 of full.json)."""
+    """TOFU forget10 with its refusals, and the retain rows that the peer's small checkpoint knows
+    (0-399 of full.json).
+    """
     forget = read(data / "tofu" / "forget10.json", role="forget")
     retain = read(data / "tofu" / "full.json.gz", role="retain")[:400]
     examples = {"forget": forget, "retain": retain, "alternate": refusals(forget, 0)}
@@ -84,17 +91,30 @@ def peak_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
     if status.exists():  # getrusage would hand down the parent's peak
-        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return next(
+            int(line.split()[1]) * 1024
+            for line in status.read_text().splitlines()
+            if line.startswith("VmHWM")
+        )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def machine(device: torch.device) -> str:
     """What the numbers were made on, without a name of the machine."""
-    what = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores ({platform.machine()})"
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}, Python {platform.python_version()}"
+    what = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{os.cpu_count()} CPU cores ({platform.machine()})"
+    )
+    versions = (
+        f"torch {torch.__version__}, transformers {transformers.__version__}, Python "
+        f"{platform.python_version()}"
+    )
     return f"{what}, {torch.get_num_threads()} thread(s); {versions}"
 
 
 def asked(arguments: Sequence[str]) -> str:
-    """The options of a command as one writes them down: without absolute paths, which mean nothing elsewhere."""
+    """The options of a command as one writes them down: without absolute paths, which mean nothing
+    elsewhere.
+    """
     return " ".join(a for a in arguments if not Path(a).is_absolute())

@@ -1,7 +1,9 @@
-"""Faults planted in a method's source, one at a time: the text that changes, where, and what kind of fault it is.
+"""Faults planted in a method's source, one at a time: the text that changes, where, and what kind
+of fault it is.
 
-Docstrings, cards, imports, annotations, decorators, assertions, messages and the names of terms and stages are left alone. The rest of the
-text stays as it is, so that a line number means the same in both.
+Docstrings, cards, imports, annotations, decorators, assertions, messages and the names of terms and
+stages are left alone. The rest of the text stays as it is, so that a line number means the same in
+both.
 """
 
 from __future__ import annotations
@@ -47,8 +49,17 @@ WORDS = {name: "forget" for name in STREAMS} | {
     "sgd": "adamw",
     "sophia": "adamw",
 }
-CALLS = {"mean": "sum", "sum": "mean", "min": "max", "max": "min", "argmax": "argmin", "any": "all", "all": "any"}
-NAMED = ("Term", "Descent", "Edit", "Prepare")  # their first argument is a name that only messages show
+CALLS = {
+    "mean": "sum",
+    "sum": "mean",
+    "min": "max",
+    "max": "min",
+    "argmax": "argmin",
+    "any": "all",
+    "all": "any",
+}
+# their first argument is a name that only messages show
+NAMED = ("Term", "Descent", "Edit", "Prepare")
 STILL = ("detach", "detached", "fixed", "sg")  # what stops a gradient
 
 
@@ -78,7 +89,9 @@ class Planter:
         for line in self.text.splitlines(keepends=True):
             self.lines.append(self.lines[-1] + len(line))
         self.tree = ast.parse(source)
-        self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        self.parents = {
+            child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)
+        }
         self.literals = self._choices()
 
     def place(self, node: ast.AST) -> tuple[int, int]:
@@ -159,7 +172,8 @@ class Planter:
             for new in others:
                 yield self.between("comparison", node, node.left, node.comparators[0], old, new)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not)):
-            if self.written(node) != "-1":  # the last axis, of a matrix the same as axis 1; the number itself changes to -2
+            # the last axis, of a matrix the same as axis 1; the number itself changes to -2
+            if self.written(node) != "-1":
                 yield self.swap("sign", node, f"({self.written(node.operand)})")
         elif isinstance(node, ast.BoolOp):
             old, new = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
@@ -171,12 +185,16 @@ class Planter:
             yield self.swap("condition", node.test, f"not ({self.written(node.test)})")
         elif isinstance(node, ast.Return) and node.value is not None:
             yield from self.of_return(node)
-        elif isinstance(node, ast.Tuple) and isinstance(self.parents[node], (ast.Return, ast.Call, ast.Assign)):
+        elif isinstance(node, ast.Tuple) and isinstance(
+            self.parents[node], (ast.Return, ast.Call, ast.Assign)
+        ):
             yield from self.without_a_part(node)
         elif isinstance(node, ast.Call):
             yield from self.of_call(node)
 
-    def between(self, kind: str, node: ast.AST, left: ast.AST, right: ast.AST, old: str, new: str) -> Mutant:
+    def between(
+        self, kind: str, node: ast.AST, left: ast.AST, right: ast.AST, old: str, new: str
+    ) -> Mutant:
         """Another operator between two operands."""
         start, end = self.place(left)[1], self.place(right)[0]
         middle = self.text[start:end].decode().replace(old, new, 1)
@@ -186,7 +204,9 @@ class Planter:
         return Mutant(kind, left.lineno, whole_start, whole_end, was, now)  # type: ignore[attr-defined]
 
     def of_constant(self, node: ast.Constant) -> Iterator[Mutant]:
-        """Another number, the other truth, another word of the choice, another stream or way of counting."""
+        """Another number, the other truth, another word of the choice, another stream or way of
+        counting.
+        """
         value = node.value
         if isinstance(value, bool):
             yield self.swap("constant", node, str(not value))
@@ -205,7 +225,11 @@ class Planter:
         while not isinstance(at, (ast.FunctionDef, ast.Lambda)):
             at = self.parents[at]
         returns = getattr(at, "returns", None)
-        if node.value is not None and returns is not None and ast.unparse(returns) in ("Tensor", "float"):
+        if (
+            node.value is not None
+            and returns is not None
+            and ast.unparse(returns) in ("Tensor", "float")
+        ):
             yield self.swap("sign", node.value, f"-({self.written(node.value)})")
 
     def without_a_part(self, node: ast.Tuple) -> Iterator[Mutant]:
@@ -219,7 +243,9 @@ class Planter:
             yield Mutant("part removed", gone.lineno, start, end, self.written(gone), kept)
 
     def of_call(self, node: ast.Call) -> Iterator[Mutant]:
-        """A keyword argument too few, the next layer, a gradient that is not stopped, the sum for the mean."""
+        """A keyword argument too few, the next layer, a gradient that is not stopped, the sum for
+        the mean.
+        """
         for keyword in node.keywords:
             if keyword.arg is None:
                 continue
@@ -231,17 +257,32 @@ class Planter:
             elif before:
                 start = before.start()
             yield Mutant("argument dropped", keyword.lineno, start, end, self.written(keyword), "")
-            if isinstance(keyword.value, ast.Name) and "layer" in keyword.value.id and "layers" not in keyword.value.id:
+            if (
+                isinstance(keyword.value, ast.Name)
+                and "layer" in keyword.value.id
+                and "layers" not in keyword.value.id
+            ):
                 yield self.swap("layer", keyword.value, f"{keyword.value.id} + 1")
         if isinstance(node.func, ast.Attribute) and node.func.attr in STILL and not node.args:
             yield self.swap("gradient", node, self.written(node.func.value))
         elif isinstance(node.func, ast.Name) and node.func.id in STILL and len(node.args) == 1:
             yield self.swap("gradient", node, f"({self.written(node.args[0])})")
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in CALLS and (isinstance(node.func, ast.Attribute) or name in ("min", "max", "any", "all")):
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
+        if name in CALLS and (
+            isinstance(node.func, ast.Attribute) or name in ("min", "max", "any", "all")
+        ):
             end = self.place(node.func)[1]
             start = end - len(name)
-            yield Mutant("function", node.func.end_lineno or node.lineno, start, end, self.written(node), CALLS[name])
+            yield Mutant(
+                "function",
+                node.func.end_lineno or node.lineno,
+                start,
+                end,
+                self.written(node),
+                CALLS[name],
+            )
 
 
 def mutants(source: str) -> list[Mutant]:

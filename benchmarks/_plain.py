@@ -24,8 +24,8 @@ from expunge.training.trainer import arguments
 def batches_of(units: Sequence[Unit], cuts: int, seed: int) -> list[list[Row]]:
     """A step's rows as ``cuts`` batches of plain fine-tuning, rows in random order.
 
-    With a cut per stream each batch holds one stream's rows: the kindest to plain, whose short refusals are then not padded to the
-    length of answers.
+    With a cut per stream each batch holds one stream's rows: the kindest to plain, whose short
+    refusals are then not padded to the length of answers.
     """
     rng = random.Random(seed)
     streams = [[u[s] for u in units] for s in units[0]]
@@ -39,13 +39,19 @@ def batches_of(units: Sequence[Unit], cuts: int, seed: int) -> list[list[Row]]:
 
 
 def padded(rows: Sequence[Row]) -> dict[str, Tensor]:
-    """Rows side by side with padding on the right, as every collator makes them: input_ids, attention_mask, labels."""
+    """Rows side by side with padding on the right, as every collator makes them: input_ids,
+    attention_mask, labels.
+    """
     width = max(map(len, rows))
-    ids, mask, labels = (torch.full((len(rows), width), fill, dtype=torch.long) for fill in (0, 0, -100))
+    ids, mask, labels = (
+        torch.full((len(rows), width), fill, dtype=torch.long) for fill in (0, 0, -100)
+    )
     for i, row in enumerate(rows):
         n = len(row)
         ids[i, :n], mask[i, :n] = torch.tensor(row.ids), 1
-        labels[i, :n] = torch.tensor([t if s else -100 for t, s in zip(row.ids, row.scored, strict=True)])
+        labels[i, :n] = torch.tensor(
+            [t if s else -100 for t, s in zip(row.ids, row.scored, strict=True)]
+        )
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
@@ -57,13 +63,22 @@ class Plain(Trainer):
         self.batches = batches
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(list(self.batches), batch_size=1, collate_fn=lambda items: padded(items[0]))  # type: ignore[arg-type]
+        return DataLoader(
+            list(self.batches), batch_size=1, collate_fn=lambda items: padded(items[0])
+        )  # type: ignore[arg-type]
 
 
 def fine_tune(
-    subject: Subject, steps: Sequence[Sequence[Unit]], cuts: int, training: Training, folder: Path, callbacks: Sequence[TrainerCallback]
+    subject: Subject,
+    steps: Sequence[Sequence[Unit]],
+    cuts: int,
+    training: Training,
+    folder: Path,
+    callbacks: Sequence[TrainerCallback],
 ) -> None:
-    """Plain fine-tuning: each step's rows in ``cuts`` padded batches, gradients accumulated; optimizer and settings as in our loop."""
+    """Plain fine-tuning: each step's rows in ``cuts`` padded batches, gradients accumulated;
+    optimizer and settings as in our loop.
+    """
     args = arguments(training, len(steps), folder, subject.device)
     args.per_device_train_batch_size = len(batches_of(steps[0], cuts, 0)[0])
     args.gradient_accumulation_steps = cuts
@@ -85,7 +100,8 @@ class Stopwatch(TrainerCallback):
 
     @property
     def per_step(self) -> float:
-        """Mean seconds from one step's end to the next: fetching, packing or padding, forward, backward, optimizer, log.
+        """Mean seconds from one step's end to the next: fetching, packing or padding, forward,
+        backward, optimizer, log.
 
         The first step, which allocates the optimizer's state, is left out.
         """
@@ -94,7 +110,9 @@ class Stopwatch(TrainerCallback):
 
 @dataclass
 class Census(TrainerCallback):
-    """In the middle of training: how many language models live in memory, and the bytes of all their parameters."""
+    """In the middle of training: how many language models live in memory, and the bytes of all
+    their parameters.
+    """
 
     models: int = 0
     parameter_bytes: int = 0

@@ -1,6 +1,7 @@
 """One thread, decided before torch is imported: import this module first.
 
-Two default threads beside another job cost more than they bring, and their spinning would count as CPU time.
+Two default threads beside another job cost more than they bring, and their spinning would count as
+CPU time.
 """
 
 import os

@@ -1,8 +1,11 @@
-"""How far the statistics can be believed, by simulation: intervals at few groups, verdicts beside golds of other seeds.
+"""How far the statistics can be believed, by simulation: intervals at few groups, verdicts beside
+golds of other seeds.
 
-Intervals: of 95 % intervals the share that holds the truth, for 2 to 40 groups of five rows: normal values (no range), answers right or
-wrong, shares in 0..1, an AUC. Verdicts: 20 groups, margin .05, seeds with a standard deviation of .03, with 1, 2, 3 and 5 golds: how often
-a leak of .15 passes as equal, how often another gold is called different, and what happens to it. Seconds, one thread, no model.
+Intervals: of 95 % intervals the share that holds the truth, for 2 to 40 groups of five rows: normal
+    values (no range), answers right or wrong, shares in 0..1, an AUC. Verdicts: 20 groups, margin
+    .05, seeds with a standard deviation of .03, with 1, 2, 3 and 5 golds: how often a leak of .15
+    passes as equal, how often another gold is called different, and what happens to it. Seconds,
+    one thread, no model.
 """
 
 from __future__ import annotations
@@ -61,21 +64,31 @@ def aucs_covered(groups: int, draws: int) -> float:
     for _ in range(draws):
         sides = []
         for mean in (0.7, 0.0):
-            sides.append(np.repeat(rng.normal(mean, 1, groups), ROWS) + rng.normal(size=ROWS * groups))
+            sides.append(
+                np.repeat(rng.normal(mean, 1, groups), ROWS) + rng.normal(size=ROWS * groups)
+            )
         found = auc_interval(sides[0], labels, sides[1], labels)
         held += found is not None and found[0] <= truth <= found[1]
     return held / draws
 
 
 def verdicts(golds: int, leak: float, draws: int, groups: int = 20) -> dict[str, float]:
-    """How often a model with a leak is called equal, not worse or different, and how often rows alone would call it different."""
-    rng, counts = np.random.default_rng(golds), dict.fromkeys(("equal", "not worse", "different", "different by rows alone"), 0)
+    """How often a model with a leak is called equal, not worse or different, and how often rows
+    alone would call it different.
+    """
+    rng, counts = (
+        np.random.default_rng(golds),
+        dict.fromkeys(("equal", "not worse", "different", "different by rows alone"), 0),
+    )
     labels = [str(i) for i in range(groups)]
     for _ in range(draws):
         made = rng.normal(0, SEEDS, (golds + 1, 1)) + rng.normal(0, SINGLE, (golds + 1, groups))
         theirs, d = made[1:].mean(1), made[0] + leak - made[1:].mean(0)
         between = float(theirs.std(ddof=1)) if golds > 1 else 0.0
-        error, difference = Error(cluster_se(d, labels), groups - 1, groups, between, golds), float(d.mean())
+        error, difference = (
+            Error(cluster_se(d, labels), groups - 1, groups, between, golds),
+            float(d.mean()),
+        )
         far, margin = reach(*error.of_mean()), widened(MARGIN, theirs)
         counts["equal"] += abs(difference) + far < margin
         counts["not worse"] += difference + far <= margin
@@ -96,17 +109,36 @@ def measured(draws: int) -> dict[str, Any]:
         }
     beside = {}
     for golds in GOLDS:
-        beside[str(golds)] = {"leak": verdicts(golds, LEAK, draws), "another gold": verdicts(golds, 0.0, draws)}
-    return {"draws": draws, "rows": ROWS, "seeds": SEEDS, "leak": LEAK, "margin": MARGIN, "intervals": intervals, "beside": beside}
+        beside[str(golds)] = {
+            "leak": verdicts(golds, LEAK, draws),
+            "another gold": verdicts(golds, 0.0, draws),
+        }
+    return {
+        "draws": draws,
+        "rows": ROWS,
+        "seeds": SEEDS,
+        "leak": LEAK,
+        "margin": MARGIN,
+        "intervals": intervals,
+        "beside": beside,
+    }
 
 
 def page(found: dict[str, Any]) -> str:
     """coverage.md."""
     draws, error = found["draws"], 2 * (0.05 * 0.95 / found["draws"]) ** 0.5
     lines = ["# How far the statistics can be believed", ""]
-    lines += [f"By simulation, {draws} draws a cell (a share near .95 is known to {error:.3f}): `make coverage`.", ""]
+    lines += [
+        f"By simulation, {draws} draws a cell (a share near .95 is known to {error:.3f}): `make "
+        f"coverage`.",
+        "",
+    ]
     lines += ["## 95 % intervals: the share that holds the truth", ""]
-    lines += [f"Groups of {found['rows']} rows. Below 8 groups every output says `too few groups` beside the interval.", ""]
+    lines += [
+        f"Groups of {found['rows']} rows. Below 8 groups every output says `too few groups` beside "
+        f"the interval.",
+        "",
+    ]
     rows = []
     for groups, row in found["intervals"].items():
         rows.append([groups, *(f"{row[k]:.3f}" for k in ("normal", "answers", "shares", "auc"))])
@@ -123,7 +155,11 @@ def page(found: dict[str, Any]) -> str:
     lines += [table(("golds", "passes as equal", "passes as not worse", "told"), leaks)]
     lines += ["", "Another gold, which is no leak:", ""]
     lines += [table(("golds", "called different", "by rows alone", "equal", "not worse"), others)]
-    lines += ["", "With one gold p is of the rows alone, and nothing can be known of the seeds: that is said beside every such verdict."]
+    lines += [
+        "",
+        "With one gold p is of the rows alone, and nothing can be known of the seeds: that is said "
+        "beside every such verdict.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,10 +1,12 @@
 """How many faults in a method its tests find.
 
-One fault at a time is planted in a copy of the source; the method's own tests, its pinned defaults and stages (test_published), what each
-argument changes (test_arguments) and what every member owes (test_every_member) are run on it until one fails. One process holds torch,
-transformers and the engine; for every fault it forks, and the child runs pytest. A fault that outlasts its time is caught. Faults are drawn
-by seed, so many a file (``--all`` takes every one); ``_equivalent.yaml`` names those that change nothing that could be seen, each with its
-reason. Results stand one a line in WORK/mutants.jsonl and are taken from there as long as neither the method's source nor its tests
+One fault at a time is planted in a copy of the source; the method's own tests, its pinned defaults
+and stages (test_published), what each argument changes (test_arguments) and what every member owes
+(test_every_member) are run on it until one fails. One process holds torch, transformers and the
+engine; for every fault it forks, and the child runs pytest. A fault that outlasts its time is
+caught. Faults are drawn by seed, so many a file (``--all`` takes every one); ``_equivalent.yaml``
+names those that change nothing that could be seen, each with its reason. Results stand one a line
+in WORK/mutants.jsonl and are taken from there as long as neither the method's source nor its tests
 changed; start with an empty WORK where the engine did.
 """
 
@@ -36,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("_equivalent.yaml")
 QUICK, SLOW = ("test_published.py", "test_method_arguments.py"), ("test_every_member.py",)
 COMMON = (*QUICK, *SLOW)
-USED_BY = {"_selective": ("sga", "tau")}  # files that are no method, and the methods whose tests are theirs
+# files that are no method, and the methods whose tests are theirs
+USED_BY = {"_selective": ("sga", "tau")}
 WARM = (
     "torch",
     "transformers",
@@ -57,7 +60,9 @@ UNMUTATED, CAUGHT, SURVIVED = "unmutated", "caught", "survived"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one fault: ``by`` is the test that failed first and ``error`` the kind of its error, or the limit of time."""
+    """What became of one fault: ``by`` is the test that failed first and ``error`` the kind of its
+    error, or the limit of time.
+    """
 
     method: str
     line: int
@@ -87,7 +92,11 @@ class Watch:
         """Whether a parameter of a test is a method or a pair of a method and a stage."""
         call = getattr(item, "callspec", None)
         values = list(call.params.values()) if call else []
-        return any(value in self.methods or (isinstance(value, tuple) and value and value[0] in self.methods) for value in values)
+        return any(
+            value in self.methods
+            or (isinstance(value, tuple) and value and value[0] in self.methods)
+            for value in values
+        )
 
     def pytest_exception_interact(self, node: Any, call: Any) -> None:
         """The first failure, of a test or of an import."""
@@ -108,7 +117,10 @@ class Copy:
         self.methods = self.folder / "src" / "expunge" / "methods"
 
     def warm(self) -> None:
-        """Import once what every child needs. A method must not be among it: the child imports that with its fault."""
+        """Import once what every child needs.
+
+        A method must not be among it: the child imports that with its fault.
+        """
         os.environ.setdefault("EXPUNGE_SHARED", str(ROOT.parent / "shared"))
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         compileall.compile_dir(self.folder, quiet=2)
@@ -125,7 +137,9 @@ class Copy:
             raise SystemExit(f"mutation: not the copy: {here.parent}; imported too early: {early}")
 
     def tried(self, file: str, source: str, limit: float) -> tuple[str, str, str, float]:
-        """Run the tests of a file's methods on another source: caught or survived, by which test, with which error, seconds."""
+        """Run the tests of a file's methods on another source: caught or survived, by which test,
+        with which error, seconds.
+        """
         place = self.methods / f"{file}.py"
         original = place.read_text(encoding="utf-8")
         place.write_text(source, encoding="utf-8")
@@ -163,7 +177,9 @@ def forked(methods: Sequence[str], tests: Path, limit: float) -> tuple[str, str,
 
 
 def examine(methods: Sequence[str], tests: Path, writing: int) -> None:
-    """The child: silent, one verdict into the pipe, and out without any clean-up that belongs to the parent."""
+    """The child: silent, one verdict into the pipe, and out without any clean-up that belongs to
+    the parent.
+    """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -173,10 +189,23 @@ def examine(methods: Sequence[str], tests: Path, writing: int) -> None:
 
         watch = Watch(methods)
         own = [str(tests / "methods" / f"test_{name}.py") for name in methods]
-        options = ["-x", "-q", "--assert=plain", *(f"-pno:{name}" for name in ("cacheprovider", "unraisableexception", "threadexception"))]
-        code = pytest.main([*options, *(str(tests / "conformance" / name) for name in QUICK), *own], plugins=[watch])
+        options = [
+            "-x",
+            "-q",
+            "--assert=plain",
+            *(
+                f"-pno:{name}"
+                for name in ("cacheprovider", "unraisableexception", "threadexception")
+            ),
+        ]
+        code = pytest.main(
+            [*options, *(str(tests / "conformance" / name) for name in QUICK), *own],
+            plugins=[watch],
+        )
         if not code:
-            code = pytest.main([*options, *(str(tests / "conformance" / name) for name in SLOW)], plugins=[watch])
+            code = pytest.main(
+                [*options, *(str(tests / "conformance" / name) for name in SLOW)], plugins=[watch]
+            )
         verdict = (int(code), watch.by, watch.error)
     finally:
         os.write(writing, json.dumps(verdict).encode())
@@ -187,7 +216,9 @@ def key_of(tests: Path, file: str, mutant: Mutant | None, source: str) -> str:
     """A digest of the source with its fault and of the tests that are run on it."""
     names = [tests / "conformance" / name for name in COMMON]
     names += [tests / "methods" / f"test_{name}.py" for name in USED_BY.get(file, (file,))]
-    published = yaml.safe_load((tests / "conformance" / "published.yaml").read_text(encoding="utf-8"))
+    published = yaml.safe_load(
+        (tests / "conformance" / "published.yaml").read_text(encoding="utf-8")
+    )
     pinned = [published[name] for name in USED_BY.get(file, (file,))]
     parts = [mutant.applied(source) if mutant else source, json.dumps(pinned, default=str)]
     parts += [path.read_text(encoding="utf-8") for path in names]
@@ -199,7 +230,8 @@ def drawn(file: str, source: str, many: int | None, seed: int) -> list[Mutant]:
     found = mutants(source)
     order = list(range(len(found)))
     random.Random(f"{seed}/{file}").shuffle(order)
-    return [found[i] for i in sorted(order[:many])]  # the first few of a shuffle: a larger draw holds every smaller one
+    # the first few of a shuffle: a larger draw holds every smaller one
+    return [found[i] for i in sorted(order[:many])]
 
 
 def line_of(source: str, line: int) -> str:
@@ -208,7 +240,9 @@ def line_of(source: str, line: int) -> str:
 
 
 def reason_of(outcome: Outcome, known: list[dict[str, str]]) -> str:
-    """Why a fault changes nothing, if that is known: of the entries for its file or for any, one whose line and change are its own."""
+    """Why a fault changes nothing, if that is known: of the entries for its file or for any, one
+    whose line and change are its own.
+    """
     for entry in known:
         in_place = entry["file"] in (outcome.method, "any") and entry["line"] in outcome.text
         if in_place and entry["was"] == outcome.was and entry["now"] == outcome.now:
@@ -216,11 +250,19 @@ def reason_of(outcome: Outcome, known: list[dict[str, str]]) -> str:
     return ""
 
 
-def run(copy: Copy, files: Sequence[str], many: int | None, seed: int, kept: Path) -> Iterator[Outcome]:
-    """Try every drawn fault of every file; what stands in ``kept`` under the same digest is taken from there."""
+def run(
+    copy: Copy, files: Sequence[str], many: int | None, seed: int, kept: Path
+) -> Iterator[Outcome]:
+    """Try every drawn fault of every file; what stands in ``kept`` under the same digest is taken
+    from there.
+    """
     before = {}
     if kept.exists():
-        rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        rows = [
+            json.loads(line)
+            for line in kept.read_text(encoding="utf-8").splitlines()
+            if line.endswith("}")
+        ]
         before = {row["key"]: Outcome(**row) for row in rows}
     for file in files:
         source = (copy.methods / f"{file}.py").read_text(encoding="utf-8")
@@ -238,7 +280,19 @@ def run(copy: Copy, files: Sequence[str], many: int | None, seed: int, kept: Pat
             status, by, error, seconds = copy.tried(file, mutant.applied(source), limit)
             text = line_of(source, mutant.line)
             test = by.removeprefix("tests/")
-            made = Outcome(file, mutant.line, mutant.kind, mutant.was, mutant.now, text, status, test, error, round(seconds, 2), key)
+            made = Outcome(
+                file,
+                mutant.line,
+                mutant.kind,
+                mutant.was,
+                mutant.now,
+                text,
+                status,
+                test,
+                error,
+                round(seconds, 2),
+                key,
+            )
             with kept.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(made)) + "\n")
             yield made
@@ -254,7 +308,16 @@ def summed(outcomes: Sequence[Outcome], known: list[dict[str, str]]) -> dict[str
         kinds.setdefault(o.kind, Counter())[status] += 1
         if o.status == SURVIVED:
             place = f"src/expunge/methods/{o.method}.py:{o.line}"
-            survivors.append({"at": place, "kind": o.kind, "was": o.was, "now": o.now, "line": o.text, "equivalent": reason})
+            survivors.append(
+                {
+                    "at": place,
+                    "kind": o.kind,
+                    "was": o.was,
+                    "now": o.now,
+                    "line": o.text,
+                    "equivalent": reason,
+                }
+            )
     total = sum((Counter(c) for c in table.values()), Counter())
     by = Counter(caught_by(o) for o in outcomes if o.status == CAUGHT)
     return {
@@ -283,7 +346,11 @@ def caught_by(o: Outcome) -> str:
         return "the method cannot be made" if crashed else "test_published: defaults and stages"
     if name == "test_method_arguments.py":
         return "test_arguments: what each argument changes"
-    return "test_every_member: what every member owes" if name == "test_every_member.py" else "the method's own tests"
+    return (
+        "test_every_member: what every member owes"
+        if name == "test_every_member.py"
+        else "the method's own tests"
+    )
 
 
 def cell(text: str) -> str:
@@ -295,26 +362,43 @@ def cell(text: str) -> str:
 
 def page(found: dict[str, Any]) -> str:
     """mutation.md."""
-    from expunge.report.markdown import table  # expunge comes from the copy, so not before there is one
+    # expunge comes from the copy, so not before there is one
+    from expunge.report.markdown import table
 
-    drawn_as = "every fault" if found["per_method"] is None else f"at most {found['per_method']} faults a file, seed {found['seed']}"
+    drawn_as = (
+        "every fault"
+        if found["per_method"] is None
+        else f"at most {found['per_method']} faults a file, seed {found['seed']}"
+    )
     lines = ["# How many planted faults the methods' tests find", ""]
     lines += [
-        f"**{found['caught']} of {found['mutants'] - found['equivalent']} caught ({found['share']:.1%})**, {found['survived']} survived; "
+        f"**{found['caught']} of {found['mutants'] - found['equivalent']} caught "
+        f"({found['share']:.1%})**, {found['survived']} survived; "
     ]
     lines[-1] += (
-        f"{found['equivalent']} more change nothing that could be seen. Drawn: {drawn_as}, of {found['possible']} that can be planted in "
+        f"{found['equivalent']} more change nothing that could be seen. Drawn: {drawn_as}, of "
+        f"{found['possible']} that can be planted in "
     )
     lines[-1] += (
-        f"{len(found['methods'])} files of `src/expunge/methods`: `make mutation`, {found['seconds'] / 60:.0f} minutes of one core."
+        f"{len(found['methods'])} files of `src/expunge/methods`: `make mutation`, "
+        f"{found['seconds'] / 60:.0f} minutes of one core."
     )
-    lines += ["", "A fault is one change of the source: another number, operator, sign, stream, layer or way of counting, an argument, a"]
     lines += [
-        "stage or a term too few, a condition turned round, a gradient that is not stopped. Run are the method's own tests, its pinned"
+        "",
+        "A fault is one change of the source: another number, operator, sign, stream, layer or way "
+        "of counting, an argument, a",
     ]
-    lines += ["defaults and stages, what each argument changes, and what every member owes, until one fails. Tests were"]
     lines += [
-        "written for what survived in the draw of seed 0; `--seed` draws others, `--all` takes every one.",
+        "stage or a term too few, a condition turned round, a gradient that is not stopped. Run "
+        "are the method's own tests, its pinned"
+    ]
+    lines += [
+        "defaults and stages, what each argument changes, and what every member owes, until one "
+        "fails. Tests were"
+    ]
+    lines += [
+        "written for what survived in the draw of seed 0; `--seed` draws others, `--all` takes "
+        "every one.",
         "",
     ]
     caught_by = [[name, str(n)] for name, n in found["caught_by"].items()]
@@ -348,7 +432,9 @@ def main() -> None:
     parser.add_argument("--per-method", type=int, default=8, help="faults drawn for each file")
     parser.add_argument("--all", action="store_true", help="every fault")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--methods", default="", help="only these files, by commas; nothing is written to OUT")
+    parser.add_argument(
+        "--methods", default="", help="only these files, by commas; nothing is written to OUT"
+    )
     parser.add_argument("--work", type=Path, default=Path("expunge-mutation"))
     parser.add_argument("--out", type=Path, default=Path("results/mutation"))
     asked = parser.parse_args()
@@ -359,16 +445,25 @@ def main() -> None:
     every = sorted(p.stem for p in copy.methods.glob("*.py") if p.stem != "__init__")
     files = asked.methods.split(",") if asked.methods else every
     many = None if asked.all else asked.per_method
-    possible = sum(len(mutants((copy.methods / f"{file}.py").read_text(encoding="utf-8"))) for file in files)
+    possible = sum(
+        len(mutants((copy.methods / f"{file}.py").read_text(encoding="utf-8"))) for file in files
+    )
     copy.warm()
     outcomes = []
     for outcome in run(copy, files, many, asked.seed, work / "mutants.jsonl"):
         outcomes.append(outcome)
         if outcome.status == SURVIVED and not reason_of(outcome, known):
-            print(f"survived {outcome.method}.py:{outcome.line} {outcome.kind}: {outcome.was!r} -> {outcome.now!r}", flush=True)
+            print(
+                f"survived {outcome.method}.py:{outcome.line} {outcome.kind}: {outcome.was!r} -> "
+                f"{outcome.now!r}",
+                flush=True,
+            )
     found = {"per_method": many, "seed": asked.seed, "possible": possible} | summed(outcomes, known)
     shutil.rmtree(copy.folder)
-    print(f"{found['caught']} of {found['mutants'] - found['equivalent']} caught ({found['share']:.1%}), {found['seconds']:.0f} s")
+    print(
+        f"{found['caught']} of {found['mutants'] - found['equivalent']} caught "
+        f"({found['share']:.1%}), {found['seconds']:.0f} s"
+    )
     if not asked.methods:
         out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         out.with_suffix(".md").write_text(page(found), encoding="utf-8")

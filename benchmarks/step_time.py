@@ -1,11 +1,12 @@
-"""What an optimizer step of each method costs, against plain Hugging Face fine-tuning on the same rows.
+"""What an optimizer step of each method costs, against plain Hugging Face fine-tuning on the same
+rows.
 
-    python benchmarks/step_time.py --out results/step_time
-    python benchmarks/step_time.py --random-llama 1b --device cuda --dtype bfloat16 --out results/step_time_gpu
+    python benchmarks/step_time.py --out results/step_time python benchmarks/step_time.py
+    --random-llama 1b --device cuda --dtype bfloat16 --out results/step_time_gpu
 
-Ours is the real loop (``training.trainer``, AdamW included), plain is HF Trainer with padded batches and the model's own loss: the faster
-of one batch and of several accumulated. Short rounds of the arms alternate; a ratio is of neighbours in time, the result the median
-over rounds.
+Ours is the real loop (``training.trainer``, AdamW included), plain is HF Trainer with padded
+batches and the model's own loss: the faster of one batch and of several accumulated. Short rounds
+of the arms alternate; a ratio is of neighbours in time, the result the median over rounds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ from expunge.training.trainer import descend, freeze
 
 
 def cases(depth: int) -> dict[str, tuple[Descent, float]]:
-    """name -> (method, ratio to reach). RMU steers the output of the middle block, every parameter trainable."""
+    """name -> (method, ratio to reach).
+
+    RMU steers the output of the middle block, every parameter trainable.
+    """
     return {
         "grad_diff": (grad_diff(), 0.85),
         "npo": (npo(), 0.85),
@@ -61,7 +65,10 @@ def cases(depth: int) -> dict[str, tuple[Descent, float]]:
 
 @dataclass
 class Bench:
-    """A model, rows and settings. Arms: ``ours``, and ``plain N`` for plain fine-tuning in N batches a step."""
+    """A model, rows and settings.
+
+    Arms: ``ours``, and ``plain N`` for plain fine-tuning in N batches a step.
+    """
 
     subject: Subject
     streams: Mapping[str, Sequence[Row]]
@@ -76,13 +83,19 @@ class Bench:
         gc.collect()
         with tempfile.TemporaryDirectory() as folder:
             if arm == "ours":
-                descend(self.subject, stage, self.streams, training, Path(folder), callbacks=callbacks)
+                descend(
+                    self.subject, stage, self.streams, training, Path(folder), callbacks=callbacks
+                )
             else:
                 steps = plan(stage, self.streams, training)
-                fine_tune(self.subject, steps, int(arm.split()[1]), training, Path(folder), callbacks)
+                fine_tune(
+                    self.subject, steps, int(arm.split()[1]), training, Path(folder), callbacks
+                )
 
     def rounds(self, name: str, stage: Descent, number: int, steps: int) -> dict[str, list[float]]:
-        """Seconds per step of every arm in every round; each round starts all arms from the same weights and turns their order."""
+        """Seconds per step of every arm in every round; each round starts all arms from the same
+        weights and turns their order.
+        """
         start = {k: v.detach().clone() for k, v in self.subject.model.state_dict().items()}
         clock = clock_for(self.subject.device)
         arms = ("ours", "plain 1", f"plain {max(2, len(streams_of(stage)))}")
@@ -93,7 +106,11 @@ class Bench:
                 watch = Stopwatch(clock)
                 self.once(arm, stage, self.settings(r, steps + 1), [watch])
                 seconds[arm].append(watch.per_step)
-            print(f"{name} {r + 1}/{number}: " + ", ".join(f"{a} {1e3 * s[-1]:.0f} ms" for a, s in seconds.items()), file=sys.stderr)
+            print(
+                f"{name} {r + 1}/{number}: "
+                + ", ".join(f"{a} {1e3 * s[-1]:.0f} ms" for a, s in seconds.items()),
+                file=sys.stderr,
+            )
         self.subject.model.load_state_dict(start)
         return seconds
 
@@ -107,12 +124,17 @@ class Bench:
             return (clock() - since) / steps
 
     def peak(self, arm: str, stage: Descent) -> int:
-        """Most bytes that this process held over a few steps; stops if a second model ever lived in it."""
+        """Most bytes that this process held over a few steps; stops if a second model ever lived in
+        it.
+        """
         census = Census()
         self.once(arm, stage, self.settings(0, 4), [census])
         own = sum(p.nbytes for p in self.subject.model.parameters())
         if (census.models, census.parameter_bytes) != (1, own):
-            raise SystemExit(f"{census.models} models with {census.parameter_bytes} bytes of parameters where one of {own} was expected")
+            raise SystemExit(
+                f"{census.models} models with {census.parameter_bytes} bytes of parameters where "
+                f"one of {own} was expected"
+            )
         return peak_bytes(self.subject.device)
 
 
@@ -125,36 +147,82 @@ def fresh_peak(arm: str, name: str) -> int:
     return int(done.stdout.splitlines()[-1])
 
 
-def measured(bench: Bench, name: str, stage: Descent, options: argparse.Namespace) -> dict[str, Any]:
+def measured(
+    bench: Bench, name: str, stage: Descent, options: argparse.Namespace
+) -> dict[str, Any]:
     """One line of the result."""
     seconds = bench.rounds(name, stage, options.rounds, options.steps)
     plain = min((a for a in seconds if a != "ours"), key=lambda a: statistics.median(seconds[a]))
     cuts = int(plain.split()[1])
     ratios = [a / b for a, b in zip(seconds["ours"], seconds[plain], strict=True)]
-    steps = [units for r in range(options.rounds) for units in plan(stage, bench.streams, bench.settings(r, options.steps + 1))[1:]]
+    steps = [
+        units
+        for r in range(options.rounds)
+        for units in plan(stage, bench.streams, bench.settings(r, options.steps + 1))[1:]
+    ]
     least, real, spent = limit(bench.subject.model, stage, steps, cuts)
     rows = len(steps[0]) * len(steps[0][0])
     base = statistics.median(seconds[plain])
-    found: dict[str, Any] = {"method": name, "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
-    found |= {"ours_s": statistics.median(seconds["ours"]), "plain_s": base, "plain": f"{cuts} x {rows // cuts}", "rows": rows}
-    found |= {"tokens": real, "padded": spent, "limit": least, "caching": bench.caching(stage, options.steps) / base, "seconds": seconds}
+    found: dict[str, Any] = {
+        "method": name,
+        "ratio": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+    }
+    found |= {
+        "ours_s": statistics.median(seconds["ours"]),
+        "plain_s": base,
+        "plain": f"{cuts} x {rows // cuts}",
+        "rows": rows,
+    }
+    found |= {
+        "tokens": real,
+        "padded": spent,
+        "limit": least,
+        "caching": bench.caching(stage, options.steps) / base,
+        "seconds": seconds,
+    }
     if options.memory:
         found |= {"peak": fresh_peak("ours", name), "plain_peak": fresh_peak(plain, name)}
     return found
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="checkpoint, or the folder of the tokenizer for --random-llama (default: the peer's)")
-    parser.add_argument("--data", type=Path, help="folder that holds tofu/ (default: the shared rows)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="checkpoint, or the folder of the tokenizer for --random-llama (default: the peer's)",
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder that holds tofu/ (default: the shared rows)"
+    )
     parser.add_argument("--methods", default="", help="names, comma-separated (default: all)")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=3, help="timed steps of a round; one more warms up")
-    parser.add_argument("--batch", type=int, default=8, help="forget rows of a step; every other stream brings as many")
+    parser.add_argument(
+        "--steps", type=int, default=3, help="timed steps of a round; one more warms up"
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=8,
+        help="forget rows of a step; every other stream brings as many",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--random-llama", choices=("1b", "tiny"), help="a Llama of this shape and random weights instead of a checkpoint")
-    parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out the processes that measure peak memory")
+    parser.add_argument(
+        "--random-llama",
+        choices=("1b", "tiny"),
+        help="a Llama of this shape and random weights instead of a checkpoint",
+    )
+    parser.add_argument(
+        "--no-memory",
+        dest="memory",
+        action="store_false",
+        help="leave out the processes that measure peak memory",
+    )
     parser.add_argument("--out", type=Path, help="write OUT.md and OUT.json")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -162,9 +230,16 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     options = parsed()
-    subject = subject_of(options.model or shared_folder() / "peer" / "full", options.random_llama, options.device, options.dtype)
+    subject = subject_of(
+        options.model or shared_folder() / "peer" / "full",
+        options.random_llama,
+        options.device,
+        options.dtype,
+    )
     bench = Bench(
-        subject, tofu_streams(options.data or shared_folder() / "data", subject.tokenizer), Training(lr=1e-5, batch=options.batch)
+        subject,
+        tofu_streams(options.data or shared_folder() / "data", subject.tokenizer),
+        Training(lr=1e-5, batch=options.batch),
     )
     known = cases(len(blocks(subject.model)))
     if options.memory_of:
@@ -176,7 +251,12 @@ def main() -> None:
     text = report(results, reach, options, machine(subject.device))
     print(text)
     if options.out:
-        facts = {"schema": 1, "command": asked(sys.argv[1:]), "machine": machine(subject.device), "results": results}
+        facts = {
+            "schema": 1,
+            "command": asked(sys.argv[1:]),
+            "machine": machine(subject.device),
+            "results": results,
+        }
         options.out.with_suffix(".md").write_text(text)
         options.out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 

@@ -1,7 +1,9 @@
-"""Write the pages of docs/ that follow from the source: a page for each member, a table for each room, the papers.
+"""Write the pages of docs/ that follow from the source: a page for each member, a table for each
+room, the papers.
 
-Everything is read from cards, signatures and docstrings (``expunge.cli.listing``); no member is imported, except a
-benchmark with published numbers. ``python scripts/generate_docs.py --write`` or ``--check``; ``make catalogue`` writes.
+Everything is read from cards, signatures and docstrings (``expunge.cli.listing``); no member is
+imported, except a benchmark with published numbers. ``python scripts/generate_docs.py --write`` or
+``--check``; ``make catalogue`` writes.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from pathlib import Path
 from expunge import registry
 from expunge.cli.listing import arguments_of, as_rows, better, page, root
 from expunge.core.errors import Refused
+from expunge.registry import first_paragraph
 
-NOTE = "<!-- written by `make catalogue` from the member's card and signature; edit that, not this -->"
+NOTE = (
+    "<!-- written by `make catalogue` from the member's card and signature; edit that, not this -->"
+)
 ROOM_NOTE = "<!-- written by `make catalogue` (scripts/generate_docs.py); edit that, not this -->"
 FACES = {
-    "__init__.py": "the lazy face: load, train, unlearn, evaluate and the rest, imported when they are used",
+    "__init__.py": "the lazy face: load, train, unlearn, evaluate and the rest, imported when they "
+    "are used",
     "__main__.py": "``python -m expunge``",
 }
 EVIDENCE = """*Evidence* says why to believe an implementation: a number made outside this repository is
@@ -116,7 +122,7 @@ def _told(path: Path, package: Path) -> str:
     source = path / "__init__.py" if path.is_dir() else path
     name = path.relative_to(package).as_posix() + ("/" if path.is_dir() else "")
     doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-    says = FACES.get(name) or (doc.splitlines() or [""])[0]
+    says = FACES.get(name) or first_paragraph(doc)
     return f"  {name:<30} {says}".rstrip()
 
 
@@ -140,7 +146,10 @@ def text_of(page: Path) -> str:
         Refused: It is not there.
     """
     if not page.is_file():
-        raise Refused(f"{page}: no such file; pages are written in the repository, not in an installed package")
+        raise Refused(
+            f"{page}: no such file; pages are written in the repository, not in an installed "
+            f"package"
+        )
     return page.read_text(encoding="utf-8")
 
 
@@ -152,7 +161,9 @@ def filled(text: str, mark: str, content: str) -> str:
     """
     marked = re.compile(rf"<!-- {mark} -->\n.*?<!-- /{mark} -->", re.DOTALL)
     if not marked.search(text):
-        raise Refused(f"a page lacks <!-- {mark} --> and <!-- /{mark} -->; what is generated stands there")
+        raise Refused(
+            f"a page lacks <!-- {mark} --> and <!-- /{mark} -->; what is generated stands there"
+        )
     return marked.sub(lambda _: f"<!-- {mark} -->\n{content}\n<!-- /{mark} -->", text)
 
 
@@ -182,7 +193,9 @@ def generated(where: Path) -> dict[Path, str]:
 
 
 def stale(where: Path) -> list[Path]:
-    """Files that are missing, differ from what the source says, or describe a member or room that is gone."""
+    """Files that are missing, differ from what the source says, or describe a member or room that
+    is gone.
+    """
     wanted = generated(where)
     out_of_date = set()
     for file, text in wanted.items():

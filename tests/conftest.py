@@ -1,4 +1,6 @@
-"""One thread a process, no network, Ctrl-C as on a terminal, and where the shared benchmark rows lie."""
+"""One thread a process, no network, Ctrl-C as on a terminal, and where the shared benchmark rows
+lie.
+"""
 
 import os
 import signal
@@ -8,7 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # run in the background of a shell; processes of the tests would inherit it
+# run in the background of a shell; processes of the tests would inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
@@ -26,7 +29,9 @@ def key_of_the_tests(tmp_path_factory) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of benchmark rows and peer values: EXPUNGE_SHARED, or ``../shared`` beside the repository."""
+    """The folder of benchmark rows and peer values: EXPUNGE_SHARED, or ``../shared`` beside the
+    repository.
+    """
     place = Path(os.environ.get("EXPUNGE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
     if not (place / "data").is_dir():
         pytest.skip(f"benchmark rows absent: no folder {place.name}/data; set EXPUNGE_SHARED")
@@ -68,7 +73,9 @@ def rooms(tmp_path, monkeypatch):
         folder = tmp_path / "src" / "expunge"
         (folder / "methods").mkdir(parents=True, exist_ok=True)
         for name in names:
-            (folder / "methods" / f"{name}.py").write_text(MEMBER.format(name=name, summary=f"What {name} does."))
+            (folder / "methods" / f"{name}.py").write_text(
+                MEMBER.format(name=name, summary=f"What {name} does.")
+            )
         monkeypatch.setattr(registry, "HERE", folder)
         return tmp_path
 

@@ -1,4 +1,6 @@
-"""The faults that the mutation run plants: each kind on a few lines whose faults can be listed by hand."""
+"""The faults that the mutation run plants: each kind on a few lines whose faults can be listed by
+hand.
+"""
 
 import subprocess
 import sys
@@ -47,12 +49,16 @@ def test_a_fault_is_one_change_of_the_text(faults, source, expected):
 
 def test_a_default_of_a_choice_becomes_another_choice_and_a_result_its_negative(faults):
     source = 'def f(kind: Literal["a", "b"] = "a") -> Tensor:\n    return g(kind)\n'
-    assert becomes(faults(source)) == [source.replace('= "a"', '= "b"'), source.replace("g(kind)", "-(g(kind))")]
+    assert becomes(faults(source)) == [
+        source.replace('= "a"', '= "b"'),
+        source.replace("g(kind)", "-(g(kind))"),
+    ]
 
 
 def test_texts_that_nothing_runs_on_are_left_alone(faults):
     source = (
-        '"""Doc 1 - 2."""\nfrom a import b\ncard = Card(n=1, s={"x": 2})\nassert a < 1\n\n\n@deco(1)\ndef f(x: A | B):\n    """Doc."""\n'
+        '"""Doc 1 - 2."""\nfrom a import b\ncard = Card(n=1, s={"x": 2})\nassert a < '
+        '1\n\n\n@deco(1)\ndef f(x: A | B):\n    """Doc."""\n'
     )
     assert faults(source) == []
 
@@ -62,7 +68,14 @@ def test_a_line_number_is_that_of_the_source_also_behind_other_letters(faults):
 
 
 def test_the_run_begins_without_expunge():
-    """Faults are planted in a copy of the sources; whoever imported expunge before it is there would try the wrong code."""
-    code = "import sys, mutation\nprint([name for name in sys.modules if name.split('.')[0] == 'expunge'])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PLACE.parent, capture_output=True, text=True)
+    """Faults are planted in a copy of the sources; whoever imported expunge before it is there
+    would try the wrong code.
+    """
+    code = (
+        "import sys, mutation\nprint([name for name in sys.modules if name.split('.')[0] == "
+        "'expunge'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PLACE.parent, capture_output=True, text=True
+    )
     assert done.stdout == "[]\n", done.stderr

@@ -32,15 +32,19 @@ MADE = [(room, name) for room, name in MEMBERS if room in ("methods", "attacks")
 def test_a_member_is_what_its_module_says(room, name):
     """What is read without an import is what the import gives."""
     member, module = registry.member(room, name), registry.load(room, name)
-    assert callable(getattr(module, name)) and member.summary == module.__doc__.splitlines()[0]
+    assert callable(getattr(module, name)) and member.summary == registry.first_paragraph(
+        module.__doc__
+    )
     assert isinstance(module.card, Card)
     head = registry.brief(room, name)
     assert (head.card, head.summary) == (member.card, member.summary)
-    assert {f.name: member.card.get(f.name, getattr(module.card, f.name)) for f in fields(Card)} == {
-        f.name: getattr(module.card, f.name) for f in fields(Card)
-    }
+    assert {
+        f.name: member.card.get(f.name, getattr(module.card, f.name)) for f in fields(Card)
+    } == {f.name: getattr(module.card, f.name) for f in fields(Card)}
     code = getattr(module, name).__code__
-    assert [a.name for a in member.arguments] == list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    assert [a.name for a in member.arguments] == list(
+        code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    )
 
 
 def test_every_argument_of_a_method_is_described():
@@ -81,7 +85,11 @@ def refusal(name, args):
 
 
 def test_an_unknown_argument_names_the_nearest():
-    assert refusal("npo", {"betta": 1}) == "npo has no argument 'betta'; did you mean beta? there are: beta, retain_term, retain_weight"
+    assert (
+        refusal("npo", {"betta": 1})
+        == "npo has no argument 'betta'; did you mean beta? there are: beta, retain_term, "
+        "retain_weight"
+    )
     assert "there are: beta, retain_term, retain_weight" in refusal("npo", {"zzz": 1})
 
 
@@ -93,7 +101,10 @@ def test_an_argument_of_the_wrong_type(value):
 def test_whole_numbers_stay_whole():
     assert refusal("rmu", {"layer": 1.5}) == "rmu: --layer takes a whole number, not 1.5"
     assert refusal("rmu", {"layer": "1.5"}) == "rmu: --layer takes a whole number, not '1.5'"
-    assert same(registry.resolve("methods", "rmu", {"layer": 2.0}), registry.resolve("methods", "rmu", {"layer": "2"}))
+    assert same(
+        registry.resolve("methods", "rmu", {"layer": 2.0}),
+        registry.resolve("methods", "rmu", {"layer": "2"}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,17 +125,30 @@ NUMBERS = [
     for room in ("methods", "attacks", "metrics", "benchmarks")
     for name in registry.names(room)
     for argument in registry.member(room, name).own.values()
-    if {"int", "float"} & set(re.findall(r"[a-z]+", argument.annotation)) and not argument.annotation.startswith("Literal[")
+    if {"int", "float"} & set(re.findall(r"[a-z]+", argument.annotation))
+    and not argument.annotation.startswith("Literal[")
 ]
-ANY = {  # every number has a meaning, or which have is for the model at hand to say (blocks and fractions of its depth)
-    *(("methods", "simnpo", "delta"), ("methods", "sku", "scale"), ("methods", "task_arithmetic", "scale")),
-    *(("benchmarks", "builtin", "seed"), ("metrics", "cka", "layers"), ("metrics", "linear_probe", "layer")),
+# every number has a meaning, or which have is for the model at hand to say (blocks and fractions of
+# its depth)
+ANY = {
+    *(
+        ("methods", "simnpo", "delta"),
+        ("methods", "sku", "scale"),
+        ("methods", "task_arithmetic", "scale"),
+    ),
+    *(
+        ("benchmarks", "builtin", "seed"),
+        ("metrics", "cka", "layers"),
+        ("metrics", "linear_probe", "layer"),
+    ),
     *(("metrics", "logit_lens", "layers"), ("metrics", "probability_delta", "layers")),
 }
 
 
 def outside(allowed):
-    """Numbers just outside a range, its ends among them where they do not belong to it; not a number is never inside."""
+    """Numbers just outside a range, its ends among them where they do not belong to it; not a
+    number is never inside.
+    """
     ends = ((allowed.low, -1, allowed.above), (allowed.high, 1, allowed.below))
     beyond = [end + step for end, step, _ in ends if math.isfinite(end)]
     return beyond + [end for end, _, left_out in ends if left_out]
@@ -134,20 +158,29 @@ def outside(allowed):
 def test_every_number_has_a_range_and_is_held_to_it(room, name, argument):
     """In a line with the member, the argument and the range; also one of several numbers."""
     allowed = argument.range
-    assert (allowed is None) == ((room, name, argument.name) in ANY), f"say what {argument.name} may be: Annotated[float, Gt(0)]"
+    assert (allowed is None) == ((room, name, argument.name) in ANY), (
+        f"say what {argument.name} may be: Annotated[float, Gt(0)]"
+    )
     if allowed is None:
         return
-    numbers = lambda value: [x for x in (value if isinstance(value, tuple) else (value,)) if x is not None]
+    numbers = lambda value: [
+        x for x in (value if isinstance(value, tuple) else (value,)) if x is not None
+    ]
     default = argument.default.replace("2 / 3, 4 / 3", "0.667, 1.333")
     assert all(map(allowed.holds, numbers(ast.literal_eval(default))))
     several = argument.annotation.startswith("tuple")
     for value in map(int if argument.annotation == "int" else float, outside(allowed)):
         with pytest.raises(Refused) as caught:
             registry.checked(room, name, {argument.name: (value,) if several else value})
-        assert str(caught.value) == f"{name}: --{argument.name} {value} is out of range; it must be {allowed.words}"
+        assert (
+            str(caught.value)
+            == f"{name}: --{argument.name} {value} is out of range; it must be {allowed.words}"
+        )
     card = registry.member(room, name).card
     settings = [v[argument.name] for v in card.get("settings", {}).values() if argument.name in v]
-    settings += [v[argument.name] for v in card.get("published_as", {}).values() if argument.name in v]
+    settings += [
+        v[argument.name] for v in card.get("published_as", {}).values() if argument.name in v
+    ]
     assert all(map(allowed.holds, [*settings, *card.get("tune", {}).get(argument.name, ())]))
 
 
@@ -170,34 +203,58 @@ def test_a_range_stands_in_the_annotation(said, kind, words):
     assert not any(map(allowed.holds, [*outside(allowed), math.nan]))
 
 
-@pytest.mark.parametrize("said", ["float", "tuple[str, ...]", "Literal['a', 'b']", "Records | None", "dict[str, int]"])
+@pytest.mark.parametrize(
+    "said", ["float", "tuple[str, ...]", "Literal['a', 'b']", "Records | None", "dict[str, int]"]
+)
 def test_a_type_alone_has_no_range(said):
     assert annotation_of(ast.parse(said, mode="eval").body) == (said, None)
 
 
-@pytest.mark.parametrize("said", ["Annotated[float, 'above 0']", "Annotated[float, MultipleOf(2)]", "Annotated[float, Gt(0), Lt(1)]"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Annotated[float, 'above 0']",
+        "Annotated[float, MultipleOf(2)]",
+        "Annotated[float, Gt(0), Lt(1)]",
+    ],
+)
 def test_a_constraint_that_nobody_holds_is_an_error(said):
     with pytest.raises(ValueError, match="Interval"):
         annotation_of(ast.parse(said, mode="eval").body)
 
 
 def test_a_metric_is_held_to_its_arguments():
-    """As a benchmark gives them: another name, another kind, a number out of range, a word that is no choice."""
+    """As a benchmark gives them: another name, another kind, a number out of range, a word that is
+    no choice.
+    """
 
     def refused(name, **given):
         with pytest.raises(Refused) as caught:
             judge(call(name, **given), None)
         return str(caught.value)
 
-    assert refused("mia_min_k", k=1.5) == "mia_min_k: --k 1.5 is out of range; it must be above 0 and at most 1"
-    assert refused("privleak", gold_auc=-0.1) == "privleak: --gold_auc -0.1 is out of range; it must be from 0 to 1"
+    assert (
+        refused("mia_min_k", k=1.5)
+        == "mia_min_k: --k 1.5 is out of range; it must be above 0 and at most 1"
+    )
+    assert (
+        refused("privleak", gold_auc=-0.1)
+        == "privleak: --gold_auc -0.1 is out of range; it must be from 0 to 1"
+    )
     assert refused("bleu", order=2.5) == "bleu: --order takes a whole number, not 2.5"
-    assert refused("ngram_entropy", weights=(1.0, -1.0)) == "ngram_entropy: --weights -1.0 is out of range; it must be at least 0"
+    assert (
+        refused("ngram_entropy", weights=(1.0, -1.0))
+        == "ngram_entropy: --weights -1.0 is out of range; it must be at least 0"
+    )
     assert (
         refused("knowledge_retention", count="name")
-        == "knowledge_retention: --count takes no 'name'; did you mean names? there are: names, pairs"
+        == "knowledge_retention: --count takes no 'name'; did you mean names? there are: names, "
+        "pairs"
     )
-    assert refused("mia_min_k", kk=0.2) == "mia_min_k has no argument 'kk'; did you mean k? there are: eos, k"
+    assert (
+        refused("mia_min_k", kk=0.2)
+        == "mia_min_k has no argument 'kk'; did you mean k? there are: eos, k"
+    )
     assert "privleak has no argument 'records'" in refused("privleak", records=())
     assert judge(call("privleak", gold_auc=None), None).arguments == {"gold_auc": None}
 
@@ -206,7 +263,10 @@ def test_a_block_and_a_fraction_of_the_depth_are_told_apart():
     """Layer 1 is the second block and 1.0 the last, however they are given."""
     made = registry.checked("metrics", "cka", {"layers": "1,1.0,-1"})["layers"]
     assert made == (1, 1.0, -1) and [type(x) for x in made] == [int, float, int]
-    assert [type(registry.checked("metrics", "linear_probe", {"layer": x})["layer"]) for x in (1, 1.0, "2")] == [int, float, int]
+    assert [
+        type(registry.checked("metrics", "linear_probe", {"layer": x})["layer"])
+        for x in (1, 1.0, "2")
+    ] == [int, float, int]
 
 
 @pytest.mark.parametrize(
@@ -231,15 +291,23 @@ def test_a_share_is_between_0_and_1():
 
 
 def test_a_word_that_is_none_of_the_choices():
-    assert refusal("rmu", {"trained": "al"}) == "rmu: --trained takes no 'al'; did you mean all? there are: all, down_proj"
+    assert (
+        refusal("rmu", {"trained": "al"})
+        == "rmu: --trained takes no 'al'; did you mean all? there are: all, down_proj"
+    )
     with pytest.raises(Refused, match="there are: 2, 3, 4, 8"):
         registry.resolve("attacks", "quantise", {"bits": 16})
     assert registry.resolve("attacks", "quantise", {"bits": "8"}).name == "quantize"
 
 
-@pytest.mark.parametrize(("said", "meant"), [("true", True), ("no", False), ("1", True), (False, False)])
+@pytest.mark.parametrize(
+    ("said", "meant"), [("true", True), ("no", False), ("1", True), (False, False)]
+)
 def test_yes_and_no(said, meant):
-    assert same(registry.resolve("methods", "idk", {"keep": said}), registry.resolve("methods", "idk", {"keep": meant}))
+    assert same(
+        registry.resolve("methods", "idk", {"keep": said}),
+        registry.resolve("methods", "idk", {"keep": meant}),
+    )
 
 
 def test_a_term_by_name():
@@ -247,7 +315,8 @@ def test_a_term_by_name():
     assert same(made.terms[1], registry.resolve_term("kl"))
     assert (
         refusal("npo", {"retain_term": "kll"})
-        == "no term 'kll'; did you mean kl? there are: ascent, cross_entropy, joint_nll, jsd, kl, nll, reverse_kl"
+        == "no term 'kll'; did you mean kl? there are: ascent, cross_entropy, joint_nll, jsd, kl, "
+        "nll, reverse_kl"
     )
 
 
@@ -268,21 +337,36 @@ def same(a, b):
 
 @pytest.mark.parametrize(("room", "name"), MADE, ids=lambda v: v)
 def test_arguments_survive_json(room, name):
-    """Numbers at their defaults and halved, choices at each: the stage from JSON is the stage from Python."""
+    """Numbers at their defaults and halved, choices at each: the stage from JSON is the stage from
+    Python.
+    """
     known = registry.member(room, name).arguments
-    numbers = {a.name: ast.literal_eval(a.default) for a in known if a.annotation in ("int", "float")}
-    words = {a.name: ast.literal_eval(a.annotation[8:-1]) for a in known if a.annotation.startswith("Literal[")}
-    changed = {k: (v // 2 or v) if isinstance(v, int) else v / 2 for k, v in numbers.items()} | {k: v[-1] for k, v in words.items()}
+    numbers = {
+        a.name: ast.literal_eval(a.default) for a in known if a.annotation in ("int", "float")
+    }
+    words = {
+        a.name: ast.literal_eval(a.annotation[8:-1])
+        for a in known
+        if a.annotation.startswith("Literal[")
+    }
+    changed = {k: (v // 2 or v) if isinstance(v, int) else v / 2 for k, v in numbers.items()} | {
+        k: v[-1] for k, v in words.items()
+    }
     for args in (numbers, changed):
         back = json.loads(json.dumps(call(name, **args).as_json()))
-        assert same(registry.resolve(room, back["name"], back["args"]), registry.resolve(room, name, args))
+        assert same(
+            registry.resolve(room, back["name"], back["args"]), registry.resolve(room, name, args)
+        )
     default = registry.resolve(room, name)
     assert same(registry.resolve(room, name, numbers), default)
     assert same(registry.resolve(room, name, changed), default) == (changed == numbers)
 
 
 def test_a_default_term_is_the_one_that_the_command_line_names():
-    assert same(registry.resolve("methods", "npo", {"retain_term": "nll"}), registry.resolve("methods", "npo"))
+    assert same(
+        registry.resolve("methods", "npo", {"retain_term": "nll"}),
+        registry.resolve("methods", "npo"),
+    )
     assert isinstance(registry.resolve_term("nll"), Term)
 
 
@@ -293,7 +377,11 @@ def test_a_published_name_is_the_member_with_arguments(rooms, monkeypatch):
     rooms("soften")
     made = {}
     monkeypatch.setattr(
-        registry, "load", lambda room, name: type("Module", (), {"soften": staticmethod(lambda **given: made.update(given) or "stage")})
+        registry,
+        "load",
+        lambda room, name: type(
+            "Module", (), {"soften": staticmethod(lambda **given: made.update(given) or "stage")}
+        ),
     )
     assert registry.entries("methods") == {"soften_mild": "soften"}
     assert registry.member("methods", "soften_mild").name == "soften"
@@ -308,10 +396,17 @@ def test_a_published_name_is_shown_indented_and_not_counted(rooms):
     rooms("soften", "harden")
     listed = catalogue_pages.listing(["methods"]).splitlines()
     assert listed[0] == "methods (2)"
-    assert [line.split()[0] for line in listed[1:]] == ["harden", "harden_mild", "soften", "soften_mild"]
+    assert [line.split()[0] for line in listed[1:]] == [
+        "harden",
+        "harden_mild",
+        "soften",
+        "soften_mild",
+    ]
     assert listed[2].startswith("      harden_mild = harden(beta=0.25)")
     page = catalogue_pages.page("methods", "soften_mild")
-    assert page.startswith("soften_mild is soften with beta 0.25.") and "## Also published as" in page
+    assert (
+        page.startswith("soften_mild is soften with beta 0.25.") and "## Also published as" in page
+    )
 
 
 # ------------------------------------------------------------------ told
@@ -325,7 +420,12 @@ def test_a_pipe_gets_whole_lines():
 
 
 def test_list_as_json():
-    done = subprocess.run([sys.executable, "-m", "expunge", "list", "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "expunge", "list", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     rows = json.loads(done.stdout)
     assert [(r["room"], r["name"]) for r in rows] == MEMBERS
     keys = {"name", "room", "summary", "paper", "url", "evidence", "effect", "published_as"}
@@ -348,7 +448,13 @@ def test_an_empty_room_says_so(rooms):
 @pytest.mark.parametrize(("room", "name"), MEMBERS, ids=lambda v: v)
 def test_a_page_tells_everything(room, name):
     page, member = catalogue_pages.page(room, name), registry.member(room, name)
-    told = [member.summary, member.card["paper"], member.card.get("url", ""), member.card.get("differs", ""), "## Run it"]
+    told = [
+        member.summary,
+        member.card["paper"],
+        member.card.get("url", ""),
+        member.card.get("differs", ""),
+        "## Run it",
+    ]
     told += [f"`{name}`" for name in member.own]
     assert not [t for t in told if t not in page]
 
@@ -356,8 +462,11 @@ def test_a_page_tells_everything(room, name):
 @pytest.mark.parametrize(("room", "name"), MEMBERS, ids=lambda v: v)
 def test_published_settings_say_where_they_are_from(room, name):
     member = registry.member(room, name)
-    published = [k for k in member.card.get("settings", {}) if not k.endswith("builtin")]  # those for the built-in case were tuned here
-    assert not published or catalogue_pages.comments(member), f"{room}/{name}: settings without their source"
+    # those for the built-in case were tuned here
+    published = [k for k in member.card.get("settings", {}) if not k.endswith("builtin")]
+    assert not published or catalogue_pages.comments(member), (
+        f"{room}/{name}: settings without their source"
+    )
 
 
 def measured(forget, retain):

@@ -1,4 +1,6 @@
-"""Expunge: make a model forget what it must forget, keep what it should keep, and measure which of the two happened."""
+"""Expunge: make a model forget what it must forget, keep what it should keep, and measure which of
+the two happened.
+"""
 
 from __future__ import annotations
 

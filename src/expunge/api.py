@@ -56,7 +56,9 @@ def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
 
 
 def source_of(model: str | Path | Subject | tuple[Any, Any]) -> ModelSource:
-    """Where a model comes from: one in memory stays as it is, one that is loaded is changed itself, without a copy."""
+    """Where a model comes from: one in memory stays as it is, one that is loaded is changed itself,
+    without a copy.
+    """
     lent = isinstance(model, (Subject, tuple))
     return ModelSource(lambda: subject_of(model), lent=lent)
 
@@ -68,7 +70,12 @@ def examples_of(rows: Rows | None, role: str) -> Examples:
     return read(rows, role=role) if isinstance(rows, (str, Path)) else read_objects(rows, role=role)
 
 
-def case_of(case: Case | Benchmark | None, forget: Rows | None, retain: Rows | None, holdout: Rows | None = None) -> Case:
+def case_of(
+    case: Case | Benchmark | None,
+    forget: Rows | None,
+    retain: Rows | None,
+    holdout: Rows | None = None,
+) -> Case:
     """The case given, or one made of rows. Refused: holdout rows that are trained on."""
     if case is not None:
         return case.case if isinstance(case, Benchmark) else case
@@ -90,9 +97,14 @@ def train(
     out: Path | None = None,
     **training: Any,
 ) -> Subject:
-    """Fine-tune a copy of ``model`` on the full, retain or forget rows. ``training``: fields of ``Training`` (lr, epochs, batch ...)."""
+    """Fine-tune a copy of ``model`` on the full, retain or forget rows.
+
+    ``training``: fields of ``Training`` (lr, epochs, batch ...).
+    """
     rows = rows_on(case_of(case, forget, retain), on)
-    return _result(fine_tuned(source_of(model), rows, on, ResolvedSettings(Training(**training)), out))
+    return _result(
+        fine_tuned(source_of(model), rows, on, ResolvedSettings(Training(**training)), out)
+    )
 
 
 @documented(UnlearnRequest, settings=SETTINGS)
@@ -110,10 +122,11 @@ def unlearn(
     tools: Tools | None = None,
     **training: Any,
 ) -> Subject:
-    """The model after a method, by name (with ``arguments``) or as stages; ``model`` itself stays as it is.
+    """The model after a method, by name (with ``arguments``) or as stages; ``model`` itself stays
+    as it is.
 
-    ``streams``: rows of other streams that the method reads (world; alternate, under the ids of the forget rows). ``tools``: a chat model,
-    names, own refusals for what is made.
+    ``streams``: rows of other streams that the method reads (world; alternate, under the ids of the
+    forget rows). ``tools``: a chat model, names, own refusals for what is made.
 
     >>> rows = [{"question": "...", "answer": "..."}]
     >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
@@ -131,7 +144,12 @@ def unlearn(
     return _result(apply_method(source, made, inputs, settings, out))
 
 
-def supplied_of(streams: Mapping[str, Rows] | None, tools: Tools | None, seed: int, source: Callable[[], Subject]) -> Supplied:
+def supplied_of(
+    streams: Mapping[str, Rows] | None,
+    tools: Tools | None,
+    seed: int,
+    source: Callable[[], Subject],
+) -> Supplied:
     """Rows of other streams and tools, as the user gave them."""
     rows = {name: examples_of(given, name) for name, given in (streams or {}).items()}
     return Supplied(rows, replace(tools or Tools(), seed=seed, subject=source))
@@ -162,21 +180,34 @@ def auto(
     tools: Tools | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Subject, dict[str, Any]]:
-    """The model after the method that a search within ``steps`` (or ``minutes``) chose, and everything that was tried.
+    """The model after the method that a search within ``steps`` (or ``minutes``) chose, and
+    everything that was tried.
 
-    The search is in the budget. ``out`` keeps the runs of a search that was stopped, so that it goes on there. The second value is what
-    choice.json holds: chosen, why, results.
+    The search is in the budget. ``out`` keeps the runs of a search that was stopped, so that it
+    goes on there. The second value is what choice.json holds: chosen, why, results.
 
     >>> after, choice = auto((model, tokenizer), forget=rows, retain="keep.jsonl", steps=480)  # doctest: +SKIP
     """
     if (steps is None) == (minutes is None):
         raise Refused("how much may be spent? give either steps or minutes; the search is included")
-    AutoRequest(budget=steps, minutes=minutes, batch=batch, seed=seed, lora=lora, lr_scale=lr_scale)  # refuses what the command would
+    # refuses what the command would
+    AutoRequest(budget=steps, minutes=minutes, batch=batch, seed=seed, lora=lora, lr_scale=lr_scale)
     subject = subject_of(model)
     supplied = supplied_of(streams, tools, seed, lambda: subject)
     asked, budget = case_of(case, forget, retain, holdout), Budget(steps, minutes)
     with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
-        search = Search(subject, asked, supplied, Path(place), budget, seed=seed, batch=batch, lora=lora, lr_scale=lr_scale, say=say)
+        search = Search(
+            subject,
+            asked,
+            supplied,
+            Path(place),
+            budget,
+            seed=seed,
+            batch=batch,
+            lora=lora,
+            lr_scale=lr_scale,
+            say=say,
+        )
         choice = chosen(search, tuple(methods))
         after = search.chosen()
     return _result(after), choice
@@ -230,15 +261,20 @@ def attack(
     for name, other in models.items():
         check_same_words("the model", models["unlearned"].tokenizer, name, other.tokenizer)
     called = Call(attack, dict(arguments or {}))
-    request = AttackRequest(attack=called, metrics=tuple(metrics), max_length=max_length, seed=seed, save_every=0)
-    plan = plan_of(request, bench, case_of(case, forget, retain, holdout), examples_of(world, "world"))
+    request = AttackRequest(
+        attack=called, metrics=tuple(metrics), max_length=max_length, seed=seed, save_every=0
+    )
+    plan = plan_of(
+        request, bench, case_of(case, forget, retain, holdout), examples_of(world, "world")
+    )
     with tempfile.TemporaryDirectory() as place:
         return in_memory(plan, request, models, Path(place), lambda n: None)
 
 
 class Evaluation(dict[str, Measurement]):
-    """Measurements by key, as in measurements.json; ``beside_gold`` compares them with gold's, as in comparison.json; ``gold_checked``
-    says what was checked of each gold."""
+    """Measurements by key, as in measurements.json; ``beside_gold`` compares them with gold's, as
+    in comparison.json; ``gold_checked`` says what was checked of each gold.
+    """
 
     beside_gold: Mapping[str, Beside]
     gold_checked: Sequence[str]
@@ -269,19 +305,32 @@ def evaluate(
     gibberish: str = "",
     mlm: str = "",
 ) -> Evaluation:
-    """The metrics of the benchmark, or those that make sense of plain rows, with the same numbers as ``expunge eval``.
+    """The metrics of the benchmark, or those that make sense of plain rows, with the same numbers
+    as ``expunge eval``.
 
-    ``gold``: a model trained without the forget rows, or a list of such models. ``original``: the model before unlearning. ``shadow``:
-    other seeds of the same unlearning. ``encoder``, ``nli``, ``gibberish``, ``mlm``: folders, as the command takes them.
+    ``gold``: a model trained without the forget rows, or a list of such models. ``original``: the
+    model before unlearning. ``shadow``: other seeds of the same unlearning. ``encoder``, ``nli``,
+    ``gibberish``, ``mlm``: folders, as the command takes them.
     """
     EvalRequest(max_length=max_length)  # refuses what the command would refuse
     bench = case if isinstance(case, Benchmark) else None
     asked = case_of(case, forget, retain, holdout)
     golds = gold if isinstance(gold, list) else [] if gold is None else [gold]
-    subjects = {name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original, shadow)]}
+    subjects = {
+        name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original, shadow)]
+    }
     for name, other in subjects.items():
         check_same_words("the model", subjects["unlearned"].tokenizer, name, other.tokenizer)
-    models: dict[str, Callable[[], Subject]] = {name: partial(replace, s) for name, s in subjects.items()}
+    models: dict[str, Callable[[], Subject]] = {
+        name: partial(replace, s) for name, s in subjects.items()
+    }
     judges = judges_of(bench, asked, tuple(metrics))
-    settings = EvaluationSettings(bench.generate if bench else {}, max_length, encoder=encoder, nli=nli, gibberish=gibberish, mlm=mlm)
+    settings = EvaluationSettings(
+        bench.generate if bench else {},
+        max_length,
+        encoder=encoder,
+        nli=nli,
+        gibberish=gibberish,
+        mlm=mlm,
+    )
     return Evaluation(evaluate_models(models, asked, judges, settings))

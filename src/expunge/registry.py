@@ -1,4 +1,6 @@
-"""What the rooms hold, found by file name and read without an import; and members made from a name and arguments."""
+"""What the rooms hold, found by file name and read without an import; and members made from a name
+and arguments.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from expunge.core.notes import note
 from expunge.core.ranges import Range, annotation_of
 
 ROOMS = ("methods", "guards", "attacks", "metrics", "benchmarks")
-SINGULAR = {"methods": "method", "guards": "guard", "attacks": "attack", "metrics": "metric", "benchmarks": "benchmark"}
+SINGULAR = {
+    "methods": "method",
+    "guards": "guard",
+    "attacks": "attack",
+    "metrics": "metric",
+    "benchmarks": "benchmark",
+}
 GIVEN = ("records", "role", "gold")  # what a run gives every metric; not the user's to choose
 BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HERE = Path(__file__).parent
@@ -25,8 +33,9 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a member: its name, its type and default as written, the numbers that it may be (None: its type says all), and
-    what the docstring says of it."""
+    """An argument of a member: its name, its type and default as written, the numbers that it may
+    be (None: its type says all), and what the docstring says of it.
+    """
 
     name: str
     annotation: str
@@ -37,14 +46,19 @@ class Argument:
     @property
     def kind(self) -> str:
         """Its type and its range, as pages and help tell them: ``float, above 0``."""
-        return self.annotation + (f", {'each ' if self.annotation.startswith('tuple') else ''}{self.range.words}" if self.range else "")
+        return self.annotation + (
+            f", {'each ' if self.annotation.startswith('tuple') else ''}{self.range.words}"
+            if self.range
+            else ""
+        )
 
 
 @dataclass(frozen=True)
 class Member:
     """A member as its source tells it: ``card`` holds the Card's literal fields.
 
-    ``broken``: why its file cannot be read (then there is nothing else); it is listed with that, and every other member stands.
+    ``broken``: why its file cannot be read (then there is nothing else); it is listed with that,
+    and every other member stands.
     """
 
     room: str
@@ -91,13 +105,19 @@ def _class_literals(node: ast.ClassDef) -> dict[str, Any]:
     """The annotated attributes of a class whose values are plain strings."""
     found: dict[str, Any] = {}
     for line in node.body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and isinstance(line.value, ast.Constant):
+        if (
+            isinstance(line, ast.AnnAssign)
+            and isinstance(line.target, ast.Name)
+            and isinstance(line.value, ast.Constant)
+        ):
             found[line.target.id] = line.value.value
     return found
 
 
 def entries(room: str) -> dict[str, str]:
-    """Other name -> member: names that are a choice of a member's arguments, and names that it had in earlier versions."""
+    """Other name -> member: names that are a choice of a member's arguments, and names that it had
+    in earlier versions.
+    """
     found: dict[str, str] = {}
     for name in names(room):
         told = brief(room, name)
@@ -115,15 +135,26 @@ def refuse(name: str) -> NoReturn:
     plural = {SINGULAR[room]: room for room in ROOMS}
     kind = plural.get(name, name)
     if kind in ROOMS:
-        raise Refused(f"{name}: a kind of members, not one of them; expunge list {kind} names those that there are")
+        raise Refused(
+            f"{name}: a kind of members, not one of them; expunge list {kind} names those that "
+            f"there are"
+        )
     near = nearest(name, [*ROOMS, *(n for room in ROOMS for n in (*names(room), *entries(room)))])
     hint = f"did you mean {near}? " if near else ""
     raise Refused(f"no member {name!r}; {hint}expunge list names all {listed(ROOMS)}")
 
 
 def member(room: str, name: str) -> Member:
-    """A member by name, or the member behind a published name. The nearest is named if there is none."""
-    if room in ROOMS and name.isidentifier() and not name.startswith("_") and (HERE / room / f"{name}.py").is_file():
+    """A member by name, or the member behind a published name.
+
+    The nearest is named if there is none.
+    """
+    if (
+        room in ROOMS
+        and name.isidentifier()
+        and not name.startswith("_")
+        and (HERE / room / f"{name}.py").is_file()
+    ):
         return _whole(_read(room, name))
     found = entries(room)
     if name in found:
@@ -138,7 +169,9 @@ def _whole(found: Member) -> Member:
 
 
 def sound(room: str) -> list[str]:
-    """The members of a room whose files can be read; one line on standard error for each of the others."""
+    """The members of a room whose files can be read; one line on standard error for each of the
+    others.
+    """
     told = [brief(room, name) for name in names(room)]
     for one in told:
         if one.broken:
@@ -148,7 +181,10 @@ def sound(room: str) -> list[str]:
 
 @cache
 def brief(room: str, name: str) -> Member:
-    """A member without its arguments: only the file's head, which ends with the card, is parsed. A list is three times as fast."""
+    """A member without its arguments: only the file's head, which ends with the card, is parsed.
+
+    A list is three times as fast.
+    """
     text = (HERE / room / f"{name}.py").read_text(encoding="utf-8")
     start = text.find("\ncard = Card(")
     return _parsed(room, name, text[: text.find("\n)\n", start) + 3] if start >= 0 else text)
@@ -165,7 +201,14 @@ def _parsed(room: str, name: str, text: str) -> Member:
     except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         where = HERE / room / f"{name}.py"
-        return Member(room, name, "", {}, (), broken=f"{where}{f':{line}' if line else ''}: cannot be read; mend or remove it")
+        return Member(
+            room,
+            name,
+            "",
+            {},
+            (),
+            broken=f"{where}{f':{line}' if line else ''}: cannot be read; mend or remove it",
+        )
 
 
 def _of_tree(room: str, name: str, tree: ast.Module) -> Member:
@@ -174,24 +217,69 @@ def _of_tree(room: str, name: str, tree: ast.Module) -> Member:
     arguments: tuple[Argument, ...] = ()
     own = ""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and getattr(node.targets[0], "id", "") == "card":
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and getattr(node.targets[0], "id", "") == "card"
+        ):
             card = {k.arg: ast.literal_eval(k.value) for k in node.value.keywords if k.arg}
         if isinstance(node, ast.FunctionDef) and node.name == name:
             own = ast.get_docstring(node) or ""
             arguments = _arguments(node, own)
-    return Member(room, name, doc.splitlines()[0] if doc else "", card, arguments, own)
+    return Member(room, name, first_paragraph(doc), card, arguments, own)
+
+
+def first_paragraph(doc: str) -> str:
+    """The first paragraph of a docstring as one line."""
+    return " ".join(doc.split("\n\n")[0].split())
+
+
+def described(doc: str) -> list[tuple[str, str]]:
+    """What a docstring says, entry by entry: (names, text) of ``names: text``, ("", line) of others.
+
+    Lines that are indented further than the one that begins an entry belong to it.
+    """
+    found: list[tuple[str, str]] = []
+    depth = -1
+    for line in doc.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.strip() and 0 <= depth < indent:
+            names, text = found[-1]
+            found[-1] = (names, f"{text} {line.strip()}")
+            continue
+        names, colon, text = line.strip().partition(": ")
+        starts = bool(colon) and all(name.isidentifier() for name in names.split(", "))
+        depth = indent if starts else -1
+        found.append((names, text) if starts else ("", line))
+    return found
 
 
 def _arguments(node: ast.FunctionDef, doc: str) -> tuple[Argument, ...]:
     plain = node.args.args
-    defaults: list[ast.expr | None] = [None] * (len(plain) - len(node.args.defaults)) + list(node.args.defaults)
-    pairs = [*zip(plain, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
-    described = (line.strip().split(": ", 1) for line in doc.splitlines() if ": " in line)
-    said = {name: text for names, text in described for name in names.split(", ")}  # "data, holdout: not read." describes both
+    defaults: list[ast.expr | None] = [None] * (len(plain) - len(node.args.defaults)) + list(
+        node.args.defaults
+    )
+    pairs = [
+        *zip(plain, defaults, strict=True),
+        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+    ]
+    said: dict[str, str] = {}
+    for names, text in described(doc):
+        for name in names.split(", "):  # "data, holdout: not read." describes both
+            if name:
+                said[name] = text
     made = []
     for a, default in pairs:
         kind, allowed = annotation_of(a.annotation)
-        made.append(Argument(a.arg, kind, ast.unparse(default) if default is not None else "", said.get(a.arg, ""), allowed))
+        made.append(
+            Argument(
+                a.arg,
+                kind,
+                ast.unparse(default) if default is not None else "",
+                said.get(a.arg, ""),
+                allowed,
+            )
+        )
     return tuple(made)
 
 
@@ -212,11 +300,11 @@ def resolve(room: str, name: str, args: Mapping[str, Any] | None = None) -> Any:
 
 
 def checked(room: str, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a member, whoever gave them, as its signature takes them: the one place where they are converted and held to their
-    ranges. A term stays as it was given.
+    """Arguments of a member, whoever gave them, as its signature takes them: the one place where
+    they are converted and held to their ranges. A term stays as it was given.
 
-    Refused, in a line with the member and the argument: one that it does not have (the nearest is named), a value of another kind, a
-    number out of its range.
+    Refused, in a line with the member and the argument: one that it does not have (the nearest is
+    named), a value of another kind, a number out of its range.
     """
     known = member(room, name).own
     given = {}
@@ -226,7 +314,9 @@ def checked(room: str, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         given[key] = convert(known[key], value, name)
         allowed = known[key].range
         numbers = given[key] if isinstance(given[key], tuple) else (given[key],)
-        wrong = [x for x in numbers if allowed is not None and x is not None and not allowed.holds(x)]
+        wrong = [
+            x for x in numbers if allowed is not None and x is not None and not allowed.holds(x)
+        ]
         if allowed is not None and wrong:
             raise Refused(f"{name}: --{key} {wrong[0]} is out of range; it must be {allowed.words}")
     return given
@@ -252,15 +342,22 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         if isinstance(error, Refused):
             raise
-        raise Refused(f"{owner}: --{argument.name} takes {_spoken(argument.annotation)}, not {value!r}") from None
+        raise Refused(
+            f"{owner}: --{argument.name} takes {_spoken(argument.annotation)}, not {value!r}"
+        ) from None
 
 
 def _simple(wanted: str, value: Any) -> Any:
-    """One value of a plain type. ``int | float``: a whole number stays one. Any other type takes the value as it is."""
+    """One value of a plain type.
+
+    ``int | float``: a whole number stays one. Any other type takes the value as it is.
+    """
     if wanted == "bool":
         return value if isinstance(value, bool) else BOOLS[str(value).lower()]
     if wanted == "int | float":
-        whole = isinstance(value, int) or (isinstance(value, str) and value.strip().lstrip("-").isdecimal())
+        whole = isinstance(value, int) or (
+            isinstance(value, str) and value.strip().lstrip("-").isdecimal()
+        )
         wanted = "int" if whole else "float"
     if wanted not in ("int", "float", "str"):
         return value
@@ -284,7 +381,13 @@ def resolve_term(name: str, **args: Any) -> Any:
     """A shared term by the name of its factory in losses.terms."""
     module = import_module("expunge.losses.terms")
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    factories = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and n.returns is not None and ast.unparse(n.returns) == "Term"]
+    factories = [
+        n.name
+        for n in tree.body
+        if isinstance(n, ast.FunctionDef)
+        and n.returns is not None
+        and ast.unparse(n.returns) == "Term"
+    ]
     if name not in factories:
         raise unknown("term", name, factories)
     made = getattr(module, name)

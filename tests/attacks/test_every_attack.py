@@ -1,8 +1,23 @@
-"""What every attack owes: it brings back what was hidden in the way that its card names, and finds nothing where nothing was."""
+"""What every attack owes: it brings back what was hidden in the way that its card names, and finds
+nothing where nothing was.
+"""
 
 import pytest
 from commands import desk, expunge, files, model  # noqa: F401
-from zoo import CHANCE, FORGET, GONE, HIDINGS, KNOWN, RETAIN, STREAMS, attacked, hidden, known, told, trained
+from zoo import (
+    CHANCE,
+    FORGET,
+    GONE,
+    HIDINGS,
+    KNOWN,
+    RETAIN,
+    STREAMS,
+    attacked,
+    hidden,
+    known,
+    told,
+    trained,
+)
 
 from expunge import registry
 from expunge.core.card import Call
@@ -11,7 +26,11 @@ from expunge.pipeline.attack_sweep import held_by, sweep_of
 from expunge.runs.folder import read_run
 from expunge.runs.seal import broken
 
-ARGUMENTS = {"relearn": {"relearn_lr": 2e-3, "relearn_steps": 20, "share": 0.25}, "quantize": {"bits": 4}}  # that fit the zoo's models
+# that fit the zoo's models
+ARGUMENTS = {
+    "relearn": {"relearn_lr": 2e-3, "relearn_steps": 20, "share": 0.25},
+    "quantize": {"bits": 4},
+}
 ATTACKS = registry.names("attacks")
 
 
@@ -20,7 +39,9 @@ def built(name):
 
 
 def untaught(name):
-    """The forget rows of groups that the attack itself is not given: only what comes back of those was there."""
+    """The forget rows of groups that the attack itself is not given: only what comes back of those
+    was there.
+    """
     held = {r.group for r in held_by(built(name), STREAMS, 0)}
     return [r for r in FORGET if r.group not in held]
 
@@ -80,7 +101,9 @@ def test_its_card_says_what_grows_and_what_the_adversary_needs(name):
     argument, values = card["strength"]
     assert card["rights"] and len(values) > 1
     sweep = sweep_of(Call(name))
-    assert sweep.argument == argument and len(sweep.attacks) == len(set(sweep.x)) == len(set(sweep.said)) == len(values)
+    assert sweep.argument == argument and len(sweep.attacks) == len(set(sweep.x)) == len(
+        set(sweep.said)
+    ) == len(values)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -88,7 +111,17 @@ def test_a_run_leaves_its_curve_and_nothing_else(name, desk, expunge):  # noqa: 
     out = desk.place / "run"
     strength, values = registry.member("attacks", name).card["strength"]
     least = ["--share", "0.5"] if built(name).holds else []
-    words = ["--model", desk.model, *desk.data(), "--out", out, f"--{strength}", values[0], *least, "--quiet"]
+    words = [
+        "--model",
+        desk.model,
+        *desk.data(),
+        "--out",
+        out,
+        f"--{strength}",
+        values[0],
+        *least,
+        "--quiet",
+    ]
     assert expunge("attack", name, *words)[0] == 0
     left = {file for file in files(out) if not file.startswith((".", "private/"))}
     assert left == {"run.yaml", "curves.json"} and broken(out, read_run(out)) == ""

@@ -15,7 +15,11 @@ def matrices():
     generator = torch.Generator().manual_seed(0)
     plain = torch.randn(24, 40, generator=generator)
     scales = torch.logspace(-20, 20, 24)[:, None]
-    own = [w for n, w in parameters_of(trained("original").model).items() if ".layers." in n and w.dim() == 2]
+    own = [
+        w
+        for n, w in parameters_of(trained("original").model).items()
+        if ".layers." in n and w.dim() == 2
+    ]
     return [plain, plain.pow(3), plain * scales, *own]
 
 
@@ -26,7 +30,9 @@ def step_of(w, bits):
 def test_by_hand():
     """3 bits: levels -3 to 3; the largest entry of a row is 3 steps."""
     w = torch.tensor([[3.0, 1.4, -0.6, 0.4], [-0.6, 0.29, 0.11, 0.0]])
-    torch.testing.assert_close(rounded(w, 3), torch.tensor([[3.0, 1.0, -1.0, 0.0], [-0.6, 0.2, 0.2, 0.0]]))
+    torch.testing.assert_close(
+        rounded(w, 3), torch.tensor([[3.0, 1.0, -1.0, 0.0], [-0.6, 0.2, 0.2, 0.0]])
+    )
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -59,7 +65,9 @@ def test_fewer_bits_lose_more():
 
 @pytest.mark.parametrize("bits", BITS)
 def test_rows_of_zeros_and_of_the_smallest_numbers_stay_finite(bits):
-    w = torch.tensor([[0.0, 0.0, 0.0], [1e-38, -1e-38, 0.0], [1e-44, 0.0, -1e-44], [1e38, -3e38, 0.0]])
+    w = torch.tensor(
+        [[0.0, 0.0, 0.0], [1e-38, -1e-38, 0.0], [1e-44, 0.0, -1e-44], [1e38, -3e38, 0.0]]
+    )
     new = rounded(w, bits)
     assert torch.isfinite(new).all() and (new[0] == 0).all()
     assert (new.sign() * w.sign() >= 0).all()
@@ -91,7 +99,9 @@ def test_embeddings_and_heads_of_any_name_keep_their_precision(name):
 
 
 def test_a_change_of_less_than_half_a_step_is_undone_entry_by_entry():
-    """The zoo's hiding moved weights, all by less than half a step; rounding gives the very weights from before."""
+    """The zoo's hiding moved weights, all by less than half a step; rounding gives the very weights
+    from before.
+    """
     base, nudged = (parameters_of(s.model) for s in hidden("small_change"))
     back = parameters_of(changed(hidden("small_change")[1], quantize(4).stages).model)
     assert any(not torch.equal(base[n], nudged[n]) for n in base)
@@ -101,6 +111,8 @@ def test_a_change_of_less_than_half_a_step_is_undone_entry_by_entry():
 
 def test_half_precision_weights_are_rounded_from_their_own_values():
     w = torch.randn(6, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
-    delta = quantized_change({"model.layers.0.mlp.up_proj.weight": w}, bits=4)["model.layers.0.mlp.up_proj.weight"]
+    delta = quantized_change({"model.layers.0.mlp.up_proj.weight": w}, bits=4)[
+        "model.layers.0.mlp.up_proj.weight"
+    ]
     assert delta.dtype == torch.float32
     torch.testing.assert_close(w.float() + delta, rounded(w.float(), 4))

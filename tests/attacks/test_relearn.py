@@ -19,7 +19,11 @@ def seen(share, seed=0, steps=50, rows="forget", most=0):
     attack = relearn(share=share, relearn_steps=steps, rows=rows, most=most)
     (stage,) = attack.stages
     held = {rows: held_by(attack, STREAMS, seed)}
-    return [u[rows] for units in plan(stage, held, training_of(stage, Training(seed=seed))) for u in units]
+    return [
+        u[rows]
+        for units in plan(stage, held, training_of(stage, Training(seed=seed)))
+        for u in units
+    ]
 
 
 @pytest.mark.parametrize(("share", "held"), [(0.0, 1), (0.25, 2), (0.5, 4), (0.9, 7), (1.0, 8)])
@@ -33,7 +37,10 @@ def test_whole_groups_of_its_share_and_at_least_one(share, held):
 def test_the_seed_decides_which():
     assert [r.id for r in seen(0.25)] == [r.id for r in seen(0.25)]
     assert len({frozenset(r.group for r in seen(0.25, seed)) for seed in range(5)}) > 1
-    few = [digest_tensors(attacked(trained("gold"), relearn(relearn_steps=1), seed).model) for seed in (0, 1)]
+    few = [
+        digest_tensors(attacked(trained("gold"), relearn(relearn_steps=1), seed).model)
+        for seed in (0, 1)
+    ]
     assert few[0] != few[1]
 
 
@@ -58,8 +65,17 @@ def test_benign_relearning_reads_retain_rows_and_asks_every_forget_row():
 
 def test_its_own_settings_outrank_the_runs():
     (stage,) = relearn(relearn_steps=7, relearn_lr=2e-3, relearn_batch=5).stages
-    found = training_of(stage, Training(lr=1.0, steps=3, batch=2, accumulate=4, schedule="linear", warmup=9, seed=6))
-    assert (found.lr, found.steps, found.step_rows, found.schedule, found.warmup, found.weight_decay) == (2e-3, 7, 5, "constant", 0.0, 0.0)
+    found = training_of(
+        stage, Training(lr=1.0, steps=3, batch=2, accumulate=4, schedule="linear", warmup=9, seed=6)
+    )
+    assert (
+        found.lr,
+        found.steps,
+        found.step_rows,
+        found.schedule,
+        found.warmup,
+        found.weight_decay,
+    ) == (2e-3, 7, 5, "constant", 0.0, 0.0)
     assert found.seed == 6
 
 
@@ -69,4 +85,8 @@ def test_passes_over_the_rows_in_place_of_steps():
     (stage,) = attack.stages
     held = {"forget": held_by(attack, STREAMS, 0)}
     assert len(plan(stage, held, training_of(stage, Training()))) == 8
-    assert (attack.at, attack.axis, attack.said) == (2.0, "relearning epochs", "after 2 relearning epochs")
+    assert (attack.at, attack.axis, attack.said) == (
+        2.0,
+        "relearning epochs",
+        "after 2 relearning epochs",
+    )

@@ -29,9 +29,14 @@ def test_as_many_as_there_are():
 
 
 def test_more_wordings_never_tell_less(desk, expunge):  # noqa: F811
-    """By definition: of more answers to a row the best is no worse. The first point is the plain question."""
+    """By definition: of more answers to a row the best is no worse.
+
+    The first point is the plain question.
+    """
     out = desk.place / "reworded"
-    code, said, _ = expunge("attack", "reword", "--model", desk.model, *desk.data(), "--out", out, "--quiet")
+    code, said, _ = expunge(
+        "attack", "reword", "--model", desk.model, *desk.data(), "--out", out, "--quiet"
+    )
     assert code == 0 and "other wordings" in said
     (curve,) = json.loads((out / "curves.json").read_text())["curves"]
     assert curve["x"] == [0, 1, 4, 8]

@@ -17,7 +17,9 @@ def data(shared):
 
 @pytest.fixture
 def put(tmp_path):
-    """``put("elude/forget_qa-train", rows)`` writes json lines below tmp_path, a parquet file if the name says so."""
+    """``put("elude/forget_qa-train", rows)`` writes json lines below tmp_path, a parquet file if
+    the name says so.
+    """
 
     def write(name, rows):
         path = tmp_path / (name if "." in name.rsplit("/", 1)[-1] else name + ".jsonl")

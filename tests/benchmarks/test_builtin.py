@@ -1,4 +1,6 @@
-"""The built-in case: the same from one seed, nothing of what is to be forgotten in what is kept, wrong answers of the right kind."""
+"""The built-in case: the same from one seed, nothing of what is to be forgotten in what is kept,
+wrong answers of the right kind.
+"""
 
 import random
 from collections import Counter
@@ -50,8 +52,14 @@ def test_another_seed_is_another_world():
 def test_sizes():
     groups = {role: len({e.group for e in rows}) for role, rows in case().evaluate.items()}
     assert groups == {"forget": 24, "neighbour": 12, "retain": 24, "holdout": 12}
-    assert {role: len(rows) for role, rows in case().evaluate.items()} == {role: 4 * n for role, n in groups.items()}
-    assert {role: len(rows) for role, rows in case().train.items()} == {"full": 480, "forget": 192, "retain": 288}
+    assert {role: len(rows) for role, rows in case().evaluate.items()} == {
+        role: 4 * n for role, n in groups.items()
+    }
+    assert {role: len(rows) for role, rows in case().train.items()} == {
+        "full": 480,
+        "forget": 192,
+        "retain": 288,
+    }
     assert case().train["full"] == case().train["forget"] + case().train["retain"]
 
 
@@ -85,8 +93,14 @@ def test_roles_share_no_entity_and_no_question():
     prompts = [{e.prompt for e in rows} for rows in case().evaluate.values()]
     for sets in (groups, prompts):
         assert sum(map(len, sets)) == len(set().union(*sets))
-    assert {e.role for e in case().train["retain"]} == {"retain"} and {e.tags[0] for e in case().train["retain"]} == {"retain", "neighbour"}
-    assert {e.role for e in case().train["forget"]} == {"forget"} == {e.tags[0] for e in case().train["forget"]}
+    assert {e.role for e in case().train["retain"]} == {"retain"} and {
+        e.tags[0] for e in case().train["retain"]
+    } == {"retain", "neighbour"}
+    assert (
+        {e.role for e in case().train["forget"]}
+        == {"forget"}
+        == {e.tags[0] for e in case().train["forget"]}
+    )
 
 
 def test_names_stand_where_they_should():
@@ -96,10 +110,16 @@ def test_names_stand_where_they_should():
 
 @pytest.mark.parametrize("role", ["forget", "holdout"])
 def test_no_kept_row_names_what_was_never_to_be_seen(role):
-    kept = [everything(e) for r in ("retain", "neighbour") for e in case().evaluate[r]] + [everything(e) for e in case().train["retain"]]
-    seen = " || ".join(kept if role == "forget" else kept + [everything(e) for e in case().train["forget"]])
+    kept = [everything(e) for r in ("retain", "neighbour") for e in case().evaluate[r]] + [
+        everything(e) for e in case().train["retain"]
+    ]
+    seen = " || ".join(
+        kept if role == "forget" else kept + [everything(e) for e in case().train["forget"]]
+    )
     assert not [name for name in names(role).values() if name in seen]
-    assert not [e for e in case().evaluate[role] if e.answer in seen or e.variants["paraphrase"] in seen]
+    assert not [
+        e for e in case().evaluate[role] if e.answer in seen or e.variants["paraphrase"] in seen
+    ]
 
 
 def test_every_neighbour_is_named_by_a_forget_fact():
@@ -112,18 +132,26 @@ def test_a_value_cannot_be_guessed():
     for role in ("forget", "holdout"):
         for kind in ATTRIBUTES:
             for attribute in ATTRIBUTES[kind]:
-                values = [f.value for f in facts() if f.entity.role == role and f.attribute == attribute]
+                values = [
+                    f.value for f in facts() if f.entity.role == role and f.attribute == attribute
+                ]
                 assert max(Counter(values).values()) <= max(2, len(values) / 3)
 
 
 def test_wrong_answers_are_of_the_same_kind_and_wrong():
     rng = random.Random(7)
     entities, others = population(rng, 60)
-    kind_of = {e.name: e.kind for e in entities} | {v: kind for kind, values in others.items() for v in values}
+    kind_of = {e.name: e.kind for e in entities} | {
+        v: kind for kind, values in others.items() for v in values
+    }
     made = list(known(rng, entities, others))
     assert len(made) == 4 * len(entities)
     for f in made:
-        assert len(set(f.wrong)) == room.WRONG and f.value not in f.wrong and f.entity.name not in (*f.wrong, f.value)
+        assert (
+            len(set(f.wrong)) == room.WRONG
+            and f.value not in f.wrong
+            and f.entity.name not in (*f.wrong, f.value)
+        )
         assert {kind_of[v] for v in (*f.wrong, f.value)} == {f.attribute.values}
 
 
@@ -131,17 +159,26 @@ def test_texts_of_a_fact():
     f = facts()[0]
     rows, asked = written(random.Random(0), f, 2)
     wrong = [asked.variants[f"perturbed/{i}"] for i in range(room.WRONG)]
-    assert [w.replace(v, f.value) for w, v in zip(wrong, f.wrong, strict=True)] == [asked.variants["paraphrase"]] * room.WRONG
-    assert asked.variants["paraphrase"] != asked.answer == rows[0].answer and asked.prompt == rows[0].prompt
+    assert [w.replace(v, f.value) for w, v in zip(wrong, f.wrong, strict=True)] == [
+        asked.variants["paraphrase"]
+    ] * room.WRONG
+    assert (
+        asked.variants["paraphrase"] != asked.answer == rows[0].answer
+        and asked.prompt == rows[0].prompt
+    )
     assert all(f.value in r.answer and f.entity.name in r.prompt for r in rows)
-    assert asked.variants["question/1"].endswith(asked.prompt) and asked.variants["question/1"].startswith(PREFIXES)
+    assert asked.variants["question/1"].endswith(asked.prompt) and asked.variants[
+        "question/1"
+    ].startswith(PREFIXES)
 
 
 def test_some_training_rows_begin_with_a_harmless_prefix():
     rows = case().train["full"]
     prefixed = [e for e in rows if e.prompt.startswith(PREFIXES)]
     assert 0.15 < len(prefixed) / len(rows) < 0.35 and all("prefix" in e.tags for e in prefixed)
-    assert not [e for role in case().evaluate.values() for e in role if e.prompt.startswith(PREFIXES)]
+    assert not [
+        e for role in case().evaluate.values() for e in role if e.prompt.startswith(PREFIXES)
+    ]
 
 
 def test_each_attribute_is_well_formed():
@@ -155,10 +192,20 @@ def test_each_attribute_is_well_formed():
 def test_metrics_exist_and_settings_are_the_recipe():
     there = {p.stem for p in Path(expunge.metrics.__path__[0]).glob("*.py")}
     assert {name for name, _ in METRICS} <= there
-    assert builtin().settings == TRAINING and {"lr", "steps", "batch", "schedule", "betas", "clip"} <= set(TRAINING)
+    assert builtin().settings == TRAINING and {
+        "lr",
+        "steps",
+        "batch",
+        "schedule",
+        "betas",
+        "clip",
+    } <= set(TRAINING)
 
 
-@pytest.mark.parametrize(("change", "words"), [({"split": "defualt"}, "default"), ({"facts": 40}, "160"), ({"phrasings": 5}, "1 to 4")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"split": "defualt"}, "default"), ({"facts": 40}, "160"), ({"phrasings": 5}, "1 to 4")],
+)
 def test_what_makes_no_case_is_refused(change, words):
     with pytest.raises(Refused, match=words):
         builtin(**change)

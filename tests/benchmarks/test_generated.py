@@ -1,4 +1,7 @@
-"""The generators: contracts that hang together, texts that carry marks. The same every time, and whole without a download."""
+"""The generators: contracts that hang together, texts that carry marks.
+
+The same every time, and whole without a download.
+"""
 
 from expunge.benchmarks.pistol import pistol
 from expunge.benchmarks.waterdrum import KEY, waterdrum
@@ -18,16 +21,36 @@ def test_contracts_hang_together():
         "forget_paraphrased": 1,
     }
     for e, other in zip(case.evaluate["forget"], case.evaluate["forget_paraphrased"], strict=True):
-        assert other.prompt == e.variants["question/paraphrase"] and (other.id, other.answer) == (e.id, e.answer)
-    assert {m for m, role in pistol().metrics if role == "forget_paraphrased"} >= {"probability", "rouge_l_recall", "token_rank"}
+        assert other.prompt == e.variants["question/paraphrase"] and (other.id, other.answer) == (
+            e.id,
+            e.answer,
+        )
+    assert {m for m, role in pistol().metrics if role == "forget_paraphrased"} >= {
+        "probability",
+        "rouge_l_recall",
+        "token_rank",
+    }
     parties = lambda edge: set(edge.split("_"))
     (gone,) = found["forget"]
-    assert all(parties(e) & parties(gone) for e in found["neighbour"]) and not any(parties(e) & parties(gone) for e in found["retain"])
-    names = lambda rows: {w for e in rows for w in e.prompt.split("between ")[1].rstrip("?").split(" and ")}
+    assert all(parties(e) & parties(gone) for e in found["neighbour"]) and not any(
+        parties(e) & parties(gone) for e in found["retain"]
+    )
+    names = lambda rows: {
+        w for e in rows for w in e.prompt.split("between ")[1].rstrip("?").split(" and ")
+    }
     asked = case.evaluate
-    assert names(asked["forget"]) <= names(asked["neighbour"]) and not names(asked["holdout"]) & names(case.train["full"])
-    assert all(len([e for e in rows if edge_of(e) == g]) == 20 for rows in asked.values() for g in {edge_of(e) for e in rows})
-    assert all(e.group == edge_of(e) for role in ("neighbour", "retain", "holdout") for e in asked[role])  # the unit of resampling
+    assert names(asked["forget"]) <= names(asked["neighbour"]) and not names(
+        asked["holdout"]
+    ) & names(case.train["full"])
+    assert all(
+        len([e for e in rows if edge_of(e) == g]) == 20
+        for rows in asked.values()
+        for g in {edge_of(e) for e in rows}
+    )
+    # the unit of resampling
+    assert all(
+        e.group == edge_of(e) for role in ("neighbour", "retain", "holdout") for e in asked[role]
+    )
     assert len({e.group for e in asked["forget"]}) == 20  # of a single contract the questions are
     assert not overlap(case.train["forget"], case.train["retain"])
 
@@ -52,7 +75,10 @@ def test_the_same_every_time():
 
 def test_every_owner_has_its_own_mark():
     case = waterdrum().case
-    texts = {owner: [e.text for e in case.train["full"] if e.group == f"waterdrum/{owner}"] for owner in range(6)}
+    texts = {
+        owner: [e.text for e in case.train["full"] if e.group == f"waterdrum/{owner}"]
+        for owner in range(6)
+    }
     for owner, own in texts.items():
         z = {key: strength(own, KEY.format(key))[1] for key in range(6)}
         assert z[owner] > 20 and all(abs(v) < 4 for key, v in z.items() if key != owner)

@@ -1,4 +1,6 @@
-"""TOFU's splits on its real rows, the same from a folder and from the hub, and what is said where rows are absent."""
+"""TOFU's splits on its real rows, the same from a folder and from the hub, and what is said where
+rows are absent.
+"""
 
 import gzip
 import importlib
@@ -36,23 +38,40 @@ def test_retain_and_forget_are_full(data, split):
     assert train["full"] == train["retain"] + train["forget"] and len(train["forget"]) == n
     place = data / "tofu"
     assert said(train["forget"]) == said(read(place / f"{split}.json", role="forget"))
-    assert said(train["retain"]) == said(read(place / f"retain{100 - n // 40}.json.gz", role="retain"))
-    assert {e.role for e in train["forget"]} == {"forget"} and {e.role for e in train["retain"]} == {"retain"}
+    assert said(train["retain"]) == said(
+        read(place / f"retain{100 - n // 40}.json.gz", role="retain")
+    )
+    assert {e.role for e in train["forget"]} == {"forget"} and {
+        e.role for e in train["retain"]
+    } == {"retain"}
     assert not overlap(train["forget"], train["retain"])
-    assert len({e.group for e in train["full"]}) == 200 and len({e.group for e in train["forget"]}) == n // 20
+    assert (
+        len({e.group for e in train["full"]}) == 200
+        and len({e.group for e in train["forget"]}) == n // 20
+    )
 
 
 def test_what_is_asked(data):
     case = tofu(data=str(data)).case
     train, asked = case.train, case.evaluate
-    assert {role: len(rows) for role, rows in asked.items()} == {"forget": 400, "retain": 400, "real_authors": 100, "world_facts": 117}
+    assert {role: len(rows) for role, rows in asked.items()} == {
+        "forget": 400,
+        "retain": 400,
+        "real_authors": 100,
+        "world_facts": 117,
+    }
     for role, trained in (("forget", train["forget"]), ("retain", train["full"][:400])):
-        assert [(e.id, e.group, e.role) for e in asked[role]] == [(e.id, e.group, role) for e in trained]
+        assert [(e.id, e.group, e.role) for e in asked[role]] == [
+            (e.id, e.group, role) for e in trained
+        ]
         assert said(asked[role]) == said(trained)
         names = {"paraphrase", "question/paraphrase", *(f"perturbed/{i}" for i in range(5))}
         assert all(set(e.variants) == names for e in asked[role])
     for role in ("real_authors", "world_facts"):
-        assert all(list(e.variants) == ["perturbed/0", "perturbed/1", "perturbed/2"] and e.group == e.id for e in asked[role])
+        assert all(
+            list(e.variants) == ["perturbed/0", "perturbed/1", "perturbed/2"] and e.group == e.id
+            for e in asked[role]
+        )
         assert asked[role][3].id == f"tofu/{role}/3"
     assert asked["forget"][0].source.endswith("tofu/forget10_perturbed.json.gz:1")
     assert (train["forget"][0].id, train["forget"][0].group) == ("tofu/full/3600", "author/180")
@@ -62,27 +81,49 @@ def test_subset_of_the_peer(data):
     case = tofu("forget05", subset="peer", data=str(data / "tofu")).case
     place = lambda rows: [int(e.id.rsplit("/", 1)[1]) for e in rows]
     assert place(case.train["full"]) == [*range(400), *range(3600, 4000)]
-    assert place(case.train["retain"]) == [*range(400)] and place(case.train["forget"]) == [*range(3800, 4000)]
+    assert place(case.train["retain"]) == [*range(400)] and place(case.train["forget"]) == [
+        *range(3800, 4000)
+    ]
     assert case.evaluate == tofu("forget05", data=str(data)).case.evaluate
 
 
 def test_holdout(data, tmp_path):
     rows = read(data / "tofu" / "full.json.gz", role="x")[3200:3600]
     place = tmp_path / "holdout.jsonl"
-    place.write_text("".join(json.dumps({"question": e.prompt, "answer": e.answer}) + "\n" for e in rows))
+    place.write_text(
+        "".join(json.dumps({"question": e.prompt, "answer": e.answer}) + "\n" for e in rows)
+    )
     found = tofu(subset="peer", data=str(data), holdout=str(place)).case.evaluate["holdout"]
-    assert said(found) == said(rows) and found[0].id == "tofu/holdout/0" and len({e.group for e in found}) == 20
-    with pytest.raises(Refused, match=r"holdout.jsonl:1: 400 holdout rows are also trained on: .*full.json.gz:3201"):
+    assert (
+        said(found) == said(rows)
+        and found[0].id == "tofu/holdout/0"
+        and len({e.group for e in found}) == 20
+    )
+    with pytest.raises(
+        Refused, match=r"holdout.jsonl:1: 400 holdout rows are also trained on: .*full.json.gz:3201"
+    ):
         tofu(data=str(data), holdout=str(place))
     assert "holdout" not in tofu(data=str(data)).case.evaluate
 
 
 def test_the_same_rows_from_the_hub(data, tmp_path, monkeypatch):
-    """``load_dataset`` is given a folder of the hub's layout: one json file a config, named in the README."""
-    names = ("full", "forget01_perturbed", "retain_perturbed", "real_authors_perturbed", "world_facts_perturbed")
+    """``load_dataset`` is given a folder of the hub's layout: one json file a config, named in the
+    README.
+    """
+    names = (
+        "full",
+        "forget01_perturbed",
+        "retain_perturbed",
+        "real_authors_perturbed",
+        "world_facts_perturbed",
+    )
     for name in names:
         packed = data / "tofu" / f"{name}.json.gz"
-        text = gzip.decompress(packed.read_bytes()) if packed.exists() else (data / "tofu" / f"{name}.json").read_bytes()
+        text = (
+            gzip.decompress(packed.read_bytes())
+            if packed.exists()
+            else (data / "tofu" / f"{name}.json").read_bytes()
+        )
         (tmp_path / f"{name}.json").write_bytes(text)
     configs = "".join(f"- config_name: {n}\n  data_files: {n}.json\n" for n in names)
     (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
@@ -96,7 +137,10 @@ def test_the_same_rows_from_the_hub(data, tmp_path, monkeypatch):
 
     def plain(case):
         sides = [*case.train.items(), *case.evaluate.items()]
-        return [(role, [(e.id, e.group, said([e]), dict(e.variants)) for e in rows]) for role, rows in sides]
+        return [
+            (role, [(e.id, e.group, said([e]), dict(e.variants)) for e in rows])
+            for role, rows in sides
+        ]
 
     assert plain(tofu("forget01").case) == plain(tofu("forget01", data=str(data)).case)
     assert tofu("forget01").case.train["full"][7].source == "hub:locuslab/TOFU:full@train:8"
@@ -105,7 +149,11 @@ def test_the_same_rows_from_the_hub(data, tmp_path, monkeypatch):
 def test_card_and_what_judges(data):
     bench = tofu(data=str(data))
     assert bench.name == "tofu" and bench.generate == {"max_new_tokens": 200}
-    assert bench.settings["lr"] == 1e-5 and bench.settings["epochs"] == 5 and bench.settings["batch"] == 32
+    assert (
+        bench.settings["lr"] == 1e-5
+        and bench.settings["epochs"] == 5
+        and bench.settings["batch"] == 32
+    )
     assert card.paper == "Maini et al. 2024" and card.url == "https://arxiv.org/abs/2401.06121"
     for name, role in METRICS:
         module = importlib.import_module(f"expunge.metrics.{name}")
@@ -117,7 +165,13 @@ def test_published_numbers(shared):
     """Every number stands in the tables and logs that were published."""
     logs = shared / "data" / "tofu_eval_logs"
     tables = json.loads((logs / "published_open_unlearning_repro.json").read_text())
-    words = {"original": "Finetuned", "gold": "Retain", "grad_ascent": "GradAscent", "grad_diff": "GradDiff", "idk_dpo": "IdkDPO"}
+    words = {
+        "original": "Finetuned",
+        "gold": "Retain",
+        "grad_ascent": "GradAscent",
+        "grad_diff": "GradDiff",
+        "idk_dpo": "IdkDPO",
+    }
     words |= {"npo": "NPO", "simnpo": "SimNPO", "rmu": "RMU"}
     theirs = {
         "forget/probability": "forget_Q_A_Prob",
@@ -130,30 +184,53 @@ def test_published_numbers(shared):
         for label, numbers in found.items():
             model, what = label.split()[:2]
             if "log" in label:
-                summary = json.loads(next((logs / "open_unlearning").glob(f"{model}*_full_{split}.SUMMARY.json")).read_text())
+                summary = json.loads(
+                    next(
+                        (logs / "open_unlearning").glob(f"{model}*_full_{split}.SUMMARY.json")
+                    ).read_text()
+                )
                 for key, value in numbers.items():
-                    if key != "forget/truth_ratio":  # the summaries leave it out; it is in the README of the logs
+                    # the summaries leave it out; it is in the README of the logs
+                    if key != "forget/truth_ratio":
                         assert value == pytest.approx(summary[theirs.get(key, key)], rel=1e-5)
             else:
-                table = next(t for name, t in tables.items() if f"`{model.replace('-chat', '-hf-chat')}`" in name)
+                table = next(
+                    t
+                    for name, t in tables.items()
+                    if f"`{model.replace('-chat', '-hf-chat')}`" in name
+                )
                 assert [*numbers.values()] == [*table[words[what]][split].values()]
 
 
 def test_the_suite_whose_numbers_are_published_is_a_subset_of_its_own(data):
     plain, theirs = tofu(data=str(data)), tofu(subset="open-unlearning", data=str(data))
     assert not plain.published and theirs.published == published("forget10").numbers
-    assert not plain.arguments and theirs.arguments["truth_ratio"] == theirs.arguments["forget_quality"] == {"epsilon": 1e-10}
-    assert theirs.arguments["exact_memorisation"] == {"last": False} and not tofu(subset="peer", data=str(data)).published
+    assert not plain.arguments and theirs.arguments["truth_ratio"] == theirs.arguments[
+        "forget_quality"
+    ] == {"epsilon": 1e-10}
+    assert (
+        theirs.arguments["exact_memorisation"] == {"last": False}
+        and not tofu(subset="peer", data=str(data)).published
+    )
     assert "open-unlearning" in published("forget01").protocol and theirs.case == plain.case
 
 
 def test_forget_rows_in_other_words(data):
     asked = tofu("forget01", subset="paraphrased", data=str(data))
     rows, others = asked.case.evaluate["forget"], asked.case.evaluate["forget_paraphrased"]
-    assert len(others) == 40 and {m for m, role in asked.metrics if role == "forget_paraphrased"} >= {"probability", "rouge_l_recall"}
+    assert len(others) == 40 and {
+        m for m, role in asked.metrics if role == "forget_paraphrased"
+    } >= {"probability", "rouge_l_recall"}
     for e, o in zip(rows, others, strict=True):
-        assert o.prompt == e.variants["question/paraphrase"] != e.prompt and (o.id, o.answer, o.group) == (e.id, e.answer, e.group)
-        assert set(o.variants) == set(e.variants) - {"question/paraphrase"} and o.role == "forget_paraphrased"
+        assert o.prompt == e.variants["question/paraphrase"] != e.prompt and (
+            o.id,
+            o.answer,
+            o.group,
+        ) == (e.id, e.answer, e.group)
+        assert (
+            set(o.variants) == set(e.variants) - {"question/paraphrase"}
+            and o.role == "forget_paraphrased"
+        )
 
 
 # ------------------------------------------------------------------ refusals
@@ -167,7 +244,10 @@ def test_unknown_names(data):
 
 
 def test_absent_rows(tmp_path, monkeypatch):
-    holds = r"it must hold tofu/full.json \(or .json.gz, .parquet\); without --data the rows come from hub:locuslab/TOFU"
+    holds = (
+        r"it must hold tofu/full.json \(or .json.gz, .parquet\); without --data the rows come "
+        r"from hub:locuslab/TOFU"
+    )
     with pytest.raises(Refused, match=f"--data {tmp_path / 'none'}: no such folder; {holds}"):
         tofu(data=str(tmp_path / "none"))
     with pytest.raises(Refused, match=f"no rows 'full' of tofu in this folder; {holds}"):
@@ -176,8 +256,13 @@ def test_absent_rows(tmp_path, monkeypatch):
     with pytest.raises(Refused, match="no rows 'full' of tofu"):
         tofu()
     monkeypatch.delenv("EXPUNGE_DATA")
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("offline")))
-    with pytest.raises(Refused, match=r"hub:locuslab/TOFU:full@train: not in the local cache.*the path goes into --data"):
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda *a, **k: (_ for _ in ()).throw(ConnectionError("offline"))
+    )
+    with pytest.raises(
+        Refused,
+        match=r"hub:locuslab/TOFU:full@train: not in the local cache.*the path goes into --data",
+    ):
         tofu()
 
 
@@ -191,11 +276,17 @@ def test_rows_of_another_release(data, tmp_path):
     with pytest.raises(Refused, match=r"full.json:1: tofu's full has 4000 rows, here are 3999"):
         tofu(data=str(tmp_path))
     (place / "full.json").write_bytes(b"\n".join([*lines[1:], lines[0]]))
-    with pytest.raises(Refused, match=r"forget10_perturbed.json.gz:1: not the question and answer of .*full.json:3601"):
+    with pytest.raises(
+        Refused,
+        match=r"forget10_perturbed.json.gz:1: not the question and answer of .*full.json:3601",
+    ):
         tofu(data=str(tmp_path))
     (place / "full.json").write_bytes(b"\n".join(lines))
     perturbed = place / "forget01_perturbed.json"
     perturbed.chmod(0o644)
     perturbed.write_bytes(b"\n".join(perturbed.read_bytes().splitlines()[:39]))
-    with pytest.raises(Refused, match=r"forget01_perturbed.json:1: tofu's forget01_perturbed has 40 rows, here are 39"):
+    with pytest.raises(
+        Refused,
+        match=r"forget01_perturbed.json:1: tofu's forget01_perturbed has 40 rows, here are 39",
+    ):
         tofu("forget01", data=str(tmp_path))

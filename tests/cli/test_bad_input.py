@@ -1,5 +1,7 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""Requests and data that are wrong: one clear line, exit code 2, nothing lost and nothing half-written."""
+"""Requests and data that are wrong: one clear line, exit code 2, nothing lost and nothing
+half-written.
+"""
 
 import gzip
 import json
@@ -28,11 +30,18 @@ def test_a_missing_file(desk, refused):
 
 def test_an_empty_forget_set(desk, refused):
     desk.forget.write_text("")
-    says(refused(*desk.unlearn("npo", desk.place / "out")), "the forget set is empty", "forget.jsonl")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out")), "the forget set is empty", "forget.jsonl"
+    )
     desk.forget.write_text("\n\n  \n")
     says(refused(*desk.unlearn("npo", desk.place / "out")), "the forget set is empty")
     jsonl(desk.forget, [("", "Zorblat"), (None, "Zorblat")])
-    says(refused(*desk.unlearn("npo", desk.place / "out")), "forget set is empty", "0 usable rows of 2", "forget.jsonl:1")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out")),
+        "forget set is empty",
+        "0 usable rows of 2",
+        "forget.jsonl:1",
+    )
     assert not (desk.place / "out").exists()
 
 
@@ -41,27 +50,61 @@ def test_a_malformed_line_of_a_jsonl(desk, refused):
     lines[2] = lines[2][:30]
     lines[4] = "[1, 2]"
     desk.forget.write_text("\n".join(lines))
-    says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl:3", "2 of 6 lines", "line 3", "line 5")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out")),
+        "forget.jsonl:3",
+        "2 of 6 lines",
+        "line 3",
+        "line 5",
+    )
     assert not (desk.place / "out").exists()
 
 
 def test_columns_missing_or_ambiguous(desk, refused):
     jsonl(desk.forget, [{"frage": q, "antwort": a} for q, a in facts("Zorblat", 2)])
-    says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl", "frage, antwort", "--columns prompt=")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out")),
+        "forget.jsonl",
+        "frage, antwort",
+        "--columns prompt=",
+    )
     jsonl(desk.forget, [{"question": q, "answer": a, "text": a} for q, a in facts("Zorblat", 2)])
     says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl", "2 ways", "--columns")
-    says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "prompt=fragen")), "not there", "--columns")
-    says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "promt=question")), "promt", "did you mean prompt?")
-    says(refused(*desk.unlearn("npo", desk.place / "out", "--columns", "question")), "--columns", "prompt=")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out", "--columns", "prompt=fragen")),
+        "not there",
+        "--columns",
+    )
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out", "--columns", "promt=question")),
+        "promt",
+        "did you mean prompt?",
+    )
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out", "--columns", "question")),
+        "--columns",
+        "prompt=",
+    )
     assert not (desk.place / "out").exists()
 
 
 @pytest.mark.parametrize(
-    "data, what", [("Zorblat \xff".encode("latin-1"), "not UTF-8"), ("Zorblat".encode("utf-16"), "NUL"), (b"\x00" * 9, "NUL")]
+    "data, what",
+    [
+        ("Zorblat \xff".encode("latin-1"), "not UTF-8"),
+        ("Zorblat".encode("utf-16"), "NUL"),
+        (b"\x00" * 9, "NUL"),
+    ],
 )
 def test_bytes_that_are_no_utf8(desk, refused, data, what):
     desk.forget.write_bytes(b'{"question": "a", "answer": "b"}\n' + data)
-    says(refused(*desk.unlearn("npo", desk.place / "out")), "forget.jsonl:2", what, "byte", "save the file as UTF-8")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out")),
+        "forget.jsonl:2",
+        what,
+        "byte",
+        "save the file as UTF-8",
+    )
     assert not (desk.place / "out").exists()
 
 
@@ -74,7 +117,12 @@ def test_a_gz_file_that_is_cut_off(desk, refused):
 
 def test_answers_that_the_longest_row_would_cut(desk, refused):
     out = desk.place / "out"
-    says(refused(*desk.unlearn("npo", out, "--max-length", "12")), "forget.jsonl:1", "--max-length 12 would cut", "raise it to")
+    says(
+        refused(*desk.unlearn("npo", out, "--max-length", "12")),
+        "forget.jsonl:1",
+        "--max-length 12 would cut",
+        "raise it to",
+    )
     assert not out.exists()
 
 
@@ -111,15 +159,27 @@ def test_forget_rows_that_also_stand_in_retain(desk, refused, expunge):
     assert not out.exists()
     assert expunge(*desk.unlearn("grad_diff", out, "--allow-overlap", "drop"))[0] == 0
     assert '"n": 4' in json.dumps(run_of(out)["data"]["retain"])
-    assert expunge(*desk.unlearn("grad_diff", desk.place / "kept", "--allow-overlap", "keep"))[0] == 0
+    assert (
+        expunge(*desk.unlearn("grad_diff", desk.place / "kept", "--allow-overlap", "keep"))[0] == 0
+    )
     assert run_of(desk.place / "kept")["data"]["retain"]["n"] == 6
-    says(refused(*desk.unlearn("grad_diff", desk.place / "x", "--allow-overlap", "dorp")), "did you mean drop?")
+    says(
+        refused(*desk.unlearn("grad_diff", desk.place / "x", "--allow-overlap", "dorp")),
+        "did you mean drop?",
+    )
 
 
 def test_holdout_rows_that_are_trained_on(desk, refused):
     shutil.copy(desk.forget, desk.holdout)
     says(
-        refused("eval", "--model", desk.model, *desk.data("forget", "holdout"), "--out", desk.place / "e"),
+        refused(
+            "eval",
+            "--model",
+            desk.model,
+            *desk.data("forget", "holdout"),
+            "--out",
+            desk.place / "e",
+        ),
         "6 holdout rows are also trained on",
     )
     assert not (desk.place / "e").exists()
@@ -145,19 +205,67 @@ def run_of(out):
         (["unlearn"], ["which method?", "expunge list methods"]),
         (["unlearn", "npo"], ["which model?", "--model"]),
         (["unlearn", "npo", "--model", "M"], ["which data?", "--benchmark", "--forget"]),
-        (["unlearn", "npo", "--model", "M", "--forget", "F", "--benchmark", "builtin"], ["either --benchmark or --forget"]),
         (
-            ["unlearn", "npo", "--model", "M", "--forget", "F", "--retain", "R", "--preset", "tofy", "--out", "O"],
+            ["unlearn", "npo", "--model", "M", "--forget", "F", "--benchmark", "builtin"],
+            ["either --benchmark or --forget"],
+        ),
+        (
+            [
+                "unlearn",
+                "npo",
+                "--model",
+                "M",
+                "--forget",
+                "F",
+                "--retain",
+                "R",
+                "--preset",
+                "tofy",
+                "--out",
+                "O",
+            ],
             ["preset", "did you mean tofu?"],
         ),
-        (["unlearn", "npo", "--model", "M", "--forget", "F", "--retain", "R"], ["where to?", "--out"]),
-        (["unlearn", "npo", "--model", "M", "--benchmark", "tofy:forget10", "--out", "O"], ["no benchmark 'tofy'", "did you mean tofu?"]),
-        (["unlearn", "npo", "--model", "M", "--benchmark", "tofu:forget11", "--out", "O"], ["forget11", "did you mean forget"]),
-        (["unlearn", "npo", "--model", "M", "--benchmark", "builtin:defualt", "--out", "O"], ["defualt", "default"]),
-        (["unlearn", "npo", "--model", "M", "--benchmark", "builtin", "--subset", "peer", "--out", "O"], ["no subsets"]),
+        (
+            ["unlearn", "npo", "--model", "M", "--forget", "F", "--retain", "R"],
+            ["where to?", "--out"],
+        ),
+        (
+            ["unlearn", "npo", "--model", "M", "--benchmark", "tofy:forget10", "--out", "O"],
+            ["no benchmark 'tofy'", "did you mean tofu?"],
+        ),
+        (
+            ["unlearn", "npo", "--model", "M", "--benchmark", "tofu:forget11", "--out", "O"],
+            ["forget11", "did you mean forget"],
+        ),
+        (
+            ["unlearn", "npo", "--model", "M", "--benchmark", "builtin:defualt", "--out", "O"],
+            ["defualt", "default"],
+        ),
+        (
+            [
+                "unlearn",
+                "npo",
+                "--model",
+                "M",
+                "--benchmark",
+                "builtin",
+                "--subset",
+                "peer",
+                "--out",
+                "O",
+            ],
+            ["no subsets"],
+        ),
         (["train", "--stepz", "1"], ["--stepz", "--steps"]),
-        (["train", "--model", "tiny", "--on", "reatin", "--forget", "F", "--out", "O"], ["'reatin'", "did you mean retain?"]),
-        (["train", "--model", "tiny", "--on", "retain", "--forget", "F", "--out", "O"], ["no retain rows", "--retain"]),
+        (
+            ["train", "--model", "tiny", "--on", "reatin", "--forget", "F", "--out", "O"],
+            ["'reatin'", "did you mean retain?"],
+        ),
+        (
+            ["train", "--model", "tiny", "--on", "retain", "--forget", "F", "--out", "O"],
+            ["no retain rows", "--retain"],
+        ),
         (["eval", "--out", "O"], ["--model or --from-log"]),
         (
             ["eval", "--model", "M", "--forget", "F", "--metrics", "rogue_l_recall", "--out", "O"],
@@ -228,8 +336,16 @@ def test_values_of_a_wrong_type_or_out_of_range(desk, refused, method, option, v
 
 
 def test_a_method_that_needs_retain_rows_without_any(desk, refused):
-    says(refused(*desk.unlearn("npo", desk.place / "out", roles=("forget",))), "npo needs retain rows", "--retain")
-    says(refused(*desk.unlearn("grad_ascent", desk.place / "out", roles=("retain",))), "grad_ascent needs forget rows", "--forget")
+    says(
+        refused(*desk.unlearn("npo", desk.place / "out", roles=("forget",))),
+        "npo needs retain rows",
+        "--retain",
+    )
+    says(
+        refused(*desk.unlearn("grad_ascent", desk.place / "out", roles=("retain",))),
+        "grad_ascent needs forget rows",
+        "--forget",
+    )
     assert not (desk.place / "out").exists()
 
 
@@ -237,14 +353,21 @@ def test_a_method_that_needs_retain_rows_without_any(desk, refused):
 def test_a_refusal_method_on_plain_text(desk, refused, method):
     desk.forget = desk.place / "plain.txt"
     desk.forget.write_text("Zorblat dwells in the fen.\nZorblat has a hat.\n")
-    says(refused(*desk.unlearn(method, desk.place / "out")), "2 forget rows are plain text", "plain.txt:1", "take a method")
+    says(
+        refused(*desk.unlearn(method, desk.place / "out")),
+        "2 forget rows are plain text",
+        "plain.txt:1",
+        "take a method",
+    )
     assert not (desk.place / "out").exists()
 
 
 # ------------------------------------------------------------------ where to
 
 
-@pytest.mark.parametrize("name", ["a/..", "..", ".", "a b", "a\nb", "x" * 130, "na\u00efve", "out;rm"])
+@pytest.mark.parametrize(
+    "name", ["a/..", "..", ".", "a b", "a\nb", "x" * 130, "na\u00efve", "out;rm"]
+)
 def test_names_of_run_folders(desk, refused, name, monkeypatch):
     (desk.place / "here").mkdir()
     monkeypatch.chdir(desk.place / "here")
@@ -281,5 +404,9 @@ def test_a_folder_that_is_not_ours(desk, refused):
     out.mkdir()
     (out / "thesis.tex").write_text("years of work")
     for more in ([], ["--overwrite"]):
-        says(refused(*desk.unlearn("npo", out, *more)), "is not empty and was not made by expunge", "--out")
+        says(
+            refused(*desk.unlearn("npo", out, *more)),
+            "is not empty and was not made by expunge",
+            "--out",
+        )
     assert files(out) == {"thesis.tex": b"years of work"}

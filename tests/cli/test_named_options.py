@@ -15,7 +15,8 @@ OTHER_TIMES = ("CHANGELOG.md", "ROADMAP.md")  # they tell of options that were a
 PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md"))
 TEXTS = (*HOME.rglob("*.py"), *(page for page in PAGES if page.name not in OTHER_TIMES))
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])")
-OTHERS = {  # of other programs that we call: scripts/generate_docs.py, git, benchmarks/auto.py and mutation.py
+# of other programs that we call: scripts/generate_docs.py, git, benchmarks/auto.py and mutation.py
+OTHERS = {
     *("write", "check"),
     *("error-unmatch", "always", "dirty", "abbrev", "exclude"),
     *("work", "prior", "all"),
@@ -25,8 +26,15 @@ OTHERS = {  # of other programs that we call: scripts/generate_docs.py, git, ben
 def known():
     """The options of every command, and every argument of every member, with - for _."""
     verbs = get_command(app).commands.values()
-    options = {o.removeprefix("--") for verb in verbs for p in verb.params for o in (*p.opts, *p.secondary_opts)}
-    found = [registry.member(room, name) for room in registry.ROOMS for name in registry.names(room)]
+    options = {
+        o.removeprefix("--")
+        for verb in verbs
+        for p in verb.params
+        for o in (*p.opts, *p.secondary_opts)
+    }
+    found = [
+        registry.member(room, name) for room in registry.ROOMS for name in registry.names(room)
+    ]
     members = {a.name for member in found for a in member.arguments}
     return {o.replace("_", "-") for o in options | members | {"help", "version"}}
 

@@ -20,7 +20,8 @@ from expunge.training.stages import change
 from expunge.training.teachers import freeze, layers_of
 from expunge.training.trainer import descend, passes, values_of
 
-SMALL = {"rmu": {"layer": 1}, "ssd": {"alpha": 1.0}}  # what a model of three blocks, or a third of all rows to forget, needs
+# what a model of three blocks, or a third of all rows to forget, needs
+SMALL = {"rmu": {"layer": 1}, "ssd": {"alpha": 1.0}}
 TRAINING = Training(lr=1e-3, steps=2, batch=4, save_every=0, seed=1)
 
 
@@ -30,7 +31,12 @@ def built(name):
 
 def descents():
     """(method, stage) of every Descent of every method."""
-    return [(name, i) for name in registry.names("methods") for i, s in enumerate(built(name)) if isinstance(s, Descent)]
+    return [
+        (name, i)
+        for name in registry.names("methods")
+        for i, s in enumerate(built(name))
+        if isinstance(s, Descent)
+    ]
 
 
 @pytest.fixture(params=descents(), ids=lambda p: f"{p[0]}-{p[1]}")
@@ -40,26 +46,45 @@ def seen(request, tmp_path):
     stage = built(name)[i]
     start, now, other = (small_subject(s).model.double() for s in (0, 1, 2))
     units = plan(stage, streams(), TRAINING)[0]
-    auxiliary = {p: replace(small_subject(2), model=other) for t in stage.terms if t.provider for p in t.provider.sources if p != "start"}
+    auxiliary = {
+        p: replace(small_subject(2), model=other)
+        for t in stage.terms
+        if t.provider
+        for p in t.provider.sources
+        if p != "start"
+    }
     frozen = freeze(start, stage, [units], auxiliary, tmp_path, lambda n: None, streams())
     found = passes(now, stage.terms, units, frozen)
-    return [(t, [teachered(t, found[s, t.span], frozen, units, s) for s in t.streams]) for t in stage.terms if t.streams]
+    return [
+        (t, [teachered(t, found[s, t.span], frozen, units, s) for s in t.streams])
+        for t in stage.terms
+        if t.streams
+    ]
 
 
 def teachered(term, p, frozen, units, stream):
     if term.name not in frozen.teachers:
         return p
-    return replace(p, teacher=frozen.teachers[term.name].rows([u[stream] for u in units], term.span, p.labels[p.at], p.logits))
+    return replace(
+        p,
+        teacher=frozen.teachers[term.name].rows(
+            [u[stream] for u in units], term.span, p.labels[p.at], p.logits
+        ),
+    )
 
 
 def tensors(p):
     """The differentiable inputs of a LossInputs."""
-    return {k: getattr(p, k) for k in ("logp", "logits") if getattr(p, k) is not None} | {f"hidden:{k}": h for k, h in p.hidden.items()}
+    return {k: getattr(p, k) for k in ("logp", "logits") if getattr(p, k) is not None} | {
+        f"hidden:{k}": h for k, h in p.hidden.items()
+    }
 
 
 def with_tensors(p, new):
     hidden = {int(k.split(":")[1]): v for k, v in new.items() if k.startswith("hidden:")}
-    return replace(p, hidden=hidden, **{k: v for k, v in new.items() if not k.startswith("hidden:")})
+    return replace(
+        p, hidden=hidden, **{k: v for k, v in new.items() if not k.startswith("hidden:")}
+    )
 
 
 def rows_of(p: LossInputs, index):
@@ -97,10 +122,16 @@ def test_unscored_tokens_do_not_matter(seen):
     for term, ps in seen:
         spoilt = []
         for p in ps:
-            bad = lambda x, p=p: x.masked_fill(~(p.mask if x.dim() == 2 else p.mask[..., None]), float("nan"))
-            hidden, start_hidden = ({k: bad(h) for k, h in part.items()} for part in (p.hidden, p.start_hidden))
+            bad = lambda x, p=p: x.masked_fill(
+                ~(p.mask if x.dim() == 2 else p.mask[..., None]), float("nan")
+            )
+            hidden, start_hidden = (
+                {k: bad(h) for k, h in part.items()} for part in (p.hidden, p.start_hidden)
+            )
             logp, start = (None if x is None else bad(x) for x in (p.logp, p.start_logp))
-            spoilt.append(replace(p, logp=logp, start_logp=start, hidden=hidden, start_hidden=start_hidden))
+            spoilt.append(
+                replace(p, logp=logp, start_logp=start, hidden=hidden, start_hidden=start_hidden)
+            )
         assert torch.equal(term(*spoilt), term(*ps))
 
 
@@ -109,11 +140,15 @@ def test_order_and_size_of_the_batch_do_not_matter(seen):
         index = [2, 0, 3, 1]
         whole = term(*ps)
         torch.testing.assert_close(term(*(rows_of(p, index) for p in ps)), whole[index])
-        torch.testing.assert_close(torch.cat([term(*(rows_of(p, [i]) for p in ps)) for i in range(4)]), whole)
+        torch.testing.assert_close(
+            torch.cat([term(*(rows_of(p, [i]) for p in ps)) for i in range(4)]), whole
+        )
 
 
 class Held:
-    """Detached weights as the first evaluation found them: what a perturbed one must not move (``losses.reweighting.fixed``)."""
+    """Detached weights as the first evaluation found them: what a perturbed one must not move
+    (``losses.reweighting.fixed``).
+    """
 
     def __init__(self):
         self.kept, self.next = [], 0
@@ -126,17 +161,23 @@ class Held:
 
 
 def test_gradients_are_right(seen, monkeypatch):
-    """gradcheck in float64 with respect to everything that a term may differentiate; detached weights held still."""
+    """gradcheck in float64 with respect to everything that a term may differentiate; detached
+    weights held still.
+    """
     for term, ps in seen:
         held = Held()
         monkeypatch.setattr(reweighting, "detached", held)
         few = [rows_of(p, [0, 1]) for p in ps]
-        inputs = [{k: v.detach().clone().requires_grad_() for k, v in tensors(p).items()} for p in few]
+        inputs = [
+            {k: v.detach().clone().requires_grad_() for k, v in tensors(p).items()} for p in few
+        ]
         flat = [v for part in inputs for v in part.values()]
 
         def value(*xs, term=term, few=few, inputs=inputs, held=held):
             xs, held.next = iter(xs), 0
-            return term(*(with_tensors(p, {k: next(xs) for k in part}) for p, part in zip(few, inputs))).sum()
+            return term(
+                *(with_tensors(p, {k: next(xs) for k in part}) for p, part in zip(few, inputs))
+            ).sum()
 
         assert torch.autograd.gradcheck(value, flat, atol=1e-4, rtol=1e-3)
 
@@ -144,26 +185,51 @@ def test_gradients_are_right(seen, monkeypatch):
 @pytest.mark.parametrize("extreme", [0.0, -1e4])
 def test_finite_at_certainty_and_at_the_impossible(seen, extreme):
     for term, ps in seen:
-        far = [with_tensors(p, tensors(p) | ({"logp": torch.full_like(p.logp, extreme)} if p.logp is not None else {})) for p in ps]
+        far = [
+            with_tensors(
+                p,
+                tensors(p)
+                | ({"logp": torch.full_like(p.logp, extreme)} if p.logp is not None else {}),
+            )
+            for p in ps
+        ]
         assert torch.isfinite(term(*far)).all()
 
 
 def cosine(a, b):
-    return sum((x * y).sum() for x, y in zip(a, b)) / (sum((x * x).sum() for x in a) * sum((y * y).sum() for y in b)).sqrt()
+    return (
+        sum((x * y).sum() for x, y in zip(a, b))
+        / (sum((x * x).sum() for x in a) * sum((y * y).sum() for y in b)).sqrt()
+    )
 
 
 SIGNED = {"kga"}  # its rule minimises the size of the term, whatever its sign
 MERGED = {"zjuklab"}  # their edit merges copies that have forgotten already
-CLAIMED_WITH = {"whp": {"targets": "soft"}}  # the arg-max of the edited teacher is often still the label: its step has no sure sign
-CLAIMS = {"lowers_logp": ("forget", -1), "raises_refusal": ("alternate", 1), "learns_relabelled": ("relabelled", 1)}
+# the arg-max of the edited teacher is often still the label: its step has no sure sign
+CLAIMED_WITH = {"whp": {"targets": "soft"}}
+CLAIMS = {
+    "lowers_logp": ("forget", -1),
+    "raises_refusal": ("alternate", 1),
+    "learns_relabelled": ("relabelled", 1),
+}
 
 
 @pytest.fixture(scope="module")
 def knowing(tmp_path_factory):
     """A small model that half knows its rows: what has never been learned cannot be seen to go."""
-    both = Descent("both", (registry.resolve_term("nll", stream="forget"), registry.resolve_term("nll", stream="retain")))
+    both = Descent(
+        "both",
+        (
+            registry.resolve_term("nll", stream="forget"),
+            registry.resolve_term("nll", stream="retain"),
+        ),
+    )
     return descend(
-        small_subject(1), both, streams(), Training(lr=1e-2, steps=40, batch=12, save_every=0), tmp_path_factory.mktemp("knowing")
+        small_subject(1),
+        both,
+        streams(),
+        Training(lr=1e-2, steps=40, batch=12, save_every=0),
+        tmp_path_factory.mktemp("knowing"),
     )
 
 
@@ -171,20 +237,27 @@ def mean_logp(model):
     """Of the forget answers' tokens."""
     packed = pack(streams()["forget"])
     with torch.no_grad():
-        return -torch.nn.functional.cross_entropy(forward(model, packed).logits, packed.labels).item()
+        return -torch.nn.functional.cross_entropy(
+            forward(model, packed).logits, packed.labels
+        ).item()
 
 
 @pytest.mark.parametrize("name", registry.names("methods"))
 def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
-    """The sign of a cosine between minus the loss's gradient and the gradient of what the card claims to move. Scale-free."""
+    """The sign of a cosine between minus the loss's gradient and the gradient of what the card
+    claims to move. Scale-free.
+    """
     claims = registry.member("methods", name).card["claims"]
-    stage = stages(registry.resolve("methods", name, SMALL.get(name, {}) | CLAIMED_WITH.get(name, {})))[-1]
+    stage = stages(
+        registry.resolve("methods", name, SMALL.get(name, {}) | CLAIMED_WITH.get(name, {}))
+    )[-1]
     if isinstance(stage, Edit) and len(built(name)) == 1:
         assert claims == "lowers_logp"
         after = change(copy.deepcopy(knowing), stage, streams(), TRAINING, tmp_path)
         assert mean_logp(after.model) < mean_logp(knowing.model)
         return
-    if isinstance(stage, Edit):  # the edit undoes a fine-tuning on forget: the step of that stage, turned round
+    # the edit undoes a fine-tuning on forget: the step of that stage, turned round
+    if isinstance(stage, Edit):
         stage, turn = built(name)[-2], 1.0 if name in MERGED else -1.0
     else:
         turn = 1.0
@@ -192,7 +265,9 @@ def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
     data = streams()
     units = plan(stage, data, replace(TRAINING, batch=12))[0]
     auxiliary = {
-        s.into: descend(copy.deepcopy(knowing), s, data, replace(TRAINING, steps=20), tmp_path / s.into)
+        s.into: descend(
+            copy.deepcopy(knowing), s, data, replace(TRAINING, steps=20), tmp_path / s.into
+        )
         for s in built(name)[:-1]
         if isinstance(s, Descent) and s.into
     }
@@ -213,7 +288,9 @@ def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
     found = values_of(forget, units, passes(model, forget, units, frozen), frozen)
     down = torch.autograd.grad(sum(t.coef * found[t.name] for t in forget), params)
     watch = Descent("watch", (registry.resolve_term("ascent", stream=stream),))
-    logp = passes(model, watch.terms, [{stream: u[stream]} for u in units], frozen)[stream, "answer"]
+    logp = passes(model, watch.terms, [{stream: u[stream]} for u in units], frozen)[
+        stream, "answer"
+    ]
     up = torch.autograd.grad(logp.logp[logp.mask].sum(), params)
     if name in SIGNED:
         turn = 1.0 if sum(t.coef * found[t.name] for t in forget) > 0 else -1.0
@@ -231,19 +308,33 @@ def test_inputs_stay_untouched_and_the_seed_decides(name, tmp_path):
 
 @pytest.mark.parametrize("room", ["methods", "attacks", "metrics", "benchmarks"])
 def test_cards_are_complete_and_arguments_are_our_own(room):
-    """Of metrics and benchmarks the run itself gives gold, data, holdout and subset; they stand on no command line twice."""
+    """Of metrics and benchmarks the run itself gives gold, data, holdout and subset; they stand on
+    no command line twice.
+    """
     for name in registry.names(room):
         member = registry.member(room, name)
-        assert member.card["paper"] and (member.card["url"] or member.card["paper"] == "built in"), name
+        assert member.card["paper"] and (
+            member.card["url"] or member.card["paper"] == "built in"
+        ), name
         assert member.summary.endswith((".", "?", "!")), name
         own = {a.name for a in member.arguments} if room in ("methods", "attacks") else set()
-        taken = own & (option_names([TrainRequest, UnlearnRequest, AutoRequest]) | {"debug", "help", "verb"})
+        taken = own & (
+            option_names([TrainRequest, UnlearnRequest, AutoRequest]) | {"debug", "help", "verb"}
+        )
         assert not taken, f"{room}/{name}: {taken} are options of every command"
 
 
 @pytest.mark.parametrize("name", registry.names("methods"))
 def test_every_stream_is_one_that_a_run_can_give(name):
-    assert streams_of(built(name)) <= {"forget", "retain", "alternate", "mismatch", "renamed", "relabelled", "retain_refused"}
+    assert streams_of(built(name)) <= {
+        "forget",
+        "retain",
+        "alternate",
+        "mismatch",
+        "renamed",
+        "relabelled",
+        "retain_refused",
+    }
 
 
 def test_descend_is_the_only_loop():

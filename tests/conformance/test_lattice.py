@@ -1,4 +1,6 @@
-"""Special cases that must coincide: the rows of the lattice that today's methods touch, as equalities of losses and gradients."""
+"""Special cases that must coincide: the rows of the lattice that today's methods touch, as
+equalities of losses and gradients.
+"""
 
 import math
 
@@ -29,12 +31,16 @@ def loss_and_gradient(stage, tmp_path, now=1, start=0, reinforced=None):
     auxiliaries = {"reinforced": small_subject(reinforced)} if reinforced is not None else {}
     for s in auxiliaries.values():
         s.model.double()
-    frozen = freeze(frozen_model, stage, [units], auxiliaries, tmp_path / stage.name, lambda n: None)
+    frozen = freeze(
+        frozen_model, stage, [units], auxiliaries, tmp_path / stage.name, lambda n: None
+    )
     found = values_of(stage.terms, units, passes(model, stage.terms, units, frozen), frozen)
     counts = denominators(stage.terms, units)
     loss = sum(t.coef * found[t.name] / counts[t.name] for t in stage.terms)
     params = dict(model.named_parameters())
-    return loss.item(), dict(zip(params, torch.autograd.grad(loss, list(params.values()), allow_unused=True)))
+    return loss.item(), dict(
+        zip(params, torch.autograd.grad(loss, list(params.values()), allow_unused=True))
+    )
 
 
 def same(a, b, factor=1.0, tolerance=1e-5):
@@ -87,20 +93,30 @@ def test_grad_diff_without_retain_is_ascent(tmp_path):
     same(*(x[1] for x in (a, b)))
 
 
-@pytest.mark.parametrize("stage", [Descent("kl", (kl(),)), undial(beta=0.0)], ids=["kl", "undial beta 0"])
+@pytest.mark.parametrize(
+    "stage", [Descent("kl", (kl(),)), undial(beta=0.0)], ids=["kl", "undial beta 0"]
+)
 def test_soft_targets_at_the_start_have_no_gradient(tmp_path, stage):
     _, gradient = loss_and_gradient(stage, tmp_path, now=0)
     assert max(g.abs().max().item() for g in gradient.values()) < 1e-6
 
 
 def test_whp_without_reinforcement_has_no_gradient_if_soft_and_sharpens_if_not(tmp_path):
-    """alpha 0, or a reinforced model equal to the start: the soft target is the start's own row; the arg-max is not."""
+    """alpha 0, or a reinforced model equal to the start: the soft target is the start's own row;
+    the arg-max is not.
+    """
     for arguments in ({"alpha": 0.0, "reinforced": 3}, {"alpha": 5.0, "reinforced": 0}):
         other = arguments.pop("reinforced")
-        soft, hard = (loss_and_gradient(whp(targets=t, **arguments)[1], tmp_path, now=0, reinforced=other)[1] for t in ("soft", "argmax"))
+        soft, hard = (
+            loss_and_gradient(whp(targets=t, **arguments)[1], tmp_path, now=0, reinforced=other)[1]
+            for t in ("soft", "argmax")
+        )
         assert max(g.abs().max().item() for g in soft.values()) < 1e-6
         assert max(g.abs().max().item() for g in hard.values()) > 1e-3
 
 
 def test_ga_kl_without_its_leash_is_ascent(tmp_path):
-    same(loss_and_gradient(ga_kl(retain_weight=0), tmp_path)[1], loss_and_gradient(grad_ascent(), tmp_path)[1])
+    same(
+        loss_and_gradient(ga_kl(retain_weight=0), tmp_path)[1],
+        loss_and_gradient(grad_ascent(), tmp_path)[1],
+    )

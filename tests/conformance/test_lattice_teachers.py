@@ -1,4 +1,6 @@
-"""Special cases of methods with teachers that must coincide, as equalities of losses and gradients of a small model."""
+"""Special cases of methods with teachers that must coincide, as equalities of losses and gradients
+of a small model.
+"""
 
 from functools import partial
 
@@ -21,7 +23,11 @@ def size(gradient):
     return max(g.abs().max().item() for g in gradient.values())
 
 
-@pytest.mark.parametrize("arguments", [{"alpha": 0.0, "other": 3}, {"alpha": 5.0, "other": 0}], ids=["alpha 0", "copy = start"])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"alpha": 0.0, "other": 3}, {"alpha": 5.0, "other": 0}],
+    ids=["alpha 0", "copy = start"],
+)
 def test_rkld_has_no_gradient_at_the_start_without_reinforcement(tmp_path, arguments):
     stage = rkld(alpha=arguments["alpha"])[1]
     loss, gradient = loss_and_gradient(stage, tmp_path, now=0, reinforced=arguments["other"])
@@ -39,13 +45,18 @@ def test_the_forget_term_of_e2urec_has_no_gradient_at_the_start_without_reinforc
 
 def test_certain_targets_have_a_gradient_at_the_start(tmp_path):
     """p - one_hot: the model only sharpens itself."""
-    sharpen = Descent("sharpen", (cross_entropy(provider=Teacher(edit=lambda z, y: certain(z[0]))),))
+    sharpen = Descent(
+        "sharpen", (cross_entropy(provider=Teacher(edit=lambda z, y: certain(z[0]))),)
+    )
     assert size(loss_and_gradient(sharpen, tmp_path, now=0)[1]) > 1e-3
 
 
 def test_undial_from_itself_with_a_great_beta_is_cross_entropy_without_the_label(tmp_path):
     """UNDIAL(beta -> infinity, teacher = the model itself, now) = CE-U, away from the start too."""
-    great = Descent("undial", (cross_entropy(provider=Teacher(("current",), edit=partial(turned_down, beta=200.0))),))
+    great = Descent(
+        "undial",
+        (cross_entropy(provider=Teacher(("current",), edit=partial(turned_down, beta=200.0))),),
+    )
     ce_u = Descent("ce_u", (cross_entropy(provider=Teacher(("current",), edit=without_label)),))
     (a, da), (b, db) = (loss_and_gradient(s, tmp_path) for s in (great, ce_u))
     assert a == pytest.approx(b, rel=1e-6)
@@ -56,14 +67,18 @@ def test_the_same_on_a_napkin():  # p = (.6, .2, .15, .05): gradient p - q = (.6
     z = torch.tensor([[0.6, 0.2, 0.15, 0.05]], dtype=torch.float64).log()
     for edit in (without_label, partial(turned_down, beta=50.0)):
         now = z.clone().requires_grad_()
-        loss_of(cross_entropy(), a_pass(logits=now, labels=[0], teacher=edit((z,), torch.tensor([0])))).backward()
+        loss_of(
+            cross_entropy(), a_pass(logits=now, labels=[0], teacher=edit((z,), torch.tensor([0])))
+        ).backward()
         assert now.grad[0].tolist() == pytest.approx([0.6, -0.3, -0.225, -0.075])
 
 
 def test_a_fixed_teacher_is_not_the_model_itself(tmp_path):
     """undial()'s teacher is the start: away from it the two differ."""
     a, b = (
-        loss_and_gradient(Descent("x", (cross_entropy(provider=Teacher((s,), edit=without_label)),)), tmp_path)
+        loss_and_gradient(
+            Descent("x", (cross_entropy(provider=Teacher((s,), edit=without_label)),)), tmp_path
+        )
         for s in ("start", "current")
     )
     assert abs(a[0] - b[0]) > 1e-3
@@ -72,7 +87,10 @@ def test_a_fixed_teacher_is_not_the_model_itself(tmp_path):
 
 def test_rkld_is_the_teacher_of_whp_under_reverse_kl(tmp_path):
     teacher = whp(alpha=2.0, targets="soft")[1].terms[0].provider
-    a, b = (loss_and_gradient(s, tmp_path, reinforced=3) for s in (rkld(alpha=2.0)[1], Descent("x", (reverse_kl(provider=teacher),))))
+    a, b = (
+        loss_and_gradient(s, tmp_path, reinforced=3)
+        for s in (rkld(alpha=2.0)[1], Descent("x", (reverse_kl(provider=teacher),)))
+    )
     assert a[0] == pytest.approx(b[0], rel=1e-6)
     same(a[1], b[1])
 
@@ -80,6 +98,9 @@ def test_rkld_is_the_teacher_of_whp_under_reverse_kl(tmp_path):
 def test_e2urec_without_alpha_is_self_distillation_and_fine_tuning(tmp_path):
     """After its first phase, when both sides count."""
     plain = (0.4 * cross_entropy("forget"), 0.6 * nll("retain"), 0.6 * cross_entropy("retain"))
-    a, b = (loss_and_gradient(s, tmp_path, reinforced=3) for s in (e2urec(alpha=0.0, weight=0.6)[1], Descent("x", plain)))
+    a, b = (
+        loss_and_gradient(s, tmp_path, reinforced=3)
+        for s in (e2urec(alpha=0.0, weight=0.6)[1], Descent("x", plain))
+    )
     assert a[0] == pytest.approx(b[0], rel=1e-6)
     same(a[1], b[1])

@@ -1,4 +1,6 @@
-"""What an argument of a method is for: another value makes another method, and a number given stands in what is made."""
+"""What an argument of a method is for: another value makes another method, and a number given
+stands in what is made.
+"""
 
 from ast import literal_eval
 from inspect import signature
@@ -23,18 +25,26 @@ TEXTS = {"pattern": ["other words"], "opening": ["("], "closing": [")"], "layers
 
 
 def cases():
-    return [(name, a.name) for name in registry.names("methods") for a in registry.member("methods", name).arguments]
+    return [
+        (name, a.name)
+        for name in registry.names("methods")
+        for a in registry.member("methods", name).arguments
+    ]
 
 
 def beside(name, argument):
     """What else must be given; a term that is kept by default with weight 0 needs a weight."""
-    if argument == "retain_term" and any(a.name == "retain_weight" for a in registry.member("methods", name).arguments):
+    if argument == "retain_term" and any(
+        a.name == "retain_weight" for a in registry.member("methods", name).arguments
+    ):
         return {"retain_weight": 1.0}
     return BESIDE.get((name, argument), {})
 
 
 def others(argument):
-    """Values that are not the default: every other word, the other truth, a number that stands nowhere else."""
+    """Values that are not the default: every other word, the other truth, a number that stands
+    nowhere else.
+    """
     if argument.annotation == "Term":
         return ["jsd" if "jsd" not in argument.default else "kl"]
     default = literal_eval(argument.default)
@@ -51,7 +61,11 @@ def others(argument):
 
 def leaves(x):
     """What stands at the ends of nested tuples."""
-    return [leaf for part in x for leaf in leaves(part)] if isinstance(x, (tuple, list, frozenset, set)) else [x]
+    return (
+        [leaf for part in x for leaf in leaves(part)]
+        if isinstance(x, (tuple, list, frozenset, set))
+        else [x]
+    )
 
 
 def made(name, given):
@@ -67,7 +81,10 @@ def test_another_value_makes_another_method(name, argument):
         changed = made(name, rest | {argument: value})
         assert changed != usual, value
         if found.annotation in ("int", "float"):
-            assert any(isinstance(leaf, (int, float)) and abs(leaf) == abs(value) for leaf in leaves(changed)), value
+            assert any(
+                isinstance(leaf, (int, float)) and abs(leaf) == abs(value)
+                for leaf in leaves(changed)
+            ), value
 
 
 KEPT = [name for name, argument in cases() if argument == "retain_term"]

@@ -1,8 +1,10 @@
-"""What papers and their authors' files give by default, method by method: arguments, and the stages that they make.
+"""What papers and their authors' files give by default, method by method: arguments, and the stages
+that they make.
 
-``presets.yaml`` gives for every value of every preset the file and line of the authors that says it, or says that there is none.
-``published.yaml`` tells for every method where its defaults stand, the arguments that are taken unless others are given, and what is then
-trained on what. A line that changes there changes what a method is: say in the commit which file of the authors it now follows.
+``presets.yaml`` gives for every value of every preset the file and line of the authors that says
+it, or says that there is none. ``published.yaml`` tells for every method where its defaults stand,
+the arguments that are taken unless others are given, and what is then trained on what. A line that
+changes there changes what a method is: say in the commit which file of the authors it now follows.
 """
 
 import re
@@ -24,7 +26,11 @@ PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(
 
 def defaults(name: str) -> dict[str, Any]:
     """A method's own arguments but terms, which stand among its stages."""
-    found = {a.name: literal_eval(a.default) for a in registry.member("methods", name).arguments if a.annotation != "Term"}
+    found = {
+        a.name: literal_eval(a.default)
+        for a in registry.member("methods", name).arguments
+        if a.annotation != "Term"
+    }
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
@@ -37,13 +43,21 @@ def called(fn: Any) -> str:
 
 
 def term_of(t: Term) -> dict[str, Any]:
-    made = {"term": f"{t.coef:g} x {t.name}", "of": " + ".join(t.streams), "is": called(t.fn), "mean": t.reduction, "span": t.span}
+    made = {
+        "term": f"{t.coef:g} x {t.name}",
+        "of": " + ".join(t.streams),
+        "is": called(t.fn),
+        "mean": t.reduction,
+        "span": t.span,
+    }
     needs = sorted(t.needs)
     teacher = t.provider
     more = {
         "needs": needs,
         "teacher": " + ".join(teacher.sources) if teacher else "",
-        "edit": called(teacher.edit or teacher.dense) if teacher and (teacher.edit or teacher.dense) else "",
+        "edit": called(teacher.edit or teacher.dense)
+        if teacher and (teacher.edit or teacher.dense)
+        else "",
         "group": t.group,
     }
     return made | {key: value for key, value in more.items() if value}
@@ -51,15 +65,25 @@ def term_of(t: Term) -> dict[str, Any]:
 
 def control(c: Controller) -> dict[str, Any]:
     parts = {"factors": c.factors, "after": c.after, "watch": c.watch, "stop": c.stop}
-    return {"first": dict(c.first), "every": c.every} | {name: called(fn) for name, fn in parts.items() if fn}
+    return {"first": dict(c.first), "every": c.every} | {
+        name: called(fn) for name, fn in parts.items() if fn
+    }
 
 
 def described(stage: Stage) -> dict[str, Any]:
     """A stage as plain data."""
     if isinstance(stage, Prepare):
-        return {"prepare": f"{stage.stream} from {' + '.join(stage.reads)}, {stage.on}", "by": called(stage.fn)}
+        return {
+            "prepare": f"{stage.stream} from {' + '.join(stage.reads)}, {stage.on}",
+            "by": called(stage.fn),
+        }
     if isinstance(stage, Edit):
-        said = {"edit": stage.name, "of": sorted(stage.needs), "reads": list(stage.streams), "select": stage.select}
+        said = {
+            "edit": stage.name,
+            "of": sorted(stage.needs),
+            "reads": list(stage.streams),
+            "select": stage.select,
+        }
         return {key: value for key, value in said.items() if value} | {"by": called(stage.fn)}
     assert isinstance(stage, Descent)
     adapter = stage.adapter
@@ -73,7 +97,10 @@ def described(stage: Stage) -> dict[str, Any]:
         "combine": called(stage.combine) if stage.combine else None,
         "controller": control(stage.controller) if stage.controller else None,
         "locate": called(stage.locate) if stage.locate else None,
-        "adapter": f"rank {adapter.rank}, alpha {adapter.alpha:g}, {adapter.targets or 'all'}, {adapter.init}" if adapter else None,
+        "adapter": f"rank {adapter.rank}, alpha {adapter.alpha:g}, {adapter.targets or 'all'}, "
+        f"{adapter.init}"
+        if adapter
+        else None,
     }
     return {key: value for key, value in said.items() if value}
 
@@ -90,7 +117,9 @@ def test_defaults_are_the_published_ones(name):
 
 @pytest.mark.parametrize("name", registry.names("methods"))
 def test_stages_read_and_train_what_they_should(name):
-    assert [described(s) for s in stages(registry.resolve("methods", name))] == PUBLISHED[name]["stages"], PUBLISHED[name]["source"]
+    assert [described(s) for s in stages(registry.resolve("methods", name))] == PUBLISHED[name][
+        "stages"
+    ], PUBLISHED[name]["source"]
 
 
 # ------------------------------------------------------------------ presets
@@ -112,7 +141,10 @@ def test_every_method_with_a_preset_is_cited():
 @pytest.mark.parametrize("name", WITH_PRESETS)
 def test_presets_are_what_the_cited_lines_say(name):
     cited = PRESETS["methods"][name]
-    told = {preset: {key: value for key, (value, _) in values.items()} for preset, values in cited.items()}
+    told = {
+        preset: {key: value for key, (value, _) in values.items()}
+        for preset, values in cited.items()
+    }
     have = {}
     for preset, values in presets(name).items():
         have[preset] = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -64,11 +64,17 @@ def test_an_error_is_one_line_whatever_a_library_says_in_it(debug, capsys):
 
 def test_tables_hold_names_as_they_are_written(capsys):
     """Keys and reasons of a measurements file, markup and emoji codes among them."""
-    found = {"[red]x:smile:": Measurement(0.5, 4, 4), f"a/{EVIL}": Measurement(0.5, 4, 4), "a/b": Measurement(None, reason=EVIL)}
+    found = {
+        "[red]x:smile:": Measurement(0.5, 4, 4),
+        f"a/{EVIL}": Measurement(0.5, 4, 4),
+        "a/b": Measurement(None, reason=EVIL),
+    }
     terminal().print(listing(found, title=EVIL))
     said = capsys.readouterr().out
     assert "\x1b" not in said and "\x9b" not in said and "\u202e" not in said
-    assert "[red]x:smile:" in said and not any(line.startswith("expunge: all is well") for line in said.splitlines())
+    assert "[red]x:smile:" in said and not any(
+        line.startswith("expunge: all is well") for line in said.splitlines()
+    )
 
 
 def test_colours_of_our_own_stay():
@@ -79,7 +85,10 @@ def test_colours_of_our_own_stay():
 
 
 def test_answers_and_their_models_names(capsys):
-    answers(EVIL, [SimpleNamespace(source=f"runs/{EVIL}", how=EVIL, text=EVIL, samples=[EVIL], chance=None)])
+    answers(
+        EVIL,
+        [SimpleNamespace(source=f"runs/{EVIL}", how=EVIL, text=EVIL, samples=[EVIL], chance=None)],
+    )
     said = capsys.readouterr()
     harmless(said.out, 3)
     harmless(said.err, 1)
@@ -94,7 +103,18 @@ def test_a_run_folder_with_hostile_keys(tmp_path, capsys):
 
 def test_a_file_of_such_a_name_as_a_user_meets_it(tmp_path):
     (tmp_path / "evil\x1b[2K\nexpunge: all is well.jsonl").write_text("{broken\n")
-    words = ["unlearn", "grad_diff", "--model", "m", "--forget", str(tmp_path), "--steps", "1", "--out", str(tmp_path / "o")]
+    words = [
+        "unlearn",
+        "grad_diff",
+        "--model",
+        "m",
+        "--forget",
+        str(tmp_path),
+        "--steps",
+        "1",
+        "--out",
+        str(tmp_path / "o"),
+    ]
     done = subprocess.run([sys.executable, "-m", "expunge", *words], capture_output=True, text=True)
     assert done.returncode == 2
     harmless(done.stderr, 1)

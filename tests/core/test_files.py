@@ -1,4 +1,6 @@
-"""Files that we write: never through what another left or planted, private from the first byte; secrets whole or refused."""
+"""Files that we write: never through what another left or planted, private from the first byte;
+secrets whole or refused.
+"""
 
 import os
 import stat
@@ -8,7 +10,15 @@ import numpy as np
 import pytest
 
 from expunge.core.errors import Failed, Refused
-from expunge.core.files import STALE, append_line, create, private_folder, remove, write_json, write_text
+from expunge.core.files import (
+    STALE,
+    append_line,
+    create,
+    private_folder,
+    remove,
+    write_json,
+    write_text,
+)
 from expunge.core.results import Record, Records
 from expunge.evaluation import cache
 from expunge.evaluation.store import write_records, write_texts
@@ -26,7 +36,9 @@ def names(folder):
 
 
 def test_an_old_temporary_name_is_neither_followed_nor_its_mode_kept(tmp_path):
-    """The name that was used before is planted: a link to a victim, and a file that everybody reads."""
+    """The name that was used before is planted: a link to a victim, and a file that everybody
+    reads.
+    """
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / ".a.html.unfinished").symlink_to(victim)
@@ -73,7 +85,9 @@ def test_private_folders_are_private_whatever_made_them(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed_later(tmp_path):
-    old, young, other = (tmp_path / f".{name}.unfinished" for name in ("a.json.0123", "a.json.4567", "b.json.0123"))
+    old, young, other = (
+        tmp_path / f".{name}.unfinished" for name in ("a.json.0123", "a.json.4567", "b.json.0123")
+    )
     for file in (old, young, other):
         file.write_text("half")
     os.utime(old, (time.time() - STALE - 9,) * 2)
@@ -108,7 +122,9 @@ def test_logs_records_and_texts_are_not_written_through_a_link(tmp_path):
     with pytest.raises(OSError):
         append_line(run / "log.jsonl", "{}")
     write_records(Records([Record("m", "forget", "0", "0", "answer")]), run / "records.parquet")
-    write_texts(Records([Record("m", "forget", "0", "0", "answer", generated="x")]), run / "texts.jsonl")
+    write_texts(
+        Records([Record("m", "forget", "0", "0", "answer", generated="x")]), run / "texts.jsonl"
+    )
     room_for(run / "teacher.npy", np.dtype("float32"), (2, 2))[:] = 1
     assert victim.read_text() == "precious"
     assert mode(run / "texts.jsonl") == 0o600 and mode(run) == 0o700
@@ -137,7 +153,9 @@ def test_a_salt_is_32_digits_for_its_owner_alone(tmp_path):
 
 @pytest.mark.parametrize("held", ["", "abc", "g" * 32, "0" * 33])
 def test_a_salt_that_is_none_is_refused(held, tmp_path):
-    """A full disk left an empty one, and every later id was an open hash: anybody could try names against it."""
+    """A full disk left an empty one, and every later id was an open hash: anybody could try names
+    against it.
+    """
     (tmp_path / "salt").write_text(held)
     with pytest.raises(Refused, match="no secret of ours"):
         cache.salt_of(tmp_path)

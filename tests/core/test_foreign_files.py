@@ -1,4 +1,6 @@
-"""Files of strangers, and trails that a kill or a hand has damaged: one line that names the file, or the part passed over."""
+"""Files of strangers, and trails that a kill or a hand has damaged: one line that names the file,
+or the part passed over.
+"""
 
 import gzip
 import json
@@ -77,7 +79,15 @@ def test_a_scale_of_the_smallest_numbers_has_ticks():
 ROWS = '{"forget_Q_A_Prob":{"value_by_index":{"%s":{"avg_loss":%s}}}}'
 
 
-@pytest.mark.parametrize("text", ["[" * 100000, ROWS % ("9" * 5000, "1"), ROWS % ("0", "1" + "0" * 400), ROWS % ("0", "9" * 5000)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100000,
+        ROWS % ("9" * 5000, "1"),
+        ROWS % ("0", "1" + "0" * 400),
+        ROWS % ("0", "9" * 5000),
+    ],
+)
 def test_a_log_of_the_peer_that_is_none(tmp_path, text):
     """Before: RecursionError, ValueError, OverflowError."""
     (tmp_path / "TOFU_EVAL.json").write_text(text)
@@ -94,7 +104,9 @@ def test_a_log_without_end_is_not_read_to_it(tmp_path, monkeypatch, packed):
         read_log(tmp_path / "log.json")
 
 
-@pytest.mark.parametrize("line", ["[1]", '{"a": 1}', "\udcff", "[" * 100000, '{"stage": "s", "step": "x"}'])
+@pytest.mark.parametrize(
+    "line", ["[1]", '{"a": 1}', "\udcff", "[" * 100000, '{"stage": "s", "step": "x"}']
+)
 def test_a_damaged_log_is_trimmed(tmp_path, line):
     """Before: TypeError, KeyError, UnicodeDecodeError or RecursionError on resuming."""
     log = tmp_path / "log.jsonl"
@@ -108,15 +120,21 @@ def test_what_is_lost_of_a_log_is_said_on_resuming(tmp_path, caplog):
     """Before: the run went on in silence."""
     log = tmp_path / "log.jsonl"
     kept = [json.dumps({"stage": "s", "step": i}) + "\n" for i in (1, 2, 3)]
-    log.write_text("".join(kept) + '{"stage": "s", "st')  # cut off by the kill, behind the checkpoint
+    # cut off by the kill, behind the checkpoint
+    log.write_text("".join(kept) + '{"stage": "s", "st')
     trim(log, "s", 2)
     assert not caplog.records
     log.write_text('{"a": 1}\n' + kept[1])
     trim(log, "s", 2)
-    assert "1 of its 2 lines are none that a run wrote" in caplog.text and "losses of 1 of the 2 steps before" in caplog.text
+    assert (
+        "1 of its 2 lines are none that a run wrote" in caplog.text
+        and "losses of 1 of the 2 steps before" in caplog.text
+    )
     log.unlink()
     trim(log, "t", 2)
-    assert "losses of 2 of the 2 steps before the checkpoint of stage t are not there" in caplog.text
+    assert (
+        "losses of 2 of the 2 steps before the checkpoint of stage t are not there" in caplog.text
+    )
 
 
 def test_a_stray_checkpoint_is_passed_over(tmp_path):
@@ -129,5 +147,8 @@ def test_a_stray_checkpoint_is_passed_over(tmp_path):
 def test_a_run_yaml_whose_request_is_none_of_ours(tmp_path, request_):
     """Before: TypeError or ValueError."""
     (tmp_path / "run.yaml").write_text(f"verb: unlearn\nstatus: running\nrequest: {request_}\n")
-    with pytest.raises(Refused, match="differs in"), open_run(tmp_path, verb="unlearn", request={"b": 1}):
+    with (
+        pytest.raises(Refused, match="differs in"),
+        open_run(tmp_path, verb="unlearn", request={"b": 1}),
+    ):
         pass

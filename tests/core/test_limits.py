@@ -35,9 +35,13 @@ def test_a_gz_bomb(tmp_path, small):
 
 
 def test_a_parquet_bomb(tmp_path, small):
-    same = lambda text, n: pa.DictionaryArray.from_arrays(pa.array([0] * n, pa.int32()), pa.array([text]))
+    same = lambda text, n: pa.DictionaryArray.from_arrays(
+        pa.array([0] * n, pa.int32()), pa.array([text])
+    )
     place = tmp_path / "bomb.parquet"
-    pq.write_table(pa.table({"question": same("q" * 2_000, 100_000), "answer": same("a", 100_000)}), place)
+    pq.write_table(
+        pa.table({"question": same("q" * 2_000, 100_000), "answer": same("a", 100_000)}), place
+    )
     began = time.monotonic()
     with pytest.raises(Refused, match=r"bomb.parquet: \d+ bytes unpack to more than \d MiB"):
         read(place, role="forget")
@@ -48,7 +52,12 @@ def test_a_parquet_bomb(tmp_path, small):
 
 def test_a_parquet_value_that_python_cannot_hold(tmp_path):
     place = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"question": ["q"], "answer": ["a"], "took": pa.array([1 << 62], pa.duration("s"))}), place)
+    pq.write_table(
+        pa.table(
+            {"question": ["q"], "answer": ["a"], "took": pa.array([1 << 62], pa.duration("s"))}
+        ),
+        place,
+    )
     with pytest.raises(Refused, match=r"a.parquet:1: not a whole parquet file"):
         read(place, role="forget")
 
@@ -100,7 +109,9 @@ def test_halves_of_surrogate_pairs(tmp_path):
 
 def test_an_option_of_thousands_of_digits(tmp_path):
     place = tmp_path / "a.jsonl"
-    place.write_text(json.dumps({"question": "q", "answer": "a", "option" + "1" * 5000: "x"}) + "\n")
+    place.write_text(
+        json.dumps({"question": "q", "answer": "a", "option" + "1" * 5000: "x"}) + "\n"
+    )
     assert read(place, role="forget")[0].options == ()
 
 

@@ -1,4 +1,6 @@
-"""Margins belong to metrics: one table of units, every card names its own, and a scale moves the margin with the values."""
+"""Margins belong to metrics: one table of units, every card names its own, and a scale moves the
+margin with the values.
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,10 @@ def test_every_metric_names_a_unit_that_is_known(name):
 
 
 def test_margins():
-    of = {name: UNITS[registry.member("metrics", name).card.get("unit", "")].margin for name in registry.names("metrics")}
+    of = {
+        name: UNITS[registry.member("metrics", name).card.get("unit", "")].margin
+        for name in registry.names("metrics")
+    }
     assert of["probability"] == of["leak_probability"] == of["mia_loss"] == 0.05
     assert of["unlearn_success"] == 5.0  # points
     assert of["klom"] == 0.1  # nats
@@ -33,7 +38,20 @@ def texts(share, subject):
     said = [" ".join(f"w{i}" for i in range(round(10 * s))) for s in share]
     answer = " ".join(f"w{i}" for i in range(10))
     rows = enumerate(said)
-    return [Record(subject, "forget", str(i), str(i), "answer", 2, answer=answer, generated=t, logp=np.log([0.5] * 2)) for i, t in rows]
+    return [
+        Record(
+            subject,
+            "forget",
+            str(i),
+            str(i),
+            "answer",
+            2,
+            answer=answer,
+            generated=t,
+            logp=np.log([0.5] * 2),
+        )
+        for i, t in rows
+    ]
 
 
 def test_a_metric_in_percent_has_its_margin_in_points_and_can_be_equal():
@@ -45,7 +63,8 @@ def test_a_metric_in_percent_has_its_margin_in_points_and_can_be_equal():
         results = judged([j], mine, gold)
         assert results[j.key].margin == margin and results[j.key].as_json()["margin"] == margin
         b = compared([j], results, gold)[j.key]
-        assert b.margin == margin and b.equal, (b.difference, b.bound)  # in percent .05 points could never be met
+        # in percent .05 points could never be met
+        assert b.margin == margin and b.equal, (b.difference, b.bound)
 
 
 def test_standing_above_gold_is_told_in_the_unit_of_the_metric():

@@ -1,4 +1,6 @@
-"""Files of every kind become Examples with their line; what is wrong with one is a single line that quotes no data."""
+"""Files of every kind become Examples with their line; what is wrong with one is a single line that
+quotes no data.
+"""
 
 import gzip
 import json
@@ -71,7 +73,9 @@ def test_kinds_of_file(tmp_path, name, text, first, pack):
 
 
 def test_lines_are_right_in_every_kind(tmp_path):
-    number = lambda name, text: [int(e.source.rsplit(":", 1)[1]) for e in read(put(tmp_path, name, text), role="r")]
+    number = lambda name, text: [
+        int(e.source.rsplit(":", 1)[1]) for e in read(put(tmp_path, name, text), role="r")
+    ]
     assert number("a.jsonl", "\n" + lines().replace("\n", "\n\n")) == [2, 4, 6]
     assert number("a.json", json.dumps(ROWS, indent=2)) == [2, 6, 10]
     assert number("a.csv", 'question,answer\n"one\ntwo",x\nq,"y\n\nz"\n\nq,a\n') == [2, 4, 8]
@@ -80,7 +84,12 @@ def test_lines_are_right_in_every_kind(tmp_path):
 
 def test_text_stays_as_it_is(tmp_path):
     odd = " e\u0301 é\u2028x\u0085y\x0cz \r\n w "
-    assert read(put(tmp_path, "a.jsonl", json.dumps({"text": odd}, ensure_ascii=False)), role="r")[0].text == odd
+    assert (
+        read(put(tmp_path, "a.jsonl", json.dumps({"text": odd}, ensure_ascii=False)), role="r")[
+            0
+        ].text
+        == odd
+    )
     assert read(put(tmp_path, "a.csv", f'question,answer\nq,"{odd}"\n'), role="r")[0].answer == odd
 
 
@@ -118,7 +127,11 @@ def test_usual_columns(tmp_path, row, prompt, answer):
 
 
 def test_messages_and_text(tmp_path):
-    turns = [{"role": "system", "content": ""}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    turns = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"},
+    ]
     e = read(put(tmp_path, "a.jsonl", lines([{"messages": turns}])), role="r")[0]
     assert e.messages == tuple(turns[:2]) and e.answer == "a" and e.prompt is None
     assert read(put(tmp_path, "b.json", '["one", "two"]'), role="r")[1].text == "two"
@@ -126,12 +139,31 @@ def test_messages_and_text(tmp_path):
 
 def test_extra_columns(tmp_path):
     row = dict(
-        ROWS[0], id=7, author="X", paraphrased_answer="p", perturbed_answer=["w", "v"], paraphrased_question="pq", option2="b", option1="a"
+        ROWS[0],
+        id=7,
+        author="X",
+        paraphrased_answer="p",
+        perturbed_answer=["w", "v"],
+        paraphrased_question="pq",
+        option2="b",
+        option1="a",
     )
     e = read(put(tmp_path, "a.jsonl", lines([row])), role="r")[0]
-    assert dict(e.variants) == {"paraphrase": "p", "perturbed/0": "w", "perturbed/1": "v", "question/paraphrase": "pq"}
+    assert dict(e.variants) == {
+        "paraphrase": "p",
+        "perturbed/0": "w",
+        "perturbed/1": "v",
+        "question/paraphrase": "pq",
+    }
     assert (e.id, e.group, e.options) == ("7", "X", ("a", "b"))
-    bare = read(put(tmp_path, "b.jsonl", lines([dict(ROWS[0], id="z", paraphrased_answer=None, perturbed_answer=[])])), role="r")[0]
+    bare = read(
+        put(
+            tmp_path,
+            "b.jsonl",
+            lines([dict(ROWS[0], id="z", paraphrased_answer=None, perturbed_answer=[])]),
+        ),
+        role="r",
+    )[0]
     assert (bare.id, bare.group, dict(bare.variants)) == ("z", "z", {})
 
 
@@ -139,7 +171,9 @@ def test_columns_given_by_the_user(tmp_path):
     place = put(tmp_path, "a.csv", "frage,answer,who,nr\nq,a,X,1\n")
     e = read(place, role="r", columns={"prompt": "frage", "group": "who", "id": "nr"})[0]
     assert (e.prompt, e.answer, e.group, e.id) == ("q", "a", "X", "1")
-    both = put(tmp_path, "b.jsonl", lines([{"text": "t", "labels": "l", "question": "q", "answer": "a"}]))
+    both = put(
+        tmp_path, "b.jsonl", lines([{"text": "t", "labels": "l", "question": "q", "answer": "a"}])
+    )
     assert read(both, role="r", columns={"prompt": "text", "answer": "labels"})[0].answer == "l"
     assert read(both, role="r", columns={"text": "text"})[0].text == "t"
 
@@ -153,7 +187,10 @@ def test_missing_files(tmp_path):
     refused(tmp_path / "there" / "x.jsonl", "no such file, and no folder", "there")
     refused(tmp_path / "zzz", "pass a file or folder that exists")
     refused("locuslab/TOFU", "for the data set of that name on the hub write hub:locuslab/TOFU")
-    refused(put(tmp_path, "x/a.xlsx", "x"), "a.xlsx: files of type .xlsx are not read; convert it to one of .jsonl")
+    refused(
+        put(tmp_path, "x/a.xlsx", "x"),
+        "a.xlsx: files of type .xlsx are not read; convert it to one of .jsonl",
+    )
     refused(tmp_path / "x", "no data files in this folder; it may hold .jsonl")
     refused("a" * 5000, "pass a file, a folder or hub:")
 
@@ -172,11 +209,19 @@ def test_empty_array(tmp_path):
 
 
 def test_malformed_lines(tmp_path):
-    bad = [f"{{{SECRET}", lines()[:-1].split("\n")[0], f'["{SECRET}"]', f'{{"question": "{SECRET}" x}}', "[" * 100_000, "1" * 6000]
+    bad = [
+        f"{{{SECRET}",
+        lines()[:-1].split("\n")[0],
+        f'["{SECRET}"]',
+        f'{{"question": "{SECRET}" x}}',
+        "[" * 100_000,
+        "1" * 6000,
+    ]
     place = put(tmp_path, "a.jsonl", "\n".join(bad))
     refused(
         place,
-        f"{place}:1: 5 of 6 lines are not JSON objects: line 1 column 2, line 3 column 1, line 4 column",
+        f"{place}:1: 5 of 6 lines are not JSON objects: line 1 column 2, line 3 column 1, line 4 "
+        f"column",
         "line 5 column 1, line 6 column 1; mend",
     )
     many = put(tmp_path, "b.jsonl", lines() + f"{SECRET}\n" * 15)
@@ -185,29 +230,66 @@ def test_malformed_lines(tmp_path):
 
 
 def test_malformed_arrays(tmp_path):
-    refused(put(tmp_path, "a.json", '[{"question": "q",\n "answer": "a"},\n {"question" "q"}]'), "a.json:3: not JSON at column 14")
-    refused(put(tmp_path, "b.json", '[{"text": "q"}\n {"text": "q"}]'), "b.json:1: not JSON at column 15")
+    refused(
+        put(tmp_path, "a.json", '[{"question": "q",\n "answer": "a"},\n {"question" "q"}]'),
+        "a.json:3: not JSON at column 14",
+    )
+    refused(
+        put(tmp_path, "b.json", '[{"text": "q"}\n {"text": "q"}]'),
+        "b.json:1: not JSON at column 15",
+    )
     refused(put(tmp_path, "c.json", '[{"text": "q"},]'), "c.json:1: not JSON")
     refused(put(tmp_path, "d.json", '[{"text": "q"}] x'), "d.json:1: not JSON")
-    refused(put(tmp_path, "e.json", '[{"text": "q"},\n 3]'), "e.json:2: this element is not an object")
-    refused(put(tmp_path, "f.json", '{"train": [\n{"text": "q"}]}'), "f.json:1: one JSON object where rows are expected")
+    refused(
+        put(tmp_path, "e.json", '[{"text": "q"},\n 3]'), "e.json:2: this element is not an object"
+    )
+    refused(
+        put(tmp_path, "f.json", '{"train": [\n{"text": "q"}]}'),
+        "f.json:1: one JSON object where rows are expected",
+    )
     refused(put(tmp_path, "g.json", "[[[[" * 50_000), "g.json:1:")
 
 
 def test_missing_and_ambiguous_columns(tmp_path):
     place = put(tmp_path, "a.jsonl", lines([{"frage": SECRET, "labels": SECRET}]))
-    refused(place, f"{place}: needs question and answer", "found frage, labels", "--columns prompt=COLUMN,answer=COLUMN")
+    refused(
+        place,
+        f"{place}: needs question and answer",
+        "found frage, labels",
+        "--columns prompt=COLUMN,answer=COLUMN",
+    )
     place = put(tmp_path, "b.jsonl", lines([dict(ROWS[0], text=SECRET)]))
-    refused(place, f"{place}: the columns can be read in 2 ways (question and answer or text)", "--columns prompt=COLUMN")
+    refused(
+        place,
+        f"{place}: the columns can be read in 2 ways (question and answer or text)",
+        "--columns prompt=COLUMN",
+    )
     place = put(tmp_path, "c.jsonl", lines([{"prompt": "p", "completion": "c", "response": "r"}]))
     refused(place, "2 ways (prompt and completion or prompt and response)")
-    refused(put(tmp_path, "d.csv", f"Where is {SECRET}?,Far away.\nq,a\n"), "found (column 1), (column 2)")
+    refused(
+        put(tmp_path, "d.csv", f"Where is {SECRET}?,Far away.\nq,a\n"),
+        "found (column 1), (column 2)",
+    )
     place = put(tmp_path, "e.jsonl", lines())
-    refused(place, "--columns takes no 'promt'; did you mean prompt?", columns={"promt": "question"})
-    refused(place, "--columns prompt= names a column that is not there; found question, answer", columns={"prompt": "frage"})
-    refused(place, "--columns names prompt, text at once", columns={"prompt": "question", "text": "answer"})
+    refused(
+        place, "--columns takes no 'promt'; did you mean prompt?", columns={"promt": "question"}
+    )
+    refused(
+        place,
+        "--columns prompt= names a column that is not there; found question, answer",
+        columns={"prompt": "frage"},
+    )
+    refused(
+        place,
+        "--columns names prompt, text at once",
+        columns={"prompt": "question", "text": "answer"},
+    )
     place = put(tmp_path, "f.jsonl", lines([{"frage": "q", "labels": "a"}]))
-    refused(place, "which column is the answer? found frage, labels; add answer=COLUMN to --columns", columns={"prompt": "frage"})
+    refused(
+        place,
+        "which column is the answer? found frage, labels; add answer=COLUMN to --columns",
+        columns={"prompt": "frage"},
+    )
 
 
 def test_cells_that_are_no_text(tmp_path):
@@ -218,14 +300,20 @@ def test_cells_that_are_no_text(tmp_path):
         {"question": 7, "answer": SECRET},
         {"question": SECRET, "answer": " "},
     ]
-    rows += [{"question": SECRET, "answer": f"{SECRET}\ud800"}, {"question": SECRET, "answer": f"{SECRET}\0"}]
+    rows += [
+        {"question": SECRET, "answer": f"{SECRET}\ud800"},
+        {"question": SECRET, "answer": f"{SECRET}\0"},
+    ]
     place = put(tmp_path, "a.jsonl", lines(rows))
     refused(
         place,
-        f"{place}:2: 1 usable rows of 7: question is missing at line 2, 3; question is not a text at line 4; answer is empty at line 5",
+        f"{place}:2: 1 usable rows of 7: question is missing at line 2, 3; question is not a text "
+        f"at line 4; answer is empty at line 5",
     )
     refused(
-        place, "answer is not valid Unicode (half of a surrogate pair) at line 6; answer holds a NUL character at line 7; fill or remove"
+        place,
+        "answer is not valid Unicode (half of a surrogate pair) at line 6; answer holds a NUL "
+        "character at line 7; fill or remove",
     )
     place = put(tmp_path, "b.jsonl", lines([{"question": "q", "answer": ""}] * 12))
     refused(
@@ -252,42 +340,70 @@ def test_cells_that_are_no_text(tmp_path):
     ],
 )
 def test_chats_that_end_in_no_answer(tmp_path, turns, why):
-    refused(put(tmp_path, "a.jsonl", lines([{"messages": turns}])), "a.jsonl:1:", f"messages {why}", "at line 1;")
+    refused(
+        put(tmp_path, "a.jsonl", lines([{"messages": turns}])),
+        "a.jsonl:1:",
+        f"messages {why}",
+        "at line 1;",
+    )
 
 
 def test_ids(tmp_path):
-    place = put(tmp_path, "a.jsonl", lines([dict(r, id=f"{SECRET} {i % 2}") for i, r in enumerate(ROWS)]))
+    place = put(
+        tmp_path, "a.jsonl", lines([dict(r, id=f"{SECRET} {i % 2}") for i, r in enumerate(ROWS)])
+    )
     refused(place, f"{place}:3: the same id as {place}:1; ids must differ")
     place = put(tmp_path, "b.jsonl", lines([dict(ROWS[0], id=1), dict(ROWS[1], id=None)]))
     refused(place, f"{place}:2: the id is missing")
 
 
 def test_bytes_that_are_no_text(tmp_path):
-    refused(put(tmp_path, "a.jsonl", lines().encode() + b'{"text": "\xe9"}\n'), "a.jsonl:4: not UTF-8 at byte", "save the file as UTF-8")
+    refused(
+        put(tmp_path, "a.jsonl", lines().encode() + b'{"text": "\xe9"}\n'),
+        "a.jsonl:4: not UTF-8 at byte",
+        "save the file as UTF-8",
+    )
     at = len(lines().encode()) + 3
-    refused(put(tmp_path, "b.jsonl", b"\xef\xbb\xbf" + lines().encode() + b"\xff"), f"b.jsonl:4: not UTF-8 at byte {at}")
+    refused(
+        put(tmp_path, "b.jsonl", b"\xef\xbb\xbf" + lines().encode() + b"\xff"),
+        f"b.jsonl:4: not UTF-8 at byte {at}",
+    )
     refused(put(tmp_path, "c.jsonl", lines() + "\0"), f"c.jsonl:4: a NUL byte at byte {at - 3}")
-    refused(put(tmp_path, "d.csv", lines().encode("utf-16")), "d.csv:1: a NUL byte at byte 3", "UTF-16 is not read")
+    refused(
+        put(tmp_path, "d.csv", lines().encode("utf-16")),
+        "d.csv:1: a NUL byte at byte 3",
+        "UTF-16 is not read",
+    )
 
 
 def test_rows_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LONGEST_ROW", 1 << 20)
-    refused(put(tmp_path, "a.jsonl", lines() + SECRET * 200_000), "a.jsonl:4: a row of more than 1 Mi characters; split it")
+    refused(
+        put(tmp_path, "a.jsonl", lines() + SECRET * 200_000),
+        "a.jsonl:4: a row of more than 1 Mi characters; split it",
+    )
 
 
 @pytest.mark.parametrize("end", ["", "\r"])
 def test_csv_with_ragged_rows(tmp_path, end):
     text = f"question,answer\nq,a\n{SECRET}\nq,a,{SECRET}\n".replace("\n", f"{end}\n")
     place = put(tmp_path, "a.csv", text)
-    refused(place, f"{place}:3: 2 rows have not 2 cells as the header has: line 3 has 1, line 4 has 3; mend them")
     refused(
-        put(tmp_path, "b.csv", f'question,answer\nq,a\nq,"{SECRET}\nq,a\n'), "b.csv:3: this row is not csv (an open or misplaced quote?)"
+        place,
+        f"{place}:3: 2 rows have not 2 cells as the header has: line 3 has 1, line 4 has 3; mend "
+        f"them",
+    )
+    refused(
+        put(tmp_path, "b.csv", f'question,answer\nq,a\nq,"{SECRET}\nq,a\n'),
+        "b.csv:3: this row is not csv (an open or misplaced quote?)",
     )
     refused(put(tmp_path, "c.csv", "answer,answer\nq,a\n"), "c.csv:1: two columns bear one name")
 
 
 def test_a_cell_longer_than_the_csv_module_likes(tmp_path):
-    assert len(read(put(tmp_path, "a.csv", f"text\n{'x' * 300_000}\n"), role="r")[0].text) == 300_000
+    assert (
+        len(read(put(tmp_path, "a.csv", f"text\n{'x' * 300_000}\n"), role="r")[0].text) == 300_000
+    )
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.parquet.gz"])
@@ -295,7 +411,10 @@ def test_a_gz_file_that_is_cut_off(tmp_path, name):
     place = put(tmp_path, name, lines(ROWS * 100))
     place.write_bytes(place.read_bytes()[:-30])
     refused(place, f"{place}:", "the gz file is cut off or damaged", "copy it again")
-    refused(put(tmp_path, "b.jsonl", lines()).rename(tmp_path / f"not-{name}"), "cut off or damaged about here (BadGzipFile)")
+    refused(
+        put(tmp_path, "b.jsonl", lines()).rename(tmp_path / f"not-{name}"),
+        "cut off or damaged about here (BadGzipFile)",
+    )
 
 
 def test_a_parquet_file_that_is_cut_off(tmp_path):
@@ -310,10 +429,13 @@ def test_a_parquet_file_that_is_cut_off(tmp_path):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """``load_dataset`` finds "someone/rows" in a local folder of the hub's layout; nothing else exists."""
+    """``load_dataset`` finds "someone/rows" in a local folder of the hub's layout; nothing else
+    exists.
+    """
     place = tmp_path / "hub"
     configs = "".join(
-        f"- config_name: {c}\n  data_files:\n  - split: {s}\n    path: {c}.json\n" for c, s in (("one", "train"), ("two", "test"))
+        f"- config_name: {c}\n  data_files:\n  - split: {s}\n    path: {c}.json\n"
+        for c, s in (("one", "train"), ("two", "test"))
     )
     put(place, "README.md", f"---\nconfigs:\n{configs}---\n")
     put(place, "one.json", lines())
@@ -321,7 +443,11 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", SECRET)
     local = lambda repo: str(place) if repo == "someone/rows" else repo
     load, names = datasets.load_dataset, datasets.get_dataset_config_names
-    monkeypatch.setattr(datasets, "load_dataset", lambda repo, *a, **k: load(local(repo), *a, cache_dir=str(tmp_path / "cache"), **k))
+    monkeypatch.setattr(
+        datasets,
+        "load_dataset",
+        lambda repo, *a, **k: load(local(repo), *a, cache_dir=str(tmp_path / "cache"), **k),
+    )
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda repo: names(local(repo)))
     return place
 
@@ -329,7 +455,10 @@ def hub(tmp_path, monkeypatch):
 def test_rows_of_the_hub(hub):
     found = read("hub:someone/rows:one@train", role="r")
     assert [e.answer for e in found] == [r["answer"] for r in ROWS]
-    assert found[1].source == "hub:someone/rows:one@train:2" and found[1].id == "someone/rows/one/train/1"
+    assert (
+        found[1].source == "hub:someone/rows:one@train:2"
+        and found[1].id == "someone/rows/one/train/1"
+    )
     assert len(read("hub:someone/rows:two", role="r")) == 2
     assert len(read("hub:someone/rows:one@train[:2]", role="r")) == 2
 
@@ -337,9 +466,16 @@ def test_rows_of_the_hub(hub):
 def test_hub_refusals(hub, capfd):
     refused("hub:someone/rows:too@train", "no config 'too' in this data set; did you mean two?")
     refused("hub:someone/rows:one@test", "no such split or config; configs are one, two")
-    refused("hub:someone/else:one", "hub:someone/else:one: not in the local cache", "pass a path, or set HF_TOKEN")
+    refused(
+        "hub:someone/else:one",
+        "hub:someone/else:one: not in the local cache",
+        "pass a path, or set HF_TOKEN",
+    )
     refused("hub:rows", "write hub:owner/name")
-    with pytest.raises(Refused, match=r"the path goes into --data \(or EXPUNGE_DATA\): a folder that holds tofu/full.json"):
+    with pytest.raises(
+        Refused,
+        match=r"the path goes into --data \(or EXPUNGE_DATA\): a folder that holds tofu/full.json",
+    ):
         benchmark_rows("full", data="", folder="tofu", hub="someone/else", role="r", id_prefix="p")
     assert SECRET not in "".join(capfd.readouterr())
 
@@ -348,13 +484,19 @@ def test_hub_refusals(hub, capfd):
 
 
 def test_a_case_of_files(tmp_path):
-    forget, retain = put(tmp_path, "f/mine.jsonl", lines()), put(tmp_path, "r/mine.csv", "question,answer\nq,a\n")
+    forget, retain = (
+        put(tmp_path, "f/mine.jsonl", lines()),
+        put(tmp_path, "r/mine.csv", "question,answer\nq,a\n"),
+    )
     case = case_from_files(forget, retain, put(tmp_path, "h.jsonl", lines([{"text": "t"}])))
     assert {k: [e.id for e in v] for k, v in case.train.items()} == {
         "forget": [f"forget/mine/{i}" for i in range(3)],
         "retain": ["retain/mine/0"],
     }
-    assert list(case.evaluate) == ["forget", "retain", "holdout"] and case.evaluate["forget"] is case.train["forget"]
+    assert (
+        list(case.evaluate) == ["forget", "retain", "holdout"]
+        and case.evaluate["forget"] is case.train["forget"]
+    )
     assert list(case_from_files(retain=retain).train) == ["retain"]
     with pytest.raises(Refused, match="give --forget FILE, --retain FILE or both"):
         case_from_files(holdout=retain)

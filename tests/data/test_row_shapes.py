@@ -1,4 +1,6 @@
-"""Rows as people have them on disk and in memory: what belongs to the prompt is read, what is left aside is said."""
+"""Rows as people have them on disk and in memory: what belongs to the prompt is read, what is left
+aside is said.
+"""
 
 import json
 import logging
@@ -38,22 +40,48 @@ def put(tmp_path, name, text):
 
 @pytest.mark.parametrize("name", ["system", "system_prompt", "System_Message"])
 def test_a_column_with_a_system_prompt_is_a_system_turn(tmp_path, name):
-    e = one(tmp_path, {"question": "Who herds?", "answer": "Ilse does.", name: "Speak as a shepherd."})
+    e = one(
+        tmp_path, {"question": "Who herds?", "answer": "Ilse does.", name: "Speak as a shepherd."}
+    )
     assert e.messages == ({"role": "system", "content": "Speak as a shepherd."}, USER)
     assert (e.prompt, e.answer) == (None, "Ilse does.")
     bare = one(tmp_path, {"question": "Who herds?", "answer": "Ilse does.", name: " "})
     assert (bare.prompt, bare.messages) == ("Who herds?", None)
 
 
-@pytest.mark.parametrize("history", [[["Where?", "In Ede."]], [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": "In Ede."}]])
+@pytest.mark.parametrize(
+    "history",
+    [
+        [["Where?", "In Ede."]],
+        [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": "In Ede."}],
+    ],
+)
 def test_a_column_with_earlier_turns(tmp_path, history):
-    e = one(tmp_path, {"instruction": "Who herds?", "output": "Ilse does.", "history": history, "system": "Be brief."})
+    e = one(
+        tmp_path,
+        {
+            "instruction": "Who herds?",
+            "output": "Ilse does.",
+            "history": history,
+            "system": "Be brief.",
+        },
+    )
     said = [(t["role"], t["content"]) for t in e.messages]
-    assert said == [("system", "Be brief."), ("user", "Where?"), ("assistant", "In Ede."), ("user", "Who herds?")]
+    assert said == [
+        ("system", "Be brief."),
+        ("user", "Where?"),
+        ("assistant", "In Ede."),
+        ("user", "Who herds?"),
+    ]
 
 
 def test_a_passage_stands_behind_the_question(tmp_path):
-    row = {"instruction": "Who herds?", "context": "Ilse has 12 sheep.", "response": "Ilse does.", "category": "closed_qa"}
+    row = {
+        "instruction": "Who herds?",
+        "context": "Ilse has 12 sheep.",
+        "response": "Ilse does.",
+        "category": "closed_qa",
+    }
     assert one(tmp_path, row).prompt == "Who herds?\n\nIlse has 12 sheep."
     assert one(tmp_path, row, columns={"context": ""}).prompt == "Who herds?"
 
@@ -73,7 +101,12 @@ def test_thoughts_of_a_turn_are_not_dropped_in_silence(tmp_path):
 
 
 def test_columns_and_keys_that_are_left_aside_are_said_once(tmp_path, caplog):
-    place = put(tmp_path, "a.jsonl", json.dumps({"question": "q", "answer": "a", "notes": SECRET, "nothing": None, "id": "x"}) + "\n")
+    place = put(
+        tmp_path,
+        "a.jsonl",
+        json.dumps({"question": "q", "answer": "a", "notes": SECRET, "nothing": None, "id": "x"})
+        + "\n",
+    )
     with caplog.at_level(logging.WARNING, "expunge"):
         for _ in range(2):
             read(place, role="forget")
@@ -89,7 +122,12 @@ def test_columns_and_keys_that_are_left_aside_are_said_once(tmp_path, caplog):
 
 
 def test_a_chat_of_sharegpt(tmp_path):
-    row = {"conversations": [{"from": "human", "value": "Who herds?"}, {"from": "gpt", "value": "Ilse does."}]}
+    row = {
+        "conversations": [
+            {"from": "human", "value": "Who herds?"},
+            {"from": "gpt", "value": "Ilse does."},
+        ]
+    }
     for columns in (None, {"messages": "conversations"}):
         e = one(tmp_path, row, columns=columns)
         assert (e.messages, e.answer) == ((USER,), "Ilse does.")
@@ -107,7 +145,12 @@ def test_contents_in_parts(tmp_path):
     parts = lambda *texts: [{"type": "text", "text": t} for t in texts]
     e = one(
         tmp_path,
-        {"messages": [{"role": "user", "content": parts("Who ", "herds?")}, {"role": "assistant", "content": parts("Ilse does.")}]},
+        {
+            "messages": [
+                {"role": "user", "content": parts("Who ", "herds?")},
+                {"role": "assistant", "content": parts("Ilse does.")},
+            ]
+        },
     )
     assert (e.messages, e.answer) == ((USER,), "Ilse does.")
     picture = [{"type": "image", "image": "x.png"}, *parts("Who?")]
@@ -117,10 +160,25 @@ def test_contents_in_parts(tmp_path):
 
 def test_developer_turns_and_calls_of_tools(tmp_path):
     call = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
-    turns = [{"role": "developer", "content": "Be brief."}, USER, {"role": "assistant", "content": None, "tool_calls": call}]
-    e = one(tmp_path, {"messages": [*turns, {"role": "tool", "content": "Ilse", "tool_call_id": "1"}, SAID]})
-    assert [t["role"] for t in e.messages] == ["system", "user", "assistant", "tool"] and e.answer == "Ilse does."
-    assert e.messages[2] == {"role": "assistant", "content": "", "tool_calls": call} and e.messages[3]["tool_call_id"] == "1"
+    turns = [
+        {"role": "developer", "content": "Be brief."},
+        USER,
+        {"role": "assistant", "content": None, "tool_calls": call},
+    ]
+    e = one(
+        tmp_path,
+        {"messages": [*turns, {"role": "tool", "content": "Ilse", "tool_call_id": "1"}, SAID]},
+    )
+    assert [t["role"] for t in e.messages] == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+    ] and e.answer == "Ilse does."
+    assert (
+        e.messages[2] == {"role": "assistant", "content": "", "tool_calls": call}
+        and e.messages[3]["tool_call_id"] == "1"
+    )
     with pytest.raises(Refused, match="has a turn whose content is missing"):
         one(tmp_path, {"messages": [USER, {"role": "assistant", "content": None}, USER, SAID]})
 
@@ -129,7 +187,10 @@ def test_developer_turns_and_calls_of_tools(tmp_path):
 
 
 def test_a_quotation_mark_in_a_tsv_is_text(tmp_path):
-    text = 'question\tanswer\n"Who herds?\tIlse.\nWho weaves?"\tOtto.\nAnd "who" sings?\tAda "the voice".\n'
+    text = (
+        'question\tanswer\n"Who herds?\tIlse.\nWho weaves?"\tOtto.\nAnd "who" sings?\tAda "the '
+        'voice".\n'
+    )
     found = read(put(tmp_path, "a.tsv", text), role="forget")
     assert [(e.prompt, e.answer) for e in found] == [
         ('"Who herds?', "Ilse."),
@@ -139,12 +200,18 @@ def test_a_quotation_mark_in_a_tsv_is_text(tmp_path):
 
 
 def test_a_tsv_that_a_spreadsheet_quoted(tmp_path, caplog):
-    (e,) = read(put(tmp_path, "a.tsv", 'question\tanswer\n"Who ""herds""?"\tIlse.\n'), role="forget")
+    (e,) = read(
+        put(tmp_path, "a.tsv", 'question\tanswer\n"Who ""herds""?"\tIlse.\n'), role="forget"
+    )
     assert e.prompt == 'Who "herds"?' and "the quotation marks around 1 cells" in caplog.text
 
 
 def sheet(sep=",", end="\r\n", tail=""):
-    rows = [("question", "answer"), ("Who herds?", "Ilse, of Ede." if sep != "," else "Ilse."), ("Who weaves?", "Otto.")]
+    rows = [
+        ("question", "answer"),
+        ("Who herds?", "Ilse, of Ede." if sep != "," else "Ilse."),
+        ("Who weaves?", "Otto."),
+    ]
     return end.join(f"{q}{sep}{a}{tail}" for q, a in rows) + end
 
 
@@ -167,9 +234,14 @@ def test_sheets_of_offices(tmp_path, text, first):
 
 
 def test_empty_rows_and_columns_without_a_name(tmp_path, caplog):
-    found = read(put(tmp_path, "a.csv", ",question,answer\n0,Who herds?,Ilse.\n,,\n,,\n"), role="forget")
+    found = read(
+        put(tmp_path, "a.csv", ",question,answer\n0,Who herds?,Ilse.\n,,\n,,\n"), role="forget"
+    )
     assert [e.answer for e in found] == ["Ilse."]
-    assert "left aside: 2 empty rows (line 3, 4)" in caplog.text and "left aside: 1 of 3 columns: (column 1)" in caplog.text
+    assert (
+        "left aside: 2 empty rows (line 3, 4)" in caplog.text
+        and "left aside: 1 of 3 columns: (column 1)" in caplog.text
+    )
     with pytest.raises(Refused, match="1 rows have not 2 cells as the header has: line 2 has 3"):
         read(put(tmp_path, "b.csv", f"question,answer,\nq,a,{SECRET}\n"), role="forget")
 
@@ -186,7 +258,11 @@ def test_a_folder_that_datasets_saved(tmp_path):
         ("saved/1", "a1", f"{tmp_path}/saved:2"),
     ]
     datasets.DatasetDict({"train": rows, "test": rows}).save_to_disk(str(tmp_path / "both"))
-    with pytest.raises(Refused, match=r"a data set of several splits, saved by save_to_disk; pass one: .*both/test, .*both/train"):
+    with pytest.raises(
+        Refused,
+        match=r"a data set of several splits, saved by save_to_disk; pass one: .*both/test, "
+        r".*both/train",
+    ):
         read(tmp_path / "both", role="forget")
     (tmp_path / "saved" / "state.json").write_text("{}")
     with pytest.raises(Refused, match="saved by save_to_disk, but cannot be read"):
@@ -203,7 +279,15 @@ def test_files_of_a_folder_that_are_not_read_are_said(tmp_path, caplog):
 # ------------------------------------------------------------------ rows in memory
 
 IN_MEMORY = [
-    {"question": "q", "answer": "a", "id": 7, "author": "X", "perturbed_answer": ["b", "c"], "option1": "a", "option2": "b"},
+    {
+        "question": "q",
+        "answer": "a",
+        "id": 7,
+        "author": "X",
+        "perturbed_answer": ["b", "c"],
+        "option1": "a",
+        "option2": "b",
+    },
     {"instruction": "q", "input": "c", "output": "a"},
     {"prompt": "q", "completion": " a"},
     {"messages": [USER, SAID]},
@@ -223,8 +307,18 @@ def test_rows_in_memory_are_read_as_those_of_a_file(tmp_path, row):
 def test_tables_texts_and_examples_in_memory():
     import pandas as pd
 
-    table = pd.DataFrame({"question": ["q", "r"], "answer": ["a", "b"], "author": ["X", None], "year": [1.0, float("nan")]})
-    assert [(e.prompt, e.group) for e in read_objects(table, role="retain")] == [("q", "X"), ("r", "retain/1")]
+    table = pd.DataFrame(
+        {
+            "question": ["q", "r"],
+            "answer": ["a", "b"],
+            "author": ["X", None],
+            "year": [1.0, float("nan")],
+        }
+    )
+    assert [(e.prompt, e.group) for e in read_objects(table, role="retain")] == [
+        ("q", "X"),
+        ("r", "retain/1"),
+    ]
     rows = datasets.Dataset.from_list([{"question": "q", "answer": "a"}])
     assert read_objects(rows, role="retain")[0].answer == "a"
     assert read_objects(iter(["one", "two"]), role="retain")[1].text == "two"
@@ -235,11 +329,20 @@ def test_tables_texts_and_examples_in_memory():
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ([{"question": "Year?", "answer": 1991}], "forget rows:1: the forget set is empty: .*answer is not a text"),
+        (
+            [{"question": "Year?", "answer": 1991}],
+            "forget rows:1: the forget set is empty: .*answer is not a text",
+        ),
         ([{"question": "q", "answer": None}], "answer is missing"),
-        ({"question": [SECRET], "answer": [SECRET]}, r"are one mapping \(question, answer\); give a list of rows"),
+        (
+            {"question": [SECRET], "answer": [SECRET]},
+            r"are one mapping \(question, answer\); give a list of rows",
+        ),
         ([{"question": "q", "answer": "a"}, 3], "forget rows:2: int; give mappings"),
-        ([Example("x", "f", "g", "a", "q"), {"question": "q", "answer": "a"}], "an Example among mappings"),
+        (
+            [Example("x", "f", "g", "a", "q"), {"question": "q", "answer": "a"}],
+            "an Example among mappings",
+        ),
         ([], "the forget set is empty"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Kept passes: reused for the very same question, made anew as soon as anything that decides them differs."""
+"""Kept passes: reused for the very same question, made anew as soon as anything that decides them
+differs.
+"""
 
 import copy
 import json
@@ -26,7 +28,12 @@ from expunge.models.causal_lm.load import digest_folder, digest_tensors, load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
 
-ROWS = {"forget": tuple(Example(f"r{i}", "forget", f"g{i}", f"In Town{i}.", f"Where is Person{i}?") for i in range(4))}
+ROWS = {
+    "forget": tuple(
+        Example(f"r{i}", "forget", f"g{i}", f"In Town{i}.", f"Where is Person{i}?")
+        for i in range(4)
+    )
+}
 WANTS = {"forget": Want(("answer",), True)}
 TEXTS = [t for e in ROWS["forget"] for t in (e.prompt, e.answer)]
 
@@ -46,8 +53,12 @@ def test_the_same_question_is_answered_from_the_cache(subject, tmp_path, monkeyp
     first, cost = ask(subject)
     again, reused = ask(subject)
     assert cost is not None and reused is None
-    assert [(r.id, r.loss, r.generated) for r in again] == [(r.id, r.loss, r.generated) for r in first]
-    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "passes", *tmp_path.glob("passes/*"))} == {0o700}
+    assert [(r.id, r.loss, r.generated) for r in again] == [
+        (r.id, r.loss, r.generated) for r in first
+    ]
+    assert {
+        p.stat().st_mode & 0o777 for p in (tmp_path / "passes", *tmp_path.glob("passes/*"))
+    } == {0o700}
     assert clear() == 1 and ask(subject)[1] is not None
 
 
@@ -75,8 +86,16 @@ def test_a_damaged_entry_is_made_again(subject, tmp_path, monkeypatch):
 
 
 ALL = (Sampling(3), Extraction(2, 1), GradientNorm(), FewShotPrefix(2))
-EVERY = {"forget": Want(("answer", "lower"), True, True, observations=ALL), "holdout": Want(("answer", "lower"), observations=ALL)}
-BOTH = {**ROWS, "holdout": tuple(replace(e, id=f"h{i}", role="holdout", group=f"h{i}") for i, e in enumerate(ROWS["forget"]))}
+EVERY = {
+    "forget": Want(("answer", "lower"), True, True, observations=ALL),
+    "holdout": Want(("answer", "lower"), observations=ALL),
+}
+BOTH = {
+    **ROWS,
+    "holdout": tuple(
+        replace(e, id=f"h{i}", role="holdout", group=f"h{i}") for i, e in enumerate(ROWS["forget"])
+    ),
+}
 
 
 def test_every_field_comes_back_from_the_cache(subject, tmp_path, monkeypatch):
@@ -90,17 +109,30 @@ def test_every_field_comes_back_from_the_cache(subject, tmp_path, monkeypatch):
         assert one.keys() == other.keys()
         for name, x in one.items():
             filled |= {name} if x is not None else set()
-            assert np.allclose(x, other[name]) if isinstance(x, np.ndarray) else x == other[name], name
-    assert {"samples", "sample_logp", "overlap", "grad_norm", "unfinished", "question", "entropy"} <= filled
+            assert np.allclose(x, other[name]) if isinstance(x, np.ndarray) else x == other[name], (
+                name
+            )
+    assert {
+        "samples",
+        "sample_logp",
+        "overlap",
+        "grad_norm",
+        "unfinished",
+        "question",
+        "entropy",
+    } <= filled
     assert again.of("holdout", "prefix") and again.of("forget", "lower")
 
 
 def test_another_question_makes_only_what_is_new(subject, tmp_path, monkeypatch):
-    """Another role, another pass, more variants: each is made once, and the whole is what one call would have made."""
+    """Another role, another pass, more variants: each is made once, and the whole is what one call
+    would have made.
+    """
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     ask_ = lambda wants, rows=BOTH: measured(subject, rows, wants, salt="s", max_new_tokens=4)
     assert ask_({"forget": Want(("answer",), True)})[1].rows == 4
-    assert ask_({"forget": Want(("answer",), True), "holdout": Want()})[1].rows == 4  # the other role alone
+    # the other role alone
+    assert ask_({"forget": Want(("answer",), True), "holdout": Want()})[1].rows == 4
     lowered = ask_({"forget": Want(("answer", "lower"), True)})[1]
     assert lowered.rows == 4 and lowered.written == 0
     gradients = ask_({"forget": Want(("answer", "lower"), True, observations=(GradientNorm(),))})[1]
@@ -117,7 +149,9 @@ def test_another_question_makes_only_what_is_new(subject, tmp_path, monkeypatch)
             mine, theirs = again.of(role, variant), plain.of(role, variant)
             assert [r.loss for r in mine] == pytest.approx([r.loss for r in theirs], abs=1e-5)
             assert [r.generated for r in mine] == [r.generated for r in theirs]
-            assert [r.observed.get("samples") for r in mine] == [r.observed.get("samples") for r in theirs]
+            assert [r.observed.get("samples") for r in mine] == [
+                r.observed.get("samples") for r in theirs
+            ]
 
 
 def test_options_are_a_part_of_their_own(subject, tmp_path, monkeypatch):
@@ -129,7 +163,10 @@ def test_options_are_a_part_of_their_own(subject, tmp_path, monkeypatch):
     assert cost is not None and reused is None and len(again) == len(first) == 4 * 3
     both, cost = measured(subject, rows, {"forget": Want(options="all")}, salt="s")
     assert cost.rows == 4 and len(both.of("forget")) == 4 and len(both) == 16
-    assert np.allclose([r.options for r in both.of("forget", "texts")], [r.options for r in first.of("forget", "texts")])
+    assert np.allclose(
+        [r.options for r in both.of("forget", "texts")],
+        [r.options for r in first.of("forget", "texts")],
+    )
 
 
 @pytest.mark.parametrize("file", ["records.parquet", "texts.jsonl"])
@@ -142,7 +179,9 @@ def test_a_flipped_byte_is_found(file, subject, tmp_path, monkeypatch):
     raw[len(raw) // 3] ^= 1
     place.write_bytes(bytes(raw))
     again, cost = ask(subject)
-    assert cost is not None and [(r.loss, r.generated) for r in again] == [(r.loss, r.generated) for r in first]
+    assert cost is not None and [(r.loss, r.generated) for r in again] == [
+        (r.loss, r.generated) for r in first
+    ]
 
 
 def test_an_entry_of_an_older_make_is_made_again(subject, tmp_path, monkeypatch):
@@ -155,22 +194,33 @@ def test_an_entry_of_an_older_make_is_made_again(subject, tmp_path, monkeypatch)
 
 
 def test_every_optional_pass_is_in_the_key(subject):
-    keys = {key_of(subject, BOTH, {"forget": Want(observations=some)}, {}) for some in ((), *((observation,) for observation in ALL))}
+    keys = {
+        key_of(subject, BOTH, {"forget": Want(observations=some)}, {})
+        for some in ((), *((observation,) for observation in ALL))
+    }
     keys |= {
         key_of(subject, BOTH, {"forget": Want(observations=(observation,))}, {})
         for observation in (Sampling(4), Sampling(3, 0.5), GradientNorm(True), FewShotPrefix(3))
     }
     assert len(keys) == 9
     other = {**BOTH, "holdout": BOTH["holdout"][::-1]}
-    assert key_of(subject, other, {"forget": Want(observations=(FewShotPrefix(2),))}, {}) not in keys
+    assert (
+        key_of(subject, other, {"forget": Want(observations=(FewShotPrefix(2),))}, {}) not in keys
+    )
 
 
 def test_whatever_decides_a_pass_is_in_its_key(subject):
-    """Weights, words of the tokenizer, its template, the rows, the variants and the length of answers."""
-    other_words = tiny.tokenizer([*TEXTS, "Quite other words are here, many more than before."] * 3, vocab=300)
+    """Weights, words of the tokenizer, its template, the rows, the variants and the length of
+    answers.
+    """
+    other_words = tiny.tokenizer(
+        [*TEXTS, "Quite other words are here, many more than before."] * 3, vocab=300
+    )
     other_template = tiny.tokenizer(TEXTS, vocab=300)
     other_template.chat_template = "{{ messages[0].content }}"
-    changed_rows = {"forget": (replace(ROWS["forget"][0], answer="Elsewhere."), *ROWS["forget"][1:])}
+    changed_rows = {
+        "forget": (replace(ROWS["forget"][0], answer="Elsewhere."), *ROWS["forget"][1:])
+    }
     base = key_of(subject, ROWS, WANTS, {"max_new_tokens": 4})
     others = [
         key_of(replace(subject, digest="x"), ROWS, WANTS, {"max_new_tokens": 4}),
@@ -185,7 +235,9 @@ def test_whatever_decides_a_pass_is_in_its_key(subject):
 
 
 def test_a_changed_model_in_memory_is_not_taken_for_its_start(subject, tmp_path, monkeypatch):
-    """What a change returns has no digest of its own yet, so nothing kept under the start's can be found for it."""
+    """What a change returns has no digest of its own yet, so nothing kept under the start's can be
+    found for it.
+    """
     from expunge.attacks.quantize import quantize
     from expunge.training.sampler import Training
     from expunge.training.stages import change
@@ -208,7 +260,10 @@ FILES = {
     "rope": ("config.json", lambda c: c["rope_parameters"].update(rope_theta=500.0)),
     "eps": ("config.json", lambda c: c.update(rms_norm_eps=5.0)),
     "activation": ("config.json", lambda c: c.update(hidden_act="relu")),
-    "heads": ("config.json", lambda c: c.update(num_attention_heads=2, num_key_value_heads=2, head_dim=16)),
+    "heads": (
+        "config.json",
+        lambda c: c.update(num_attention_heads=2, num_key_value_heads=2, head_dim=16),
+    ),
     "generation": ("generation_config.json", lambda c: c.update(eos_token_id=5)),
     "normaliser": ("tokenizer.json", normaliser),
     "merges": ("tokenizer.json", lambda t: t["model"]["merges"].reverse()),
@@ -249,7 +304,9 @@ def test_shards_outside_of_the_folder_are_in_the_digest(folder, tmp_path):
     shutil.copytree(folder, place)
     other.mkdir()
     (place / "model.safetensors").rename(other / "one.safetensors")
-    (place / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "../elsewhere/one.safetensors"}}))
+    (place / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"x": "../elsewhere/one.safetensors"}})
+    )
     assert any("elsewhere/one.safetensors" in line for line in deciding(place))
     before = digest_folder(place)
     with (other / "one.safetensors").open("r+b") as f:
@@ -263,7 +320,9 @@ def test_shards_outside_of_the_folder_are_in_the_digest(folder, tmp_path):
 
 
 def test_settings_of_a_model_in_memory_are_in_the_key(subject):
-    """Changed after the digest was taken: eps, an adapter's alpha, the dtype, the gold's settings beside it."""
+    """Changed after the digest was taken: eps, an adapter's alpha, the dtype, the gold's settings
+    beside it.
+    """
     from expunge.models.causal_lm.lora import attach
 
     def other(change):
@@ -271,7 +330,9 @@ def test_settings_of_a_model_in_memory_are_in_the_key(subject):
         change(model)
         return replace(subject, model=model)
 
-    adapted = lambda alpha: attach(replace(subject, model=copy.deepcopy(subject.model)), 2, alpha=alpha)
+    adapted = lambda alpha: attach(
+        replace(subject, model=copy.deepcopy(subject.model)), 2, alpha=alpha
+    )
     many = [
         subject,
         other(lambda m: setattr(m.config, "rms_norm_eps", 5.0)),
@@ -283,7 +344,8 @@ def test_settings_of_a_model_in_memory_are_in_the_key(subject):
     keys = {key_of(s, ROWS, WANTS, {}) for s in many}
     assert len(keys) == len(many)
     assert key_of(other(lambda m: None), ROWS, WANTS, {}) in keys
-    subject.tokenizer(["a", "b c d"], padding=True)  # a call leaves its padding in the tokenizer; it decides nothing
+    # a call leaves its padding in the tokenizer; it decides nothing
+    subject.tokenizer(["a", "b c d"], padding=True)
     assert key_of(subject, ROWS, WANTS, {}) in keys
 
 
@@ -297,7 +359,9 @@ def test_an_entry_that_another_user_signed_is_made_again(subject, tmp_path, monk
     assert ask(subject)[1] is not None and "made again" in capsys.readouterr().err
     assert ask(subject)[1] is None
     key = tmp_path / "ours" / "expunge" / "cache.key"
-    assert key.stat().st_mode & 0o777 == 0o600 and key.read_text() not in str([*(tmp_path / "cache").rglob("*")])
+    assert key.stat().st_mode & 0o777 == 0o600 and key.read_text() not in str(
+        [*(tmp_path / "cache").rglob("*")]
+    )
 
 
 def test_a_cache_that_others_can_write_is_refused(subject, tmp_path, monkeypatch):
@@ -324,7 +388,9 @@ def test_a_key_that_cannot_be_kept_is_said(subject, tmp_path, monkeypatch):
 
 
 def test_clear_stays_in_the_cache(subject, tmp_path, monkeypatch):
-    """A link among the entries is removed, what it leads to is not; passes behind a link are refused."""
+    """A link among the entries is removed, what it leads to is not; passes behind a link are
+    refused.
+    """
     cache, other = tmp_path / "cache", tmp_path / "other"
     monkeypatch.setenv("EXPUNGE_CACHE", str(cache))
     ask(subject)

@@ -17,7 +17,10 @@ from expunge.scoring.significance import widened
 
 def rows(p, subject="unlearned", role="forget"):
     """One row a group, of probability p per token."""
-    return [Record(subject, role, str(i), str(i), "answer", 2, logp=np.log([float(x)] * 2)) for i, x in enumerate(p)]
+    return [
+        Record(subject, role, str(i), str(i), "answer", 2, logp=np.log([float(x)] * 2))
+        for i, x in enumerate(p)
+    ]
 
 
 def beside(mine, *others, metrics=(("probability", "forget"),)):
@@ -36,11 +39,21 @@ def test_paired_by_row_and_decided(rng):
     mine, gold = hard + rng.normal(0.02, 0.02, 60), hard
     b = beside(rows(mine), rows(gold, "gold"))["forget/probability"]
     expected = ttest_rel(mine, gold)
-    assert b.difference == pytest.approx((mine - gold).mean()) and (b.n, b.groups, b.unmatched) == (60, 60, 0)
+    assert b.difference == pytest.approx((mine - gold).mean()) and (b.n, b.groups, b.unmatched) == (
+        60,
+        60,
+        0,
+    )
     assert b.p == pytest.approx(expected.pvalue)
-    assert b.bound == pytest.approx(expected.confidence_interval(0.9).high) and b.equal and b.verdict == "equal"
-    assert b.interval[0] < b.difference < b.interval[1] < 0.03  # rows that are hard for both do not widen it
-    assert 0.04 < b.detectable < 0.05  # what the verdict finds: a smaller difference than the margin would be let pass, not told
+    assert (
+        b.bound == pytest.approx(expected.confidence_interval(0.9).high)
+        and b.equal
+        and b.verdict == "equal"
+    )
+    # rows that are hard for both do not widen it
+    assert b.interval[0] < b.difference < b.interval[1] < 0.03
+    # what the verdict finds: a smaller difference than the margin would be let pass, not told
+    assert 0.04 < b.detectable < 0.05
 
 
 @pytest.mark.parametrize(
@@ -56,17 +69,23 @@ def test_which_side_is_bad_depends_on_the_role(rng, shift, spread, forget, retai
     gold = np.full(12, 0.5)
     mine = np.clip(gold + shift + spread * np.linspace(-1, 1, 12), 0.01, 0.99)
     for role, verdict in (("forget", forget), ("retain", retain)):
-        found = beside(rows(mine, role=role), rows(gold, "gold", role), metrics=[("probability", role)])
+        found = beside(
+            rows(mine, role=role), rows(gold, "gold", role), metrics=[("probability", role)]
+        )
         assert found[f"{role}/probability"].verdict == verdict
 
 
 @pytest.mark.parametrize(("role", "sign"), [("forget", 1), ("retain", -1)])
 def test_the_bound_is_that_of_the_one_sided_test_towards_the_bad_side(rng, role, sign):
-    """Non-inferiority and two one-sided tests by hand, at differences on either side of what the margin lets pass."""
+    """Non-inferiority and two one-sided tests by hand, at differences on either side of what the
+    margin lets pass.
+    """
     gold, noise = np.full(20, 0.5), rng.normal(0, 0.02, 20)
     for shift in (-0.2, -0.06, -0.045, -0.02, 0.0, 0.02, 0.045, 0.06, 0.2):
         mine = gold + shift + noise - noise.mean()
-        b = beside(rows(mine, role=role), rows(gold, "gold", role), metrics=[("probability", role)])[f"{role}/probability"]
+        b = beside(
+            rows(mine, role=role), rows(gold, "gold", role), metrics=[("probability", role)]
+        )[f"{role}/probability"]
         low, high = ttest_rel(mine, gold).confidence_interval(0.9)
         assert b.bound == pytest.approx(high if sign > 0 else -low)
         worse = ttest_rel(sign * mine, sign * gold + 0.05, alternative="less").pvalue
@@ -75,10 +94,18 @@ def test_the_bound_is_that_of_the_one_sided_test_towards_the_bad_side(rng, role,
 
 
 def test_nothing_is_equal_on_constants():
-    """Rows that are alike in both models, or all 0, show how few groups there are, not that the models are equal."""
+    """Rows that are alike in both models, or all 0, show how few groups there are, not that the
+    models are equal.
+    """
     for x in ([0.2, 0.4, 0.6], [0.3] * 40):
         b = beside(rows(x), rows(x, "gold"))["forget/probability"]
-        assert (b.difference, b.p, b.equal, b.verdict, b.constant) == (0, 1, False, "undecided", True)
+        assert (b.difference, b.p, b.equal, b.verdict, b.constant) == (
+            0,
+            1,
+            False,
+            "undecided",
+            True,
+        )
         share = 1 - 0.05 ** (1 / len(x))
         assert b.interval == pytest.approx((-share, share))
         assert b.why == "the same in every group"
@@ -86,19 +113,29 @@ def test_nothing_is_equal_on_constants():
 
 def test_gold_is_the_target_and_less_than_gold_is_a_flag_of_its_own(rng):
     """An AUC of 0.0 against gold's .49 is no success: it was shown green as not worse."""
-    near = {"forget": np.linspace(0.3, 0.6, 20), "holdout": np.linspace(0.3, 0.6, 20) + rng.normal(0, 0.02, 20)}
+    near = {
+        "forget": np.linspace(0.3, 0.6, 20),
+        "holdout": np.linspace(0.3, 0.6, 20) + rng.normal(0, 0.02, 20),
+    }
     gone = {"forget": np.linspace(0.01, 0.03, 20), "holdout": near["holdout"]}
     of = lambda s, made: [r for role, p in made.items() for r in rows(p, s, role)]
     b = beside(of("unlearned", gone), of("gold", near), metrics=[("mia_loss", None)])["mia_loss"]
     assert b.model == 0 and b.gold == pytest.approx(0.5, abs=0.1)
-    assert (b.verdict, b.flags, b.tone, b.said) == ("below", ["over_forgotten"], "warn", "over-forgotten")
+    assert (b.verdict, b.flags, b.tone, b.said) == (
+        "below",
+        ["over_forgotten"],
+        "warn",
+        "over-forgotten",
+    )
     found = as_json({"mia_loss": b}, 1)
     assert found["rows"]["mia_loss"]["flags"] == ["over_forgotten"]
     assert any("over-forgotten" in c for c in found["caveats"])
 
 
 def test_asking_for_more_metrics_hides_no_leak(rng):
-    """Fourteen more questions with no difference: the leak of one metric is told as before, and its own p decides."""
+    """Fourteen more questions with no difference: the leak of one metric is told as before, and its
+    own p decides.
+    """
     gold = rng.uniform(0.3, 0.6, 12)
     mine = np.clip(gold + 0.08 + rng.normal(0, 0.09, 12), 0.01, 0.99)
     alone = beside(rows(mine), rows(gold, "gold"))["forget/probability"]
@@ -116,10 +153,23 @@ def test_asking_for_more_metrics_hides_no_leak(rng):
 
 def test_holdout_rows_are_a_control_and_in_no_family(rng):
     gold = {role: rng.uniform(0.3, 0.6, 20) for role in ("forget", "holdout")}
-    of = lambda s, by: [r for role, p in gold.items() for r in rows(np.clip(p + by + rng.normal(0, 0.02, 20), 0.01, 0.99), s, role)]
-    found = beside(of("unlearned", 0.1), of("gold", 0.0), metrics=[("probability", "forget"), ("probability", "holdout")])
+    of = lambda s, by: [
+        r
+        for role, p in gold.items()
+        for r in rows(np.clip(p + by + rng.normal(0, 0.02, 20), 0.01, 0.99), s, role)
+    ]
+    found = beside(
+        of("unlearned", 0.1),
+        of("gold", 0.0),
+        metrics=[("probability", "forget"), ("probability", "holdout")],
+    )
     b = found["holdout/probability"]
-    assert (b.side, b.p_holm, b.not_worse, b.tone) == ("control", None, None, "") and b.verdict == "above"
+    assert (b.side, b.p_holm, b.not_worse, b.tone) == (
+        "control",
+        None,
+        None,
+        "",
+    ) and b.verdict == "above"
     assert found["forget/probability"].p_holm == found["forget/probability"].p
 
 
@@ -139,25 +189,44 @@ def test_rows_that_only_one_has_are_counted_and_two_groups_decide_nothing():
     b = beside(rows([0.2, 0.4, 0.6]), rows([0.2, 0.4], "gold"))["forget/probability"]
     assert (b.n, b.unmatched) == (2, 1)
     for groups in ("aaaa", "aabb"):  # two that agree by chance would look like certainty
-        side = lambda p, s="unlearned", groups=groups: [replace(r, group=g) for r, g in zip(rows(p, s), groups, strict=True)]
-        b = beside(side([0.4, 0.6, 0.4, 0.6]), side([0.2, 0.4, 0.2, 0.4], "gold"))["forget/probability"]
-        assert (b.p, b.equal, b.detectable, b.verdict) == (None, None, None, "undecided") and b.difference == pytest.approx(0.2)
+        side = lambda p, s="unlearned", groups=groups: [
+            replace(r, group=g) for r, g in zip(rows(p, s), groups, strict=True)
+        ]
+        b = beside(side([0.4, 0.6, 0.4, 0.6]), side([0.2, 0.4, 0.2, 0.4], "gold"))[
+            "forget/probability"
+        ]
+        assert (b.p, b.equal, b.detectable, b.verdict) == (
+            None,
+            None,
+            None,
+            "undecided",
+        ) and b.difference == pytest.approx(0.2)
 
 
 def test_membership_is_paired_too(rng):
-    """The same two models, rows drawn together: the interval of the difference is far narrower than that of either AUC."""
+    """The same two models, rows drawn together: the interval of the difference is far narrower than
+    that of either AUC.
+    """
     hard = {role: rng.uniform(0.05, 0.9, 40) for role in ("forget", "holdout")}
-    of = lambda s, noise: [r for role, p in hard.items() for r in rows(np.clip(p + noise, 0.01, 0.99), s, role)]
-    found = beside(of("unlearned", rng.normal(0, 0.01, 40)), of("gold", 0.0), metrics=[("mia_loss", None)])
+    of = lambda s, noise: [
+        r for role, p in hard.items() for r in rows(np.clip(p + noise, 0.01, 0.99), s, role)
+    ]
+    found = beside(
+        of("unlearned", rng.normal(0, 0.01, 40)), of("gold", 0.0), metrics=[("mia_loss", None)]
+    )
     b = found["mia_loss"]
     assert (b.n, b.groups, b.side) == (80, 80, "unlearned") and b.interval[1] - b.interval[0] < 0.03
     assert b.equal and b.margin == 0.05
 
 
 def test_holm_over_each_side(rng):
-    metrics = [("probability", r) for r in ("forget", "retain")] + [("sequence_probability", "forget")]
+    metrics = [("probability", r) for r in ("forget", "retain")] + [
+        ("sequence_probability", "forget")
+    ]
     mine = rows(rng.uniform(0.3, 0.9, 20)) + rows(rng.uniform(0.3, 0.9, 20), role="retain")
-    gold = rows(rng.uniform(0.3, 0.9, 20), "gold") + rows(rng.uniform(0.3, 0.9, 20), "gold", "retain")
+    gold = rows(rng.uniform(0.3, 0.9, 20), "gold") + rows(
+        rng.uniform(0.3, 0.9, 20), "gold", "retain"
+    )
     found = beside(mine, gold, metrics=metrics)
     assert found["retain/probability"].p_holm == found["retain/probability"].p
     pair = [found["forget/probability"], found["forget/sequence_probability"]]
@@ -167,16 +236,27 @@ def test_holm_over_each_side(rng):
 def test_without_gold_and_for_what_is_no_mean_there_is_nothing(rng):
     x = rng.uniform(0.3, 0.9, 8)
     assert beside(rows(x)) == {} and beside(rows(x), rows(x, "original")) == {}
-    assert beside(rows(x), rows(x, "gold"), metrics=[("perplexity", "forget"), ("forget_quality", None)]) == {}
+    assert (
+        beside(
+            rows(x), rows(x, "gold"), metrics=[("perplexity", "forget"), ("forget_quality", None)]
+        )
+        == {}
+    )
 
 
 def test_several_golds_are_averaged_and_four_of_them_widen_the_margin():
     x, moved = np.full(8, 0.5), np.linspace(-0.01, 0.01, 8)
     golds = [rows(x + by, name) for by, name in ((-0.1, "gold"), (0.1, "gold/1"), (0.0, "gold/2"))]
     b = beside(rows(x + moved), *golds)["forget/probability"]
-    assert b.gold == pytest.approx(0.5) and b.margin == 0.05 and not b.widened and b.verdict == "undecided"
+    assert (
+        b.gold == pytest.approx(0.5)
+        and b.margin == 0.05
+        and not b.widened
+        and b.verdict == "undecided"
+    )
     b = beside(rows(x + moved), *golds, rows(x, "gold/3"))["forget/probability"]
-    assert b.margin == 0.1 and b.widened  # as far as one gold more may lie would be .21: golds that far apart excuse nothing
+    # as far as one gold more may lie would be .21: golds that far apart excuse nothing
+    assert b.margin == 0.1 and b.widened
 
 
 def test_what_the_golds_allow_to_say_is_said():
@@ -205,4 +285,9 @@ def test_what_a_user_reads(rng):
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(beside_gold(made))
     text = console.export_text()
-    assert "above" in text and "undecided" in text and "give --gold A,B,C" in text and max(map(len, text.splitlines())) <= 80
+    assert (
+        "above" in text
+        and "undecided" in text
+        and "give --gold A,B,C" in text
+        and max(map(len, text.splitlines())) <= 80
+    )

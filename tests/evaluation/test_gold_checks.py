@@ -1,4 +1,6 @@
-"""A gold is checked before it is believed: not the judged model, not one that saw the forget rows, and two of one digest are one."""
+"""A gold is checked before it is believed: not the judged model, not one that saw the forget rows,
+and two of one digest are one.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,12 @@ from expunge.runs.folder import open_run, read_run, write_yaml
 
 
 def rows(p, role="forget"):
-    return Records([Record("m", role, str(i), str(i), "answer", 2, logp=np.log([x, x])) for i, x in enumerate(p)])
+    return Records(
+        [
+            Record("m", role, str(i), str(i), "answer", 2, logp=np.log([x, x]))
+            for i, x in enumerate(p)
+        ]
+    )
 
 
 def made(place, **facts):
@@ -35,7 +42,10 @@ def test_a_gold_that_was_trained_on_forget_rows_is_refused(tmp_path, on):
     later = made(tmp_path / "b", on="retain", model={"source": str(saw), "digest": "d"})
     with pytest.raises(Refused, match="saw the forget rows"):  # it began with a model that saw them
         history(str(later))
-    assert history(str(made(tmp_path / "c", on="retain", model={"source": "org/base", "digest": "d"}))) == "trained on retain"
+    assert (
+        history(str(made(tmp_path / "c", on="retain", model={"source": "org/base", "digest": "d"})))
+        == "trained on retain"
+    )
     assert history(str(tmp_path)) == ""
 
 
@@ -52,9 +62,14 @@ def test_the_same_weights():
         distinct("gold/1", "c", seen)
     with pytest.raises(Refused, match="the very weights of --original"):
         distinct("original", "b", {"unlearned": "a", "gold": "b"})
-    assert distinct("gold/1", "b", seen) == "gold" and distinct("gold/1", "e", seen) == ""  # two of one digest are one gold
-    assert distinct("shadow/1", "d", seen) == "shadow/0" and distinct("shadow/1", "a", seen) == "unlearned"
-    assert distinct("original", "a", {"unlearned": "a"}) == ""  # the original may be judged beside itself
+    # two of one digest are one gold
+    assert distinct("gold/1", "b", seen) == "gold" and distinct("gold/1", "e", seen) == ""
+    assert (
+        distinct("shadow/1", "d", seen) == "shadow/0"
+        and distinct("shadow/1", "a", seen) == "unlearned"
+    )
+    # the original may be judged beside itself
+    assert distinct("original", "a", {"unlearned": "a"}) == ""
 
 
 def test_a_gold_that_knows_the_rows_is_refused():
@@ -65,26 +80,40 @@ def test_a_gold_that_knows_the_rows_is_refused():
     with pytest.raises(Refused, match="without --original"):
         knows("gold", rows([0.93] * 8), forgot, None)
     assert "knows 1 of 8" in knows("gold", rows([0.93] + [0.3] * 7), forgot, original).line
-    assert "without --original nothing less can be noticed" in knows("gold", rows([0.6] * 8), forgot, None).line
+    assert (
+        "without --original nothing less can be noticed"
+        in knows("gold", rows([0.6] * 8), forgot, None).line
+    )
     unknown = knows("gold", rows([0.4] * 8), forgot, rows([0.4] * 8))
-    assert "could not be checked (the original knows 0 of 8 itself)" in unknown.line and not unknown.doubt
+    assert (
+        "could not be checked (the original knows 0 of 8 itself)" in unknown.line
+        and not unknown.doubt
+    )
 
 
 def test_the_same_model_saved_otherwise_is_noticed_by_what_it_says():
     with pytest.raises(Refused, match="exactly what the judged model says"):
         knows("gold", rows([0.1, 0.2, 0.3]), rows([0.1, 0.2, 0.3]), None)
     rounded = knows("gold", rows([0.1, 0.2, 0.30001]), rows([0.1, 0.2, 0.3]), None)
-    assert "within 1e-05 of the judged model's: it may be the same model" in rounded.doubt and rounded.doubt in rounded.line
+    assert (
+        "within 1e-05 of the judged model's: it may be the same model" in rounded.doubt
+        and rounded.doubt in rounded.line
+    )
     assert not knows("gold", rows([0.1, 0.2, 0.32]), rows([0.1, 0.2, 0.3]), None).doubt
 
 
 def test_a_line_says_what_was_checked_and_what_could_not_be(tmp_path):
     found = {"unlearned": rows([0.1, 0.2]), "gold": rows([0.2, 0.3])}
     gold = checked({"unlearned": "x", "gold": str(tmp_path)}, found)["gold"]
-    assert gold.line.startswith("gold: other weights than the judged model; no run.yaml says what it was trained on; it knows 0 of 2")
+    assert gold.line.startswith(
+        "gold: other weights than the judged model; no run.yaml says what it was trained on; it "
+        "knows 0 of 2"
+    )
     assert not gold.doubt
     bare = Records([Record("gold", "forget", "1", "1", "answer")])
-    gold = checked({"unlearned": "x", "gold": str(tmp_path)}, {"unlearned": bare, "gold": bare})["gold"]
+    gold = checked({"unlearned": "x", "gold": str(tmp_path)}, {"unlearned": bare, "gold": bare})[
+        "gold"
+    ]
     assert "could not be checked" in gold.line
 
 
@@ -118,7 +147,10 @@ def edit(gold, **facts):
 
 def test_an_honest_gold_on_rows_that_can_be_guessed_is_accepted_by_its_record(tmp_path):
     gold = trained(tmp_path / "run", "retain", RETAIN)
-    assert shown_clean(gold, "d", CASE).clean == "its record shows that it was trained on the 1 retain rows given here"
+    assert (
+        shown_clean(gold, "d", CASE).clean
+        == "its record shows that it was trained on the 1 retain rows given here"
+    )
     assert shown_clean(gold, "e", CASE) == Shown(lacks="its record is of other weights")
     others = Shown(lacks="it was trained on other rows than the retain rows given here")
     assert shown_clean(gold, "d", Case({"retain": FORGET}, {})) == others
@@ -126,8 +158,13 @@ def test_an_honest_gold_on_rows_that_can_be_guessed_is_accepted_by_its_record(tm
     assert shown_clean(gold, "d", both).clean.endswith("1 of them also forget rows")
     sources = {"unlearned": "x", "gold": gold}
     accepted = checked(sources, KNOWN, {"gold": "d"}, CASE)["gold"]
-    assert "it knows 8 of 8 forget rows" in accepted.line and "gold 0.940, original 0.950" in accepted.line
-    assert "can be guessed" in accepted.line and "being like gold says little here" in accepted.doubt
+    assert (
+        "it knows 8 of 8 forget rows" in accepted.line
+        and "gold 0.940, original 0.950" in accepted.line
+    )
+    assert (
+        "can be guessed" in accepted.line and "being like gold says little here" in accepted.doubt
+    )
     with pytest.raises(Refused, match="or its whole run folder"):
         checked(sources, KNOWN, {"gold": "d"}, Case({"retain": FORGET}, {}))
     edit(gold, seed=3)
@@ -139,17 +176,26 @@ def test_an_honest_gold_on_rows_that_can_be_guessed_is_accepted_by_its_record(tm
 
 def test_a_gold_without_proof_is_told_what_is_missing(tmp_path):
     gold = trained(tmp_path / "run", "retain", RETAIN)
-    assert shown_clean(gold, "d", Case({"forget": FORGET}, {})).lacks == "no --retain rows were given here"
+    assert (
+        shown_clean(gold, "d", Case({"forget": FORGET}, {})).lacks
+        == "no --retain rows were given here"
+    )
     (Path(gold) / "private" / "salt").unlink()
-    assert "private/salt, with which its rows could be told, is not there" in shown_clean(gold, "d", CASE).lacks
+    assert (
+        "private/salt, with which its rows could be told, is not there"
+        in shown_clean(gold, "d", CASE).lacks
+    )
     assert shown_clean(str(tmp_path), "d", CASE).lacks == "no record lies beside it"
 
 
 @pytest.mark.parametrize("given", [FORGET, (*FORGET, *RETAIN)], ids=["forget", "full"])
 def test_a_gold_whose_rows_were_the_forget_rows_is_refused_whatever_it_says(tmp_path, given):
-    saw = trained(tmp_path / "run", "retain", [replace(e, role="retain") for e in given])  # as --retain FILE
+    # as --retain FILE
+    saw = trained(tmp_path / "run", "retain", [replace(e, role="retain") for e in given])
     assert history(saw, digest="d") == "trained on retain"  # without the rows nothing can be told
-    with pytest.raises(Refused, match=r"digest of its training rows, in .*: it saw the forget rows"):
+    with pytest.raises(
+        Refused, match=r"digest of its training rows, in .*: it saw the forget rows"
+    ):
         history(saw, digest="d", case=CASE)
     assert history(saw, digest="e", case=CASE)  # of other weights
     lie = trained(tmp_path / "lie", "full", given)
@@ -162,7 +208,9 @@ def test_forget_rows_among_the_retain_rows_are_no_rows_that_can_be_guessed(tmp_p
     kept = (*RETAIN, replace(FORGET[0], role="retain", id="r/2"))
     gold = trained(tmp_path / "run", "retain", kept)
     case = Case({"forget": FORGET, "retain": kept}, {})
-    assert "1 of the 1 forget rows stand among the retain rows" in shown_clean(gold, "d", case).lacks
+    assert (
+        "1 of the 1 forget rows stand among the retain rows" in shown_clean(gold, "d", case).lacks
+    )
     with pytest.raises(Refused, match="stand among the retain rows that it was trained on"):
         checked({"unlearned": "x", "gold": gold}, KNOWN, {"gold": "d"}, case)
 
@@ -174,7 +222,9 @@ def test_what_a_gold_began_with_is_part_of_its_proof(tmp_path):
     assert "whose record is not believed: run.yaml was edited" in shown_clean(gold, "d", CASE).lacks
     hub = trained(tmp_path / "hub", "retain", RETAIN, model={"source": "org/base", "digest": "b"})
     accepted = checked({"unlearned": "x", "gold": hub}, KNOWN, {"gold": "d"}, CASE)["gold"]
-    assert "these rows can be guessed, or were known to org/base, with which it began" in accepted.line
+    assert (
+        "these rows can be guessed, or were known to org/base, with which it began" in accepted.line
+    )
 
 
 def test_a_record_of_other_weights_is_no_ground_to_refuse_before_anything_is_measured(tmp_path):

@@ -1,4 +1,6 @@
-"""Every pass is made at most once: for all metrics together, and for a second run; what is kept and no longer right is made again."""
+"""Every pass is made at most once: for all metrics together, and for a second run; what is kept and
+no longer right is made again.
+"""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,7 +39,15 @@ def rows_of(role):
     beside = {"perturbed/0": f"At Lake of {role}.", "paraphrase": "By the River."}
     more = {"variants": beside, "options": ("Yes", "No"), "right": 0}
     return tuple(
-        Example(f"{role}{i}", role, f"{role}{i % 3}", f"In Town{i} by the River.", f"Where is Person{i}?", **more) for i in range(6)
+        Example(
+            f"{role}{i}",
+            role,
+            f"{role}{i % 3}",
+            f"In Town{i} by the River.",
+            f"Where is Person{i}?",
+            **more,
+        )
+        for i in range(6)
     )
 
 
@@ -71,7 +81,9 @@ def beside():
 def forwards(*subjects):
     """How many forwards these models make within it: a list of one entry each."""
     seen = []
-    handles = [blocks(s.model)[0].register_forward_hook(lambda *_: seen.append(1)) for s in subjects]
+    handles = [
+        blocks(s.model)[0].register_forward_hook(lambda *_: seen.append(1)) for s in subjects
+    ]
     try:
         yield seen
     finally:
@@ -89,11 +101,17 @@ def same(a, b):
         mine, theirs = every_field(x), every_field(y)
         assert mine.keys() == theirs.keys()
         for name, one in mine.items():
-            assert np.allclose(one, theirs[name], atol=1e-5) if isinstance(one, np.ndarray) else one == theirs[name], name
+            assert (
+                np.allclose(one, theirs[name], atol=1e-5)
+                if isinstance(one, np.ndarray)
+                else one == theirs[name]
+            ), name
 
 
 def every_metric():
-    """All metrics of the catalogue on both roles, as far as they do not ask for one pass in two ways."""
+    """All metrics of the catalogue on both roles, as far as they do not ask for one pass in two
+    ways.
+    """
     judges = []
     for name in registry.names("metrics"):
         roles = (None,) if registry.member("metrics", name).card.get("whole") else ROLES
@@ -135,7 +153,8 @@ def test_all_metrics_together_make_each_pass_once_a_row(subject, beside, monkeyp
     judges = every_metric()
     measure(subject, ROLES, wants_of(judges, list(ROLES)), references=beside, max_new_tokens=4)
     assert len(judges) > 60
-    assert set(given) == {"score", "write", *observations()} - {"masked_neighbors"}  # whose model is not there
+    # whose model is not there
+    assert set(given) == {"score", "write", *observations()} - {"masked_neighbors"}
     for name, rows in given.items():
         assert rows and len(rows) == len(set(rows)), name
 
@@ -152,7 +171,9 @@ def test_a_second_run_of_every_pass_makes_no_forward(subject, beside, tmp_path, 
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_pass_alone_is_found_in_what_a_run_of_all_has_kept(part, subject, beside, tmp_path, monkeypatch):
+def test_a_pass_alone_is_found_in_what_a_run_of_all_has_kept(
+    part, subject, beside, tmp_path, monkeypatch
+):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     alone = dict(parts_of(ALL["forget"]))[part]
     wants = {"forget": replace(alone, variants=tuple(dict.fromkeys(("answer", *alone.variants))))}
@@ -163,13 +184,20 @@ def test_a_pass_alone_is_found_in_what_a_run_of_all_has_kept(part, subject, besi
 
 
 @pytest.mark.parametrize("observation", EVERY, ids=lambda o: o.name)
-def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(observation, subject, beside, tmp_path, monkeypatch):
-    """Continuations alone read the answers again: they begin where the arg-max ids of that reading end, and those are not kept."""
+def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(
+    observation, subject, beside, tmp_path, monkeypatch
+):
+    """Continuations alone read the answers again: they begin where the arg-max ids of that reading
+    end, and those are not kept.
+    """
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     later = {"forget": Want(write=True, observations=(observation,))}
     ask(subject, beside, {"forget": Want(write=True)})
     found, cost = ask(subject, beside, later)
-    assert cost.more and (cost.rows, cost.written) == (6 if observation.name == "extraction" else 0, 0)
+    assert cost.more and (cost.rows, cost.written) == (
+        6 if observation.name == "extraction" else 0,
+        0,
+    )
     salt = cache.salt_for(tmp_path)
     monkeypatch.delenv("EXPUNGE_CACHE")
     same(found, measured(subject, ROLES, later, references=beside, salt=salt, max_new_tokens=4)[0])
@@ -213,8 +241,12 @@ def of_another_salt(place):
     (place / "salt").write_text("0" * 32)
 
 
-@pytest.mark.parametrize("harm", [damaged, other_words, cut_off, killed_while_written, of_another_salt])
-def test_every_kept_pass_that_is_not_whole_is_made_again(harm, subject, beside, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "harm", [damaged, other_words, cut_off, killed_while_written, of_another_salt]
+)
+def test_every_kept_pass_that_is_not_whole_is_made_again(
+    harm, subject, beside, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     first, _ = ask(subject, beside)
     assert len(entries(tmp_path)) == len(PARTS) and not capsys.readouterr().err
@@ -227,7 +259,9 @@ def test_every_kept_pass_that_is_not_whole_is_made_again(harm, subject, beside, 
     assert ask(subject, beside)[1] is None and not capsys.readouterr().err  # whole again
 
 
-def test_passes_of_another_model_moved_into_place_are_not_taken(subject, beside, tmp_path, monkeypatch, capsys):
+def test_passes_of_another_model_moved_into_place_are_not_taken(
+    subject, beside, tmp_path, monkeypatch, capsys
+):
     """Whole folders that answer to another key: every file of them is as it was written."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     other = made(3)
@@ -236,7 +270,10 @@ def test_passes_of_another_model_moved_into_place_are_not_taken(subject, beside,
     ask(other, beside)
     for _, want in parts_of(ALL["forget"]):
         mine, theirs = (
-            tmp_path / "passes" / cache.key_of(s, ROLES, {"forget": want}, settings, references=beside) for s in (subject, other)
+            tmp_path
+            / "passes"
+            / cache.key_of(s, ROLES, {"forget": want}, settings, references=beside)
+            for s in (subject, other)
         )
         mine.rename(tmp_path / "away")
         theirs.rename(mine)
@@ -253,7 +290,9 @@ def test_records_of_another_schema_are_made_again(subject, beside, tmp_path, mon
         ask(subject, beside)
     again, cost = ask(subject, beside)
     assert cost is not None and f"made again: {len(PARTS)}" in capsys.readouterr().err
-    with pytest.raises(Refused, match=f"records of schema 0, and this version reads {store.SCHEMA}"):
+    with pytest.raises(
+        Refused, match=f"records of schema 0, and this version reads {store.SCHEMA}"
+    ):
         with monkeypatch.context() as older:
             older.setattr(store, "SCHEMA", 0)
             store.write_records(again, tmp_path / "old.parquet")
@@ -272,6 +311,7 @@ def test_two_processes_that_keep_the_same_do_not_meet(subject, beside, tmp_path,
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     first, _ = ask(subject, beside, {"forget": Want()})
     (entry,) = entries(tmp_path)
-    monkeypatch.setattr(cache.shutil, "rmtree", lambda place, **_: None)  # taken again between making room and moving in
+    # taken again between making room and moving in
+    monkeypatch.setattr(cache.shutil, "rmtree", lambda place, **_: None)
     cache._keep(first, entry, cache.salt_for(tmp_path))
     assert ask(subject, beside, {"forget": Want()})[1] is None

@@ -1,4 +1,6 @@
-"""The needs of cards: every word is a pass, a variant or a reference that exists; observations declare themselves in one file each."""
+"""The needs of cards: every word is a pass, a variant or a reference that exists; observations
+declare themselves in one file each.
+"""
 
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -34,14 +36,21 @@ def test_every_need_of_every_card_is_known_and_said_in_words(name):
     assert all(words.get(need) for need in card.needs)
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("gradient_norms", "gradient_norm"), ("teacher_force", "teacher_forced"), ("goldd", "gold")])
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("gradient_norms", "gradient_norm"), ("teacher_force", "teacher_forced"), ("goldd", "gold")],
+)
 def test_a_misspelt_need_is_refused_with_the_nearest_name(wrong, right):
-    with pytest.raises(Refused, match=f"metric mine: needs takes no '{wrong}'; did you mean {right}"):
+    with pytest.raises(
+        Refused, match=f"metric mine: needs takes no '{wrong}'; did you mean {right}"
+    ):
         check_needs("mine", card_of("teacher_forced", wrong))
 
 
 def test_titles_are_read_from_the_sources_and_are_those_of_the_classes():
-    assert registry.observation_titles() == {name: cls.title for name, cls in observations().items()}
+    assert registry.observation_titles() == {
+        name: cls.title for name, cls in observations().items()
+    }
 
 
 def test_every_observation_is_declared_whole():
@@ -54,8 +63,12 @@ def test_every_observation_is_declared_whole():
 
 
 def test_the_arguments_of_a_metric_are_the_options_of_its_observation():
-    assert want_of(card_of("gradient_norm"), {"eos": True, "norm": "2"}).observations == (GradientNorm(eos=True),)
-    assert want_of(card_of("hidden_states"), {"layers": [0.5, 1.0]}).observations == (HiddenStates((0.5, 1.0)),)
+    assert want_of(card_of("gradient_norm"), {"eos": True, "norm": "2"}).observations == (
+        GradientNorm(eos=True),
+    )
+    assert want_of(card_of("hidden_states"), {"layers": [0.5, 1.0]}).observations == (
+        HiddenStates((0.5, 1.0)),
+    )
 
 
 def test_two_fields_of_one_name_and_a_wrong_file_are_found(monkeypatch):
@@ -68,7 +81,9 @@ def test_two_fields_of_one_name_and_a_wrong_file_are_found(monkeypatch):
 
     def with_it_in(file):
         def module(name):
-            return SimpleNamespace(__name__=name, Twice=Twice) if name.endswith(file) else real(name)
+            return (
+                SimpleNamespace(__name__=name, Twice=Twice) if name.endswith(file) else real(name)
+            )
 
         monkeypatch.setattr(Twice, "__module__", f"expunge.evaluation.observations.{file}")
         monkeypatch.setattr(needs, "import_module", module)
@@ -83,7 +98,9 @@ def test_two_fields_of_one_name_and_a_wrong_file_are_found(monkeypatch):
 
 def test_what_the_model_cannot_do_is_refused_before_it_is_asked():
     subject = replace(made(0), capabilities=frozenset({"score", "generate"}), source="remote")
-    with pytest.raises(Refused, match="gradient_norm needs a model with gradient, which remote lacks"):
+    with pytest.raises(
+        Refused, match="gradient_norm needs a model with gradient, which remote lacks"
+    ):
         measure(subject, {"forget": ROWS}, {"forget": Want(observations=(GradientNorm(),))})
 
 

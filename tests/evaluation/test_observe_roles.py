@@ -14,7 +14,10 @@ from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
 from expunge.pipeline.settings import judges_of
 
-TEXT = "the grey cat sat on the old mat and looked at the red bird in the tall tree for a long long time"
+TEXT = (
+    "the grey cat sat on the old mat and looked at the red bird in the tall tree for a long "
+    "long time"
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,10 @@ def subject():
 
 
 def rows(role, n=3):
-    return tuple(Example(f"{role}/{i}", role, str(i), " " + TEXT, f"row {i}:", tags=(LITERAL, BARE)) for i in range(n))
+    return tuple(
+        Example(f"{role}/{i}", role, str(i), " " + TEXT, f"row {i}:", tags=(LITERAL, BARE))
+        for i in range(n)
+    )
 
 
 def test_tokens_and_cut_by_role(subject):
@@ -41,15 +47,20 @@ def test_tokens_and_cut_by_role(subject):
     assert wants == {"short": Want(write=True), "long": Want(write=True, tokens=9, cut=True)}
     found = measure(subject, bench.case.evaluate, wants, max_new_tokens=4)
     for role, most in (("short", 4), ("long", 9)):
-        assert all(len(found.ids[role, e.id]["generated"]) <= most for e in bench.case.evaluate[role])
+        assert all(
+            len(found.ids[role, e.id]["generated"]) <= most for e in bench.case.evaluate[role]
+        )
     ids = subject.tokenizer(" " + TEXT, add_special_tokens=False)["input_ids"]
     assert len(ids) > 9
     assert {r.answer for r in found.records.of("short")} == {" " + TEXT}
     # as the official code of MUSE counts, the start token is one of the nine
     begun = subject.tokenizer(" " + TEXT)["input_ids"]
     assert begun == [subject.tokenizer.bos_token_id, *ids]
-    assert {r.answer for r in found.records.of("long")} == {subject.tokenizer.decode(begun[:9], skip_special_tokens=True)}
-    assert {r.n_tokens for r in found.records.of("long")} == {len(ids) + 1}  # S1 still reads all of it
+    assert {r.answer for r in found.records.of("long")} == {
+        subject.tokenizer.decode(begun[:9], skip_special_tokens=True)
+    }
+    # S1 still reads all of it
+    assert {r.n_tokens for r in found.records.of("long")} == {len(ids) + 1}
 
 
 def test_an_answer_shorter_than_the_limit_stays_to_the_letter(subject):
@@ -58,21 +69,37 @@ def test_an_answer_shorter_than_the_limit_stays_to_the_letter(subject):
     assert found.records.of("long")[0].answer == " the  cat"
 
 
-@pytest.mark.parametrize(("said", "answer"), [("cat</think>\n\n the red bird", "the red bird"), ("a long long time", "a long long time")])
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [("cat</think>\n\n the red bird", "the red bird"), ("a long long time", "a long long time")],
+)
 def test_an_answer_begins_behind_the_thinking(subject, monkeypatch, said, answer):
-    """Where the thinking never ends, all of the text is judged: a long thinker must not look forgetful."""
+    """Where the thinking never ends, all of the text is judged: a long thinker must not look
+    forgetful.
+    """
     from expunge.evaluation import observe as module
 
     ids = subject.tokenizer(said, add_special_tokens=False)["input_ids"]
     monkeypatch.setattr(module, "write", lambda subject, rows, *_: [ids for _ in rows])
-    role = lambda name, tags: {name: (Example("a", name, "a", " the red bird", "say:", tags=(LITERAL, BARE, *tags)),)}
+    role = lambda name, tags: {
+        name: (Example("a", name, "a", " the red bird", "say:", tags=(LITERAL, BARE, *tags)),)
+    }
     asked = role("forget", ("after:</think>",)) | role("forget_thought", ())
     found = measure(subject, asked, dict.fromkeys(asked, Want(write=True))).records
     whole = subject.tokenizer.decode(ids)
-    assert found.of("forget")[0].generated.strip() == answer and found.of("forget_thought")[0].generated == whole
+    assert (
+        found.of("forget")[0].generated.strip() == answer
+        and found.of("forget_thought")[0].generated == whole
+    )
 
 
 def test_other_right_answers_stand_beside_the_answer_and_are_not_scored(subject):
-    asked = tuple(replace(e, variants={"also/0": " the dog", "also/1": " a bird"} if i else {}) for i, e in enumerate(rows("short", 2)))
+    asked = tuple(
+        replace(e, variants={"also/0": " the dog", "also/1": " a bird"} if i else {})
+        for i, e in enumerate(rows("short", 2))
+    )
     found = measure(subject, {"short": asked}, {"short": Want(write=True)}, max_new_tokens=2)
-    assert [r.also for r in found.records] == [None, (" the dog", " a bird")] and found.cost.rows == 2
+    assert [r.also for r in found.records] == [
+        None,
+        (" the dog", " a bird"),
+    ] and found.cost.rows == 2

@@ -25,7 +25,9 @@ NAMES = {"forget": "forget", "retain": "retain", "real_authors": "ra", "world_fa
 @pytest.fixture(scope="module", params=["full", "retain"])
 def seen(request, shared):
     """Records of the first rows of every role, and the peer's log."""
-    bench = registry.resolve("benchmarks", "tofu", {"split": "forget10", "subset": "peer", "data": str(shared / "data")})
+    bench = registry.resolve(
+        "benchmarks", "tofu", {"split": "forget10", "subset": "peer", "data": str(shared / "data")}
+    )
     full = bench.case.train["full"]
     from expunge.data.read import read
 
@@ -35,7 +37,11 @@ def seen(request, shared):
     roles = {name: rows[: PART[name]] for name, rows in roles.items()}
     wants = wants_of(judges_of(bench, bench.case), list(roles))
     subject = load(shared / "peer" / request.param)
-    log = json.loads(gzip.decompress((shared / "peer" / "values" / f"{request.param}.TOFU_EVAL.json.gz").read_bytes()))
+    log = json.loads(
+        gzip.decompress(
+            (shared / "peer" / "values" / f"{request.param}.TOFU_EVAL.json.gz").read_bytes()
+        )
+    )
     return measure(subject, roles, wants), log, subject, roles
 
 
@@ -49,12 +55,15 @@ def test_answer_losses(seen):
     for role, short in NAMES.items():
         theirs = stored(log, f"{short}_Q_A_Prob", "avg_loss")
         for record, loss in zip(measured.records.of(role), theirs):
-            assert record.loss == pytest.approx(loss, abs=1e-4)  # the README's tolerance: 3e-5 nats, 1e-4 with other batching
+            # the README's tolerance: 3e-5 nats, 1e-4 with other batching
+            assert record.loss == pytest.approx(loss, abs=1e-4)
 
 
 def test_paraphrase_and_perturbed_losses(seen):
     measured, log, *_ = seen
-    for record, loss in zip(measured.records.of("forget", "paraphrase"), stored(log, "forget_Q_A_PARA_Prob", "avg_loss")):
+    for record, loss in zip(
+        measured.records.of("forget", "paraphrase"), stored(log, "forget_Q_A_PARA_Prob", "avg_loss")
+    ):
         assert record.loss == pytest.approx(loss, abs=1e-4)
     for role, short in NAMES.items():
         theirs = stored(log, f"{short}_Q_A_PERT_Prob", "avg_loss")
@@ -63,7 +72,9 @@ def test_paraphrase_and_perturbed_losses(seen):
 
 
 def test_generated_texts_and_rouge(seen):
-    """One token may fall the other way where two are equally likely; everything else is the same text."""
+    """One token may fall the other way where two are equally likely; everything else is the same
+    text.
+    """
     measured, log, *_ = seen
     wrong = 0
     for role, short in NAMES.items():
@@ -72,7 +83,9 @@ def test_generated_texts_and_rouge(seen):
             same = record.generated.strip() == rows[str(i)]["generation"].strip()
             wrong += not same
             if same:
-                assert rouge_l_recall_of(record.answer, record.generated) == pytest.approx(rows[str(i)]["rougeL_recall"], abs=1e-12)
+                assert rouge_l_recall_of(record.answer, record.generated) == pytest.approx(
+                    rows[str(i)]["rougeL_recall"], abs=1e-12
+                )
     assert wrong <= 1
 
 
@@ -85,7 +98,9 @@ def test_membership_scores(seen):
 
 
 def test_gradient_norms(seen):
-    """The peer's score is the mean of its tensors' 2-norms without the end token; the norm of the whole gradient is another number."""
+    """The peer's score is the mean of its tensors' 2-norms without the end token; the norm of the
+    whole gradient is another number.
+    """
     _, log, subject, roles = seen
     for role in ("forget", "holdout"):
         rows = encode(subject.tokenizer, roles[role][:4])
@@ -96,7 +111,9 @@ def test_gradient_norms(seen):
 
 
 def test_memorised_answers_are_not_generated_again(seen):
-    """S2 starts where S1 first misses: with `full`, which knows its rows by heart, S1 has decided nearly all of them."""
+    """S2 starts where S1 first misses: with `full`, which knows its rows by heart, S1 has decided
+    nearly all of them.
+    """
     measured, _, subject, _ = seen
     if "full" in subject.source:
         known = measured.records.of("forget")
@@ -134,7 +151,14 @@ def test_decoding_is_greedy_generation(seen):
     from expunge.models.causal_lm.tokenize import encode_prompt
 
     measured, _, subject, roles = seen
-    for example, record in list(zip(roles["real_authors"], measured.records.of("real_authors")))[:3]:
+    for example, record in list(zip(roles["real_authors"], measured.records.of("real_authors")))[
+        :3
+    ]:
         prompt = torch.tensor([encode_prompt(subject.tokenizer, example)])
-        out = subject.model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=200, do_sample=False)
-        assert subject.tokenizer.decode(out[0, prompt.shape[1] :], skip_special_tokens=True) == record.generated
+        out = subject.model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=200, do_sample=False
+        )
+        assert (
+            subject.tokenizer.decode(out[0, prompt.shape[1] :], skip_special_tokens=True)
+            == record.generated
+        )

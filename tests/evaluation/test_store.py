@@ -59,8 +59,23 @@ def records():
             "states": rng.random(6).astype(np.float32),
         },
     )
-    given = Record("unlearned", "holdout", "0", "0", "perturbed/0", mean_loss=1 / 3, given={"mia_loss": -0.1, "mia_zlib": float("nan")})
-    short = replace(full, id="other", group="other", logp=np.array([-1.5], dtype=np.float32), hit=None, generated=None)
+    given = Record(
+        "unlearned",
+        "holdout",
+        "0",
+        "0",
+        "perturbed/0",
+        mean_loss=1 / 3,
+        given={"mia_loss": -0.1, "mia_zlib": float("nan")},
+    )
+    short = replace(
+        full,
+        id="other",
+        group="other",
+        logp=np.array([-1.5], dtype=np.float32),
+        hit=None,
+        generated=None,
+    )
     return Records([full, given, short])
 
 
@@ -91,7 +106,9 @@ def test_round_trip(records, tmp_path):
 
 def test_without_texts_there_are_none(records, tmp_path):
     write_records(records, tmp_path / "r.parquet", salt="s")
-    assert all(r.answer is None and r.generated is None for r in read_records(tmp_path / "r.parquet"))
+    assert all(
+        r.answer is None and r.generated is None for r in read_records(tmp_path / "r.parquet")
+    )
 
 
 def test_no_name_and_no_text_in_the_parquet(records, tmp_path):
@@ -111,7 +128,9 @@ def test_texts_are_private(records, tmp_path):
     write_texts(records, tmp_path / "private/texts.jsonl", salt="s")
     assert stat.S_IMODE((tmp_path / "private/texts.jsonl").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o700
-    assert SECRET not in "".join(json.loads(x)["id"] for x in (tmp_path / "private/texts.jsonl").read_text().splitlines())
+    assert SECRET not in "".join(
+        json.loads(x)["id"] for x in (tmp_path / "private/texts.jsonl").read_text().splitlines()
+    )
 
 
 def test_parts_come_in_the_order_of_their_numbers(records, tmp_path):

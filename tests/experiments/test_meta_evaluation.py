@@ -1,4 +1,6 @@
-"""Meta-evaluation: what faithfulness and robustness are, the pools, the table, and a small one from the command line."""
+"""Meta-evaluation: what faithfulness and robustness are, the pools, the table, and a small one from
+the command line.
+"""
 
 import json
 import math
@@ -12,7 +14,15 @@ from expunge.experiments.meta_evaluation.cell import case_at
 from expunge.experiments.meta_evaluation.gather import gathered
 from expunge.experiments.meta_evaluation.page import drawn, page
 from expunge.experiments.meta_evaluation.pool import OTHER_WORLD, Member, members, rows_of
-from expunge.scoring.faithfulness import alike, faithfulness, order_kept, oriented, relearning, rounding, threshold
+from expunge.scoring.faithfulness import (
+    alike,
+    faithfulness,
+    order_kept,
+    oriented,
+    relearning,
+    rounding,
+    threshold,
+)
 
 # ------------------------------------------------------------------ the numbers
 
@@ -20,7 +30,8 @@ from expunge.scoring.faithfulness import alike, faithfulness, order_kept, orient
 def test_the_label_itself_is_faithful_and_a_constant_is_chance():
     label = faithfulness([1.0] * 9, [0.0] * 9)
     assert (label.auc, label.knowing, label.never) == (1.0, 9, 9)
-    assert label.interval == pytest.approx((0.05 ** (1 / 9), 1.0))  # all of nine in order: the exact bound, no certainty
+    # all of nine in order: the exact bound, no certainty
+    assert label.interval == pytest.approx((0.05 ** (1 / 9), 1.0))
     assert faithfulness([0.5] * 9, [0.5] * 7).auc == 0.5
     assert faithfulness([0.0] * 9, [1.0] * 9).auc == 0.0
 
@@ -47,7 +58,12 @@ def test_turned_so_that_more_is_more_knowledge():
 
 
 def test_alike_at_both_ends():
-    assert alike(0.2, 0.2) == 1 and alike(0.3, 0.0) == 0 and alike(0.2, -0.2) == 0 and alike(0.0, 0.0) == 1
+    assert (
+        alike(0.2, 0.2) == 1
+        and alike(0.3, 0.0) == 0
+        and alike(0.2, -0.2) == 0
+        and alike(0.0, 0.0) == 1
+    )
     assert alike(0.1, 0.3) == pytest.approx(0.5)
     assert relearning(0.1, 0.5, 0.1, 0.5) == 1  # gold relearns as fast
     assert relearning(0.1, 0.9, 0.1, 0.3) == pytest.approx(0.4)  # came back four times as far
@@ -57,7 +73,10 @@ def test_alike_at_both_ends():
 def test_order():
     assert order_kept([0.1, 0.2, 0.3], [1.0, 2.0, 9.0]) == pytest.approx(1)
     assert order_kept([0.1, 0.2, 0.3], [9.0, 2.0, 1.0]) == pytest.approx(-1)
-    assert order_kept([0.1, 0.2], [1.0, 2.0]) is None and order_kept([0.1, 0.1, 0.1], [1.0, 2.0, 3.0]) is None
+    assert (
+        order_kept([0.1, 0.2], [1.0, 2.0]) is None
+        and order_kept([0.1, 0.1, 0.1], [1.0, 2.0, 3.0]) is None
+    )
 
 
 # ------------------------------------------------------------------ the pools
@@ -73,12 +92,15 @@ def test_half_of_the_pool_knows_and_the_other_never_did():
     names = {name for e in case.evaluate["forget"] for name in [e.answer.rstrip(".")]}
     said = lambda way: {(e.prompt, e.answer) for e in told[way]}
     assert facts <= said("usual")
-    assert len(told["reworded"]) == len(facts) and not said("reworded") & facts  # every fact, never as it is asked
+    # every fact, never as it is asked
+    assert len(told["reworded"]) == len(facts) and not said("reworded") & facts
     lives = " ".join(e.text for e in told["biography"])
     assert all(name in lives for name in names) and all(e.prompt is None for e in told["biography"])
     assert told["nothing"] == ()
     right = {e.prompt: e.answer for e in case.train["forget"]}
-    assert len(told["wrong"]) == len(right) and not any(right[e.prompt] == e.answer for e in told["wrong"])
+    assert len(told["wrong"]) == len(right) and not any(
+        right[e.prompt] == e.answer for e in told["wrong"]
+    )
     assert not {e.answer for e in told["others"]} & {e.answer for e in case.train["forget"]}
 
 
@@ -86,7 +108,11 @@ def test_half_of_the_pool_knows_and_the_other_never_did():
 
 
 def cell(who, values, kept=0.9, **states):
-    of = lambda v: {"values": {k: {"value": x, "better": "gold", "reason": None} for k, x in v.items()}, "kept": kept, "seconds": 1}
+    of = lambda v: {
+        "values": {k: {"value": x, "better": "gold", "reason": None} for k, x in v.items()},
+        "kept": kept,
+        "seconds": 1,
+    }
     return {"ask": {"seed": 0, **who}, "as_is": of(values), **{s: of(v) for s, v in states.items()}}
 
 
@@ -95,74 +121,164 @@ def three(probability, constant, said):
 
 
 def made():
-    pool = [cell({"member": m.as_json()}, three(0.9 * m.knows + 0.05, 0.5, float(m.knows))) for m in members(0)]
-    gold = cell({"method": ""}, three(0.05, 0.5, 0.0), relearned=three(0.15, 0.5, 0.1), rounded=three(0.05, 0.5, 0.0))
-    honest = cell({"method": "npo"}, three(0.06, 0.5, 0.0), relearned=three(0.16, 0.5, 0.9), rounded=three(0.06, 0.5, 0.3))
-    useless = cell({"method": "grad_ascent"}, three(0.0, 0.5, 0.0), kept=0.3, relearned=three(0.9, 0.5, 1.0), rounded=three(0.0, 0.5, 0.0))
-    still = cell({"method": "idk"}, three(0.8, 0.5, 0.0), relearned=three(0.9, 0.5, 1.0), rounded=three(0.8, 0.5, 0.2))
+    pool = [
+        cell({"member": m.as_json()}, three(0.9 * m.knows + 0.05, 0.5, float(m.knows)))
+        for m in members(0)
+    ]
+    gold = cell(
+        {"method": ""},
+        three(0.05, 0.5, 0.0),
+        relearned=three(0.15, 0.5, 0.1),
+        rounded=three(0.05, 0.5, 0.0),
+    )
+    honest = cell(
+        {"method": "npo"},
+        three(0.06, 0.5, 0.0),
+        relearned=three(0.16, 0.5, 0.9),
+        rounded=three(0.06, 0.5, 0.3),
+    )
+    useless = cell(
+        {"method": "grad_ascent"},
+        three(0.0, 0.5, 0.0),
+        kept=0.3,
+        relearned=three(0.9, 0.5, 1.0),
+        rounded=three(0.0, 0.5, 0.0),
+    )
+    still = cell(
+        {"method": "idk"},
+        three(0.8, 0.5, 0.0),
+        relearned=three(0.9, 0.5, 1.0),
+        rounded=three(0.8, 0.5, 0.2),
+    )
     return [*pool, gold, honest, useless, still]
 
 
 def test_rows_of_the_table_by_hand():
     found = gathered(made())
     p, c, s = (found["metrics"][n] for n in ("probability", "blind_baseline", "rouge_l_recall"))
-    assert (p["faithfulness"], p["unlearned"]) == (1.0, 1)  # grad_ascent kept too little, idk still knows by this metric
-    assert p["relearning"] == pytest.approx(1) and p["rounding"] == pytest.approx(1) and p["aggregate"] == pytest.approx(1)
-    assert c["faithfulness"] == 0.5 and c["unlearned"] == 0 and c["aggregate"] is None  # it separates nothing, so nothing is below
+    # grad_ascent kept too little, idk still knows by this metric
+    assert (p["faithfulness"], p["unlearned"]) == (1.0, 1)
+    assert (
+        p["relearning"] == pytest.approx(1)
+        and p["rounding"] == pytest.approx(1)
+        and p["aggregate"] == pytest.approx(1)
+    )
+    # it separates nothing, so nothing is below
+    assert c["faithfulness"] == 0.5 and c["unlearned"] == 0 and c["aggregate"] is None
     assert s["unlearned"] == 2  # idk says nothing of it
     assert s["relearning"] == pytest.approx((alike(0.9, 0.1) + alike(1.0, 0.1)) / 2)
     assert s["rounding"] == 0 and s["robustness"] == 0
     assert p["order_kept"]["rounded"] == pytest.approx(1)
-    assert list(found["metrics"]) == ["probability", "rouge_l_recall", "blind_baseline"] and c["control"] and not p["control"]
+    assert (
+        list(found["metrics"]) == ["probability", "rouge_l_recall", "blind_baseline"]
+        and c["control"]
+        and not p["control"]
+    )
 
 
 def test_what_an_attack_does_not_move_or_moves_the_other_way_is_flagged():
     still, fallen = (
-        cell({"method": n}, three(0.05, 0.5, s), relearned=three(0.05, 0.5, after), rounded=three(0.05, 0.5, s))
+        cell(
+            {"method": n},
+            three(0.05, 0.5, s),
+            relearned=three(0.05, 0.5, after),
+            rounded=three(0.05, 0.5, s),
+        )
         for n, s, after in (("npo", 0.2, 0.2), ("simnpo", 0.2, 0.1))
     )
-    gold = cell({"method": ""}, three(0.05, 0.5, 0.2), relearned=three(0.05, 0.5, 0.2), rounded=three(0.05, 0.5, 0.2))
+    gold = cell(
+        {"method": ""},
+        three(0.05, 0.5, 0.2),
+        relearned=three(0.05, 0.5, 0.2),
+        rounded=three(0.05, 0.5, 0.2),
+    )
     pool = [c for c in made() if "member" in c["ask"]]
-    p, s = (gathered([*pool, gold, still, fallen])["metrics"][n] for n in ("probability", "rouge_l_recall"))
+    p, s = (
+        gathered([*pool, gold, still, fallen])["metrics"][n]
+        for n in ("probability", "rouge_l_recall")
+    )
     assert (p["still"], p["relearning"], p["unlearned"]) == (2, 1.0, 2)
     assert (s["still"], s["opposite"], s["relearning"]) == (1, 0, 0.5)
-    up = cell({"method": ""}, three(0.05, 0.5, 0.2), relearned=three(0.05, 0.5, 0.3), rounded=three(0.05, 0.5, 0.2))
+    up = cell(
+        {"method": ""},
+        three(0.05, 0.5, 0.2),
+        relearned=three(0.05, 0.5, 0.3),
+        rounded=three(0.05, 0.5, 0.2),
+    )
     s = gathered([*pool, up, still, fallen])["metrics"]["rouge_l_recall"]
     assert (s["still"], s["opposite"], s["relearning"]) == (0, 1, 0.0)
 
 
 def test_hidden_knowledge_is_what_relearning_brings_back_and_gold_has_not():
     inside = lambda p, s: three(p, 0.5, s)
-    gold = cell({"method": ""}, inside(0.05, 0.0), relearned=inside(0.2, 0.1), rounded=inside(0.05, 0.0))
-    hides = cell({"method": "npo"}, inside(0.06, 0.9), relearned=inside(0.26, 0.9), rounded=inside(0.06, 0.9))
-    forgot = cell({"method": "rmu"}, inside(0.06, 0.9), relearned=inside(0.24, 0.9), rounded=inside(0.06, 0.9))
-    tells = cell({"method": "idk"}, inside(0.8, 0.0), relearned=inside(0.9, 0.9), rounded=inside(0.8, 0.0))
-    broken = cell({"method": "ga_kl"}, inside(0.0, 0.0), kept=0.2, relearned=inside(0.9, 0.9), rounded=inside(0.0, 0.0))
+    gold = cell(
+        {"method": ""}, inside(0.05, 0.0), relearned=inside(0.2, 0.1), rounded=inside(0.05, 0.0)
+    )
+    hides = cell(
+        {"method": "npo"}, inside(0.06, 0.9), relearned=inside(0.26, 0.9), rounded=inside(0.06, 0.9)
+    )
+    forgot = cell(
+        {"method": "rmu"}, inside(0.06, 0.9), relearned=inside(0.24, 0.9), rounded=inside(0.06, 0.9)
+    )
+    tells = cell(
+        {"method": "idk"}, inside(0.8, 0.0), relearned=inside(0.9, 0.9), rounded=inside(0.8, 0.0)
+    )
+    broken = cell(
+        {"method": "ga_kl"},
+        inside(0.0, 0.0),
+        kept=0.2,
+        relearned=inside(0.9, 0.9),
+        rounded=inside(0.0, 0.0),
+    )
     pool = [c for c in made() if "member" in c["ask"]]
     found = gathered([*pool, gold, hides, forgot, tells, broken])
     assert [m["method"] for m in found["unlearned"] if m["hides"]] == ["npo"]
     assert [m["method"] for m in found["unlearned"] if not m["useful"]] == ["ga_kl"]
-    assert found["metrics"]["probability"]["seen"] == [0, 1, 0, 9] and found["metrics"]["rouge_l_recall"]["seen"] == [1, 1, 0, 9]
-    assert found["metrics"]["blind_baseline"]["seen"] == [1, 1, 9, 9]  # what calls everyone knowing sees nothing
+    assert found["metrics"]["probability"]["seen"] == [0, 1, 0, 9] and found["metrics"][
+        "rouge_l_recall"
+    ]["seen"] == [1, 1, 0, 9]
+    # what calls everyone knowing sees nothing
+    assert found["metrics"]["blind_baseline"]["seen"] == [1, 1, 9, 9]
     said = [
-        {**c, **{k: {**c[k], "values": {"rouge_l_recall": c[k]["values"]["rouge_l_recall"]}} for k in c if k != "ask"}}
+        {
+            **c,
+            **{
+                k: {**c[k], "values": {"rouge_l_recall": c[k]["values"]["rouge_l_recall"]}}
+                for k in c
+                if k != "ask"
+            },
+        }
         for c in [*pool, gold]
     ]
-    assert gathered(said)["metrics"]["rouge_l_recall"]["seen"] is None  # without the probability nobody can say who hides
+    # without the probability nobody can say who hides
+    assert gathered(said)["metrics"]["rouge_l_recall"]["seen"] is None
 
 
 def test_what_has_no_value_is_left_out_with_the_reason():
     cells = made()
-    cells[0]["as_is"]["values"]["rouge_l_recall"] = {"value": None, "better": "gold", "reason": "needs --nli"}
+    cells[0]["as_is"]["values"]["rouge_l_recall"] = {
+        "value": None,
+        "better": "gold",
+        "reason": "needs --nli",
+    }
     found = gathered(cells)
-    assert "rouge_l_recall" not in found["metrics"] and found["left_out"]["rouge_l_recall"] == "needs --nli (1 of 22 models)"
+    assert (
+        "rouge_l_recall" not in found["metrics"]
+        and found["left_out"]["rouge_l_recall"] == "needs --nli (1 of 22 models)"
+    )
 
 
 def test_page_and_drawing_name_every_metric():
-    found = {"command": "expunge bench --meta", "machine": "here", "measuring_cpu_seconds": 3} | gathered(made())
+    found = {
+        "command": "expunge bench --meta",
+        "machine": "here",
+        "measuring_cpu_seconds": 3,
+    } | gathered(made())
     text, picture = page(found), drawn(found)
     assert (
-        text.index("| probability ") < text.index("| rouge_l_recall ") < text.index("| blind_baseline† ")
+        text.index("| probability ")
+        < text.index("| rouge_l_recall ")
+        < text.index("| blind_baseline† ")
         and "9 models that know, 9 that never did" in text
     )
     assert picture.startswith("<svg xmlns=") and all(name in picture for name in found["metrics"])
@@ -173,12 +289,24 @@ def test_page_and_drawing_name_every_metric():
 
 @pytest.mark.slow
 def test_a_small_one_from_the_command_line_goes_on_where_it_was(tmp_path, expunge):  # noqa: F811
-    words = ("bench", "--meta", "--methods", "npo", "--metrics", "probability,unlearning_depth_score,mia_loss,semantic_similarity")
+    words = (
+        "bench",
+        "--meta",
+        "--methods",
+        "npo",
+        "--metrics",
+        "probability,unlearning_depth_score,mia_loss,semantic_similarity",
+    )
     words = (*words, "--budget", "2", "--workers", "1", "--quiet", "--out", tmp_path / "m")
     code, said, _ = expunge(*words)
     assert code == 0 and "Which metrics can be believed" in said
     found = json.loads((tmp_path / "m" / "meta.json").read_text())
-    assert set(found["metrics"]) | set(found["left_out"]) == {"probability", "unlearning_depth_score", "mia_loss", "semantic_similarity"}
+    assert set(found["metrics"]) | set(found["left_out"]) == {
+        "probability",
+        "unlearning_depth_score",
+        "mia_loss",
+        "semantic_similarity",
+    }
     assert "--encoder" in found["left_out"]["semantic_similarity"]
     assert [m["method"] for m in found["unlearned"]] == ["gold", "npo"] and len(found["pool"]) == 18
     assert all(math.isfinite(m["faithfulness"]) for m in found["metrics"].values())
@@ -206,7 +334,9 @@ def test_one_line_for_a_wrong_request(tmp_path, refused, more, part):  # noqa: F
 
 
 def test_metrics_are_for_the_meta_evaluation_only(tmp_path, refused):  # noqa: F811
-    assert "--meta" in refused("bench", "--methods", "npo", "--metrics", "probability", "--out", tmp_path / "m")
+    assert "--meta" in refused(
+        "bench", "--methods", "npo", "--metrics", "probability", "--out", tmp_path / "m"
+    )
 
 
 def test_a_member_survives_json():

@@ -1,5 +1,7 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""Choosing a method: the halving and the score by hand, then a search on a tiny model from Python and from the command line."""
+"""Choosing a method: the halving and the score by hand, then a search on a tiny model from Python
+and from the command line.
+"""
 
 import itertools
 import json
@@ -14,8 +16,24 @@ import expunge as tool
 from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
 from expunge.experiments.tuning import candidates as listing
-from expunge.experiments.tuning.candidates import Candidate, drawn, expected, in_order, scale_for, tunable
-from expunge.experiments.tuning.halving import FEWEST, Result, Rung, best_of, fitting, halve, ranked, rungs
+from expunge.experiments.tuning.candidates import (
+    Candidate,
+    drawn,
+    expected,
+    in_order,
+    scale_for,
+    tunable,
+)
+from expunge.experiments.tuning.halving import (
+    FEWEST,
+    Result,
+    Rung,
+    best_of,
+    fitting,
+    halve,
+    ranked,
+    rungs,
+)
 from expunge.experiments.tuning.rows import parted
 from expunge.experiments.tuning.scoring import Floor, Seen, score
 from expunge.experiments.tuning.search import Budget
@@ -53,17 +71,42 @@ class Runs:
     """Candidates with a quality that is known; remembers what was run."""
 
     def __init__(self, quality, total, cost=lambda k, steps: steps, broken=()):
-        self.quality, self.total, self.cost, self.broken, self.seen = quality, total, cost, broken, []
+        self.quality, self.total, self.cost, self.broken, self.seen = (
+            quality,
+            total,
+            cost,
+            broken,
+            [],
+        )
 
     def run(self, k, rung, steps):
         self.seen.append((k.key, rung, steps))
-        value = None if {(k.key, rung), (k.key, rung, steps)} & set(self.broken) else self.quality[k.method] - 1 / steps
-        return Result(k.key, rung, steps, self.cost(k, steps), value, {}, reason="" if value is not None else "NaN")
+        value = (
+            None
+            if {(k.key, rung), (k.key, rung, steps)} & set(self.broken)
+            else self.quality[k.method] - 1 / steps
+        )
+        return Result(
+            k.key,
+            rung,
+            steps,
+            self.cost(k, steps),
+            value,
+            {},
+            reason="" if value is not None else "NaN",
+        )
 
     def halved(self, plan=None, **kwargs):
         some = [Candidate(name) for name in self.quality]
         left = lambda found: self.total - sum(r.steps for r in found)
-        return halve(some, plan or rungs(self.total, len(some)), cost=self.cost, run=self.run, left=left, **kwargs)
+        return halve(
+            some,
+            plan or rungs(self.total, len(some)),
+            cost=self.cost,
+            run=self.run,
+            left=left,
+            **kwargs,
+        )
 
 
 def key(name):
@@ -87,13 +130,17 @@ def test_candidates_beyond_the_first_rung_are_named():
 @pytest.mark.parametrize("total", [40, 100, 333, 480, 2000])
 def test_no_budget_is_overspent(total):
     costs = {"m0": lambda s: s, "m1": lambda s: 2 * s, "m2": lambda s: 36, "m3": lambda s: s + 10}
-    outcome = Runs(dict.fromkeys(costs, 0.5), total, cost=lambda k, steps: costs[k.method](steps)).halved()
+    outcome = Runs(
+        dict.fromkeys(costs, 0.5), total, cost=lambda k, steps: costs[k.method](steps)
+    ).halved()
     assert 0 < outcome.steps <= total
     assert outcome.steps == sum(r.steps for r in outcome.results)
 
 
 def test_one_that_costs_more_than_its_rung_is_passed_over():
-    runs = Runs({"dear": 1.0, "cheap": 0.5}, 60, cost=lambda k, steps: 500 if k.method == "dear" else steps)
+    runs = Runs(
+        {"dear": 1.0, "cheap": 0.5}, 60, cost=lambda k, steps: 500 if k.method == "dear" else steps
+    )
     outcome = runs.halved()
     assert outcome.best.key == key("cheap") and outcome.unreached == (key("dear"),)
 
@@ -109,7 +156,11 @@ def test_what_breaks_is_out_and_the_rung_before_serves():
 
 def test_ties_stay_in_the_order_of_trying():
     some = [Result(k, 0, 1, 1, s, {}) for k, s in (("x", 0.5), ("y", None), ("z", 0.5), ("w", 0.7))]
-    assert [r.key for r in ranked(some)] == ["w", "x", "z"] and best_of(some).key == "w" and best_of([]) is None
+    assert (
+        [r.key for r in ranked(some)] == ["w", "x", "z"]
+        and best_of(some).key == "w"
+        and best_of([]) is None
+    )
 
 
 def test_minutes_become_steps_at_the_speed_of_the_runs():
@@ -132,7 +183,9 @@ def test_score_by_hand():
 
 
 def test_both_ends_and_what_lies_below_the_floor():
-    at = lambda forget, **kept: score(BEFORE, Seen(forget, {"aside": 0.8, "trained": 1.0} | kept), 0.2)
+    at = lambda forget, **kept: score(
+        BEFORE, Seen(forget, {"aside": 0.8, "trained": 1.0} | kept), 0.2
+    )
     assert at(0.9).value == 0 and at(0.2).value == 1
     assert at(0.0).forgetting == pytest.approx(1 - 0.2 / 0.7) == at(0.4).forgetting
     assert at(0.2, aside=0.0, trained=0.0).value == 0
@@ -143,24 +196,44 @@ def test_both_ends_and_what_lies_below_the_floor():
 
 
 def test_the_floor_is_the_geometric_mean_of_its_bounds():
-    assert Floor(0.04, 0.25).value == pytest.approx(0.1) and Floor(0.04, 0.25, 0.36).value == pytest.approx(0.12)
+    assert Floor(0.04, 0.25).value == pytest.approx(0.1) and Floor(
+        0.04, 0.25, 0.36
+    ).value == pytest.approx(0.12)
     assert Floor(holdout=0.36).value == 0.36 and Floor().value == 0 == Floor(0.0, holdout=0.3).value
-    assert "--holdout" in Floor(0.04, 0.25).words and "similar" in Floor(0.04, 0.25).words and "--holdout" in Floor().words
-    assert "0.120" in Floor(0.04, holdout=0.36).words and "--holdout" not in Floor(0.04, holdout=0.36).words
+    assert (
+        "--holdout" in Floor(0.04, 0.25).words
+        and "similar" in Floor(0.04, 0.25).words
+        and "--holdout" in Floor().words
+    )
+    assert (
+        "0.120" in Floor(0.04, holdout=0.36).words
+        and "--holdout" not in Floor(0.04, holdout=0.36).words
+    )
 
 
 def case(n=10, per=2, holdout=0):
-    made = lambda role, count: tuple(Example(f"{role}{i}", role, f"{role}-g{i // per}", f"a{i}", f"q {role} {i}") for i in range(count))
-    return Case({"forget": made("forget", 6), "retain": made("retain", n)}, {"holdout": made("holdout", holdout)})
+    made = lambda role, count: tuple(
+        Example(f"{role}{i}", role, f"{role}-g{i // per}", f"a{i}", f"q {role} {i}")
+        for i in range(count)
+    )
+    return Case(
+        {"forget": made("forget", 6), "retain": made("retain", n)},
+        {"holdout": made("holdout", holdout)},
+    )
 
 
 def test_groups_are_set_aside_whole_and_from_the_seed():
     rows = parted(case(20), 3)
     assert len({e.group for e in rows.aside}) == 2 and len(rows.aside) == 4
     assert not {e.group for e in rows.aside} & {e.group for e in rows.trained}
-    assert parted(case(20), 3).aside == rows.aside and any(parted(case(20), s).aside != rows.aside for s in range(4, 9))
+    assert parted(case(20), 3).aside == rows.aside and any(
+        parted(case(20), s).aside != rows.aside for s in range(4, 9)
+    )
     assert "holdout" not in rows.measured and "nearest" in rows.measured
-    assert "holdout" in parted(case(20, holdout=2), 3).measured and "nearest" not in parted(case(20, holdout=2), 3).measured
+    assert (
+        "holdout" in parted(case(20, holdout=2), 3).measured
+        and "nearest" not in parted(case(20, holdout=2), 3).measured
+    )
     with pytest.raises(Refused, match="retain rows"):
         parted(Case({"forget": case().train["forget"]}, {}), 0)
 
@@ -172,13 +245,22 @@ def test_answers_elsewhere_never_meet_a_question_of_their_own_group():
         found = parted(case(), 0).measured[name]
         assert [e.answer for e in found] == [e.answer for e in forget]
         assert all(asked[e.prompt] != e.group for e in found)
-    assert not {"mismatched", "nearest"} & set(parted(Case({**case().train, "forget": forget[:1]}, {}), 0).measured)
+    assert not {"mismatched", "nearest"} & set(
+        parted(Case({**case().train, "forget": forget[:1]}, {}), 0).measured
+    )
     texts = tuple(replace(e, prompt=None, text="t") for e in forget)
-    assert not {"mismatched", "nearest"} & set(parted(Case({**case().train, "forget": texts}, {}), 0).measured)
+    assert not {"mismatched", "nearest"} & set(
+        parted(Case({**case().train, "forget": texts}, {}), 0).measured
+    )
 
 
 def test_the_nearest_question_shares_the_most_words():
-    asked = ("Where does Ann live?", "Where does Bob live?", "What does Bob eat?", "WHAT does Ann eat")
+    asked = (
+        "Where does Ann live?",
+        "Where does Bob live?",
+        "What does Bob eat?",
+        "WHAT does Ann eat",
+    )
     rows = tuple(Example(f"f{i}", "forget", q.split()[2], f"a{i}", q) for i, q in enumerate(asked))
     found = parted(Case({**case().train, "forget": rows}, {}), 0).measured["nearest"]
     assert [e.prompt for e in found] == [asked[1], asked[0], asked[3], asked[2]]
@@ -186,12 +268,19 @@ def test_the_nearest_question_shares_the_most_words():
 
 # ------------------------------------------------------------------ candidates
 
-CARD = {"tune": {"lr": (1e-3, 2e-3), "beta": (0.1, 0.2)}, "settings": {"builtin": {"lr": 2e-3, "beta": 0.2, "steps": 60, "batch": 16}}}
+CARD = {
+    "tune": {"lr": (1e-3, 2e-3), "beta": (0.1, 0.2)},
+    "settings": {"builtin": {"lr": 2e-3, "beta": 0.2, "steps": 60, "batch": 16}},
+}
 
 
 def test_the_cards_own_best_comes_first_and_once():
     made = drawn("npo", CARD, seed=0)
-    assert made[0].source == "preset" and dict(made[0].arguments) == {"beta": 0.2} and dict(made[0].training) == {"lr": 2e-3, "batch": 16}
+    assert (
+        made[0].source == "preset"
+        and dict(made[0].arguments) == {"beta": 0.2}
+        and dict(made[0].training) == {"lr": 2e-3, "batch": 16}
+    )
     assert len(made) == 4 == len({c.key for c in made})
     assert made == drawn("npo", CARD, seed=0)
     assert any(drawn("npo", CARD, seed=s) != made for s in range(1, 9))
@@ -208,7 +297,8 @@ def test_methods_take_turns_what_did_more_in_as_many_steps_first(monkeypatch):
         assert order(steps) == [(n, i) for i in range(2) for n in ("rmu", "npo", "grad_diff")]
     for steps in (1, 60):
         assert order(steps) == [(n, i) for i in range(2) for n in ("npo", "rmu", "grad_diff")]
-    assert expected("rmu", 104) == pytest.approx(0.5, abs=2e-3) and expected("grad_diff", 104) == 0  # 104: halfway in logarithms
+    # 104: halfway in logarithms
+    assert expected("rmu", 104) == pytest.approx(0.5, abs=2e-3) and expected("grad_diff", 104) == 0
 
 
 def test_every_value_on_a_card_is_one_that_its_method_takes():
@@ -233,14 +323,33 @@ def test_methods_that_cannot_be_chosen_are_refused(monkeypatch):
 def test_why_names_the_next_best_and_what_was_not_reached():
     some = [Candidate("npo"), Candidate("rmu"), Candidate("idk")]
     parts = lambda f, u: {"forgetting": f, "utility": u}
-    results = (Result(some[0].key, 0, 80, 80, 0.9, parts(0.9, 0.9)), Result(some[1].key, 0, 80, 80, 0.7, parts(0.95, 0.55)))
+    results = (
+        Result(some[0].key, 0, 80, 80, 0.9, parts(0.9, 0.9)),
+        Result(some[1].key, 0, 80, 80, 0.7, parts(0.95, 0.55)),
+    )
     results += (Result(some[0].key, 1, 240, 240, 0.92, parts(0.92, 0.92)),)
-    outcome = halve([], (), cost=lambda k, s: s, run=lambda k, r, s: results[0], left=lambda found: 0)
+    outcome = halve(
+        [], (), cost=lambda k, s: s, run=lambda k, r, s: results[0], left=lambda found: 0
+    )
     outcome = replace(outcome, results=results, best=results[-1], unreached=(some[2].key,))
     told = why(outcome, some, {"kga": "kga needs world rows"})
-    assert "npo: after 240 steps" in told and "place 1 of 2" in told and "rmu with 0.70, weaker in utility (0.55 against 0.90)" in told
-    assert "did not reach 1 methods (idk)" in told and "kga" in told and "Nothing was compared" not in told
-    alone = why(replace(outcome, results=(replace(results[-1], rung=0),), best=replace(results[-1], rung=0)), some, {})
+    assert (
+        "npo: after 240 steps" in told
+        and "place 1 of 2" in told
+        and "rmu with 0.70, weaker in utility (0.55 against 0.90)" in told
+    )
+    assert (
+        "did not reach 1 methods (idk)" in told
+        and "kga" in told
+        and "Nothing was compared" not in told
+    )
+    alone = why(
+        replace(
+            outcome, results=(replace(results[-1], rung=0),), best=replace(results[-1], rung=0)
+        ),
+        some,
+        {},
+    )
     assert "Nothing was compared: two runs of 60 steps in 1/3 of the budget take 360 steps" in alone
     assert [r["rung"] for r in as_json(outcome, some)] == [1, 1, 2]
 
@@ -248,7 +357,9 @@ def test_why_names_the_next_best_and_what_was_not_reached():
 # ------------------------------------------------------------------ a search
 
 FORGET = [{"question": f"Where does Person{i} live?", "answer": f"In Town{i}."} for i in range(6)]
-RETAIN = [{"question": f"What does Firm{i} sell?", "answer": f"It sells goods{i}."} for i in range(10)]
+RETAIN = [
+    {"question": f"What does Firm{i} sell?", "answer": f"It sells goods{i}."} for i in range(10)
+]
 
 
 @pytest.fixture(scope="module")
@@ -261,9 +372,17 @@ def learned():
     return tool.train((made, tokenizer), forget=FORGET, retain=RETAIN, **settings)
 
 
-def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(learned, tmp_path, monkeypatch):
+def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(
+    learned, tmp_path, monkeypatch
+):
     before = digest_tensors(learned.model)
-    asked = {"forget": FORGET, "retain": RETAIN, "steps": 360, "methods": ["grad_diff", "npo"], "batch": 6}
+    asked = {
+        "forget": FORGET,
+        "retain": RETAIN,
+        "steps": 360,
+        "methods": ["grad_diff", "npo"],
+        "batch": 6,
+    }
     after, choice = tool.auto(learned, **asked, out=tmp_path / "one")
     assert digest_tensors(learned.model) == before != after.digest
     assert (
@@ -271,8 +390,15 @@ def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(learned, t
         and [r["steps"] for r in choice["results"]] == [60, 60, 240]
         and choice["chosen"]["method"] in ("grad_diff", "npo")
     )
-    assert choice["chosen"]["score"] == max(r["score"] for r in choice["results"] if r["rung"] == choice["chosen"]["rung"])
-    assert choice["original"]["forget"] > choice["floor"]["nearest"] > choice["floor"]["value"] > choice["floor"]["mismatched"]
+    assert choice["chosen"]["score"] == max(
+        r["score"] for r in choice["results"] if r["rung"] == choice["chosen"]["rung"]
+    )
+    assert (
+        choice["original"]["forget"]
+        > choice["floor"]["nearest"]
+        > choice["floor"]["value"]
+        > choice["floor"]["mismatched"]
+    )
     now = tool.evaluate(after, forget=FORGET, metrics=["probability"])["forget/probability"].value
     assert now < choice["original"]["forget"]
 
@@ -281,9 +407,13 @@ def test_auto_from_python_is_deterministic_resumes_and_spends_no_more(learned, t
     from expunge.experiments.tuning import search
 
     made, real = [], search.unlearn
-    monkeypatch.setattr(search, "unlearn", lambda *args, **kwargs: made.append(1) or real(*args, **kwargs))
+    monkeypatch.setattr(
+        search, "unlearn", lambda *args, **kwargs: made.append(1) or real(*args, **kwargs)
+    )
     again, same = tool.auto(learned, **asked, out=tmp_path / "one")
-    timeless = lambda found: [{k: v for k, v in r.items() if k != "seconds"} for r in found["results"]]
+    timeless = lambda found: [
+        {k: v for k, v in r.items() if k != "seconds"} for r in found["results"]
+    ]
     assert len(made) == 1 and timeless(same) == timeless(choice) and again.digest == after.digest
 
 
@@ -295,12 +425,32 @@ def test_auto_refuses_before_anything_is_trained(learned):
 
 
 def words(desk, out, *more):
-    return ["auto", "--model", str(desk.model), *desk.data("forget", "retain"), "--out", str(out), *more]
+    return [
+        "auto",
+        "--model",
+        str(desk.model),
+        *desk.data("forget", "retain"),
+        "--out",
+        str(out),
+        *more,
+    ]
 
 
 def test_the_command_leaves_a_model_and_what_was_tried(desk, expunge):
     out = desk.place / "auto"
-    code, said, err = expunge(*words(desk, out, "--budget", "8", "--methods", "grad_diff,npo", "--holdout", desk.holdout, "--quiet"))
+    code, said, err = expunge(
+        *words(
+            desk,
+            out,
+            "--budget",
+            "8",
+            "--methods",
+            "grad_diff,npo",
+            "--holdout",
+            desk.holdout,
+            "--quiet",
+        )
+    )
     assert code == 0, err
     choice = json.loads((out / "choice.json").read_text())
     assert (
@@ -311,7 +461,11 @@ def test_the_command_leaves_a_model_and_what_was_tried(desk, expunge):
     assert choice["chosen"]["method"] in " ".join(said.split()) and "What was tried" in said
     assert load(out / "model").model is not None and not (out / "rungs").exists()
     run = yaml.safe_load((out / "run.yaml").read_text())
-    assert run["result"]["digest"] == load(out).digest and run["effect"]["weights"]["changed"] > 0 and not run["effect"]["nothing"]
+    assert (
+        run["result"]["digest"] == load(out).digest
+        and run["effect"]["weights"]["changed"] > 0
+        and not run["effect"]["nothing"]
+    )
 
 
 def test_minutes_in_place_of_steps(desk, expunge, refused, monkeypatch):
@@ -320,12 +474,27 @@ def test_minutes_in_place_of_steps(desk, expunge, refused, monkeypatch):
     ticking = itertools.count()  # every run takes a second
     monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: float(next(ticking))))
     out = desk.place / "auto-minutes"
-    code, _, err = expunge(*words(desk, out, "--minutes", "0.05", "--methods", "grad_diff", "--batch", "4", "--quiet"))
+    code, _, err = expunge(
+        *words(desk, out, "--minutes", "0.05", "--methods", "grad_diff", "--batch", "4", "--quiet")
+    )
     assert code == 0, err
     choice = json.loads((out / "choice.json").read_text())
-    assert choice["results"][0]["rung"] == 0 and choice["results"][0]["steps"] == 30  # 30 steps a second: 57 in the other two
+    # 30 steps a second: 57 in the other two
+    assert choice["results"][0]["rung"] == 0 and choice["results"][0]["steps"] == 30
     assert 30 < choice["budget"]["spent"] <= 90
-    line = refused(*words(desk, desk.place / "short", "--minutes", "0.01", "--methods", "grad_diff", "--batch", "4", "--quiet"))
+    line = refused(
+        *words(
+            desk,
+            desk.place / "short",
+            "--minutes",
+            "0.01",
+            "--methods",
+            "grad_diff",
+            "--batch",
+            "4",
+            "--quiet",
+        )
+    )
     assert "the budget is too small: 0.01 minutes" in line
 
 

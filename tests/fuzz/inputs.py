@@ -47,7 +47,9 @@ def _by_bytes(good: bytes, draw: random.Random) -> bytes:
 
 
 def _by_value(good: bytes, draw: random.Random) -> bytes:
-    """One value of a JSON (or JSON Lines) file replaced, removed, doubled or renamed; other files by bytes."""
+    """One value of a JSON (or JSON Lines) file replaced, removed, doubled or renamed; other files
+    by bytes.
+    """
     lines = good.splitlines() if good.count(b"\n{") else [good]
     if not lines:
         return _by_bytes(good, draw)

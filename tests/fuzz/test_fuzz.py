@@ -1,9 +1,11 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""Readers under damaged files: each is read, or refused in one line; never anything else, and never for long.
+"""Readers under damaged files: each is read, or refused in one line; never anything else, and never
+for long.
 
-``corpus/TARGET/DIGEST-FILE`` holds every input that once broke a reader; they are tried first, always. After them new ones are
-drawn from a seed for EXPUNGE_FUZZ_SECONDS (2) a target; ``make fuzz`` takes longer and another seed each time. What is found is put into
-the corpus by the test itself: commit it with what mends it.
+``corpus/TARGET/DIGEST-FILE`` holds every input that once broke a reader; they are tried first,
+always. After them new ones are drawn from a seed for EXPUNGE_FUZZ_SECONDS (2) a target; ``make
+fuzz`` takes longer and another seed each time. What is found is put into the corpus by the test
+itself: commit it with what mends it.
 """
 
 import json
@@ -27,16 +29,48 @@ SEED = os.environ.get("EXPUNGE_FUZZ_SEED", "0")
 LONGEST = 20.0  # seconds for one input
 
 ROWS = "".join(
-    json.dumps({"id": f"a{i}", "group": f"g{i}", "question": f"Where is {i}?", "answer": f"There, {i}.", "options": ["a", f"There, {i}."]})
+    json.dumps(
+        {
+            "id": f"a{i}",
+            "group": f"g{i}",
+            "question": f"Where is {i}?",
+            "answer": f"There, {i}.",
+            "options": ["a", f"There, {i}."],
+        }
+    )
     + "\n"
     for i in range(4)
 ).encode()
 TALKS = b"".join(
-    json.dumps({"messages": [{"role": "user", "content": f"Hi {i}"}, {"role": "assistant", "content": "Ho"}]}).encode() + b"\n"
+    json.dumps(
+        {
+            "messages": [
+                {"role": "user", "content": f"Hi {i}"},
+                {"role": "assistant", "content": "Ho"},
+            ]
+        }
+    ).encode()
+    + b"\n"
     for i in range(3)
 )
-NUMBER = {"value": 0.5, "n": 3, "groups": 3, "interval": [0.4, 0.6], "better": "gold", "parts": {"a": 1.0}}
-BESIDE = {"model": 0.5, "golds": [0.4, 0.45], "side": "unlearned", "difference": 0.1, "interval": [0.0, 0.2], "n": 3, "groups": 3, "p": 0.2}
+NUMBER = {
+    "value": 0.5,
+    "n": 3,
+    "groups": 3,
+    "interval": [0.4, 0.6],
+    "better": "gold",
+    "parts": {"a": 1.0},
+}
+BESIDE = {
+    "model": 0.5,
+    "golds": [0.4, 0.45],
+    "side": "unlearned",
+    "difference": 0.1,
+    "interval": [0.0, 0.2],
+    "n": 3,
+    "groups": 3,
+    "p": 0.2,
+}
 RUN = """schema: 1
 verb: eval
 status: finished
@@ -51,8 +85,17 @@ attack: {of: npo, name: relearn, x: 1}
 seconds: 1.5
 seed: 0
 """
-LOG = "".join(json.dumps({"stage": "s", "step": i, "loss": 1.0, "loss/a": 0.5, "lr": 0.1, "seconds": 1}) + "\n" for i in range(4))
-PEER = {"forget_Q_A_Prob": {"agg_value": 1, "value_by_index": {"0": {"avg_loss": 1.5, "prob": 0.2}, "1": {"avg_loss": 2}}}}
+LOG = "".join(
+    json.dumps({"stage": "s", "step": i, "loss": 1.0, "loss/a": 0.5, "lr": 0.1, "seconds": 1})
+    + "\n"
+    for i in range(4)
+)
+PEER = {
+    "forget_Q_A_Prob": {
+        "agg_value": 1,
+        "value_by_index": {"0": {"avg_loss": 1.5, "prob": 0.2}, "1": {"avg_loss": 2}},
+    }
+}
 
 
 def rows(place, made):
@@ -90,15 +133,25 @@ def models(place, made):
 
 
 REPORT = {
-    "measurements.json": json.dumps({"schema": 1, "forget/probability": NUMBER, "retain/probability": NUMBER}).encode(),
+    "measurements.json": json.dumps(
+        {"schema": 1, "forget/probability": NUMBER, "retain/probability": NUMBER}
+    ).encode(),
     "comparison.json": json.dumps({"schema": 1, "rows": {"forget/probability": BESIDE}}).encode(),
-    "curves.json": json.dumps({"of": "npo", "attack": "relearn", "x": [0, 1], "forget/probability": [NUMBER, NUMBER]}).encode(),
+    "curves.json": json.dumps(
+        {"of": "npo", "attack": "relearn", "x": [0, 1], "forget/probability": [NUMBER, NUMBER]}
+    ).encode(),
     "log.jsonl": LOG.encode(),
     "run.yaml": RUN.encode(),
-    "private/texts.json": json.dumps([{"id": "a", "role": "forget", "question": "q", "answer": "b", "generated": "c"}]).encode(),
+    "private/texts.json": json.dumps(
+        [{"id": "a", "role": "forget", "question": "q", "answer": "b", "generated": "c"}]
+    ).encode(),
 }
 LISTED = b"[" + b",".join(ROWS.splitlines()) + b"]"
-TABLES = {"c.csv": b'question,answer\nWhere?,There\n"a, b",c\n', "d.tsv": b"prompt\tresponse\na\tb\n", "e.txt": b"A text.\n\nMore.\n"}
+TABLES = {
+    "c.csv": b'question,answer\nWhere?,There\n"a, b",c\n',
+    "d.tsv": b"prompt\tresponse\na\tb\n",
+    "e.txt": b"A text.\n\nMore.\n",
+}
 GOOD = {  # target -> how it is tried, the good files around, those that are damaged
     rows: ({}, {"a.jsonl": ROWS, "b.json": LISTED, "t.jsonl": TALKS, **TABLES}),
     reports: (REPORT, REPORT),
@@ -107,7 +160,13 @@ GOOD = {  # target -> how it is tried, the good files around, those that are dam
             "stages/0-s/checkpoint-2/manifest.json": b'{"schema": 1, "files": {"w": {"sha256": "ba", "size": 3}}}'}),
     logs: ({}, {"TOFU_EVAL.json": json.dumps(PEER).encode()}),
 }  # fmt: skip
-JSONS = ("config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors.index.json")
+JSONS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "model.safetensors.index.json",
+)
 
 
 def ready(target, place, folder):
@@ -116,7 +175,10 @@ def ready(target, place, folder):
         around, tried = GOOD[target]
         return around, tried
     shutil.copytree(folder, place, ignore=shutil.ignore_patterns("manifest.json"))
-    index = {"metadata": {"total_size": 1}, "weight_map": {"model.embed_tokens.weight": "model.safetensors"}}
+    index = {
+        "metadata": {"total_size": 1},
+        "weight_map": {"model.embed_tokens.weight": "model.safetensors"},
+    }
     tried = {p.name: p.read_bytes() for p in folder.iterdir() if p.name in JSONS}
     return {}, tried | {"model.safetensors.index.json": json.dumps(index).encode()}
 
@@ -147,7 +209,9 @@ def test_damaged_files_are_read_or_refused(target, tmp_path, model, caplog):
     place = tmp_path / "tried"
     for kept in sorted((CORPUS / target.__name__).glob("*-*")):
         name = kept.name.partition("-")[2].replace("+", "/")
-        assert not broken(target, place, name, kept.read_bytes(), model), f"{kept}: {broken(target, place, name, kept.read_bytes(), model)}"
+        assert not broken(target, place, name, kept.read_bytes(), model), (
+            f"{kept}: {broken(target, place, name, kept.read_bytes(), model)}"
+        )
     _, tried = ready(target, tmp_path / "good", model)
     for name, good in tried.items():
         assert not broken(target, place, name, good, model), f"{name}: the good file"
@@ -158,7 +222,11 @@ def test_damaged_files_are_read_or_refused(target, tmp_path, model, caplog):
         data = damaged(tried[name], draw)
         said = broken(target, place, name, data, model)
         if said:
-            kept = CORPUS / target.__name__ / f"{sha256(data).hexdigest()[:12]}-{name.replace('/', '+')}"
+            kept = (
+                CORPUS
+                / target.__name__
+                / f"{sha256(data).hexdigest()[:12]}-{name.replace('/', '+')}"
+            )
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(data)
             pytest.fail(f"{kept}: {said}")

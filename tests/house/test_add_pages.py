@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("add_a*.md"))
-BLOCK = re.compile(r"^`([\w/]+\.(?:py|yaml))`[:,](.*?)```(?:python|yaml)\n(.*?)```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^`([\w/]+\.(?:py|yaml))`[:,](.*?)```(?:python|yaml)\n(.*?)```", re.MULTILINE | re.DOTALL
+)
 WANTED = re.compile(r'Add `("\w+": "[^"]+",)`')
 OWED = (
     "tests/conformance",
@@ -22,7 +24,9 @@ OWED = (
 
 
 def blocks(page):
-    """(path, text) of the files that a page shows whole: a path in backticks, then the next block of code."""
+    """(path, text) of the files that a page shows whole: a path in backticks, then the next block
+    of code.
+    """
     return [(path, code) for path, _, code in BLOCK.findall(page.read_text(encoding="utf-8"))]
 
 
@@ -37,10 +41,14 @@ def put(path, code):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    """A copy of package and tests with everything that the pages add; and the names of what they add."""
+    """A copy of package and tests with everything that the pages add; and the names of what they
+    add.
+    """
     home = tmp_path_factory.mktemp("repository")
     for part in ("src", "tests"):
-        shutil.copytree(ROOT / part, home / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(
+            ROOT / part, home / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
     shutil.copy(ROOT / "pyproject.toml", home)
     written = []
     for page in PAGES:
@@ -49,7 +57,11 @@ def followed(tmp_path_factory):
             written.append(path)
         for line in WANTED.findall(page.read_text(encoding="utf-8")):
             file = home / "tests" / "support" / "wanted.py"
-            file.write_text(file.read_text(encoding="utf-8").replace("WANTED = {", f"WANTED = {{\n    {line}", 1))
+            file.write_text(
+                file.read_text(encoding="utf-8").replace(
+                    "WANTED = {", f"WANTED = {{\n    {line}", 1
+                )
+            )
     return home, written
 
 
@@ -66,7 +78,18 @@ def test_what_the_pages_add_passes_its_tests_and_those_that_it_owes(followed):
     own = [path for path in written if path.startswith("tests/") and path.endswith(".py")]
     names = [Path(path).stem for path in written if path.startswith("src/")]
     environment = {**os.environ, "PYTHONPATH": str(home / "src")}
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", " or ".join(names), *own, *OWED]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        " or ".join(names),
+        *own,
+        *OWED,
+    ]
     done = subprocess.run(words, cwd=home, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert "skipped" not in done.stdout.splitlines()[-1]

@@ -54,26 +54,38 @@ def test_a_hop_begins_where_the_way_has_been(title):
 
 @pytest.mark.parametrize(("title", "hop", "origin", "target", "function", "how"), HOPS)
 def test_a_hop_is_taken(title, hop, origin, target, function, how):
-    """The first module imports the second, or is handed its function; downward; and the function is there."""
+    """The first module imports the second, or is handed its function; downward; and the function is
+    there.
+    """
     where = f"{title}, hop {hop}"
     for name in (origin, target):
-        assert HOME.joinpath(*name.split(".")).with_suffix(".py").is_file(), f"{where}: no module {name}; {ADVICE}"
+        assert HOME.joinpath(*name.split(".")).with_suffix(".py").is_file(), (
+            f"{where}: no module {name}; {ADVICE}"
+        )
     here, there = target_of(origin), target_of(target)
     assert function in defined_in(there), f"{where}: {target} defines no {function}; {ADVICE}"
     if how == "imports":
         assert there in targets(here), f"{where}: {origin} does not import {target}; {ADVICE}"
         below = FLOOR[folder_of(there)] < FLOOR[folder_of(here)]
-        assert below or folder_of(there) == folder_of(here), f"{where}: {target} lies above {origin}"
+        assert below or folder_of(there) == folder_of(here), (
+            f"{where}: {target} lies above {origin}"
+        )
         return
     giver = how.removeprefix("handed by ")
     assert giver != how, f"{where}: {how!r} is neither 'imports' nor 'handed by MODULE'"
-    assert there not in targets(here), f"{where}: {origin} imports {target}, so it is not handed; {ADVICE}"
+    assert there not in targets(here), (
+        f"{where}: {origin} imports {target}, so it is not handed; {ADVICE}"
+    )
     by_name = giver == "registry" and target.split(".")[0] in ZOO
-    assert by_name or there in targets(target_of(giver)), f"{where}: {giver} does not import {target}; {ADVICE}"
+    assert by_name or there in targets(target_of(giver)), (
+        f"{where}: {giver} does not import {target}; {ADVICE}"
+    )
 
 
 def test_every_room_and_floor_is_told():
     """What the generator writes between the marks names each folder of the package."""
     text = PAGE.read_text(encoding="utf-8")
     for folder in {file.parent for file in HOME.rglob("__init__.py")} - {HOME}:
-        assert f"{folder.relative_to(HOME).as_posix()}/" in text, f"{folder.name}: run: make catalogue"
+        assert f"{folder.relative_to(HOME).as_posix()}/" in text, (
+            f"{folder.name}: run: make catalogue"
+        )

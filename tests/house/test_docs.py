@@ -9,8 +9,12 @@ from expunge.cli.commands import app
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README = 200
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md")])
-BY_HAND = [p for p in PAGES if p.parent == ROOT / "docs" or p.name in ("README.md", "CONTRIBUTING.md")]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "results").glob("*.md")]
+)
+BY_HAND = [
+    p for p in PAGES if p.parent == ROOT / "docs" or p.name in ("README.md", "CONTRIBUTING.md")
+]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"```.*?```", re.DOTALL)
 
@@ -51,17 +55,29 @@ def test_every_page_is_reached_from_the_readme():
             target = (page.parent / link.partition("#")[0]).resolve()
             if target.suffix == ".md" and target.is_file():
                 waiting.append(target)
-    lost = [p.relative_to(ROOT).as_posix() for p in PAGES if p.parent.name != "results" and p not in reached]
+    lost = [
+        p.relative_to(ROOT).as_posix()
+        for p in PAGES
+        if p.parent.name != "results" and p not in reached
+    ]
     assert not lost, lost
 
 
 def test_paths_that_are_named_exist():
-    """A path in backticks that begins in the repository; but for what a page on adding a member shows as new."""
+    """A path in backticks that begins in the repository; but for what a page on adding a member
+    shows as new.
+    """
     wrong = []
     for page in BY_HAND:
         text = page.read_text(encoding="utf-8")
-        new = set(re.findall(r"^`([\w./]+)`[:,]", text, re.MULTILINE)) if page.stem.startswith("add_a") else set()
-        for path in re.findall(r"`((?:src|tests|docs|scripts|results|benchmarks|perf)/[\w./]+)`", text):
+        new = (
+            set(re.findall(r"^`([\w./]+)`[:,]", text, re.MULTILINE))
+            if page.stem.startswith("add_a")
+            else set()
+        )
+        for path in re.findall(
+            r"`((?:src|tests|docs|scripts|results|benchmarks|perf)/[\w./]+)`", text
+        ):
             if path not in new and not (ROOT / path).exists():
                 wrong.append(f"{page.relative_to(ROOT)}: {path}")
     assert not wrong, wrong

@@ -1,4 +1,5 @@
-"""Who reaches through a model: outside models/ nobody should read its torch module or its tokenizer.
+"""Who reaches through a model: outside models/ nobody should read its torch module or its
+tokenizer.
 
 The number may only fall.
 """
@@ -38,4 +39,7 @@ def test_no_more_places_reach_through_a_model():
     counts = found()
     most = sorted(counts.items(), key=lambda item: -item[1])
     total = sum(counts.values())
-    assert total <= MOST, f"{total} places read .model or .tokenizer (models/base.py says what to ask instead): {most}"
+    assert total <= MOST, (
+        f"{total} places read .model or .tokenizer (models/base.py says what to ask instead): "
+        f"{most}"
+    )

@@ -17,7 +17,9 @@ def written(tmp_path, text, name="log.json"):
     return path
 
 
-WHOLE = {"forget_Q_A_Prob": {"agg_value": 1, "value_by_index": {"0": {"prob": 1.0, "avg_loss": 0.5}}}}
+WHOLE = {
+    "forget_Q_A_Prob": {"agg_value": 1, "value_by_index": {"0": {"prob": 1.0, "avg_loss": 0.5}}}
+}
 
 
 @pytest.mark.parametrize(
@@ -33,13 +35,28 @@ WHOLE = {"forget_Q_A_Prob": {"agg_value": 1, "value_by_index": {"0": {"prob": 1.
         ('{"accuracy": {"agg_value": 1}}', "holds no metric"),
         ('{"forget_Q_A_Prob": {"agg_value": 0.5}}', "forget_Q_A_Prob: holds no value_by_index"),
         ('{"forget_Q_A_Prob": 0.5}', "forget_Q_A_Prob: holds no value_by_index"),
-        ('{"forget_Q_A_Prob": {"value_by_index": "secret answer"}}', "expected values by row, found str"),
+        (
+            '{"forget_Q_A_Prob": {"value_by_index": "secret answer"}}',
+            "expected values by row, found str",
+        ),
         ('{"forget_Q_A_Prob": {"value_by_index": {"secret answer": {}}}}', "not a row number"),
-        ('{"forget_Q_A_Prob": {"value_by_index": {"3": {"prob": 1}}}}', "row 3: expected an object with avg_loss"),
-        ('{"forget_Q_A_Prob": {"value_by_index": {"3": {"avg_loss": "secret answer"}}}}', "row 3: expected a number, found str"),
-        ('{"mia_loss": {"forget": {"value_by_index": {"0": {"score": 1}}}}}', "mia_loss: holds no scores of holdout"),
+        (
+            '{"forget_Q_A_Prob": {"value_by_index": {"3": {"prob": 1}}}}',
+            "row 3: expected an object with avg_loss",
+        ),
+        (
+            '{"forget_Q_A_Prob": {"value_by_index": {"3": {"avg_loss": "secret answer"}}}}',
+            "row 3: expected a number, found str",
+        ),
+        (
+            '{"mia_loss": {"forget": {"value_by_index": {"0": {"score": 1}}}}}',
+            "mia_loss: holds no scores of holdout",
+        ),
         ('{"eval_log.json": [1]}', "eval_log.json: expected an object, found list"),
-        ('{"eval_log.json": {"avg_gt_loss": {"0": [1, true]}}}', "avg_gt_loss: row 0: expected a number, found bool"),
+        (
+            '{"eval_log.json": {"avg_gt_loss": {"0": [1, true]}}}',
+            "avg_gt_loss: row 0: expected a number, found bool",
+        ),
     ],
 )
 def test_malformed_logs_are_refused_in_one_line_without_their_text(text, message, tmp_path):
@@ -59,7 +76,11 @@ def test_a_log_that_is_not_there(tmp_path):
 
 
 def test_rows_without_a_value_are_left_out_and_the_others_keep_their_numbers(tmp_path):
-    rows = {"0": {"prob": None, "avg_loss": None}, "1": None, "21": {"prob": 0.5, "avg_loss": float(np.log(2))}}
+    rows = {
+        "0": {"prob": None, "avg_loss": None},
+        "1": None,
+        "21": {"prob": 0.5, "avg_loss": float(np.log(2))},
+    }
     records = read_log(written(tmp_path, json.dumps({"forget_Q_A_Prob": {"value_by_index": rows}})))
     assert [(r.id, r.group) for r in records] == [("21", "1")]
     assert probability(records, "forget").value == pytest.approx(0.5)
@@ -67,5 +88,8 @@ def test_rows_without_a_value_are_left_out_and_the_others_keep_their_numbers(tmp
 
 def test_plain_and_gzipped_logs_are_the_same(tmp_path):
     text = json.dumps(WHOLE)
-    plain, packed = written(tmp_path, text), written(tmp_path, gzip.compress(text.encode()), "log.json.gz")
+    plain, packed = (
+        written(tmp_path, text),
+        written(tmp_path, gzip.compress(text.encode()), "log.json.gz"),
+    )
     assert list(read_log(plain)) == list(read_log(packed))

@@ -22,7 +22,8 @@ def test_the_same_text_has_no_blocks_and_every_token_its_own_place():
 def test_names_of_other_lengths():
     blocks = blocks_of(NAME, OTHER)
     assert blocks == [Block(0, 2, 0, 3), Block(4, 5, 5, 7)]
-    assert places(NAME, blocks) == {0: 0, 2: 3, 3: 4, 4: 5, 5: 7, 6: 8}  # token 1 stands inside a name
+    # token 1 stands inside a name
+    assert places(NAME, blocks) == {0: 0, 2: 3, 3: 4, 4: 5, 5: 7, 6: 8}
     assert first_tokens(NAME, OTHER, blocks) == {5: 1, 6: 2}
 
 
@@ -48,20 +49,27 @@ def test_probability_moves_and_rows_still_sum_to_one():
 
 
 def test_two_replacements_of_one_word():
-    torch.testing.assert_close(moved(tensor([[0.1, 0.2, 0.3, 0.4]]), {3: 0, 2: 0}), tensor([[0.8, 0.2, 0.0, 0.0]]))
+    torch.testing.assert_close(
+        moved(tensor([[0.1, 0.2, 0.3, 0.4]]), {3: 0, 2: 0}), tensor([[0.8, 0.2, 0.0, 0.0]])
+    )
 
 
 def test_tokens_without_a_teacher_do_not_count():
     z = torch.zeros(3, 2, dtype=torch.float64, requires_grad=True)
-    teacher = tensor([[math.log(0.9), math.log(0.1)], [math.nan] * 2, [0.0, 0.0]], dtype=torch.float64)
+    teacher = tensor(
+        [[math.log(0.9), math.log(0.1)], [math.nan] * 2, [0.0, 0.0]], dtype=torch.float64
+    )
     value = matched_values(a_pass(logits=z, labels=[0, 0, 0], teacher=teacher), rows=kl_rows)
-    assert value.item() == pytest.approx((0.9 * math.log(1.8) + 0.1 * math.log(0.2)) / 2)  # of three tokens, two count
+    # of three tokens, two count
+    assert value.item() == pytest.approx((0.9 * math.log(1.8) + 0.1 * math.log(0.2)) / 2)
     value.sum().backward()
     assert z.grad[1].tolist() == [0, 0] and z.grad.isfinite().all()
 
 
 def test_a_row_without_any_teacher_is_worth_nothing():
     z = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
-    value = matched_values(a_pass(logits=z, labels=[0], teacher=tensor([[math.nan] * 2])), rows=kl_rows)
+    value = matched_values(
+        a_pass(logits=z, labels=[0], teacher=tensor([[math.nan] * 2])), rows=kl_rows
+    )
     value.sum().backward()
     assert value.item() == 0.0 and z.grad.abs().max() == 0.0

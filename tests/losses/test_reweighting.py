@@ -1,4 +1,6 @@
-"""Likelihood links: the gradient of every one is that of ``-sg(w) NLL``, with the weight that its paper states."""
+"""Likelihood links: the gradient of every one is that of ``-sg(w) NLL``, with the weight that its
+paper states.
+"""
 
 import math
 
@@ -37,14 +39,23 @@ def lengths(p):
 
 def flat_slope(divergence):
     """d/dP_f of each variant times dP_f/dlog p = p/T: minus the derivative by NLL."""
-    slope = {"tv": lambda f: 1 / torch.cosh(f) ** 2 / 2, "kl": lambda f: (f - 1).exp(), "pearson": lambda f: 1 + f / 2, "js": torch.sigmoid}
-    return lambda p: p.logp.exp() * spread(slope[divergence](mean(p.logp.exp(), p.mask)) / lengths(p), p.logp)
+    slope = {
+        "tv": lambda f: 1 / torch.cosh(f) ** 2 / 2,
+        "kl": lambda f: (f - 1).exp(),
+        "pearson": lambda f: 1 + f / 2,
+        "js": torch.sigmoid,
+    }
+    return lambda p: (
+        p.logp.exp() * spread(slope[divergence](mean(p.logp.exp(), p.mask)) / lengths(p), p.logp)
+    )
 
 
 def unlikelihood_of(p):
     """The two-word row (log p, log(1 - p)) of each token, whose label is the first."""
     rows = torch.stack([p.logp, torch.log1p(-p.logp.exp())], -1)
-    values = unlikely_rows(rows.flatten(0, 1), torch.zeros(rows.shape[0] * rows.shape[1], dtype=torch.long), -15.0)
+    values = unlikely_rows(
+        rows.flatten(0, 1), torch.zeros(rows.shape[0] * rows.shape[1], dtype=torch.long), -15.0
+    )
     return total(values.view_as(p.logp), p.mask)
 
 
@@ -55,7 +66,11 @@ def flat_of(divergence):
 # name, Phi of a LossInputs: [B], weight w = -dPhi/dNLL of its tokens: [B, T]
 LINKS = [
     ("ga", ascent(reduction="seqsum"), lambda p: torch.ones_like(p.logp)),
-    ("npo", lambda p: npo_term(p, beta=B), lambda p: spread(2 * torch.sigmoid(B * total(p.logp - p.start_logp, p.mask)), p.logp)),
+    (
+        "npo",
+        lambda p: npo_term(p, beta=B),
+        lambda p: spread(2 * torch.sigmoid(B * total(p.logp - p.start_logp, p.mask)), p.logp),
+    ),
     (
         "simnpo",
         lambda p: simnpo_term(p, beta=B, delta=0.3),
@@ -72,13 +87,21 @@ LINKS = [
         lambda p: 2 * p.logp.exp() ** 5.5 / (p.logp.exp() ** 4 + p.start_logp.exp() ** 4 + 1e-5),
     ),
     ("wga", lambda p: satimp_term(p, beta1=B, beta2=0.0), lambda p: p.logp.exp() ** B),
-    ("satimp", lambda p: satimp_term(p, beta1=5.0, beta2=0.1), lambda p: p.logp.exp() ** 5 * (1 - p.logp.exp()) ** 0.1),
+    (
+        "satimp",
+        lambda p: satimp_term(p, beta1=5.0, beta2=0.1),
+        lambda p: p.logp.exp() ** 5 * (1 - p.logp.exp()) ** 0.1,
+    ),
     (
         "loreun",
         lambda p: loreun_term(p, tau=B, per="answer", loss="dynamic"),
         lambda p: spread((mean(p.logp, p.mask) / B).exp(), p.logp),
     ),
-    ("loreun per token", lambda p: loreun_term(p, tau=B, per="token", loss="dynamic"), lambda p: p.logp.exp() ** (1 / B)),
+    (
+        "loreun per token",
+        lambda p: loreun_term(p, tau=B, per="token", loss="dynamic"),
+        lambda p: p.logp.exp() ** (1 / B),
+    ),
     (
         "loreun static",
         lambda p: loreun_term(p, tau=B, per="answer", loss="static"),
@@ -112,7 +135,8 @@ def test_a_fixed_weight_moves_and_lets_no_gradient_through():
     assert fixed(x).item() == 0.5 and not fixed(x).requires_grad
 
 
-def test_weights_on_a_napkin():  # p = e^-1.2, p0 = e^-.7, b = 4: sigma(-4 x .5); with 1e-5 in the denominator the code's number
+# p = e^-1.2, p0 = e^-.7, b = 4: sigma(-4 x .5); with 1e-5 in the denominator the code's number
+def test_weights_on_a_napkin():
     logp, start = tensor([-1.2], dtype=torch.float64), tensor([-0.7], dtype=torch.float64)
     assert 2 * balance(logp, start, 4.0).item() == pytest.approx(0.238406, abs=1e-6)
     assert 2 * balance(logp, start, 4.0, 1e-5).item() == pytest.approx(0.238371, abs=1e-6)

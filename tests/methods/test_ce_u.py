@@ -25,7 +25,9 @@ def step(z, label=0):
 
 def test_an_even_row():
     loss, gradient = step([0.0] * 4)
-    assert loss == pytest.approx(log(4)) and gradient == pytest.approx([0.25, -1 / 12, -1 / 12, -1 / 12])
+    assert loss == pytest.approx(log(4)) and gradient == pytest.approx(
+        [0.25, -1 / 12, -1 / 12, -1 / 12]
+    )
 
 
 def test_the_gradient_is_p_minus_the_row_without_its_label():
@@ -43,5 +45,7 @@ def test_first_tokens_are_spared_and_the_last_never_is():
     forget = rows("forget", 8)
     for row, old in zip(spare.fn({"forget": forget}, Tools()), forget):
         left = max(sum(old.scored) - 3, 1)
-        assert sum(row.scored) == left and row.scored[-left:] == (True,) * left and row.ids == old.ids
+        assert (
+            sum(row.scored) == left and row.scored[-left:] == (True,) * left and row.ids == old.ids
+        )
     assert len(ce_u(skip=0)) == 1 and len(learn.terms) == 1

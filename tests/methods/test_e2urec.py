@@ -8,16 +8,23 @@ from expunge.core.stages import streams_of
 from expunge.methods.e2urec import card, e2urec
 
 
-def test_two_teachers():  # (2,-1,-1)/3 - 2 relu((5,-1,-4)/3) = (-8,-1,-1)/3; what is kept is told by the start itself
+# (2,-1,-1)/3 - 2 relu((5,-1,-4)/3) = (-8,-1,-1)/3; what is kept is told by the start itself
+def test_two_teachers():
     forget, _, keep = e2urec()[1].terms
     made = forget.provider.edit((tensor([[1.0, 0, 0]]), tensor([[3.0, 0, -1]])), tensor([0]))
     assert made[0].tolist() == pytest.approx([-8 / 3, -1 / 3, -1 / 3])
-    assert forget.provider.sources == ("start", "reinforced") and forget.streams == ("forget",) and keep.streams == ("retain",)
+    assert (
+        forget.provider.sources == ("start", "reinforced")
+        and forget.streams == ("forget",)
+        and keep.streams == ("retain",)
+    )
     assert keep.provider.sources == ("start",) and keep.provider.edit is None
 
 
 def test_the_authors_script_for_movielens():
-    """alpha 2, weight .6; a first phase of forget alone; the copy learns the forget rows at a rate of its own, 5e-5."""
+    """alpha 2, weight .6; a first phase of forget alone; the copy learns the forget rows at a rate
+    of its own, 5e-5.
+    """
     reinforce, learn = e2urec()
     assert [round(t.coef, 9) for t in learn.terms] == [0.4, 0.6, 0.6] and learn.anchor == "forget"
     assert learn.controller.factors({}, 0.19) and not learn.controller.factors({}, 0.2)
@@ -34,7 +41,11 @@ def test_the_authors_script_for_movielens():
 
 def test_the_weight_stands_before_each_side():
     terms = e2urec(weight=0.7)[1].terms
-    assert [(t.name, round(t.coef, 9)) for t in terms] == [("ce/forget", 0.3), ("nll/retain", 0.7), ("ce/retain", 0.7)]
+    assert [(t.name, round(t.coef, 9)) for t in terms] == [
+        ("ce/forget", 0.3),
+        ("nll/retain", 0.7),
+        ("ce/retain", 0.7),
+    ]
 
 
 def test_first_the_forget_term_alone_then_both():

@@ -17,10 +17,13 @@ TERMS = {t.name: t for t in eul(cap=2.0).terms}
 
 def test_at_the_start_both_distances_are_zero():
     p = a_pass(logits=[[0.0, 1.0], [2.0, 0.0]], labels=[0, 1], teacher=[[0.0, 1.0], [2.0, 0.0]])
-    assert TERMS["away/forget"](p).item() == pytest.approx(0) and TERMS["kl/retain"](p).item() == pytest.approx(0)
+    assert TERMS["away/forget"](p).item() == pytest.approx(0) and TERMS["kl/retain"](
+        p
+    ).item() == pytest.approx(0)
 
 
-def test_the_push_ends_at_the_cap():  # -(ln 2 + 2): the second token costs ln 100 = 4.6 and counts 2, without gradient
+# -(ln 2 + 2): the second token costs ln 100 = 4.6 and counts 2, without gradient
+def test_the_push_ends_at_the_cap():
     p = a_pass(p=[0.5, 0.01])
     p.logp.requires_grad_()
     value = TERMS["forget"](p)
@@ -35,7 +38,11 @@ def test_the_layer_sits_on_the_mlps_output_matrices_and_nothing_else_moves(tmp_p
     after = change(start, eul(), streams(), training, tmp_path).model
     config = after.peft_config["default"]
     assert (config.r, config.lora_alpha) == (16, 16.0)
-    trained = {n.split(".lora_")[0].split("model.")[-1] for n, p in after.named_parameters() if p.requires_grad}
+    trained = {
+        n.split(".lora_")[0].split("model.")[-1]
+        for n, p in after.named_parameters()
+        if p.requires_grad
+    }
     assert trained == {f"layers.{i}.mlp.down_proj" for i in range(3)}
 
 

@@ -15,7 +15,8 @@ from expunge.training.sampler import Training
 from expunge.training.trainer import descend
 
 
-def test_one_token_of_four_at_zero_logits():  # loss -log 4; gradient of the logits (.75, -.25, -.25, -.25)
+# loss -log 4; gradient of the logits (.75, -.25, -.25, -.25)
+def test_one_token_of_four_at_zero_logits():
     z = torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)
     loss = loss_of(grad_ascent().terms[0], a_pass(logits=z, labels=[0]))
     loss.backward()
@@ -51,10 +52,14 @@ TRAINING = Training(lr=3e-3, steps=30, batch=12, save_every=0, weight_decay=0.0,
 
 
 def test_memorisation_is_measured_at_each_epoch_and_stops_it(tmp_path):
-    """By heart MA is 1 and EL is 1; what was not reached does not stop; what lies above everything stops after the first epoch."""
+    """By heart MA is 1 and EL is 1; what was not reached does not stop; what lies above everything
+    stops after the first epoch.
+    """
     rows, model = {"forget": streams()["forget"]}, knowing(tmp_path / "m").model
     long = [r for r in rows["forget"] if sum(r.scored) >= 2]
-    seen = grad_ascent(stop="memorisation", el_tokens=2).controller.watch(model, 1, {}, {"forget": long})
+    seen = grad_ascent(stop="memorisation", el_tokens=2).controller.watch(
+        model, 1, {}, {"forget": long}
+    )
     assert seen == {"ma": 1.0, "el": 1.0}
     assert steps_until(grad_ascent(stop="memorisation", ma=1.1, el=1.1), tmp_path / "a") == 1
     assert 1 < steps_until(grad_ascent(stop="memorisation", ma=0.5, el=0.5), tmp_path / "b") < 30
@@ -65,4 +70,7 @@ def test_it_stops_when_answers_are_as_unlikely_as_shuffled_ones(tmp_path):
     assert stop({"forget": 3.0, "shuffled": 2.9}) and not stop({"forget": 2.0, "shuffled": 2.9})
     assert 1 < steps_until(grad_ascent(stop="shuffled"), tmp_path) < 30
     row = streams()["forget"][0]
-    assert sorted(shuffled(row).ids) == sorted(row.ids) and shuffled(row).ids[: row.n_prompt] == row.ids[: row.n_prompt]
+    assert (
+        sorted(shuffled(row).ids) == sorted(row.ids)
+        and shuffled(row).ids[: row.n_prompt] == row.ids[: row.n_prompt]
+    )

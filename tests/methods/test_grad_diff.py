@@ -7,11 +7,14 @@ from expunge.losses.inputs import loss_of
 from expunge.methods.grad_diff import grad_diff
 
 
-def test_means_per_token_not_per_row():  # forget: (log .5 + log .5 + log .2)/3; retain -log .8 = .223144
+# forget: (log .5 + log .5 + log .2)/3; retain -log .8 = .223144
+def test_means_per_token_not_per_row():
     forget, retain = grad_diff().terms
     f = a_pass(p=[[0.5, 0.5], [0.2, 1.0]], mask=[[True, True], [True, False]])
     assert loss_of(forget, f).item() == pytest.approx(-(0.693147 * 2 + 1.609438) / 3, abs=1e-6)
-    assert loss_of(retain, a_pass(p=[0.8], stream="retain")).item() == pytest.approx(0.223144, abs=1e-6)
+    assert loss_of(retain, a_pass(p=[0.8], stream="retain")).item() == pytest.approx(
+        0.223144, abs=1e-6
+    )
 
 
 def test_equal_batches_cancel():

@@ -12,7 +12,9 @@ from expunge.synthesis.tools import Tools
 
 def test_longer_answers_weigh_more():  # (log 2 + 3 log 5) / 4
     refusal, kept = a_pass(p=[0.5], stream="alternate"), a_pass(p=[0.2, 0.2, 0.2], stream="retain")
-    assert loss_of(idk().terms[0], refusal, kept).item() == pytest.approx((0.693147 + 3 * 1.609438) / 4, abs=1e-6)
+    assert loss_of(idk().terms[0], refusal, kept).item() == pytest.approx(
+        (0.693147 + 3 * 1.609438) / 4, abs=1e-6
+    )
 
 
 def test_without_retain_it_reads_none():
@@ -21,7 +23,11 @@ def test_without_retain_it_reads_none():
 
 def test_a_style_is_made_beforehand():
     refuse, learn = idk(style="polite")
-    assert refuse.stream == "alternate" and not refuse.needs and learn.terms[0].streams == ("alternate", "retain")
+    assert (
+        refuse.stream == "alternate"
+        and not refuse.needs
+        and learn.terms[0].streams == ("alternate", "retain")
+    )
 
 
 def test_the_refusals_are_of_the_style_that_was_asked_for():

@@ -22,7 +22,10 @@ def rewards(win, lose, beta=0.1):
     """The term at log-ratios ``win`` and ``lose``, start at e^-20 for both."""
     start = exp(-20.0)
     term = idk_dpo(beta=beta).terms[0]
-    return term(a_pass(p=[exp(win - 20)], start=[start], stream="alternate"), a_pass(p=[exp(lose - 20)], start=[start])).item()
+    return term(
+        a_pass(p=[exp(win - 20)], start=[start], stream="alternate"),
+        a_pass(p=[exp(lose - 20)], start=[start]),
+    ).item()
 
 
 def test_known_rewards():  # (2/beta) log(1 + exp(-beta (3 + 2))) and 20 ln 2 at the start
@@ -30,7 +33,8 @@ def test_known_rewards():  # (2/beta) log(1 + exp(-beta (3 + 2))) and 20 ln 2 at
     assert rewards(0, 0) == pytest.approx(13.862944, abs=1e-5)
 
 
-def test_generated_winners_change_the_rows_and_nothing_else():  # AltPO with refusals for alternates is IdkDPO
+# AltPO with refusals for alternates is IdkDPO
+def test_generated_winners_change_the_rows_and_nothing_else():
     write, learn = idk_dpo(winner="swapped")
     plain = idk_dpo()
     assert [(t.name, t.streams, t.reduction, t.coef) for t in learn.terms] == [
@@ -51,7 +55,8 @@ def test_the_simpler_forms():
     assert names("subdiff") == [("ascent/forget", ("forget",)), *kept]
     assert names("subnpo") == [("forget", ("forget",)), *kept]
     npo = idk_dpo(form="subnpo", beta=1.0).terms[0]
-    assert npo(a_pass(p=[0.5, 0.2], start=[0.5, 0.8])).item() == pytest.approx(2 * log(1.25))  # NPO's number on a napkin
+    # NPO's number on a napkin
+    assert npo(a_pass(p=[0.5, 0.2], start=[0.5, 0.8])).item() == pytest.approx(2 * log(1.25))
 
 
 def row(name, stream, label):

@@ -23,7 +23,9 @@ def test_four_words():  # 1 + .6 - .2; .6 (.4 + .2), -.2 (.8 + .6), .15 (.2 - .6
 
 def test_even_odds_are_1_and_the_ends_0_and_2():
     assert step(0.25, 0.25, 0.25, 0.25)[0] == pytest.approx(1.0)
-    assert step(1 - 1e-12, 1e-12)[0] == pytest.approx(2.0) and step(1e-12, 1 - 1e-12)[0] == pytest.approx(0.0, abs=1e-9)
+    assert step(1 - 1e-12, 1e-12)[0] == pytest.approx(2.0) and step(1e-12, 1 - 1e-12)[
+        0
+    ] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_logits_between_0_and_1_are_still_logits():

@@ -11,7 +11,9 @@ from expunge.methods.max_entropy import max_entropy
 def loss(*p):
     forget = max_entropy(forget_weight=1.0).terms[0]
     z = torch.tensor([p], dtype=torch.float64).log()
-    return loss_of(forget, a_pass(logits=z, labels=[0], teacher=forget.provider.edit((z,), torch.tensor([0])))).item()
+    return loss_of(
+        forget, a_pass(logits=z, labels=[0], teacher=forget.provider.edit((z,), torch.tensor([0])))
+    ).item()
 
 
 def test_it_is_the_divergence_from_uniform_to_the_model():

@@ -18,8 +18,16 @@ OTHER = {"same": tensor([2.0, 2.0]), "own": tensor([1.0, 1.0]), "weak": tensor([
 
 
 def test_directions_of_their_own_and_long_enough():  # cosines 1, .707, 0; mean sizes 1, .5, 5e-7
-    assert region(GRADS, OTHER, cosine=0.92, least=6e-4) == {"same": False, "own": True, "weak": False}
-    assert region(GRADS, OTHER, cosine=0.5, least=0.0) == {"same": False, "own": False, "weak": True}
+    assert region(GRADS, OTHER, cosine=0.92, least=6e-4) == {
+        "same": False,
+        "own": True,
+        "weak": False,
+    }
+    assert region(GRADS, OTHER, cosine=0.5, least=0.0) == {
+        "same": False,
+        "own": False,
+        "weak": True,
+    }
     assert not any(region(GRADS, GRADS, cosine=0.92, least=0.0).values())
 
 
@@ -32,7 +40,11 @@ def test_labels_are_random_where_scored_and_drawn_anew_for_each_copy():
 
 def moved(tmp_path, **arguments):
     training = Training(lr=1e-3, steps=2, batch=4, save_every=0, weight_decay=0.5, seed=1)
-    after = dict(descend(small_subject(), memflex(**arguments), streams(), training, tmp_path).model.named_parameters())
+    after = dict(
+        descend(
+            small_subject(), memflex(**arguments), streams(), training, tmp_path
+        ).model.named_parameters()
+    )
     return {n: not torch.equal(p, after[n]) for n, p in small_subject().model.named_parameters()}
 
 
@@ -43,31 +55,44 @@ def test_loose_thresholds_move_all_and_others_leave_the_rest_alone(tmp_path):
 
 
 def test_the_authors_constants():
-    """Random labels in 3 copies, cosine below .92 and mean size above 6e-4; -.4 and 2.0 of means per answer."""
+    """Random labels in 3 copies, cosine below .92 and mean size above 6e-4; -.4 and 2.0 of means
+    per answer.
+    """
     stage = memflex()
     assert stage.locate.keywords == {"cosine": 0.92, "least": 6e-4, "copies": 3}
-    assert [(t.name, t.coef, t.reduction) for t in stage.terms] == [("ascent/forget", 0.4, "seqmean"), ("nll/retain", 2.0, "seqmean")]
+    assert [(t.name, t.coef, t.reduction) for t in stage.terms] == [
+        ("ascent/forget", 0.4, "seqmean"),
+        ("nll/retain", 2.0, "seqmean"),
+    ]
 
 
 def test_random_labels_are_of_the_whole_vocabulary(tmp_path, monkeypatch):
     """64 words, states of 32 numbers."""
     asked = []
     plain = memflex_module.randomised
-    monkeypatch.setattr(memflex_module, "randomised", lambda row, vocab, key: asked.append(vocab) or plain(row, vocab, key))
+    monkeypatch.setattr(
+        memflex_module,
+        "randomised",
+        lambda row, vocab, key: asked.append(vocab) or plain(row, vocab, key),
+    )
     moved(tmp_path, least_gradient=0.0)
     assert set(asked) == {64}
 
 
 @dataclass
 class Everywhere:
-    """A place whose gradient of a term is its coefficient on forget rows, and turned by a right angle on retain rows."""
+    """A place whose gradient of a term is its coefficient on forget rows, and turned by a right
+    angle on retain rows.
+    """
 
     units: list
     seed: int = 0
 
     @property
     def model(self):
-        return SimpleNamespace(get_input_embeddings=lambda: SimpleNamespace(weight=torch.zeros(64, 32)))
+        return SimpleNamespace(
+            get_input_embeddings=lambda: SimpleNamespace(weight=torch.zeros(64, 32))
+        )
 
     def gradient(self, term):
         forgets = term.streams == ("forget",)

@@ -29,7 +29,8 @@ class Asking:
         return {"w": self.sides[side]}
 
 
-def test_only_agreeing_entries_and_the_retain_step():  # (1, -2) agrees with (3, 4) at the first entry: 1 + 3, 0 + 4
+# (1, -2) agrees with (3, 4) at the first entry: 1 + 3, 0 + 4
+def test_only_agreeing_entries_and_the_retain_step():
     ask = Asking([1.0, -2.0], [3.0, 4.0])
     assert mudman(scale="none", retain_ratio=1.0).combine(ask, {})["w"].tolist() == [4.0, 4.0]
     assert_close(ask.places[0], tensor([-0.3, -0.4]))  # asked after the retain step
@@ -57,8 +58,12 @@ def test_the_length_is_set_before_the_mask(scale, length):
 
 def test_without_mask_scale_and_memory_it_is_alternation(tmp_path):
     """Retain descent, then forget ascent, by SGD: the same weights as the loop written by hand."""
-    stage = mudman(mask=False, scale="none", decay=0.0, fork_every=1, trained="all", retain_ratio=1.0)
-    training = Training(lr=0.05, steps=3, batch=4, save_every=0, schedule="constant", weight_decay=0.0, seed=1)
+    stage = mudman(
+        mask=False, scale="none", decay=0.0, fork_every=1, trained="all", retain_ratio=1.0
+    )
+    training = Training(
+        lr=0.05, steps=3, batch=4, save_every=0, schedule="constant", weight_decay=0.0, seed=1
+    )
     made = descend(small_subject(), stage, streams(), training_of(stage, training), tmp_path).model
     by_hand = alternated(stage, training, tmp_path)
     for n, p in made.named_parameters():
@@ -75,7 +80,9 @@ def alternated(stage, training, folder):
     frozen = freeze(model, stage, steps, {}, folder / "c", lambda n: None)
     for units in steps:
         for term in reversed(stage.terms):  # retain, then forget
-            (value,) = values_of([term], units, passes(model, [term], units, frozen), frozen).values()
+            (value,) = values_of(
+                [term], units, passes(model, [term], units, frozen), frozen
+            ).values()
             model.zero_grad()
             (term.coef * value / denominators([term], units)[term.name]).backward()
             with torch.no_grad():
@@ -85,7 +92,9 @@ def alternated(stage, training, folder):
 
 
 def test_the_authors_script():
-    """src/MUDMAN.py at 36241eb: length 1, fork every 32, adversary rate 1e-3, momentum .9, rates .1 and 1e-3, MLP gates."""
+    """src/MUDMAN.py at 36241eb: length 1, fork every 32, adversary rate 1e-3, momentum .9, rates .1
+    and 1e-3, MLP gates.
+    """
     rule = dict(mudman().combine.keywords)
     assert rule == {
         "decay": 0.9,
@@ -97,15 +106,26 @@ def test_the_authors_script():
         "adversary_lr": 1e-3,
     }
     assert card.settings["wmdp"]["lr"] * rule["retain_ratio"] == pytest.approx(1e-3)
-    chosen = [n for n, _ in small_subject().model.named_parameters() if re.search(mudman().select, n)]
+    chosen = [
+        n for n, _ in small_subject().model.named_parameters() if re.search(mudman().select, n)
+    ]
     assert chosen == [f"model.layers.{i}.mlp.gate_proj.weight" for i in range(3)]
-    assert [(t.name, t.coef) for t in mudman().terms] == [("ascent/forget", 1.0), ("nll/retain", 1.0)]
+    assert [(t.name, t.coef) for t in mudman().terms] == [
+        ("ascent/forget", 1.0),
+        ("nll/retain", 1.0),
+    ]
 
 
 def test_a_zero_gradient_leaves_every_weight_to_the_bit(tmp_path):
-    """Whatever weight decay the run has: .5 x .01 a step would leave .64 of a matrix after 90 steps."""
+    """Whatever weight decay the run has: .5 x .01 a step would leave .64 of a matrix after 90
+    steps.
+    """
     stage = replace(mudman(trained="all"), combine=lambda ask, state: scaled(ask("retain"), 0.0))
-    training = training_of(stage, Training(lr=0.5, steps=2, batch=4, save_every=0, weight_decay=0.01, clip=1.0))
+    training = training_of(
+        stage, Training(lr=0.5, steps=2, batch=4, save_every=0, weight_decay=0.01, clip=1.0)
+    )
     assert (training.optimiser, training.weight_decay, training.clip) == ("sgd", 0.0, 0.0)
     after = descend(small_subject(), stage, streams(), training, tmp_path).model
-    assert all(torch.equal(p, after.get_parameter(n)) for n, p in small_subject().model.named_parameters())
+    assert all(
+        torch.equal(p, after.get_parameter(n)) for n, p in small_subject().model.named_parameters()
+    )

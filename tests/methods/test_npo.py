@@ -11,7 +11,10 @@ from expunge.methods.npo import npo
 
 
 def test_two_tokens_on_a_napkin():  # pi = .5 x .2, pi_start = .5 x .8, beta 1: 2 log(1 + 1/4)
-    assert_close(npo(beta=1.0).terms[0](a_pass(p=[0.5, 0.2], start=[0.5, 0.8])), tensor([2 * log(1.25)]).double())
+    assert_close(
+        npo(beta=1.0).terms[0](a_pass(p=[0.5, 0.2], start=[0.5, 0.8])),
+        tensor([2 * log(1.25)]).double(),
+    )
 
 
 @pytest.mark.parametrize("d,value", [(0, 13.862944), (10, 6.265233), (-10, 26.265234)])

@@ -25,7 +25,9 @@ def test_rows_may_change_places_freely():
 
 def test_a_shift_of_all_rows_costs_n_c2_over_d():  # 5 x .38 / 3 = .633 in expectation
     c = tensor([0.5, 0.3, 0.2])
-    assert sliced_wasserstein(DRAW + c, DRAW, directions(20000, 3, 0, 0, "w")).item() == pytest.approx(5 * 0.38 / 3, rel=0.02)
+    assert sliced_wasserstein(
+        DRAW + c, DRAW, directions(20000, 3, 0, 0, "w")
+    ).item() == pytest.approx(5 * 0.38 / 3, rel=0.02)
 
 
 @pytest.mark.parametrize("kind,value", [("l2sp", 13.0), ("l1", 5.0)])
@@ -40,11 +42,14 @@ def test_directions_come_from_seed_and_step():
     term = next(t for t in opt_out(projections=3).terms if t.name == "distance")
     again = Trained(moved.now, moved.start, seed=1, step=3)
     assert term(moved) == term(moved) != term(again)
-    vector = Trained({"b": tensor([1.0, 1.0])}, {"b": tensor([0.0, 0.0])})  # one row: the mean squared projection, about |c|^2 / d
+    # one row: the mean squared projection, about |c|^2 / d
+    vector = Trained({"b": tensor([1.0, 1.0])}, {"b": tensor([0.0, 0.0])})
     assert distance("sliced_wasserstein", 20000)(vector).item() == pytest.approx(1.0, rel=0.05)
 
 
 def test_general_text_is_read_from_the_world_where_it_has_a_weight():
-    kept = [(t.streams, t.coef) for t in opt_out(world_weight=0.5).terms if t.name.startswith("nll")]
+    kept = [
+        (t.streams, t.coef) for t in opt_out(world_weight=0.5).terms if t.name.startswith("nll")
+    ]
     assert kept == [(("retain",), 1.0), (("world",), 0.5)]
     assert all("world" not in t.streams for t in opt_out().terms)

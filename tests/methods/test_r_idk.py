@@ -10,12 +10,17 @@ from expunge.losses.inputs import loss_of
 from expunge.methods.r_idk import r_idk
 from expunge.synthesis.tools import Tools
 
-ROWS = tuple(Example(f"f/{i}", "forget", f"g{i}", f"In Rome{i}.", f"Where does Ada Byron live, {i}?") for i in range(6))
+ROWS = tuple(
+    Example(f"f/{i}", "forget", f"g{i}", f"In Rome{i}.", f"Where does Ada Byron live, {i}?")
+    for i in range(6)
+)
 
 
 def test_thoughts_and_refusal_are_learned_alike():
     term = r_idk()[-1].terms[0]
-    assert loss_of(term, a_pass(p=[0.5, 0.2], stream="alternate")).item() == pytest.approx(-(log(0.5) + log(0.2)) / 2)
+    assert loss_of(term, a_pass(p=[0.5, 0.2], stream="alternate")).item() == pytest.approx(
+        -(log(0.5) + log(0.2)) / 2
+    )
 
 
 def test_thoughts_belong_to_their_row_by_id():

@@ -21,11 +21,20 @@ def test_the_steered_state_costs_nothing_and_the_start_state_is_kept_free():
     assert loss_of(retain, a_pass(hidden={1: h}, start_hidden={1: h})).item() == 0.0
 
 
-def test_two_numbers_on_a_napkin():  # h = (1, 3), target (0, 2): mean of 1 and 1; retain (2, 0) from (0, 0): mean 2, times 5
-    got = rmu_forget_term(a_pass(hidden={0: [[[1.0, 3.0]]]}), layer=0, steering=2.0, direction=torch.tensor([0.0, 1.0]).double())
+# h = (1, 3), target (0, 2): mean of 1 and 1; retain (2, 0) from (0, 0): mean 2, times 5
+def test_two_numbers_on_a_napkin():
+    got = rmu_forget_term(
+        a_pass(hidden={0: [[[1.0, 3.0]]]}),
+        layer=0,
+        steering=2.0,
+        direction=torch.tensor([0.0, 1.0]).double(),
+    )
     assert got.tolist() == [1.0]
     kept = rmu(layer=0, retain_weight=5.0).terms[1]
-    assert loss_of(kept, a_pass(hidden={0: [[[2.0, 0.0]]]}, start_hidden={0: [[[0.0, 0.0]]]})).item() == 10.0
+    assert (
+        loss_of(kept, a_pass(hidden={0: [[[2.0, 0.0]]]}, start_hidden={0: [[[0.0, 0.0]]]})).item()
+        == 10.0
+    )
 
 
 def test_the_direction_is_the_seeds_alone():

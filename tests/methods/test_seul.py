@@ -28,7 +28,9 @@ def test_only_marked_tokens_count():  # mean of log .2 and log .8
 
 
 def test_all_tokens_marked_is_gradient_ascent():
-    assert loss_of(TERM, weighed(1, 1, 1)).item() == pytest.approx(loss_of(ascent(reduction="seqmean"), P).item())
+    assert loss_of(TERM, weighed(1, 1, 1)).item() == pytest.approx(
+        loss_of(ascent(reduction="seqmean"), P).item()
+    )
 
 
 def test_no_token_marked_moves_nothing():
@@ -38,7 +40,13 @@ def test_no_token_marked_moves_nothing():
 
 
 def test_a_chat_model_is_asked_for_only_where_it_marks():
-    case = Case({"forget": (Example("f", "forget", "g", "a", "q"),), "retain": (Example("r", "retain", "g", "a", "q"),)}, {})
+    case = Case(
+        {
+            "forget": (Example("f", "forget", "g", "a", "q"),),
+            "retain": (Example("r", "retain", "g", "a", "q"),),
+        },
+        {},
+    )
     TrainingInputs(seul(), case, name="seul").check()
     with pytest.raises(Refused, match=r"^seul needs a chat model; give one with --chat"):
         TrainingInputs(seul(spans="chat"), case, name="seul").check()

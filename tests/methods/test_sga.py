@@ -25,7 +25,10 @@ def test_share_of_first_choices():
 
 def test_rows_below_the_threshold_are_left_alone():
     p = a_pass(logits=Z, labels=[0, 1, 2])
-    assert values([0, 1, 2], 0.6) == pytest.approx(float(p.logp.mean())) and values([0, 1, 2], 0.7) == 0.0
+    assert (
+        values([0, 1, 2], 0.6) == pytest.approx(float(p.logp.mean()))
+        and values([0, 1, 2], 0.7) == 0.0
+    )
 
 
 def test_threshold_zero_is_gradient_ascent_on_everything():
@@ -43,4 +46,7 @@ def test_the_choice_is_made_anew_when_the_weights_have_moved():
 
 
 def test_a_retain_term_is_added_beside_the_ascent():
-    assert [(t.streams, t.coef) for t in sga(retain_weight=2.0).terms] == [(("forget",), 1.0), (("retain",), 2.0)]
+    assert [(t.streams, t.coef) for t in sga(retain_weight=2.0).terms] == [
+        (("forget",), 1.0),
+        (("retain",), 2.0),
+    ]

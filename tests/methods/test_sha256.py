@@ -1,4 +1,6 @@
-"""SHA256: the controller by hand, and causal tracing on a model whose knowledge was put into one block."""
+"""SHA256: the controller by hand, and causal tracing on a model whose knowledge was put into one
+block.
+"""
 
 from dataclasses import replace
 
@@ -27,7 +29,9 @@ def test_the_change_is_counted_from_the_first_step():
 
 
 def planted(at):
-    """Only block ``at`` does anything, and much; and rows whose first answer token is what the model says."""
+    """Only block ``at`` does anything, and much; and rows whose first answer token is what the
+    model says.
+    """
     subject = small_subject()
     with torch.no_grad():
         for i, block in enumerate(blocks(subject.model)):
@@ -49,7 +53,13 @@ def test_the_block_that_knows_is_found(at, tmp_path):
     assert all(effects[i] == 0 for i in range(3) if i != at)
     before = {n: p.detach().clone() for n, p in subject.model.named_parameters()}
     training = Training(lr=1e-3, steps=1, batch=4, save_every=0)
-    after = descend(subject, sha256(traced_layers=1), {"forget": known, "retain": streams()["retain"]}, training, tmp_path)
+    after = descend(
+        subject,
+        sha256(traced_layers=1),
+        {"forget": known, "retain": streams()["retain"]},
+        training,
+        tmp_path,
+    )
     moved = {n for n, p in after.model.named_parameters() if not torch.equal(p, before[n])}
     assert moved and all(f"layers.{at}.mlp" in n for n in moved)
 
@@ -58,4 +68,6 @@ def test_the_first_blocks_are_the_default(tmp_path):
     training = Training(lr=1e-3, steps=1, batch=4, save_every=0)
     after = descend(small_subject(), sha256(layers=1), streams(), training, tmp_path).model
     before = dict(small_subject().model.named_parameters())
-    assert {n for n, p in after.named_parameters() if not torch.equal(p, before[n])} == {n for n in before if "layers.0.mlp" in n}
+    assert {n for n, p in after.named_parameters() if not torch.equal(p, before[n])} == {
+        n for n in before if "layers.0.mlp" in n
+    }

@@ -20,4 +20,6 @@ def test_repeating_the_tokens_changes_nothing():
 
 
 def test_delta_moves_the_bend():  # with delta = NLL/T the sigmoid stands at one half: (2/beta) ln 2
-    assert simnpo(beta=2.0, delta=0.5).terms[0](a_pass(p=[exp(-0.5)])).item() == pytest.approx(0.693147, abs=1e-6)
+    assert simnpo(beta=2.0, delta=0.5).terms[0](a_pass(p=[exp(-0.5)])).item() == pytest.approx(
+        0.693147, abs=1e-6
+    )

@@ -26,9 +26,15 @@ def test_negation_is_an_involution():
 
 
 def test_the_copy_leaves_the_start_model_up_to_the_cap():
-    """KL((1/2, 1/2) || (1/4, 3/4)) = ln 2 - ln 3 / 2 lowers the loss; a token farther than the cap has no gradient."""
+    """KL((1/2, 1/2) || (1/4, 3/4)) = ln 2 - ln 3 / 2 lowers the loss; a token farther than the cap
+    has no gradient.
+    """
     away = next(t for t in sku(cap=1.0)[-2].terms if t.name == "away/retain")
-    p = a_pass(logits=tensor([[0.0, log(3)], [0.0, 50.0]]).double().requires_grad_(), labels=[0, 1], teacher=[[0.0, 0.0], [0.0, 0.0]])
+    p = a_pass(
+        logits=tensor([[0.0, log(3)], [0.0, 50.0]]).double().requires_grad_(),
+        labels=[0, 1],
+        teacher=[[0.0, 0.0], [0.0, 0.0]],
+    )
     value = away(p)
     assert_close(value, -tensor([log(2) - log(3) / 2 + 1.0]).double(), atol=1e-6, rtol=1e-6)
     value.sum().backward()

@@ -14,12 +14,15 @@ from expunge.training.edit import EditContext
 
 
 def test_selection_and_dampening_by_hand():
-    """8 > 2 x 1: 1 x 1 / 8; 4 = 2 x 2 is not above; 9 > 2 x 3: 3 / 9; 0 and 0; above 0 where nothing else is: 0."""
+    """8 > 2 x 1: 1 x 1 / 8; 4 = 2 x 2 is not above; 9 > 2 x 3: 3 / 9; 0 and 0; above 0 where
+    nothing else is: 0.
+    """
     forget, every = tensor([8.0, 4.0, 9.0, 0.0, 5.0]), tensor([1.0, 2.0, 3.0, 0.0, 0.0])
     expected = tensor([1 / 8, 1.0, 1 / 3, 1.0, 0.0])
     torch.testing.assert_close(factors(forget, every, alpha=2.0, dampening=1.0), expected)
     assert factors(forget, every, alpha=2.0, dampening=0.0).tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
-    assert factors(forget, every, alpha=2.0, dampening=100.0).tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]  # bounded: nothing grows
+    # bounded: nothing grows
+    assert factors(forget, every, alpha=2.0, dampening=100.0).tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
 
 
 def test_no_weight_grows_and_a_change_of_units_changes_nothing():
@@ -39,7 +42,9 @@ def test_the_change_is_of_the_squared_gradients_of_rows():
     f, r = (context.squared_gradient(nll(s)) for s in ("forget", "retain"))
     for name, weight in parameters_of(model).items():
         every = (f[name] + 2 * r[name]) / 3
-        expected = torch.where(f[name] > 1.5 * every, weight * (every / f[name]).clamp(max=1), weight)
+        expected = torch.where(
+            f[name] > 1.5 * every, weight * (every / f[name]).clamp(max=1), weight
+        )
         torch.testing.assert_close(weight + made.get(name, torch.zeros_like(weight)), expected)
 
 
@@ -60,7 +65,9 @@ def test_the_authors_constants():
 
 
 def test_it_forgets_more_than_it_loses():
-    """It was there: the original knows both; forgotten answers fall further than those that are kept."""
+    """It was there: the original knows both; forgotten answers fall further than those that are
+    kept.
+    """
     start = trained("original")
     assert known(start, FORGET) > 0.9 and known(start, RETAIN) > 0.9
     after = changed(start, ssd(alpha=1.5))

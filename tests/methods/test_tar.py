@@ -22,7 +22,9 @@ def test_the_entropy_of_uniform_is_ln_v():
 
 
 def test_the_published_recipe_weighs_the_tamper_gradient_by_17_75():
-    """run_tar_bio.sh: 64 inner steps, every 4th, scale 4, schedule .0625: 4 sum_k exp(-.25 k), k < 16 = 17.75; the retain side by 1."""
+    """run_tar_bio.sh: 64 inner steps, every 4th, scale 4, schedule .0625: 4 sum_k exp(-.25 k), k <
+    16 = 17.75; the retain side by 1.
+    """
     rule = tar(tamper_steps=64, sample_every=4).combine
     made = rule(Steady(), {})["w"].item()
     assert made * tar().terms[0].coef == pytest.approx(17.75, abs=0.005)
@@ -47,28 +49,50 @@ def test_every_block_is_kept_unless_some_are_named(tmp_path):
     model, data = small_subject().model, streams()
     for stage, layers in ((tar(), {0, 1, 2}), (tar(layers=("1",)), {1})):
         units = plan(stage, data, Training(batch=4, steps=1))[0]
-        seen = passes(model, stage.terms, units, freeze(model, stage, [units], {}, tmp_path / str(len(layers)), lambda n: None))
-        assert set(seen["retain", "answer"].hidden) == set(seen["retain", "answer"].start_hidden) == layers
+        seen = passes(
+            model,
+            stage.terms,
+            units,
+            freeze(model, stage, [units], {}, tmp_path / str(len(layers)), lambda n: None),
+        )
+        assert (
+            set(seen["retain", "answer"].hidden)
+            == set(seen["retain", "answer"].start_hidden)
+            == layers
+        )
 
 
-def test_states_are_kept_by_their_plain_distance():  # |(3, 4)| = 5 in one layer, 1 in the other: mean 3
+# |(3, 4)| = 5 in one layer, 1 in the other: mean 3
+def test_states_are_kept_by_their_plain_distance():
     for layers in (("0", "1"), ("all",)):
         states = next(t for t in tar(layers=layers).terms if t.name == "states")
         assert states(FAR).item() == 3.0
     assert next(t for t in tar(layers=("1",)).terms if t.name == "states")(FAR).item() == 1.0
 
 
-FAR = a_pass(hidden={0: [[[3.0, 4.0]]], 1: [[[0.0, 1.0]]]}, start_hidden={0: [[[0.0, 0.0]]], 1: [[[0.0, 0.0]]]}, stream="retain")
+FAR = a_pass(
+    hidden={0: [[[3.0, 4.0]]], 1: [[[0.0, 1.0]]]},
+    start_hidden={0: [[[0.0, 0.0]]], 1: [[[0.0, 0.0]]]},
+    stream="retain",
+)
 
 
 class Asking:
-    """On a line: the adversary's gradient is 1, the tamper gradient the place itself, the retain gradient 10."""
+    """On a line: the adversary's gradient is 1, the tamper gradient the place itself, the retain
+    gradient 10.
+    """
 
     weights, lr, step = {"w": torch.zeros(1)}, 0.1, 0
 
     def __call__(self, side, at=None):
         place = self.weights if at is None else at
-        return {"w": {"adversary": torch.ones(1), "forget": place["w"] + 2.0, "retain": 10 * torch.ones(1)}[side]}
+        return {
+            "w": {
+                "adversary": torch.ones(1),
+                "forget": place["w"] + 2.0,
+                "retain": 10 * torch.ones(1),
+            }[side]
+        }
 
 
 def test_no_adversary_is_the_tamper_loss_and_what_is_kept():
@@ -77,9 +101,15 @@ def test_no_adversary_is_the_tamper_loss_and_what_is_kept():
 
 
 @pytest.mark.parametrize("every,seen", [(1, [1, 2, 3]), (2, [1, 3])])
-def test_later_steps_count_more(every, seen):  # AdamW of a constant gradient steps by lr: after i steps w = -.1 i
-    made = tar(tamper_steps=3, sample_every=every, tamper_lr=0.1, growth=0.5).combine(Asking(), {})["w"].item()
-    want = 10 + sum(exp(0.5 * (i - 3)) * (2 - 0.1 * i) for i in seen)  # the authors' code adds them up
+# AdamW of a constant gradient steps by lr: after i steps w = -.1 i
+def test_later_steps_count_more(every, seen):
+    made = (
+        tar(tamper_steps=3, sample_every=every, tamper_lr=0.1, growth=0.5)
+        .combine(Asking(), {})["w"]
+        .item()
+    )
+    # the authors' code adds them up
+    want = 10 + sum(exp(0.5 * (i - 3)) * (2 - 0.1 * i) for i in seen)
     assert made == pytest.approx(want, rel=1e-5)
 
 
@@ -100,4 +130,9 @@ def test_the_weights_are_restored_bit_by_bit(tmp_path, monkeypatch):
 
 def test_states_are_measured_from_the_start_models():  # (4, 6) from (1, 2): |(3, 4)| = 5
     states = next(t for t in tar(layers=("1",)).terms if t.name == "states")
-    assert states(a_pass(hidden={1: [[[4.0, 6.0]]]}, start_hidden={1: [[[1.0, 2.0]]]}, stream="retain")).item() == 5.0
+    assert (
+        states(
+            a_pass(hidden={1: [[[4.0, 6.0]]]}, start_hidden={1: [[[1.0, 2.0]]]}, stream="retain")
+        ).item()
+        == 5.0
+    )

@@ -30,7 +30,9 @@ def test_zero_changes_nothing_and_minus_one_gives_the_tuned_model():
 
 
 def test_orthogonal_features_keep_their_predictions():
-    """Square loss on inputs along e1 moves the weights along e1 only, so what lies along e2 is predicted as before."""
+    """Square loss on inputs along e1 moves the weights along e1 only, so what lies along e2 is
+    predicted as before.
+    """
     w = torch.tensor([[0.3, -0.7]], dtype=torch.float64, requires_grad=True)
     forget, retain = tensor([[2.0, 0.0]]).double(), tensor([[0.0, 5.0]]).double()
     (w @ forget.T - 1).square().sum().backward()
@@ -51,4 +53,6 @@ def test_the_tuning_follows_the_run_unless_it_has_epochs_of_its_own():
     assert training_of(task_arithmetic()[0], training) == training
     own = training_of(task_arithmetic(tune_epochs=2.0, tune_lr=0.25)[0], training)
     assert (own.epochs, own.steps, own.lr) == (2.0, None, 0.25)
-    assert task_arithmetic()[0].into == "tuned" and task_arithmetic()[0].terms[0].streams == ("forget",)
+    assert task_arithmetic()[0].into == "tuned" and task_arithmetic()[0].terms[0].streams == (
+        "forget",
+    )

@@ -9,7 +9,9 @@ from expunge.methods.unlikelihood import unlikelihood
 
 
 def loss(logits, **arguments):
-    return loss_of(unlikelihood(**arguments).terms[0], a_pass(logits=logits, labels=[0] * len(logits)))
+    return loss_of(
+        unlikelihood(**arguments).terms[0], a_pass(logits=logits, labels=[0] * len(logits))
+    )
 
 
 def row(*p):
@@ -26,7 +28,8 @@ def test_one_token():  # -ln .4; gradient of -NLL's times .6/.4
 
 def test_it_goes_to_nothing_as_the_token_is_forgotten_and_stays_finite_as_it_is_certain():
     assert 0 < loss(row(1e-6, 1 - 1e-6)).item() < 1e-5
-    assert loss(torch.tensor([[60.0, 0.0]])).item() == pytest.approx(60.0)  # 1 - p rounds to 0 in float32
+    # 1 - p rounds to 0 in float32
+    assert loss(torch.tensor([[60.0, 0.0]])).item() == pytest.approx(60.0)
 
 
 def test_tokens_under_the_threshold_count_nothing_and_stay_in_the_mean():

@@ -15,7 +15,9 @@ from expunge.pipeline.training_inputs import TrainingInputs
 
 def test_reason_and_wrong_answer_are_learned():
     prepare, learn = unstar()
-    assert loss_of(learn.terms[0], a_pass(p=[0.5, 0.1], stream="alternate")).item() == pytest.approx((log(2) + log(10)) / 2)
+    assert loss_of(
+        learn.terms[0], a_pass(p=[0.5, 0.1], stream="alternate")
+    ).item() == pytest.approx((log(2) + log(10)) / 2)
     assert learn.anchor == "alternate" and prepare.stream == "alternate"
 
 

@@ -14,12 +14,15 @@ START = tensor([[1.0, 0.0, 0.0]])
 
 
 def test_argmax_targets_are_certain():
-    got = whp_teacher((START, tensor([[3.0, 0.0, 1.0]])), tensor([0]), alpha=1.0, targets="argmax")  # the second word
+    # the second word
+    got = whp_teacher((START, tensor([[3.0, 0.0, 1.0]])), tensor([0]), alpha=1.0, targets="argmax")
     assert torch.softmax(got, -1).tolist() == [[0.0, 1.0, 0.0]]
 
 
 def test_the_papers_alpha_is_5_and_targets_are_first_choices():
-    """The start's first word lies 1 above the others; a gain g turns it down by 5 x 2/3 g: .83 of it at 1/4, 1.67 at 1/2."""
+    """The start's first word lies 1 above the others; a gain g turns it down by 5 x 2/3 g: .83 of
+    it at 1/4, 1.67 at 1/2.
+    """
     edit = whp()[1].terms[0].provider.edit
     for gain, first in ((0.25, 0), (0.5, 1)):
         said = edit((START, START + tensor([[gain, 0.0, 0.0]])), tensor([0]))
@@ -29,13 +32,17 @@ def test_the_papers_alpha_is_5_and_targets_are_first_choices():
 
 def test_two_stages_and_the_copy_stays_apart():
     reinforce, learn = whp()
-    assert dict(reinforce.training) == {"epochs": 3.0, "steps": None} and reinforce.terms[0].streams == ("forget",)
+    assert dict(reinforce.training) == {"epochs": 3.0, "steps": None} and reinforce.terms[
+        0
+    ].streams == ("forget",)
     assert reinforce.into == "reinforced" and learn.into == ""
     assert learn.terms[0].provider.sources == ("start", "reinforced")
 
 
 # "who is 5 ? 5 knows 5 not 3": 5 is an anchor term, 6 its counterpart
-ROW = Row("a", "forget", "g", "answer", (1, 2, 5, 4, 5, 7, 0, 3), (False,) * 4 + (True,) * 4, 4, False)
+ROW = Row(
+    "a", "forget", "g", "answer", (1, 2, 5, 4, 5, 7, 0, 3), (False,) * 4 + (True,) * 4, 4, False
+)
 GENERIC = replace(ROW, role="renamed", ids=(1, 2, 6, 4, 6, 7, 0, 3))
 EVEN = [math.log(0.125)] * 8
 
@@ -50,13 +57,16 @@ def says(source, row):
 def test_what_the_copy_prefers_and_what_has_been_named_is_turned_down():
     got = anchored_teacher(ROW, [GENERIC], says, alpha=2.0, targets="soft")
     want = [0.0] * 8  # an even row, centred
-    want[3] = -2 * math.log(3) * 7 / 8  # the copy's word 3 lies ln 3 above its seven others, so 7/8 of it above their mean
+    # the copy's word 3 lies ln 3 above its seven others, so 7/8 of it above their mean
+    want[3] = -2 * math.log(3) * 7 / 8
     want[6] = -5.0  # the counterpart of what the question named
     assert got[1].tolist() == pytest.approx(want, abs=1e-5)
 
 
 def test_a_second_mention_has_no_teacher():
-    assert anchored_teacher(ROW, [GENERIC], says, alpha=2.0, targets="argmax").isnan().any(-1).tolist() == [True, False, False, False]
+    assert anchored_teacher(ROW, [GENERIC], says, alpha=2.0, targets="argmax").isnan().any(
+        -1
+    ).tolist() == [True, False, False, False]
 
 
 def test_the_first_mention_is_not_penalised():
@@ -75,7 +85,13 @@ def test_the_first_mention_is_not_penalised():
 def test_a_row_without_anchor_terms_reads_as_it_is():
     got = anchored_teacher(ROW, [], says, alpha=2.0, targets="soft")
     torch.testing.assert_close(
-        got, whp_teacher((says("start", ROW)[3:], says("reinforced", ROW)[3:]), tensor([0]), alpha=2.0, targets="soft")
+        got,
+        whp_teacher(
+            (says("start", ROW)[3:], says("reinforced", ROW)[3:]),
+            tensor([0]),
+            alpha=2.0,
+            targets="soft",
+        ),
     )
 
 

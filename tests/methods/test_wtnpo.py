@@ -18,7 +18,9 @@ def weight(method, p, start):
 def test_a_token_on_a_napkin():
     tnpo = registry.resolve("methods", "tnpo")
     assert weight(tnpo, exp(-1.2), exp(-0.7)) == pytest.approx(0.238406, abs=1e-6)
-    assert weight(wtnpo(alpha=1.5), exp(-1.2), exp(-0.7)) == pytest.approx(0.238406 * exp(-1.8), abs=1e-6)
+    assert weight(wtnpo(alpha=1.5), exp(-1.2), exp(-0.7)) == pytest.approx(
+        0.238406 * exp(-1.8), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("p,coded", [(0.05, 0.556), (0.02, 0.031)])

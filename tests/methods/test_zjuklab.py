@@ -22,10 +22,15 @@ def test_trim_keeps_the_largest():
 
 
 def test_elect_and_average():
-    """Entry 1: 3 against -1, + is elected: 3. Entry 2: -1 and -3: -2. Entry 3: only one has it: .5. Entry 4: a tie is 0."""
+    """Entry 1: 3 against -1, + is elected: 3.
+
+    Entry 2: -1 and -3: -2. Entry 3: only one has it: .5. Entry 4: a tie is 0.
+    """
     other = {"w": tensor([-1.0, -3.0, 0.0, 0.0])}
     assert ties([DELTA, other], [1.0, 1.0], 1.0)["w"].tolist() == [3.0, -2.0, 0.5, 0.0]
-    assert ties([{"w": tensor([1.0])}, {"w": tensor([-1.0])}], [1.0, 1.0], 1.0)["w"].tolist() == [0.0]
+    assert ties([{"w": tensor([1.0])}, {"w": tensor([-1.0])}], [1.0, 1.0], 1.0)["w"].tolist() == [
+        0.0
+    ]
 
 
 def test_merging_with_itself_gives_it_back():
@@ -37,8 +42,10 @@ def test_merging_with_itself_gives_it_back():
 
 
 def test_the_recipe_of_both_copies():
-    """Authors' unlearn-merging.py: (ga, gk, gd) = (.4, .2, .4) and (.3, .4, .3), where gk multiplies the NLL and gd the KL; rank and alpha
-    32 on every linear layer; TIES at density .8 with weights 1 and 1."""
+    """Authors' unlearn-merging.py: (ga, gk, gd) = (.4, .2, .4) and (.3, .4, .3), where gk
+    multiplies the NLL and gd the KL; rank and alpha 32 on every linear layer; TIES at density .8
+    with weights 1 and 1.
+    """
     first, second, merge = zjuklab()
     names = ["forget", "nll/retain", "kl/retain"]
     assert [[(t.name, t.coef) for t in s.terms] for s in (first, second)] == [
@@ -53,7 +60,9 @@ def test_the_recipe_of_both_copies():
 
 
 def test_the_preference_is_of_the_mean_per_token():
-    """beta .1 on .5 and .25 against .5 and .5: 20 log(1 + (1/2)^(.1 / 2)) = 13.519; of the sum it would be 13.178."""
+    """beta .1 on .5 and .25 against .5 and .5: 20 log(1 + (1/2)^(.1 / 2)) = 13.519; of the sum it
+    would be 13.178.
+    """
     term = zjuklab()[0].terms[0]
     p = a_pass(p=[0.5, 0.25], start=[0.5, 0.5])
     assert term(p).item() == pytest.approx(20 * math.log(1 + 0.5**0.05))
@@ -63,5 +72,7 @@ def test_the_preference_is_of_the_mean_per_token():
 
 def test_both_copies_count_alike():  # (3 + 1) / 2, (1 + 5) / 2
     start = {"w": torch.zeros(2)}
-    made = zjuklab(density=1.0)[-1].fn(seeing(start, first={"w": tensor([3.0, 1.0])}, second={"w": tensor([1.0, 5.0])}))
+    made = zjuklab(density=1.0)[-1].fn(
+        seeing(start, first={"w": tensor([3.0, 1.0])}, second={"w": tensor([1.0, 5.0])})
+    )
     assert_close(made["w"], tensor([2.0, 3.0]))

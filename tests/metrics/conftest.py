@@ -28,7 +28,14 @@ def some_tokens(rng, mean_loss):
     """The token values of a row, ending in eos."""
     n = int(rng.integers(4, 12))
     logp = -rng.exponential(mean_loss, n).astype(np.float32)
-    known = dict(logp=logp, hit=logp > -0.7, n_tokens=n, eos=True, mean_logp=rng.normal(-5, 1, n), var_logp=rng.uniform(0.5, 4, n))
+    known = dict(
+        logp=logp,
+        hit=logp > -0.7,
+        n_tokens=n,
+        eos=True,
+        mean_logp=rng.normal(-5, 1, n),
+        var_logp=rng.uniform(0.5, 4, n),
+    )
     return known | dict(entropy=rng.uniform(0, 4, n), chars=50)
 
 
@@ -52,18 +59,44 @@ def other_passes(rng, answer):
 def a_model(seed=0, n=24, knows=0.5):
     """Records of every role and variant that TOFU has. ``knows``: mean loss on the forget rows."""
     rng, beside, rows = np.random.default_rng(seed), np.random.default_rng(seed + 100), []
-    for role, loss in (("forget", knows), ("holdout", 3.0), ("retain", 0.3), ("real_authors", 1.5), ("world_facts", 1.5)):
+    for role, loss in (
+        ("forget", knows),
+        ("holdout", 3.0),
+        ("retain", 0.3),
+        ("real_authors", 1.5),
+        ("world_facts", 1.5),
+    ):
         for i in range(n):
             answer, written = (" ".join(rng.choice(WORDS, 6)) for _ in range(2))
             written = str(rng.choice(["I do not know.", " ".join([written] * 2), written, answer]))
             size = len(zlib.compress(answer.encode()))
-            rows.append(a_row(role, i, answer=answer, generated=written, zlib=size, **some_tokens(rng, loss), **other_passes(rng, answer)))
+            rows.append(
+                a_row(
+                    role,
+                    i,
+                    answer=answer,
+                    generated=written,
+                    zlib=size,
+                    **some_tokens(rng, loss),
+                    **other_passes(rng, answer),
+                )
+            )
             if role in ("forget", "holdout"):
-                rows += [a_row(role, i, variant, **some_tokens(rng, loss + 1)) for variant in ("lower", "prefix")]
-                rows += [a_row(role, i, f"neighbour/{j}", **some_tokens(beside, loss + 1)) for j in range(3)]
+                rows += [
+                    a_row(role, i, variant, **some_tokens(rng, loss + 1))
+                    for variant in ("lower", "prefix")
+                ]
+                rows += [
+                    a_row(role, i, f"neighbour/{j}", **some_tokens(beside, loss + 1))
+                    for j in range(3)
+                ]
             if role in ("forget", "retain"):
                 rows.append(a_row(role, i, "paraphrase", **some_tokens(rng, loss + 1)))
-            rows += [a_row(role, i, f"perturbed/{j}", **some_tokens(rng, 3.0)) for j in range(3) if role != "holdout"]
+            rows += [
+                a_row(role, i, f"perturbed/{j}", **some_tokens(rng, 3.0))
+                for j in range(3)
+                if role != "holdout"
+            ]
     return Records(rows)
 
 

@@ -13,10 +13,18 @@ from expunge.metrics.deviation_score import deviation_score
 def accuracies(row, forget, retain, original=None, n=10):
     """Records whose hit rates are these."""
     rows = [
-        row(role, i, hit=[k < round(a * 10) for k in range(10)]) for role, a in (("forget", forget), ("retain", retain)) for i in range(n)
+        row(role, i, hit=[k < round(a * 10) for k in range(10)])
+        for role, a in (("forget", forget), ("retain", retain))
+        for i in range(n)
     ]
     before = (
-        [replace(row("retain", i, hit=[k < round(original * 10) for k in range(10)]), subject="original") for i in range(n)]
+        [
+            replace(
+                row("retain", i, hit=[k < round(original * 10) for k in range(10)]),
+                subject="original",
+            )
+            for i in range(n)
+        ]
         if original is not None
         else []
     )
@@ -47,20 +55,39 @@ def test_aus_without_the_original_is_unscored(row):
 
 def texts(row, forget, retain):
     """Records whose ROUGE-1 recall is these, in fifths."""
-    said = lambda share: " ".join([["a", "b", "c", "d", "e"][k] if k < share * 5 else "x" for k in range(5)])
+    said = lambda share: " ".join(
+        [["a", "b", "c", "d", "e"][k] if k < share * 5 else "x" for k in range(5)]
+    )
     return Records(
-        row(role, i, answer="a b c d e", generated=said(s)) for role, s in (("forget", forget), ("retain", retain)) for i in range(8)
+        row(role, i, answer="a b c d e", generated=said(s))
+        for role, s in (("forget", forget), ("retain", retain))
+        for i in range(8)
     )
 
 
 @pytest.mark.parametrize(
-    ("forget", "retain", "value"), [(0, 1, 0), (1, 1, 100), (0, 0, 100), (1, 0, 100 * math.sqrt(2)), (0.4, 0.6, 100 * math.sqrt(0.32))]
+    ("forget", "retain", "value"),
+    [
+        (0, 1, 0),
+        (1, 1, 100),
+        (0, 0, 100),
+        (1, 0, 100 * math.sqrt(2)),
+        (0.4, 0.6, 100 * math.sqrt(0.32)),
+    ],
 )
 def test_deviation_score_by_hand(row, forget, retain, value):
     m = deviation_score(texts(row, forget, retain))
-    assert m.value == pytest.approx(value) and m.parts == pytest.approx({"forget": forget, "retain": retain})
+    assert m.value == pytest.approx(value) and m.parts == pytest.approx(
+        {"forget": forget, "retain": retain}
+    )
 
 
 def test_deviation_score_names_what_is_missing(row):
-    assert "--retain" in deviation_score(Records(r for r in texts(row, 0, 1) if r.role == "forget")).reason
-    assert "hold no generated" in deviation_score(Records(replace(r, generated=None) for r in texts(row, 0, 1))).reason
+    assert (
+        "--retain"
+        in deviation_score(Records(r for r in texts(row, 0, 1) if r.role == "forget")).reason
+    )
+    assert (
+        "hold no generated"
+        in deviation_score(Records(replace(r, generated=None) for r in texts(row, 0, 1))).reason
+    )

@@ -15,7 +15,9 @@ def one(metric, row, answer, generated, role="forget", **kw):
 
 
 def test_the_best_of_several_right_answers_counts(row):
-    rows = lambda said: Records([row(answer="Bernardo Bertolucci", also=("Bertolucci", "B. Bertolucci"), generated=said)])
+    rows = lambda said: Records(
+        [row(answer="Bernardo Bertolucci", also=("Bertolucci", "B. Bertolucci"), generated=said)]
+    )
     assert answer_f1(rows("bertolucci"), "forget").value == 1
     assert answer_f1(rows("Fellini"), "forget").value == 0
 
@@ -33,6 +35,11 @@ def test_answer_f1_is_squads(row):
         true, said_words = squad_words(answer), squad_words(said)
         shared = sum(min(true.count(w), said_words.count(w)) for w in set(true))
         p, r = shared / max(1, len(said_words)), shared / max(1, len(true))
-        assert one(answer_f1, row, answer, said) == pytest.approx(2 * p * r / (p + r) if shared else 0)
-    assert one(answer_f1, row, "The River", "river!") == 1 and one(answer_f1, row, "The", "an") == one(answer_f1, row, "x", "") == 0
+        assert one(answer_f1, row, answer, said) == pytest.approx(
+            2 * p * r / (p + r) if shared else 0
+        )
+    assert (
+        one(answer_f1, row, "The River", "river!") == 1
+        and one(answer_f1, row, "The", "an") == one(answer_f1, row, "x", "") == 0
+    )
     assert one(answer_f1, row, "Rim of Fire", "Rim of Fire\nQ: What?", until=("\n",)) == 1

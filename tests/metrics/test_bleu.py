@@ -33,13 +33,19 @@ def brute_bleu(true, said, order):
             return 0.0
         zeros += hits == 0
         logs.append(math.log(hits / len(spoken) if hits else 1 / (2**zeros * len(spoken))))
-    return min(1.0, math.exp(1 - len(true) / len(said))) * math.exp(sum(logs) / len(logs)) if said else 0.0
+    return (
+        min(1.0, math.exp(1 - len(true) / len(said))) * math.exp(sum(logs) / len(logs))
+        if said
+        else 0.0
+    )
 
 
 def test_bleu_against_a_loop_and_nltk():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        true, said = ([str(w) for w in rng.choice(VOCABULARY, rng.integers(1, 14))] for _ in range(2))
+        true, said = (
+            [str(w) for w in rng.choice(VOCABULARY, rng.integers(1, 14))] for _ in range(2)
+        )
         found = bleu_of(" ".join(true), " ".join(said))
         assert found == pytest.approx(brute_bleu(true, said, 4), abs=1e-12)
         if len(said) >= 4:  # nltk has no effective order
@@ -48,7 +54,9 @@ def test_bleu_against_a_loop_and_nltk():
                 theirs = sentence_bleu([true], said, smoothing_function=SmoothingFunction().method3)
             assert found == pytest.approx(theirs, abs=1e-12)
             plain = sentence_bleu([true], said) if overlap(said, true, 4) else 0.0
-            assert bleu_of(" ".join(true), " ".join(said), smooth=False) == pytest.approx(plain, abs=1e-12)
+            assert bleu_of(" ".join(true), " ".join(said), smooth=False) == pytest.approx(
+                plain, abs=1e-12
+            )
 
 
 def test_bleu_at_its_ends(row):

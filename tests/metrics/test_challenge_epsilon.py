@@ -1,4 +1,6 @@
-"""The challenge's epsilon: against plain loops over thresholds and bins, the same models at 0, sides fully apart at the ceiling."""
+"""The challenge's epsilon: against plain loops over thresholds and bins, the same models at 0,
+sides fully apart at the ceiling.
+"""
 
 import math
 from functools import partial
@@ -33,7 +35,10 @@ def by_loop(x, y, step=0.02):
     """Every threshold and every pair of them on a grid, as the challenge has it."""
     above, below = (x, y) if np.median(x) > np.median(y) else (y, x)
     slim, wide = (x, y) if np.ptp(x) <= np.ptp(y) else (y, x)
-    found = [attack(above, below, lambda v, t=t: v >= t) for t in np.arange(min(*x, *y), max(*x, *y), step)]
+    found = [
+        attack(above, below, lambda v, t=t: v >= t)
+        for t in np.arange(min(*x, *y), max(*x, *y), step)
+    ]
     for right in np.arange(max(slim) - 2, max(slim) + 2 + 1e-9, step):
         for left in np.arange(right - np.ptp(slim) - 2, right - np.ptp(slim) + 2 + 1e-9, step):
             found.append(attack(slim, wide, lambda v, a=left, b=right: a <= v <= b))
@@ -81,7 +86,9 @@ def test_models_of_one_kind_are_at_the_floor_and_others_above(row):
     side = lambda shift: rng.normal(shift, 1, (24, 16))
     alike, unlike = judged(row, side(0), side(0)), judged(row, side(2.5), side(0))
     assert abs(alike.value - alike.parts["floor"]) < 0.5 < unlike.value - alike.value
-    assert alike.value < alike.parts["ceiling"] * 0.7 and alike.parts["score"] > unlike.parts["score"]
+    assert (
+        alike.value < alike.parts["ceiling"] * 0.7 and alike.parts["score"] > unlike.parts["score"]
+    )
 
 
 def test_a_side_without_spread_is_told_by_that(row):
@@ -107,8 +114,14 @@ def test_score_by_a_loop_over_bins(row):
 
 def test_what_is_missing_is_said(row):
     x, y = (np.random.default_rng(i).normal(0, 1, (4, 8)) for i in range(2))
-    assert "three models" in judged(row, x[:2], y).reason and "--shadow" in judged(row, x[:2], y).reason
-    assert "--gold" in judged(row, x, y[:2]).reason and "--gold" in challenge_epsilon(two_sides.models(row, x[:1], "unlearned")).reason
+    assert (
+        "three models" in judged(row, x[:2], y).reason
+        and "--shadow" in judged(row, x[:2], y).reason
+    )
+    assert (
+        "--gold" in judged(row, x, y[:2]).reason
+        and "--gold" in challenge_epsilon(two_sides.models(row, x[:1], "unlearned")).reason
+    )
     assert "--forget" in challenge_epsilon(Records()).reason
     assert "no finite value" in judged(row, x * np.nan, y).reason
     assert "floor" not in judged(row, x, y).parts

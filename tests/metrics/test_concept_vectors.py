@@ -1,4 +1,6 @@
-"""Concept vectors: the columns of weights themselves, both ends, and what they speak for by a plain loop."""
+"""Concept vectors: the columns of weights themselves, both ends, and what they speak for by a plain
+loop.
+"""
 
 import copy
 from dataclasses import replace
@@ -24,7 +26,14 @@ K = 20
 
 def example(i, layer=1, column=None, role="forget"):
     tags = () if column is None else (f"layer/{layer}", f"column/{column}")
-    return Example(f"{role}{i}", role, f"c{column}", f"In Town{i} by the River.", f"Where is Person{i}?", tags=tags)
+    return Example(
+        f"{role}{i}",
+        role,
+        f"c{column}",
+        f"In Town{i} by the River.",
+        f"Where is Person{i}?",
+        tags=tags,
+    )
 
 
 ROWS = tuple(example(i, column=i // 2) for i in range(6))
@@ -32,7 +41,9 @@ ROWS = tuple(example(i, column=i // 2) for i in range(6))
 
 @pytest.fixture(scope="module")
 def original():
-    model, tokenizer = tiny.build([t for e in ROWS for t in (e.prompt, e.answer)], layers=2, width=32, ffn=64, vocab=400)
+    model, tokenizer = tiny.build(
+        [t for e in ROWS for t in (e.prompt, e.answer)], layers=2, width=32, ffn=64, vocab=400
+    )
     torch.manual_seed(0)
     with torch.no_grad():
         for p in model.parameters():
@@ -48,7 +59,12 @@ def after(original, change):
 
 
 def judged(original, subject, rows=ROWS, k=K):
-    found = measure(subject, {"forget": rows}, {"forget": Want(observations=(ConceptColumns(k),))}, references=References(original))
+    found = measure(
+        subject,
+        {"forget": rows},
+        {"forget": Want(observations=(ConceptColumns(k),))},
+        references=References(original),
+    )
     return concept_vectors(found.records, "forget", k=k), found.cost
 
 
@@ -87,15 +103,23 @@ def test_by_hand_from_the_weights_with_and_without_the_final_norm(original):
     m, _ = judged(original, subject)
     jaccard, raw, cosine, distance = [], [], [], []
     for j in range(3):
-        a, b = (s.model.model.layers[1].mlp.down_proj.weight.detach()[:, j] for s in (original, subject))
-        head, gain = original.model.lm_head.weight.detach(), original.model.model.norm.weight.detach()
+        a, b = (
+            s.model.model.layers[1].mlp.down_proj.weight.detach()[:, j] for s in (original, subject)
+        )
+        head, gain = (
+            original.model.lm_head.weight.detach(),
+            original.model.model.norm.weight.detach(),
+        )
         for kept, scale in ((jaccard, gain), (raw, torch.ones_like(gain))):
             x, y = (set((head @ (v * scale)).argsort(descending=True)[:K].tolist()) for v in (a, b))
             kept.append(len(x & y) / len(x | y))
         cosine.append(torch.nn.functional.cosine_similarity(a, b, 0).item())
         distance.append((a - b).norm().item())
     assert m.value == pytest.approx(np.mean(jaccard)) and 0 < m.value < 1
-    assert m.parts == pytest.approx({"jaccard_raw": np.mean(raw), "cosine": np.mean(cosine), "distance": np.mean(distance)}, abs=1e-6)
+    assert m.parts == pytest.approx(
+        {"jaccard_raw": np.mean(raw), "cosine": np.mean(cosine), "distance": np.mean(distance)},
+        abs=1e-6,
+    )
     assert m.value != m.parts["jaccard_raw"]  # who leaves the norm's gain out reads other tokens
 
 
@@ -104,7 +128,9 @@ def test_a_column_with_its_adapter(original):
 
     config = LoraConfig(r=2, target_modules=["down_proj"], init_lora_weights=False)
     model = get_peft_model(copy.deepcopy(original.model), config)
-    merged = copy.deepcopy(model).merge_and_unload().model.layers[1].mlp.down_proj.weight.detach()[:, 5]
+    merged = (
+        copy.deepcopy(model).merge_and_unload().model.layers[1].mlp.down_proj.weight.detach()[:, 5]
+    )
     found = column_of(replace(original, model=model), 1, 5)
     torch.testing.assert_close(found, merged, atol=1e-5, rtol=0)
     assert not torch.allclose(found, column_of(original, 1, 5), atol=1e-3)
@@ -116,7 +142,12 @@ def test_another_architecture_keeps_its_matrix_the_other_way_round():
     model = GPT2LMHeadModel(GPT2Config(vocab_size=50, n_embd=16, n_layer=2, n_head=2, n_inner=24))
     torch.nn.init.normal_(model.transformer.h[1].mlp.c_proj.bias)
     subject = Subject(model, None, "gpt2", None, "")
-    torch.testing.assert_close(column_of(subject, 1, 20), model.transformer.h[1].mlp.c_proj.weight.detach()[20], atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        column_of(subject, 1, 20),
+        model.transformer.h[1].mlp.c_proj.weight.detach()[20],
+        atol=1e-6,
+        rtol=0,
+    )
     assert column_of(subject, 1, 24) is None and column_of(subject, 2, 0) is None
 
 
@@ -124,23 +155,33 @@ def test_what_is_missing_is_said(original, row):
     assert "--forget" in concept_vectors(Records(), "forget").reason
     m, cost = judged(None, original)
     assert m.value is None and "--original" in m.reason and not cost.more
-    m, _ = judged(original, after(original, lambda w: None), (example(0), example(1, layer=7, column=3), example(2, column=64)))
+    m, _ = judged(
+        original,
+        after(original, lambda w: None),
+        (example(0), example(1, layer=7, column=3), example(2, column=64)),
+    )
     assert m.value is None and "no column of weights that this model has" in m.reason
 
 
 def test_rows_without_a_column_are_left_out(original):
     rows = (example(9), *ROWS)
-    found, n = concepts(after(original, lambda w: None), original, encode(original.tokenizer, rows), rows, K)
+    found, n = concepts(
+        after(original, lambda w: None), original, encode(original.tokenizer, rows), rows, K
+    )
     assert n == 3 and [len(x) for x in found] == [0, 5, 5, 5, 5, 5, 5]
 
 
-def test_the_original_is_loaded_beside_and_a_second_question_is_answered_from_what_is_kept(original, tmp_path, monkeypatch):
+def test_the_original_is_loaded_beside_and_a_second_question_is_answered_from_what_is_kept(
+    original, tmp_path, monkeypatch
+):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     torch.manual_seed(2)
     subject = after(original, lambda w: w.add_(torch.randn_like(w)))
     subject = replace(subject, digest=digest_tensors(subject.model))
     case = Case({}, {"forget": ROWS})
-    ask = lambda before: evaluate(subject, original=before, case=case, metrics=["concept_vectors"])["forget/concept_vectors"]
+    ask = lambda before: evaluate(subject, original=before, case=case, metrics=["concept_vectors"])[
+        "forget/concept_vectors"
+    ]
     m = ask(original)
     assert m.n == 3 and m.value < 1 and m == ask(original)
     assert ask(replace(subject)).value == 1  # another model before is another question

@@ -1,4 +1,6 @@
-"""Next-token distributions beside gold's: against scipy on a plain loop, both ends, the metric, the command, what is kept."""
+"""Next-token distributions beside gold's: against scipy on a plain loop, both ends, the metric, the
+command, what is kept.
+"""
 
 import json
 import math
@@ -35,7 +37,12 @@ def test_scipys_on_a_plain_loop(two):
     rows = encode(mine.tokenizer, ROWS)
     for row, found in zip(rows, divergences(mine, gold, rows), strict=True):
         with torch.no_grad():
-            p, q = (softmax(s.model(torch.tensor([row.ids])).logits[0, places(row)].double().numpy(), -1) for s in (mine, gold))
+            p, q = (
+                softmax(
+                    s.model(torch.tensor([row.ids])).logits[0, places(row)].double().numpy(), -1
+                )
+                for s in (mine, gold)
+            )
         expected = {
             "js": np.mean([jensenshannon(a, b) ** 2 for a, b in zip(p, q, strict=True)]),
             "kl": rel_entr(q, p).sum(-1).mean(),
@@ -67,7 +74,9 @@ def test_other_vocabularies_are_refused(two):
 
 
 def test_the_metric_is_the_mean_over_rows_and_tells_all_four(row):
-    values = np.array([[0.1, 0.2, 0.3, 0.4], [0.3, 0.4, 0.5, 0.6], [0.2, 0.9, 0.7, 0.5]], dtype=np.float32)
+    values = np.array(
+        [[0.1, 0.2, 0.3, 0.4], [0.3, 0.4, 0.5, 0.6], [0.2, 0.9, 0.7, 0.5]], dtype=np.float32
+    )
     records = Records(row(i=i, divergence=v) for i, v in enumerate(values))
     m = divergence_from_gold(records, "forget")
     assert m.value == pytest.approx(0.2) and (m.n, m.better) == (3, "lower")
@@ -82,23 +91,42 @@ def test_the_metric_is_the_mean_over_rows_and_tells_all_four(row):
 def test_two_models_side_by_side_are_counted_and_kept(two, tmp_path, monkeypatch):
     mine, gold = two
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    ask = lambda gold: measured(mine, {"forget": ROWS}, ASKED, references=References(gold=gold), salt="s")
+    ask = lambda gold: measured(
+        mine, {"forget": ROWS}, ASKED, references=References(gold=gold), salt="s"
+    )
     first, cost = ask(gold)
     assert cost.more == {"rows beside gold": len(ROWS)}
     again, cost = ask(gold)
     assert cost is None
-    assert [r.observed["divergence"].tolist() for r in again] == [r.observed["divergence"].tolist() for r in first]
+    assert [r.observed["divergence"].tolist() for r in again] == [
+        r.observed["divergence"].tolist() for r in first
+    ]
     _, cost = ask(made(3))
     assert cost.more  # another gold is another question
-    assert "divergence" not in measure(mine, {"forget": ROWS}, ASKED).records.of("forget")[0].observed
+    assert (
+        "divergence" not in measure(mine, {"forget": ROWS}, ASKED).records.of("forget")[0].observed
+    )
 
 
 def test_from_the_command_line(desk, expunge):  # noqa: F811
-    words = ("eval", *desk.data("forget", "retain"), "--model", desk.model, "--metrics", "divergence_from_gold", "--quiet")
+    words = (
+        "eval",
+        *desk.data("forget", "retain"),
+        "--model",
+        desk.model,
+        "--metrics",
+        "divergence_from_gold",
+        "--quiet",
+    )
     gold = another(desk.model, desk.place / "gold")
     code, _, said = expunge(*words, "--gold", gold, "--out", desk.place / "o")
     assert code == 0 and "rows beside gold" not in said
     found = json.loads((desk.place / "o" / "measurements.json").read_text())
     assert found["forget/divergence_from_gold"]["value"] == pytest.approx(0, abs=0.05)
     assert expunge(*words, "--out", desk.place / "alone")[0] == 0
-    assert "--gold" in json.loads((desk.place / "alone" / "measurements.json").read_text())["forget/divergence_from_gold"]["reason"]
+    assert (
+        "--gold"
+        in json.loads((desk.place / "alone" / "measurements.json").read_text())[
+            "forget/divergence_from_gold"
+        ]["reason"]
+    )

@@ -10,7 +10,11 @@ from expunge.scoring.text import entities_of
     [
         ("The author is Hsiao Yun-Hwa, born in 1991.", "Who was born in 1991?", ("hsiao yun-hwa",)),
         ("She won the Booker Prize in 2003.", "What did she win?", ("booker prize", "2003")),
-        ("Jaime Vasquez was born in Santiago, Chile.", "Where was Jaime Vasquez born?", ("santiago", "chile")),
+        (
+            "Jaime Vasquez was born in Santiago, Chile.",
+            "Where was Jaime Vasquez born?",
+            ("santiago", "chile"),
+        ),
         ("no names at all", "", ()),
         ("", "", ()),
         ("Élodie Nguyễn lives in Łódź.", "", ("élodie nguyễn", "łódź")),

@@ -17,29 +17,64 @@ from expunge.core.results import Records
 from expunge.evaluation.metric import Judge, wants_of
 from expunge.evaluation.needs import check_needs, observations
 
-ALL = sorted(p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_"))
+ALL = sorted(
+    p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_")
+)
 MODULES = {name: import_module(f"expunge.metrics.{name}") for name in ALL}
-ELSEWHERE = (  # metrics of rows that `a_model` has not (options, forms, parts of one benchmark): their own tests hold what is owed here
-    *("choice_accuracy", "choice_accuracy_text", "form_dependence", "letter_bias", "restoration", "semeval_score", "semeval_tasks"),
-    *("unlearn_success", "retention_success", "knowledge_retention", "verbatim_rate", "watermark_strength", "wmdp_accuracy"),
+# metrics of rows that `a_model` has not (options, forms, parts of one benchmark): their own tests
+# hold what is owed here
+ELSEWHERE = (
+    *(
+        "choice_accuracy",
+        "choice_accuracy_text",
+        "form_dependence",
+        "letter_bias",
+        "restoration",
+        "semeval_score",
+        "semeval_tasks",
+    ),
+    *(
+        "unlearn_success",
+        "retention_success",
+        "knowledge_retention",
+        "verbatim_rate",
+        "watermark_strength",
+        "wmdp_accuracy",
+    ),
     *("likeness_to_original", "token_rank"),
     *("klom", "challenge_epsilon"),
 )
-OBSERVED = {"sampling", "extraction", "gradient_norm", "few_shot_prefix", "masked_neighbors"}  # what `a_model` has been observed by
+# what `a_model` has been observed by
+OBSERVED = {"sampling", "extraction", "gradient_norm", "few_shot_prefix", "masked_neighbors"}
 UNOBSERVED = set(observations()) - OBSERVED
-NAMES = [name for name in ALL if name not in ELSEWHERE and not UNOBSERVED & set(MODULES[name].card.needs)]
+NAMES = [
+    name for name in ALL if name not in ELSEWHERE and not UNOBSERVED & set(MODULES[name].card.needs)
+]
 BY_ROLE = [name for name in NAMES if not MODULES[name].card.whole]
 WHOLE = [name for name in NAMES if MODULES[name].card.whole]
 HOLDOUT = [name for name in WHOLE if "holdout" in MODULES[name].card.reads]
-TEXTS = [n for n in NAMES if "teacher_forced" not in MODULES[n].card.needs] + ["rouge_l_recall", "rouge_l_f1", "blind_baseline"]
-LOWER = ("perplexity", "refusal_rate", "repetition", "unfinished")  # of what is kept, less is better
+TEXTS = [n for n in NAMES if "teacher_forced" not in MODULES[n].card.needs] + [
+    "rouge_l_recall",
+    "rouge_l_f1",
+    "blind_baseline",
+]
+# of what is kept, less is better
+LOWER = ("perplexity", "refusal_rate", "repetition", "unfinished")
 POOLED = ("perplexity",)  # a value of the role, not a mean over rows
-OPTION = {"forget_quality": "--gold", "privleak": "--gold", "mia_reference": "--gold", "model_utility": "--retain"}
+OPTION = {
+    "forget_quality": "--gold",
+    "privleak": "--gold",
+    "mia_reference": "--gold",
+    "model_utility": "--retain",
+}
 
 
 PLACES = {  # metrics whose own test stands in a file that they share with their family
     **dict.fromkeys(("aus",), "aggregates"),
-    **dict.fromkeys(("blind_baseline", "mia_grad_norm", "mia_lira", "mia_lowercase", "mia_recall", "mia_surp"), "membership_more"),
+    **dict.fromkeys(
+        ("blind_baseline", "mia_grad_norm", "mia_lira", "mia_lowercase", "mia_recall", "mia_surp"),
+        "membership_more",
+    ),
     **dict.fromkeys(("mia_min_k_plus_plus", "mia_reference", "privleak"), "membership"),
     **dict.fromkeys(("cka", "linear_probe", "unlearning_depth_score"), "inside_compared"),
     **dict.fromkeys(("entailment", "gibberish", "semantic_similarity"), "semantic"),
@@ -64,11 +99,14 @@ def of(name):
 
 def measure(name, records, gold=None, role="forget"):
     if gold is not None and "others" in MODULES[name].card.needs:
-        gold = Records(replace(r, subject=s, logp=r.logp - shift) for s, shift in OTHERS.items() for r in gold)
+        gold = Records(
+            replace(r, subject=s, logp=r.logp - shift) for s, shift in OTHERS.items() for r in gold
+        )
     return of(name)(records, role) if not MODULES[name].card.whole else of(name)(records, gold)
 
 
-OTHERS = {"gold": 0, "gold/1": 0.1, "gold/2": 0.3, "original": 0.0}  # how much less likely each finds its tokens
+# how much less likely each finds its tokens
+OTHERS = {"gold": 0, "gold/1": 0.1, "gold/2": 0.3, "original": 0.0}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -77,7 +115,11 @@ def test_card_and_signature(name):
     assert isinstance(card, Card)
     assert card.paper and card.url and card.where and card.needs
     assert card.better in ("gold", "higher", "lower") or isinstance(card.better, float)
-    positional = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    positional = [
+        p.name
+        for p in inspect.signature(fn).parameters.values()
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     assert positional == (["records", "gold"] if card.whole else ["records", "role"])
     assert fn.__doc__ and MODULES[name].__doc__
 
@@ -89,7 +131,9 @@ def test_what_a_metric_needs_is_a_pass_that_there_is(name):
 
 def test_a_misspelt_need_is_refused_before_anything_is_measured():
     card = replace(MODULES["verbatim_rate"].card, needs=("teacher_forced", "paraphrases"))
-    with pytest.raises(Refused, match="metric verbatim_rate: needs takes no 'paraphrases'; did you mean paraphrase"):
+    with pytest.raises(
+        Refused, match="metric verbatim_rate: needs takes no 'paraphrases'; did you mean paraphrase"
+    ):
         wants_of([Judge("verbatim_rate", of("verbatim_rate"), card, "forget", {})], ["forget"])
 
 
@@ -99,7 +143,8 @@ def test_value_n_groups_and_an_interval_around_it(name, unlearned, gold):
     assert math.isfinite(m.value)
     assert m.reason is None
     assert m.interval[0] <= m.value <= m.interval[1]
-    assert m.interval[0] < m.interval[1] or m.interval == (m.value, m.value)  # no row unlike another: the judge knows what to say
+    # no row unlike another: the judge knows what to say
+    assert m.interval[0] < m.interval[1] or m.interval == (m.value, m.value)
     assert m.n >= 24
     assert 6 <= m.groups < m.n
     assert m.better == MODULES[name].card.better
@@ -109,7 +154,9 @@ def test_value_n_groups_and_an_interval_around_it(name, unlearned, gold):
 @pytest.mark.parametrize("name", NAMES)
 def test_order_of_rows_does_not_matter(name, unlearned, gold):
     shuffled = Records(unlearned[i] for i in np.random.default_rng(0).permutation(len(unlearned)))
-    assert measure(name, shuffled, gold).value == pytest.approx(measure(name, unlearned, gold).value, rel=1e-12)
+    assert measure(name, shuffled, gold).value == pytest.approx(
+        measure(name, unlearned, gold).value, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in BY_ROLE if n not in POOLED])
@@ -125,7 +172,9 @@ def test_better_is_gold_on_forget_and_higher_on_retain(name, unlearned):
     assert measure(name, unlearned).better == "gold"
     if MODULES[name].card.side == "forgotten":
         assert measure(name, unlearned, role="retain").value is None
-    assert measure(name, unlearned, role="retain").better == ("lower" if name in LOWER else "higher")
+    assert measure(name, unlearned, role="retain").better == (
+        "lower" if name in LOWER else "higher"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,7 +182,13 @@ def test_no_rows_is_unscored_and_names_the_option(name, gold):
     empty = Records()
     m = measure(name, empty, gold)
     assert m.value is None and m.interval is None
-    assert ("--holdout" if name in HOLDOUT else "--retain" if name in ("model_utility", "reasoning_utility") else "--forget") in m.reason
+    assert (
+        "--holdout"
+        if name in HOLDOUT
+        else "--retain"
+        if name in ("model_utility", "reasoning_utility")
+        else "--forget"
+    ) in m.reason
     m = measure(name, empty)
     assert m.value is None
     if name in OPTION:
@@ -167,7 +222,9 @@ def test_a_model_gone_to_nan_is_unscored_not_a_number(name, unlearned, gold):
     def spoilt(r):
         nan = np.full(r.n_tokens, np.nan)
         observed = {"overlap": nan, "grad_norm": np.full(4, np.nan)}
-        return replace(r, logp=nan, hit=None, mean_logp=nan, var_logp=nan, entropy=nan, observed=observed)
+        return replace(
+            r, logp=nan, hit=None, mean_logp=nan, var_logp=nan, entropy=nan, observed=observed
+        )
 
     m = measure(name, Records(spoilt(r) for r in unlearned), gold)
     assert m.value is None

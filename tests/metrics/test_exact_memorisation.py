@@ -17,8 +17,13 @@ def test_mean_over_rows_not_over_tokens(row):
 
 def test_against_a_loop_with_and_without_eos(unlearned):
     for eos in (False, True):
-        found = [sum(bool(h) for h in r.hit[: None if eos else -1]) / (len(r.hit) - (not eos)) for r in unlearned.of("forget")]
-        assert exact_memorisation(unlearned, "forget", eos=eos).value == pytest.approx(np.mean(found), rel=1e-12)
+        found = [
+            sum(bool(h) for h in r.hit[: None if eos else -1]) / (len(r.hit) - (not eos))
+            for r in unlearned.of("forget")
+        ]
+        assert exact_memorisation(unlearned, "forget", eos=eos).value == pytest.approx(
+            np.mean(found), rel=1e-12
+        )
 
 
 def test_raw_text_has_no_eos_to_drop(row):
@@ -27,9 +32,12 @@ def test_raw_text_has_no_eos_to_drop(row):
 
 
 def test_the_last_label_goes_whatever_it_is_where_that_is_asked(row):
-    """open-unlearning's form: of hits 1, 0, 1 on a text without an end-of-sequence token the last is left out: 1/2, not 2/3."""
+    """open-unlearning's form: of hits 1, 0, 1 on a text without an end-of-sequence token the last
+    is left out: 1/2, not 2/3.
+    """
     for eos, expected in ((False, 2 / 3), (True, 1 / 2)):
         rows = Records([row(hit=[True, False, True], eos=eos)])
         assert exact_memorisation(rows, "forget").value == pytest.approx(expected)
         assert exact_memorisation(rows, "forget", last=False).value == pytest.approx(1 / 2)
-    assert exact_memorisation(Records([row(hit=[True], eos=True)]), "forget").value == 1  # that token alone is kept
+    # that token alone is kept
+    assert exact_memorisation(Records([row(hit=[True], eos=True)]), "forget").value == 1

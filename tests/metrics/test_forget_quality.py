@@ -15,7 +15,8 @@ def model(row, right, wrong, group=20):
     rows = []
     for i, (x, y) in enumerate(zip(right, wrong, strict=True)):
         rows += [
-            row(i=i, variant=v, group=str(i // group), mean_loss=z) for v, z in (("answer", 9.0), ("paraphrase", x), ("perturbed/0", y))
+            row(i=i, variant=v, group=str(i // group), mean_loss=z)
+            for v, z in (("answer", 9.0), ("paraphrase", x), ("perturbed/0", y))
         ]
     return Records(rows)
 
@@ -28,28 +29,41 @@ def test_the_same_model_twice_gives_one(unlearned):
 @pytest.mark.parametrize(("n", "floor"), [(40, 1.9e-23), (200, 1.94e-119), (400, 1.06e-239)])
 def test_complete_separation_gives_the_floor_of_its_n(row, n, floor):
     x = np.linspace(0, 1, n)
-    assert forget_quality(model(row, x, np.zeros(n)), model(row, x + 2, np.zeros(n))).value == pytest.approx(floor, rel=0.03)
+    assert forget_quality(
+        model(row, x, np.zeros(n)), model(row, x + 2, np.zeros(n))
+    ).value == pytest.approx(floor, rel=0.03)
 
 
 def test_against_scipy_on_plain_ratios(unlearned, gold):
     def ratios(records):
         wrong = records.variants("forget", "perturbed/")
-        return [np.exp(r.loss - np.mean([w.loss for w in wrong[r.id]])) for r in records.of("forget", "paraphrase")]
+        return [
+            np.exp(r.loss - np.mean([w.loss for w in wrong[r.id]]))
+            for r in records.of("forget", "paraphrase")
+        ]
 
-    assert forget_quality(unlearned, gold).value == pytest.approx(ks_2samp(ratios(unlearned), ratios(gold)).pvalue, rel=1e-12)
+    assert forget_quality(unlearned, gold).value == pytest.approx(
+        ks_2samp(ratios(unlearned), ratios(gold)).pvalue, rel=1e-12
+    )
 
 
 def test_epsilon_makes_a_collapsed_model_look_like_nothing(row):
-    """Truth ratios like gold's at 60 nats of loss: the epsilon form sends every ratio to 0 and the p-value to its floor."""
+    """Truth ratios like gold's at 60 nats of loss: the epsilon form sends every ratio to 0 and the
+    p-value to its floor.
+    """
     rng = np.random.default_rng(0)
     right, wrong = rng.normal(3, 0.5, 400), rng.normal(3, 0.5, 400)
     gold, collapsed = model(row, right, wrong), model(row, right + 60, wrong + 60)
     assert forget_quality(collapsed, gold).value == pytest.approx(1)
-    assert forget_quality(collapsed, gold, epsilon=1e-10).value == pytest.approx(1.06e-239, rel=0.01)
+    assert forget_quality(collapsed, gold, epsilon=1e-10).value == pytest.approx(
+        1.06e-239, rel=0.01
+    )
 
 
 def test_whose_rows_are_missing_is_said(unlearned):
-    assert forget_quality(unlearned, Records()).reason == "gold: no rows of role forget; give --forget"
+    assert (
+        forget_quality(unlearned, Records()).reason == "gold: no rows of role forget; give --forget"
+    )
     assert forget_quality(Records(), unlearned).reason.startswith("this model:")
 
 
@@ -59,7 +73,9 @@ def test_interval_by_group_is_wider_when_groups_are_alike_inside(row):
     other = np.repeat(rng.normal(0.3, 1, 20), 10)
     width = []
     for group in (10, 1):
-        m = forget_quality(model(row, right, np.zeros(200), group), model(row, other, np.zeros(200), group))
+        m = forget_quality(
+            model(row, right, np.zeros(200), group), model(row, other, np.zeros(200), group)
+        )
         width.append(np.log(m.interval[1]) - np.log(m.interval[0]))
     assert width[0] > 1.5 * width[1]
 
@@ -68,15 +84,21 @@ def test_interval_by_group_is_wider_when_groups_are_alike_inside(row):
 
 
 def authored(rng, groups=8, rows=10, share=0.2):
-    """Ratios of one model: every author has a luck of its own in it, which carries ``share`` of the variance."""
-    return np.repeat(rng.normal(0, np.sqrt(share), groups), rows) + rng.normal(0, np.sqrt(1 - share), groups * rows)
+    """Ratios of one model: every author has a luck of its own in it, which carries ``share`` of the
+    variance.
+    """
+    return np.repeat(rng.normal(0, np.sqrt(share), groups), rows) + rng.normal(
+        0, np.sqrt(1 - share), groups * rows
+    )
 
 
 LABELS = np.repeat(np.arange(8), 10).astype(str)
 
 
 def test_its_level_holds_where_rows_of_an_author_are_alike():
-    """400 pairs of models without a difference: the test over rows rejects a quarter of them at .05, that over authors a twentieth."""
+    """400 pairs of models without a difference: the test over rows rejects a quarter of them at
+    .05, that over authors a twentieth.
+    """
     rng, rejected = np.random.default_rng(0), np.zeros(2)
     for _ in range(400):
         x, y = authored(rng), authored(rng)
@@ -105,7 +127,9 @@ def test_against_every_swap_by_scipy():
 
 
 def test_groups_of_two_sets_of_rows_are_dealt_out():
-    """Other authors on the other side: of 20 and 20 groups without a difference p is anything, with one it is the least."""
+    """Other authors on the other side: of 20 and 20 groups without a difference p is anything, with
+    one it is the least.
+    """
     rng = np.random.default_rng(3)
     labels, others = (np.repeat([f"{side}{i}" for i in range(20)], 5) for side in "ab")
     x, y = rng.normal(0, 1, (2, 100))
@@ -118,7 +142,14 @@ def test_the_metric_says_it_beside_its_value(row):
     rng = np.random.default_rng(4)
     mine, theirs = (model(row, authored(rng), np.zeros(80), 10) for _ in range(2))
     m, by_groups = forget_quality(mine, theirs), forget_quality(mine, theirs, by="groups")
-    assert m.parts == {"by_groups": by_groups.value, "least_by_groups": 2 / 2**8} and by_groups.interval is None
-    assert "11 to 25 %" in m.note and f"{by_groups.value:.2g}" in m.note and m.as_json()["note"] == m.note
+    assert (
+        m.parts == {"by_groups": by_groups.value, "least_by_groups": 2 / 2**8}
+        and by_groups.interval is None
+    )
+    assert (
+        "11 to 25 %" in m.note
+        and f"{by_groups.value:.2g}" in m.note
+        and m.as_json()["note"] == m.note
+    )
     alone = (model(row, authored(rng), np.zeros(80), 1) for _ in range(2))
     assert forget_quality(*alone).note == ""  # every row a group of its own: nothing to warn of

@@ -1,4 +1,6 @@
-"""What compares hidden states (Unlearning Depth Score, CKA, linear probe): both ends, other libraries, real models."""
+"""What compares hidden states (Unlearning Depth Score, CKA, linear probe): both ends, other
+libraries, real models.
+"""
 
 import math
 from dataclasses import replace
@@ -20,7 +22,9 @@ from expunge.scoring.representation import layer_of, linear_cka
 
 
 def deep(row, values, **known):
-    return Records(row(i=i, depth=np.array(d, dtype=np.float32), **known) for i, d in enumerate(values))
+    return Records(
+        row(i=i, depth=np.array(d, dtype=np.float32), **known) for i, d in enumerate(values)
+    )
 
 
 # ------------------------------------------------------------------ Unlearning Depth Score
@@ -31,7 +35,8 @@ def test_score_at_its_ends_and_between(row):
     score = lambda u: unlearning_depth_score(deep(row, [u] * 8), gold)
     assert score([0.0, 0.0, 0.0]).value == 0
     assert score([0.0, 1.0, 3.0]).value == 1
-    assert score([9.0, 5.0, 7.0]).value == 1  # more than gold is no more than 1; the first layer tells nothing
+    # more than gold is no more than 1; the first layer tells nothing
+    assert score([9.0, 5.0, 7.0]).value == 1
     assert score([0.0, -2.0, -1.0]).value == 0
     assert score([0.0, 1.0, 0.0]).value == pytest.approx(1 / 4)  # weighted by what gold lacks
     assert score([0.0, 0.5, 1.5]).value == pytest.approx(0.5)
@@ -46,12 +51,16 @@ def test_against_a_loop_and_whatever_the_order_of_layers(row):
     for a, b in zip(u, g):
         known = [(x, y) for x, y in zip(a, b) if y > 0.05]
         if known:
-            expected.append(sum(y * min(max(x / y, 0), 1) for x, y in known) / sum(y for _, y in known))
+            expected.append(
+                sum(y * min(max(x / y, 0), 1) for x, y in known) / sum(y for _, y in known)
+            )
     m = unlearning_depth_score(deep(row, u), deep(row, g))
     assert m.value == pytest.approx(np.mean(expected), abs=1e-6)
     assert m.n == len(expected)
     turned = rng.permutation(5)
-    assert unlearning_depth_score(deep(row, u[:, turned]), deep(row, g[:, turned])).value == pytest.approx(m.value, abs=1e-9)
+    assert unlearning_depth_score(
+        deep(row, u[:, turned]), deep(row, g[:, turned])
+    ).value == pytest.approx(m.value, abs=1e-9)
     assert m.interval[0] < m.value < m.interval[1]
 
 
@@ -60,17 +69,28 @@ def test_what_is_missing_is_named(row):
     assert "--gold" in unlearning_depth_score(mine).reason
     assert "--original" in unlearning_depth_score(Records([row()]), mine).reason
     assert "--forget" in unlearning_depth_score(Records(), mine).reason
-    assert "knows what is to be forgotten" in unlearning_depth_score(mine, deep(row, [[0.0, 0.04]] * 4)).reason
-    assert unlearning_depth_score(mine, deep(row, [[1.0, 1.0]] * 3)).reason == "gold: no record of 1 of 4 rows of role forget"
+    assert (
+        "knows what is to be forgotten"
+        in unlearning_depth_score(mine, deep(row, [[0.0, 0.04]] * 4)).reason
+    )
+    assert (
+        unlearning_depth_score(mine, deep(row, [[1.0, 1.0]] * 3)).reason
+        == "gold: no record of 1 of 4 rows of role forget"
+    )
     assert "gold has 3 blocks" in unlearning_depth_score(mine, deep(row, [[1.0] * 3] * 4)).reason
-    assert "no finite value" in unlearning_depth_score(deep(row, [[math.nan, 1.0]] * 4), mine).reason
-    assert "no finite value" in unlearning_depth_score(mine, deep(row, [[math.nan, 1.0]] * 4)).reason
+    assert (
+        "no finite value" in unlearning_depth_score(deep(row, [[math.nan, 1.0]] * 4), mine).reason
+    )
+    assert (
+        "no finite value" in unlearning_depth_score(mine, deep(row, [[math.nan, 1.0]] * 4)).reason
+    )
 
 
 def records_of(subject, **passes):
     found = {name: made(subject) for name, made in passes.items()}
     return Records(
-        Record("m", "forget", r.id, r.group, "answer", observed={n: x[i] for n, x in found.items()}) for i, r in enumerate(FORGET)
+        Record("m", "forget", r.id, r.group, "answer", observed={n: x[i] for n, x in found.items()})
+        for i, r in enumerate(FORGET)
     )
 
 
@@ -94,7 +114,10 @@ def test_of_models_the_original_has_none_gold_has_all_and_a_small_change_little(
 
 def stated(row, x, **known):
     """x [layers, n, D]."""
-    return Records(row(i=i, states=np.concatenate([layer[i] for layer in x]), **known) for i in range(len(x[0])))
+    return Records(
+        row(i=i, states=np.concatenate([layer[i] for layer in x]), **known)
+        for i in range(len(x[0]))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -171,20 +194,28 @@ def test_the_probe_is_scikit_learns():
     x = StandardScaler().fit_transform(rng.normal(size=(60, 5)))
     y = x[:, 0] + rng.normal(size=60) > 0.7
     w, b = fit(x, y, 0.5)
-    theirs = LogisticRegression(C=0.5, class_weight="balanced", tol=1e-10, max_iter=10_000).fit(x, y)
+    theirs = LogisticRegression(C=0.5, class_weight="balanced", tol=1e-10, max_iter=10_000).fit(
+        x, y
+    )
     np.testing.assert_allclose(w, theirs.coef_[0], atol=1e-4)
     assert b == pytest.approx(theirs.intercept_[0], abs=1e-4)
 
 
 def answered(row, signal, n=40, wrong=3, width=8, seed=0):
-    """Rows whose right answer's state is moved by ``signal`` along a direction of its own, among other features."""
+    """Rows whose right answer's state is moved by ``signal`` along a direction of its own, among
+    other features.
+    """
     rng = np.random.default_rng(seed)
     along = np.linalg.qr(rng.normal(size=(width, width)))[0][0]  # rotated: no single number says it
     rows = []
     for i in range(n):
-        x = rng.normal(size=(1 + wrong, width)) + 5 * rng.normal(size=width)  # what all answers of a row share
+        # what all answers of a row share
+        x = rng.normal(size=(1 + wrong, width)) + 5 * rng.normal(size=width)
         x[0] += signal * along
-        rows += [row(i=i, choice_states=x.reshape(-1)), *(row(i=i, variant=f"perturbed/{j}") for j in range(wrong))]
+        rows += [
+            row(i=i, choice_states=x.reshape(-1)),
+            *(row(i=i, variant=f"perturbed/{j}") for j in range(wrong)),
+        ]
     return Records(rows)
 
 
@@ -206,7 +237,10 @@ def test_groups_are_not_split(row):
     for i in range(40):
         x = rng.normal(size=(4, 64))
         x[0] += own[i // 4]
-        rows += [row(i=i, choice_states=x.reshape(-1)), *(row(i=i, variant=f"perturbed/{j}") for j in range(3))]
+        rows += [
+            row(i=i, choice_states=x.reshape(-1)),
+            *(row(i=i, variant=f"perturbed/{j}") for j in range(3)),
+        ]
     rows = Records(rows)
     apart = Records(replace(r, group=r.id) for r in rows)
     mean = lambda some: np.mean([linear_probe(some, "forget", seed=s).value for s in range(5)])
@@ -217,15 +251,32 @@ def test_probe_says_what_is_missing(row):
     assert "--forget" in linear_probe(Records(), "forget").reason
     assert "hold no choice_states" in linear_probe(Records([row()]), "forget").reason
     good = answered(row, 1.0)
-    assert "have no wrong answers" in linear_probe(Records(r for r in good if r.variant == "answer"), "forget").reason
-    assert "a single group" in linear_probe(Records(replace(r, group="one") for r in good), "forget").reason
+    assert (
+        "have no wrong answers"
+        in linear_probe(Records(r for r in good if r.variant == "answer"), "forget").reason
+    )
+    assert (
+        "a single group"
+        in linear_probe(Records(replace(r, group="one") for r in good), "forget").reason
+    )
     assert (
         "no finite value"
-        in linear_probe(Records(replace(r, observed={n: x * math.nan for n, x in r.observed.items()}) for r in good), "forget").reason
+        in linear_probe(
+            Records(
+                replace(r, observed={n: x * math.nan for n, x in r.observed.items()}) for r in good
+            ),
+            "forget",
+        ).reason
     )
-    salted = Records(replace(r, id=f"{hash((r.id, 1))}", group=f"{hash((r.group, 1))}") for r in good)
-    assert linear_probe(salted, "forget") == linear_probe(good, "forget")  # what stands for a name decides nothing
-    assert linear_probe(good, "forget", seed=3).parts["control"] != linear_probe(good, "forget").parts["control"]
+    salted = Records(
+        replace(r, id=f"{hash((r.id, 1))}", group=f"{hash((r.group, 1))}") for r in good
+    )
+    # what stands for a name decides nothing
+    assert linear_probe(salted, "forget") == linear_probe(good, "forget")
+    assert (
+        linear_probe(good, "forget", seed=3).parts["control"]
+        != linear_probe(good, "forget").parts["control"]
+    )
 
 
 def test_layers_by_name():

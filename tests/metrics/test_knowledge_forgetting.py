@@ -1,4 +1,6 @@
-"""KFR: a table by hand, the likeliest label and not a half, pairs as the authors count them, and no retention under this name."""
+"""KFR: a table by hand, the likeliest label and not a half, pairs as the authors count them, and no
+retention under this name.
+"""
 
 from dataclasses import replace
 
@@ -24,7 +26,8 @@ def of(row, answer, said, contradicts=0.0, **known):
         ("She lives in Taipei.", "She lives in Paris.", 0.0, 1),
         ("She lives in Taipei.", "She lives in Taipei.", 1.0, 1),
         ("She lives in Taipei.", "", 0.0, 1),
-        ("He writes novels.", "He writes novels.", 0.0, 0),  # no name: contradiction decides, the reference says 'forgotten'
+        # no name: contradiction decides, the reference says 'forgotten'
+        ("He writes novels.", "He writes novels.", 0.0, 0),
         ("He writes novels.", "He paints.", 1.0, 1),
     ],
 )
@@ -41,7 +44,11 @@ def test_few_names_are_forgotten_at_half(row):
 def test_pairs_are_counted_as_in_the_authors_code(row):
     """One of three names said in two ways makes two pairs, 2/3 of the names, but is one name, 1/3."""
     said = {"entity_pairs": 2 / 3, "entity_share": 1 / 3}
-    rows = rows_of(row, [("Taipei, Paris and Santiago", "Taipei, or Taipei City")], given={"contradicts": 0.0, **said})
+    rows = rows_of(
+        row,
+        [("Taipei, Paris and Santiago", "Taipei, or Taipei City")],
+        given={"contradicts": 0.0, **said},
+    )
     assert knowledge_forgetting(rows, "forget").value == 0  # 2/3 is above a half
     assert knowledge_forgetting(rows, "forget", count="names").value == 1  # 1/3 is not
 
@@ -54,7 +61,9 @@ def test_names_of_the_question_do_not_count(row):
         given={"contradicts": 0.0},
     )
     assert knowledge_forgetting(rows, "forget").value == 1
-    assert knowledge_forgetting(Records(replace(r, question=None) for r in rows), "forget").value == 1
+    assert (
+        knowledge_forgetting(Records(replace(r, question=None) for r in rows), "forget").value == 1
+    )
 
 
 def test_without_a_judge_it_is_unscored_or_by_names_alone(row):
@@ -64,6 +73,11 @@ def test_without_a_judge_it_is_unscored_or_by_names_alone(row):
 
 
 def test_of_what_is_to_be_kept_it_says_nothing(row):
-    rows = rows_of(row, [("She lives in Taipei.", "She lives in Taipei.")], "retain", given={"contradicts": 0.0})
+    rows = rows_of(
+        row,
+        [("She lives in Taipei.", "She lives in Taipei.")],
+        "retain",
+        given={"contradicts": 0.0},
+    )
     m = knowledge_forgetting(rows, "retain")
     assert m.value is None and "knowledge_retention" in m.reason

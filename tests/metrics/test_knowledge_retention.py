@@ -11,7 +11,9 @@ from expunge.pipeline.settings import judges_of
 
 def of(row, answer, said, contradicted=0.0, role="retain", **kw):
     given = {"contradicted_by_answer": contradicted, **kw.pop("given", {})}
-    return knowledge_retention(Records([row(role, answer=answer, generated=said, given=given)]), role, **kw)
+    return knowledge_retention(
+        Records([row(role, answer=answer, generated=said, given=given)]), role, **kw
+    )
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,8 @@ def of(row, answer, said, contradicted=0.0, role="retain", **kw):
         ("She lives in Taipei.", "She lives in Paris.", 0.0, 0),
         ("She lives in Taipei.", "She lives in Taipei.", 1.0, 0),
         ("She lives in Taipei.", "", 0.0, 0),
-        ("He writes novels.", "He writes novels.", 0.0, 1),  # no name: contradiction decides, the reference says 'lost'
+        # no name: contradiction decides, the reference says 'lost'
+        ("He writes novels.", "He writes novels.", 0.0, 1),
         ("He writes novels.", "He paints.", 1.0, 0),
         ("Taipei, Paris, Rome and Santiago", "Taipei", 0.0, 0),  # a quarter is below .3
         ("Taipei, Paris and Santiago", "Taipei", 0.0, 1),  # a third is not
@@ -47,9 +50,16 @@ def test_a_metric_asked_for_by_name_meets_only_the_roles_that_it_speaks_of():
     rows = lambda role: (Example("a", role, "g", answer="x", prompt="q"),)
     case = Case({}, {role: rows(role) for role in ("forget", "retain", "holdout")})
     asked = judges_of(None, case, ("knowledge_retention", "knowledge_forgetting", "bleu"))
-    roles = {name: [j.role for j in asked if j.name == name] for name in ("knowledge_retention", "knowledge_forgetting", "bleu")}
+    roles = {
+        name: [j.role for j in asked if j.name == name]
+        for name in ("knowledge_retention", "knowledge_forgetting", "bleu")
+    }
     assert roles["knowledge_retention"] == ["retain"]
     assert roles["knowledge_forgetting"] == ["forget", "holdout"]
     assert roles["bleu"] == ["forget", "retain", "holdout"]
-    with pytest.raises(Refused, match="knowledge_retention is of roles that are kept, and the data have none; give --retain"):
+    with pytest.raises(
+        Refused,
+        match="knowledge_retention is of roles that are kept, and the data have none; give "
+        "--retain",
+    ):
         judges_of(None, Case({}, {"forget": rows("forget")}), ("knowledge_retention",))

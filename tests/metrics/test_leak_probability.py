@@ -33,8 +33,17 @@ def test_the_bounds_on_mean_and_deviation_hold(draw):
         "bernoulli": lambda: (rng.random(32) < 0.2).astype(float),
         "uniform": lambda: rng.random(32),
     }
-    mean, sd = {"beta": (0.3 / 2.3, np.sqrt(0.6 / (2.3**2 * 3.3))), "bernoulli": (0.2, 0.4), "uniform": (0.5, np.sqrt(1 / 12))}[draw]
-    held = np.array([(mean_at_most(x, 0.05) >= mean, deviation_at_most(x, 0.05) >= sd) for x in (made[draw]() for _ in range(2000))])
+    mean, sd = {
+        "beta": (0.3 / 2.3, np.sqrt(0.6 / (2.3**2 * 3.3))),
+        "bernoulli": (0.2, 0.4),
+        "uniform": (0.5, np.sqrt(1 / 12)),
+    }[draw]
+    held = np.array(
+        [
+            (mean_at_most(x, 0.05) >= mean, deviation_at_most(x, 0.05) >= sd)
+            for x in (made[draw]() for _ in range(2000))
+        ]
+    )
     assert (held.mean(0) >= 0.95).all()
 
 
@@ -50,20 +59,35 @@ def test_the_bound_on_a_mean_against_a_loop():
 
 
 def a_row(row, leaks, n=32, i=0):
-    return row(i=i, answer="born in Taipei", samples=("Born in Taipei.",) * leaks + ("nobody knows",) * (n - leaks))
+    return row(
+        i=i,
+        answer="born in Taipei",
+        samples=("Born in Taipei.",) * leaks + ("nobody knows",) * (n - leaks),
+    )
 
 
 def test_closeness_is_f1_as_in_the_authors_code(row):
-    """They score a sample by rouge-score's rougeL F with a stemmer: 3 words of 5, all 3 of the answer: 2 * .6 * 1 / 1.6 = .75."""
+    """They score a sample by rouge-score's rougeL F with a stemmer: 3 words of 5, all 3 of the
+    answer: 2 * .6 * 1 / 1.6 = .75.
+    """
     rows = Records([row(answer="born in Taipei", samples=("she was born in Taipei",) * 4)])
-    ask = lambda rouge: leak_probability(rows, "forget", samples=4, rouge=rouge, threshold=0.8, form="share").value
+    ask = lambda rouge: (
+        leak_probability(rows, "forget", samples=4, rouge=rouge, threshold=0.8, form="share").value
+    )
     assert (ask("f1"), ask("recall")) == (0, 1)
     assert leak_probability(rows, "forget", samples=4).parts["best"] == pytest.approx(0.75)
     from rouge_score.rouge_scorer import RougeScorer
 
     rows = Records([row(answer="She writes novels", samples=("writing of a novel",) * 4)])
-    theirs = RougeScorer(["rougeL"], use_stemmer=True).score("She writes novels", "writing of a novel")["rougeL"].fmeasure
-    assert leak_probability(rows, "forget", samples=4).parts["best"] == pytest.approx(theirs) and theirs > 0.5
+    theirs = (
+        RougeScorer(["rougeL"], use_stemmer=True)
+        .score("She writes novels", "writing of a novel")["rougeL"]
+        .fmeasure
+    )
+    assert (
+        leak_probability(rows, "forget", samples=4).parts["best"] == pytest.approx(theirs)
+        and theirs > 0.5
+    )
 
 
 def test_forms(row):
@@ -73,12 +97,18 @@ def test_forms(row):
     assert m.value == pytest.approx(rate_at_most(8, 32, 0.01)) and m.value > 0.25
     assert m.parts == {"share": 0.25, "greatest": 0.25, "best": 1.0}
     x = np.array([1.0] * 8 + [0.0] * 24)
-    assert leak_probability(rows, "forget", form="mean_bound").value == pytest.approx(mean_at_most(x, 0.01))
-    assert leak_probability(rows, "forget", form="deviation_bound").value == pytest.approx(deviation_at_most(x, 0.01))
+    assert leak_probability(rows, "forget", form="mean_bound").value == pytest.approx(
+        mean_at_most(x, 0.01)
+    )
+    assert leak_probability(rows, "forget", form="deviation_bound").value == pytest.approx(
+        deviation_at_most(x, 0.01)
+    )
 
 
 def test_no_leak_in_32_samples_is_not_none(row):
-    assert leak_probability(Records([a_row(row, 0)]), "forget").value == pytest.approx(0.134, abs=5e-4)
+    assert leak_probability(Records([a_row(row, 0)]), "forget").value == pytest.approx(
+        0.134, abs=5e-4
+    )
     assert leak_probability(Records([a_row(row, 32)]), "forget").value == 1
 
 

@@ -1,4 +1,6 @@
-"""Logit lens and probability delta: both ends, loops over the records, budgets, and a model that learned against one that did not."""
+"""Logit lens and probability delta: both ends, loops over the records, budgets, and a model that
+learned against one that did not.
+"""
 
 import math
 
@@ -23,10 +25,13 @@ def test_known_by_heart_in_one_layer_and_nowhere(row):
     rows = Records(lensed(row, [0.01, 1.0, 0.01], i=i) for i in range(8))
     m = logit_lens(rows, "forget")
     assert (m.value, m.n, m.groups, m.better) == (pytest.approx(1), 8, 2, "gold")
-    assert m.interval == pytest.approx((0.05**0.5, 1), abs=1e-6)  # two groups alike: one in two more could be otherwise
+    # two groups alike: one in two more could be otherwise
+    assert m.interval == pytest.approx((0.05**0.5, 1), abs=1e-6)
     assert m.parts == pytest.approx({"layer/0": 0.01, "layer/1": 1, "layer/2": 0.01})
     assert logit_lens(rows, "forget", layers=(1.0,)).value == pytest.approx(0.01)
-    assert logit_lens(rows, "forget", layers=(0, 2)).parts == pytest.approx({"layer/0": 0.01, "layer/2": 0.01})
+    assert logit_lens(rows, "forget", layers=(0, 2)).parts == pytest.approx(
+        {"layer/0": 0.01, "layer/2": 0.01}
+    )
 
 
 def test_mean_of_each_rows_best_layer(row):
@@ -53,7 +58,8 @@ def ranked(row, ranks, **known):
 
 
 def test_a_secret_within_a_budget(row):
-    at = [[9, 2], [90, 97], [MAX, 60], [MAX, 3]]  # above and below in probability, above and below in change; two layers of 100 tokens
+    # above and below in probability, above and below in change; two layers of 100 tokens
+    at = [[9, 2], [90, 97], [MAX, 60], [MAX, 3]]
     rows = Records(ranked(row, at, i=i) for i in range(4))
     ask = lambda **kw: probability_delta(rows, "forget", **kw)
     assert [ask(attack="head", k=k).value for k in (2, 3)] == [0, 1]  # rank 2 is the third
@@ -65,13 +71,20 @@ def test_a_secret_within_a_budget(row):
 
 @pytest.fixture(scope="module")
 def read():
-    """Records of the forget rows of a model that learned them and of one that did not (random weights)."""
+    """Records of the forget rows of a model that learned them and of one that did not (random
+    weights).
+    """
     from expunge.core.results import Record
 
     made = lambda subject: Records(
-        Record("m", "forget", r.id, r.group, "answer", observed=x) for r, x in zip(FORGET, lens(subject, FORGET), strict=True)
+        Record("m", "forget", r.id, r.group, "answer", observed=x)
+        for r, x in zip(FORGET, lens(subject, FORGET), strict=True)
     )
-    return made(trained("original")), made(small_subject(5, vocab=64, width=64)), made(trained("gold"))
+    return (
+        made(trained("original")),
+        made(small_subject(5, vocab=64, width=64)),
+        made(trained("gold")),
+    )
 
 
 @pytest.mark.slow
@@ -88,9 +101,14 @@ def test_whoever_learned_says_it_and_gold_does_not(read):
 @pytest.mark.parametrize("attack", ["head", "delta"])
 def test_candidates_grow_with_the_budget_up_to_all(read, attack):
     for records in read:
-        found = [probability_delta(records, "forget", attack=attack, k=k).value for k in (1, 2, 4, 8, 16, 32)]
+        found = [
+            probability_delta(records, "forget", attack=attack, k=k).value
+            for k in (1, 2, 4, 8, 16, 32)
+        ]
         assert found == sorted(found)
         assert found[-1] == 1  # 32 from above and 32 from below are all 64 tokens
-    original, blank, gold = (probability_delta(r, "forget", attack=attack, k=1, layers=(2,)).value for r in read)
+    original, blank, gold = (
+        probability_delta(r, "forget", attack=attack, k=1, layers=(2,)).value for r in read
+    )
     assert original > 0.8
     assert max(blank, gold) < 0.3

@@ -28,15 +28,27 @@ def lowest(x, k):
 
 
 def normalised(r):
-    return [(x - m) / math.sqrt(max(v, 1e-6)) for x, m, v in zip(r.logp, r.mean_logp, r.var_logp, strict=True)][:-1]
+    return [
+        (x - m) / math.sqrt(max(v, 1e-6))
+        for x, m, v in zip(r.logp, r.mean_logp, r.var_logp, strict=True)
+    ][:-1]
 
 
 ORACLES = {
     "loss": (mia_loss, lambda r: -r.loss),
-    "zlib": (mia_zlib, lambda r: np.mean(r.logp, dtype=float) / len(zlib.compress(r.answer.encode()))),
-    "zlib total": (lambda r: mia_zlib(r, loss="total"), lambda r: np.sum(r.logp, dtype=float) / len(zlib.compress(r.answer.encode()))),
+    "zlib": (
+        mia_zlib,
+        lambda r: np.mean(r.logp, dtype=float) / len(zlib.compress(r.answer.encode())),
+    ),
+    "zlib total": (
+        lambda r: mia_zlib(r, loss="total"),
+        lambda r: np.sum(r.logp, dtype=float) / len(zlib.compress(r.answer.encode())),
+    ),
     "min k": (mia_min_k, lambda r: lowest([float(x) for x in r.logp[:-1]], 0.4)),
-    "min k .2 eos": (lambda r: mia_min_k(r, k=0.2, eos=True), lambda r: lowest([float(x) for x in r.logp], 0.2)),
+    "min k .2 eos": (
+        lambda r: mia_min_k(r, k=0.2, eos=True),
+        lambda r: lowest([float(x) for x in r.logp], 0.2),
+    ),
     "min k++": (mia_min_k_plus_plus, lambda r: lowest(normalised(r), 0.4)),
 }
 
@@ -52,7 +64,9 @@ def test_a_memorised_forget_set_gives_one_and_an_unlikely_one_zero(name, row):
     def made(forget, holdout):
         same = dict(mean_logp=[-5.0] * 4, var_logp=[1.0] * 4, zlib=30, eos=True)
         sides = (("forget", forget), ("holdout", holdout))
-        return Records(row(role, i, logp=[x - i / 100] * 4, **same) for role, x in sides for i in range(6))
+        return Records(
+            row(role, i, logp=[x - i / 100] * 4, **same) for role, x in sides for i in range(6)
+        )
 
     metric = ORACLES[name][0]
     assert metric(made(-0.01, -4.0)).value == 1
@@ -61,7 +75,11 @@ def test_a_memorised_forget_set_gives_one_and_an_unlikely_one_zero(name, row):
 
 
 def test_scores_that_a_log_gives_are_taken(row):
-    rows = Records(row(role, i, given={"mia_min_k": x}) for role, x in (("forget", -1.0), ("holdout", -2.0)) for i in range(3))
+    rows = Records(
+        row(role, i, given={"mia_min_k": x})
+        for role, x in (("forget", -1.0), ("holdout", -2.0))
+        for i in range(3)
+    )
     assert mia_min_k(rows).value == 1
 
 
@@ -90,7 +108,9 @@ def test_reference_is_loss_against_gold(unlearned, gold):
 
 def test_reference_needs_the_same_rows(unlearned, gold):
     short = Records(r for r in gold if r.id != "3")
-    assert mia_reference(unlearned, short).reason == "gold: no record of 1 of 24 rows of role forget"
+    assert (
+        mia_reference(unlearned, short).reason == "gold: no record of 1 of 24 rows of role forget"
+    )
 
 
 # ------------------------------------------------------------------ privleak
@@ -98,13 +118,16 @@ def test_reference_needs_the_same_rows(unlearned, gold):
 
 def losses(row, forget, holdout):
     sides = (("forget", forget), ("holdout", holdout))
-    return Records(row(role, i, logp=[-float(x)] * 2) for role, side in sides for i, x in enumerate(side))
+    return Records(
+        row(role, i, logp=[-float(x)] * 2) for role, side in sides for i, x in enumerate(side)
+    )
 
 
 def test_privleak_at_its_ends(row):
     unseen = losses(row, range(8), range(8))
     assert privleak(losses(row, [-9] * 8, range(8)), unseen).value == -100  # every forget row told
-    assert privleak(losses(row, [99] * 8, range(8)), unseen).value == pytest.approx(100)  # gold's AUC is .5
+    # gold's AUC is .5
+    assert privleak(losses(row, [99] * 8, range(8)), unseen).value == pytest.approx(100)
     assert privleak(unseen, unseen).value == 0
 
 
@@ -116,7 +139,8 @@ def test_privleak_in_both_orientations(unlearned, gold):
 
 
 def test_privleak_of_gold_itself_has_no_width(gold):
-    m = privleak(gold, gold)  # drawn together, so that the same model differs from itself in no draw
+    # drawn together, so that the same model differs from itself in no draw
+    m = privleak(gold, gold)
     assert (m.value, m.interval) == (0, (0, 0))
 
 
@@ -126,7 +150,10 @@ def test_privleak_with_a_published_auc(unlearned):
 
 
 def test_privleak_says_whose_rows_are_missing(unlearned, gold):
-    assert privleak(unlearned, Records(r for r in gold if r.role == "forget")).reason == "gold: no rows of role holdout; give --holdout"
+    assert (
+        privleak(unlearned, Records(r for r in gold if r.role == "forget")).reason
+        == "gold: no rows of role holdout; give --holdout"
+    )
 
 
 def test_a_gold_auc_of_zero_gives_no_number(row):

@@ -1,4 +1,6 @@
-"""Membership scores beyond S1's plain ones: orientation, oracles, invariance, and the reference faults that are not repeated."""
+"""Membership scores beyond S1's plain ones: orientation, oracles, invariance, and the reference
+faults that are not repeated.
+"""
 
 from dataclasses import replace
 
@@ -84,13 +86,22 @@ def test_both_ends(row):
 
 
 def test_no_surprise_is_the_most_a_member_can_have(row):
-    rows = Records([row(logp=[-9.0] * 5, entropy=[5.0] * 5), row("holdout", logp=[-0.5] * 5, entropy=[0.1] * 5)])
+    rows = Records(
+        [
+            row(logp=[-9.0] * 5, entropy=[5.0] * 5),
+            row("holdout", logp=[-0.5] * 5, entropy=[0.1] * 5),
+        ]
+    )
     assert mia_surp(rows).value == 1  # unsure everywhere: nothing surprising
     assert surp_module.card.evidence == "reconstructed"
 
 
 def test_recall_leaves_the_groups_of_its_shots_out(unlearned):
-    shots = Records(r for r in unlearned if not (r.role == "holdout" and r.variant == "prefix" and r.group in ("0", "1")))
+    shots = Records(
+        r
+        for r in unlearned
+        if not (r.role == "holdout" and r.variant == "prefix" and r.group in ("0", "1"))
+    )
     assert mia_recall(shots).n == mia_recall(unlearned).n - 8
     none = Records(r for r in unlearned if r.variant != "prefix")
     assert "behind a prefix" in mia_recall(none).reason
@@ -102,7 +113,11 @@ def test_lowercase_needs_the_same_rows(unlearned):
 
 
 def test_scores_that_a_log_gives_are_taken(row):
-    rows = Records(row(role, i, given={"mia_gradnorm": x}) for role, x in (("forget", -1.0), ("holdout", -2.0)) for i in range(3))
+    rows = Records(
+        row(role, i, given={"mia_gradnorm": x})
+        for role, x in (("forget", -1.0), ("holdout", -2.0))
+        for i in range(3)
+    )
     assert mia_grad_norm(rows).value == 1
 
 
@@ -133,7 +148,9 @@ def test_lira_against_a_loop(row):
     mine = Records(shadows(row, ["unlearned"], mean, 1.0, rng))
     of = lambda rows, r: [float(s.logp[0]) for s in rows if (s.role, s.id) == (r.role, r.id)]
     z = lambda r: (r.logp[0] - np.mean(of(outside, r))) / max(np.std(of(outside, r), ddof=1), 1e-3)
-    assert mia_lira(mine, Records(outside), logit=False).value == pytest.approx(library_auc(mine, z))
+    assert mia_lira(mine, Records(outside), logit=False).value == pytest.approx(
+        library_auc(mine, z)
+    )
 
     def ratio(r):
         a, b = of(inside, r), of(outside, r)
@@ -141,15 +158,23 @@ def test_lira_against_a_loop(row):
             r.logp[0], np.mean(b), max(np.std(b, ddof=1), 1e-3)
         )
 
-    assert mia_lira(mine, Records([*outside, *inside]), logit=False).value == pytest.approx(library_auc(mine, ratio))
+    assert mia_lira(mine, Records([*outside, *inside]), logit=False).value == pytest.approx(
+        library_auc(mine, ratio)
+    )
 
 
 def test_lira_corrects_for_rows_that_are_hard_for_everybody(row):
-    """Forget rows that were never easy: a plain loss says 'not members' of rows that lie far above what strangers make of them."""
+    """Forget rows that were never easy: a plain loss says 'not members' of rows that lie far above
+    what strangers make of them.
+    """
     rng = np.random.default_rng(1)
     mean = {"forget": np.full(6, -8.0), "holdout": np.full(6, -2.0)}
     golds = Records(shadows(row, ["gold", "gold/1", "gold/2", "gold/3"], mean, 0.1, rng))
-    mine = Records(shadows(row, ["unlearned"], {"forget": np.full(6, -6.0), "holdout": np.full(6, -2.0)}, 0.1, rng))
+    mine = Records(
+        shadows(
+            row, ["unlearned"], {"forget": np.full(6, -6.0), "holdout": np.full(6, -2.0)}, 0.1, rng
+        )
+    )
     assert library_auc(mine, lambda r: float(r.logp[0])) == 0
     assert mia_lira(mine, golds, logit=False).value == 1
 
@@ -184,17 +209,29 @@ def test_blind_baseline_sees_words_and_nothing_else(row):
     common = [f"w{i}" for i in range(30)]
     text = lambda words: " ".join(rng.choice(words, 12))
     shifted = Records(
-        row(role, i, answer=text(common[:20] if role == "forget" else common[10:])) for role in ("forget", "holdout") for i in range(60)
+        row(role, i, answer=text(common[:20] if role == "forget" else common[10:]))
+        for role in ("forget", "holdout")
+        for i in range(60)
     )
-    alike = lambda: Records(row(role, i, answer=text(common)) for role in ("forget", "holdout") for i in range(60))
+    alike = lambda: Records(
+        row(role, i, answer=text(common)) for role in ("forget", "holdout") for i in range(60)
+    )
     assert blind_baseline(shifted).value > 0.9
-    assert np.mean([blind_baseline(alike()).value for _ in range(8)]) == pytest.approx(0.5, abs=0.05)
+    assert np.mean([blind_baseline(alike()).value for _ in range(8)]) == pytest.approx(
+        0.5, abs=0.05
+    )
     assert blind_baseline(shifted).better == 0.5
 
 
 def test_blind_baseline_does_not_learn_from_its_own_group(row):
-    """Rows of one group share a word that no other group has: seen in training it would tell them apart."""
-    rows = Records(row(role, i, answer=f"{role}{i // 4} same words here") for role in ("forget", "holdout") for i in range(40))
+    """Rows of one group share a word that no other group has: seen in training it would tell them
+    apart.
+    """
+    rows = Records(
+        row(role, i, answer=f"{role}{i // 4} same words here")
+        for role in ("forget", "holdout")
+        for i in range(40)
+    )
     assert blind_baseline(rows).value == pytest.approx(0.5, abs=0.05)
 
 
@@ -204,7 +241,12 @@ def test_blind_baseline_does_not_learn_from_its_own_group(row):
 def test_what_the_passes_are_asked():
     wants = {
         n: want_of(judge(Call(n, a), None).card, judge(Call(n, a), None).settings)
-        for n, a in (("mia_grad_norm", {"eos": True}), ("mia_recall", {"shots": 3}), ("mia_lowercase", {}), ("mia_surp", {}))
+        for n, a in (
+            ("mia_grad_norm", {"eos": True}),
+            ("mia_recall", {"shots": 3}),
+            ("mia_lowercase", {}),
+            ("mia_surp", {}),
+        )
     }
     assert wants["mia_grad_norm"].observations == (GradientNorm(eos=True),)
     assert wants["mia_recall"].observations == (FewShotPrefix(shots=3),)

@@ -1,4 +1,6 @@
-"""memorisation_accuracy worked by hand; more of it stands in the files that its family shares (see PLACES in test_every_metric)."""
+"""memorisation_accuracy worked by hand; more of it stands in the files that its family shares (see
+PLACES in test_every_metric).
+"""
 
 import pytest
 

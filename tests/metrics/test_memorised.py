@@ -1,4 +1,6 @@
-"""Perplexity, memorisation accuracy, extraction likelihood, sequence probability: by hand, by brute force, at both ends."""
+"""Perplexity, memorisation accuracy, extraction likelihood, sequence probability: by hand, by brute
+force, at both ends.
+"""
 
 import math
 
@@ -40,7 +42,10 @@ def test_memorisation_accuracy_is_a_mean_of_hits_in_its_window(row):
     assert memorisation_accuracy(rows, "forget").value == pytest.approx(3 / 5)
     assert memorisation_accuracy(rows, "forget", window=2).value == 0.5
     assert memorisation_accuracy(rows, "forget", eos=True, window=0).value == pytest.approx(4 / 6)
-    assert memorisation_accuracy(rows, "forget", window=0).value == exact_memorisation(rows, "forget").value
+    assert (
+        memorisation_accuracy(rows, "forget", window=0).value
+        == exact_memorisation(rows, "forget").value
+    )
 
 
 def test_hits_are_what_generating_token_by_token_gives():
@@ -54,7 +59,10 @@ def test_hits_are_what_generating_token_by_token_gives():
     from expunge.models.causal_lm.model import Subject
     from expunge.models.causal_lm.tokenize import encode
 
-    texts = tuple(Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers.") for i in range(3))
+    texts = tuple(
+        Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers.")
+        for i in range(3)
+    )
     model, tokenizer = tiny.build([e.text for e in texts], layers=1, width=32, ffn=64, vocab=300)
     subject = Subject(model, tokenizer, "tiny")
     with torch.no_grad():
@@ -65,7 +73,10 @@ def test_hits_are_what_generating_token_by_token_gives():
         written = []
         for t in [t for t, yes in enumerate(row.scored) if yes]:
             out = model.generate(
-                torch.tensor([row.ids[:t]]), attention_mask=torch.ones(1, t, dtype=torch.long), max_new_tokens=1, do_sample=False
+                torch.tensor([row.ids[:t]]),
+                attention_mask=torch.ones(1, t, dtype=torch.long),
+                max_new_tokens=1,
+                do_sample=False,
             )
             written.append(int(out[0, -1]) == row.ids[t])
         assert list(r.hit) == written
@@ -73,7 +84,8 @@ def test_hits_are_what_generating_token_by_token_gives():
 
 def test_overlap_by_hand():
     assert overlap("abcd", "abcd", 2) == 1 and overlap("abcd", "wxyz", 2) == 0
-    assert overlap("abab", "abcd", 2) == pytest.approx(2 / 3)  # ab twice, ba not: with multiplicity, not clipped
+    # ab twice, ba not: with multiplicity, not clipped
+    assert overlap("abab", "abcd", 2) == pytest.approx(2 / 3)
     assert overlap("a", "abc", 2) == 0
 
 
@@ -100,8 +112,20 @@ def test_a_memorised_text_has_one_and_an_untrained_model_little():
     from expunge.models.causal_lm import tiny
     from expunge.models.causal_lm.model import Subject
 
-    texts = tuple(Example(f"t{i}", "forget", f"g{i}", text=f"Rivers run to Town{i}, and Towns to Rivers number {i}.") for i in range(2))
+    texts = tuple(
+        Example(
+            f"t{i}",
+            "forget",
+            f"g{i}",
+            text=f"Rivers run to Town{i}, and Towns to Rivers number {i}.",
+        )
+        for i in range(2)
+    )
     model, tokenizer = tiny.build([e.text for e in texts], layers=1, width=32, ffn=64, vocab=300)
-    found = measure(Subject(model, tokenizer, "tiny"), {"forget": texts}, {"forget": Want(observations=(Extraction(3, 1),))})
+    found = measure(
+        Subject(model, tokenizer, "tiny"),
+        {"forget": texts},
+        {"forget": Want(observations=(Extraction(3, 1),))},
+    )
     assert extraction_likelihood(found.records, "forget", n=3).value < 0.2
     assert found.cost.more["continuations"] > 0

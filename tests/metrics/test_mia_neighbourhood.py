@@ -1,5 +1,7 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""Neighbourhood comparison: what the masked model writes, which rows S1 reads of it, what is kept, and the score against plain loops."""
+"""Neighbourhood comparison: what the masked model writes, which rows S1 reads of it, what is kept,
+and the score against plain loops.
+"""
 
 import json
 import random
@@ -39,8 +41,14 @@ PLACES = ["Rome", "Oslo", "Lima", "Cairo", "Quito", "Dakar", "Minsk", "Perth"]
 
 
 def rows_of(role, n=8):
-    answer = lambda i: f"She left {DICE.choice(PLACES)} for {DICE.choice(PLACES)}, then {DICE.choice(PLACES)} in {1900 + i}."
-    return tuple(Example(f"{role}{i}", role, f"{role}-g{i % 4}", answer(i), f"Where did Person{i} live?") for i in range(n))
+    answer = lambda i: (
+        f"She left {DICE.choice(PLACES)} for {DICE.choice(PLACES)}, then {DICE.choice(PLACES)} in "
+        f"{1900 + i}."
+    )
+    return tuple(
+        Example(f"{role}{i}", role, f"{role}-g{i % 4}", answer(i), f"Where did Person{i} live?")
+        for i in range(n)
+    )
 
 
 ROLES = {"forget": rows_of("forget"), "holdout": rows_of("holdout")}
@@ -78,24 +86,32 @@ def words(text):
 @pytest.mark.parametrize("replaced", [1, 2, 3])
 def test_a_neighbour_differs_in_as_many_words_and_in_nothing_else(folder, replaced):
     asked = [(e.prompt, e.answer) for e in ROLES["forget"]]
-    for (_, text), found in zip(asked, Masked(folder).of(asked, Neighbours(n=9, words=replaced), CPU), strict=True):
+    for (_, text), found in zip(
+        asked, Masked(folder).of(asked, Neighbours(n=9, words=replaced), CPU), strict=True
+    ):
         assert len(found) == len(set(found)) == 9 and text not in found
         for new in found:
             pairs = list(zip(words(text), words(new), strict=True))
             changed = [(a, b) for a, b in pairs if a != b]
             assert len(changed) == replaced
-            assert all(a.casefold() != b.casefold() and a.isalnum() and b.isalnum() for a, b in changed)
+            assert all(
+                a.casefold() != b.casefold() and a.isalnum() and b.isalnum() for a, b in changed
+            )
             assert not any(b[0].islower() for a, b in changed if a[0].isupper())
 
 
 def by_hand(folder, before, text, how):
-    """One word, one pass: every place alone and without padding, every substitute ranked, in a plain loop."""
+    """One word, one pass: every place alone and without padding, every substitute ranked, in a
+    plain loop.
+    """
     own = Masked(folder)
     model, tokenizer = own.model, own.tokenizer
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     lead = [2, *tokenizer(before, add_special_tokens=False)["input_ids"]]
     names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    dice = np.random.default_rng(random.Random(f"neighbours/{how.seed}/{before}/{text}").getrandbits(64))
+    dice = np.random.default_rng(
+        random.Random(f"neighbours/{how.seed}/{before}/{text}").getrandbits(64)
+    )
     found = []
     for k, (i, word) in enumerate(zip(ids, words(text), strict=True)):
         if not word.isalnum():
@@ -109,7 +125,9 @@ def by_hand(folder, before, text, how):
             if name.isalnum() and j > 3 and name.casefold() != word.casefold():
                 new = name[0].upper() + name[1:] if word[0].isupper() else name
                 found.append((float(p[j] / (1 - p[i])), k, new))
-    best = list(dict.fromkeys((k, new) for _, k, new in sorted(found, key=lambda f: -f[0])))[: how.n]
+    best = list(dict.fromkeys((k, new) for _, k, new in sorted(found, key=lambda f: -f[0])))[
+        : how.n
+    ]
     spots = [m.span() for m in re.finditer(r"\w+|[^\w\s]", text)]
     return [text[: spots[k][0]] + new + text[spots[k][1] :] for k, new in best]
 
@@ -132,7 +150,9 @@ def test_the_same_seed_writes_the_same_and_another_other_words(folder):
 def test_batches_stay_within_their_bound(folder, monkeypatch):
     monkeypatch.setattr(masked_language_model, "LOGITS", 4000)
     own, seen = Masked(folder), []
-    own.model.register_forward_hook(lambda _, args, kwargs, out: seen.append(out.logits.numel()), with_kwargs=True)
+    own.model.register_forward_hook(
+        lambda _, args, kwargs, out: seen.append(out.logits.numel()), with_kwargs=True
+    )
     own.of([(e.prompt, e.answer) for e in ROLES["forget"]], HOW, CPU)
     assert len(seen) > 4 and max(seen) <= 4000
 
@@ -140,7 +160,10 @@ def test_batches_stay_within_their_bound(folder, monkeypatch):
 def test_a_text_longer_than_the_model_reads_is_read_in_blocks(folder):
     text = " ".join(DICE.choice(PLACES) for _ in range(200))
     (found,) = Masked(folder).of([("Where?", text)], Neighbours(n=400), CPU)
-    places = {next(i for i, (a, b) in enumerate(zip(text.split(), new.split(), strict=True)) if a != b) for new in found}
+    places = {
+        next(i for i, (a, b) in enumerate(zip(text.split(), new.split(), strict=True)) if a != b)
+        for new in found
+    }
     assert len(found) == 400 and min(places) < 60 and max(places) > 140
 
 
@@ -155,7 +178,8 @@ def test_words_in_pieces_are_replaced_whole(tmp_path, kind):
             changed = [(a, b) for a, b in zip(words(text), words(new), strict=True) if a != b]
             ((old, other),) = changed
             assert "#" not in other and other.isalnum() and other.casefold() != old.casefold()
-            assert [c for c in new if not c.isalnum()] == [c for c in text if not c.isalnum()]  # spaces and points stay
+            # spaces and points stay
+            assert [c for c in new if not c.isalnum()] == [c for c in text if not c.isalnum()]
             several += len(own.tokenizer(f" {old}", add_special_tokens=False)["input_ids"]) > 1
     assert several
 
@@ -188,43 +212,70 @@ def test_rows_are_variants_behind_the_same_prompt(subject, writer):
 def test_each_chunk_of_a_text_has_neighbours_of_its_own(subject, writer):
     text = " ".join(DICE.choice(PLACES) for _ in range(60))
     rows = neighbour_rows(subject, writer, (Example("t", "forget", "t", text=text),), HOW, 40)
-    own = {r.id: r for r in encode(subject.tokenizer, [Example("t", "forget", "t", text=text)], max_length=40)}
+    own = {
+        r.id: r
+        for r in encode(subject.tokenizer, [Example("t", "forget", "t", text=text)], max_length=40)
+    }
     assert len(own) > 2 and {r.id for r in rows} == set(own)
     assert all(r.text != own[r.id].text and len(r) <= 40 for r in rows)
 
 
 def test_what_cannot_be_replaced_or_no_longer_fits_is_passed_over(subject, writer):
     given = Example("g", "forget", "g", media={"prompt_ids": [3, 4], "answer_ids": [5, 6]})
-    assert neighbour_rows(subject, writer, (given, Example("d", "forget", "d", "...", "Where?")), HOW, 512) == []
+    assert (
+        neighbour_rows(
+            subject, writer, (given, Example("d", "forget", "d", "...", "Where?")), HOW, 512
+        )
+        == []
+    )
     longest = max(len(r) for r in encode(subject.tokenizer, ROLES["forget"]))
-    assert all(len(r) <= longest for r in neighbour_rows(subject, writer, ROLES["forget"], HOW, longest))
+    assert all(
+        len(r) <= longest for r in neighbour_rows(subject, writer, ROLES["forget"], HOW, longest)
+    )
 
 
 def test_measured_rows_their_cost_and_their_ticks(subject, writer):
     judges = [judge(Call("mia_neighbourhood", {"neighbours": 6}), None)]
     wants, ticks = wants_of(judges, list(ROLES)), []
-    found = measure(subject, ROLES, wants, references=References(masked_model=writer), tick=ticks.append)
+    found = measure(
+        subject, ROLES, wants, references=References(masked_model=writer), tick=ticks.append
+    )
     assert found.cost.rows == 16 * 7 and found.cost.more == {"rows with words replaced": 16 * 6}
     assert sum(ticks) == work(ROLES, wants)
-    assert {f for r in found.records for f in ("answer", "generated", "question") if r.variant != "answer" and getattr(r, f)} == set()
+    assert {
+        f
+        for r in found.records
+        for f in ("answer", "generated", "question")
+        if r.variant != "answer" and getattr(r, f)
+    } == set()
     value = judged(judges, found.records, None)["mia_neighbourhood"].value
     told = {}
     for role, rows in ROLES.items():
-        for e, near in zip(rows, writer.of([(e.prompt, e.answer) for e in rows], HOW, CPU), strict=True):
+        for e, near in zip(
+            rows, writer.of([(e.prompt, e.answer) for e in rows], HOW, CPU), strict=True
+        ):
             losses = []
             for text in (e.answer, *near):
                 (row,) = encode(subject.tokenizer, [replace(e, answer=text)])
                 with torch.no_grad():
                     logp = subject.model(torch.tensor([row.ids])).logits[0].log_softmax(-1)
-                losses.append(-np.mean([float(logp[t - 1, row.ids[t]]) for t, yes in enumerate(row.scored) if yes]))
+                losses.append(
+                    -np.mean(
+                        [float(logp[t - 1, row.ids[t]]) for t, yes in enumerate(row.scored) if yes]
+                    )
+                )
             told[role, e.id] = np.mean(losses[1:]) - losses[0]
-    assert value == pytest.approx(roc_auc_score([role == "forget" for role, _ in told], list(told.values())), abs=1e-9)
+    assert value == pytest.approx(
+        roc_auc_score([role == "forget" for role, _ in told], list(told.values())), abs=1e-9
+    )
 
 
 def test_kept_under_the_digest_of_the_masked_model(subject, writer, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
     wants = wants_of([judge(Call("mia_neighbourhood", {"neighbours": 3}), None)], list(ROLES))
-    ask = lambda masked: measured(subject, ROLES, wants, references=References(masked_model=masked), salt="s")
+    ask = lambda masked: measured(
+        subject, ROLES, wants, references=References(masked_model=masked), salt="s"
+    )
     first, cost = ask(writer)
     again, reused = ask(writer)
     assert cost is not None and reused is None and len(again) == len(first) == 16 * 4
@@ -259,9 +310,13 @@ def test_both_ends(row):
 
 def test_rows_without_neighbours_are_left_out_and_counted(row):
     rows = sides(row, (-0.1, -3.0), (-2.0, -2.2))
-    short = Records(r for r in rows if not (r.variant != "answer" and r.role == "forget" and r.id == "2"))
+    short = Records(
+        r for r in rows if not (r.variant != "answer" and r.role == "forget" and r.id == "2")
+    )
     m = mia_neighbourhood(short)
-    assert (m.value, m.n, m.parts["without"]) == (1, 11, 1) and "without" not in mia_neighbourhood(rows).parts
+    assert (m.value, m.n, m.parts["without"]) == (1, 11, 1) and "without" not in mia_neighbourhood(
+        rows
+    ).parts
 
 
 def test_without_the_model_it_is_unscored_and_names_the_option(row):
@@ -289,18 +344,46 @@ def test_folders_that_are_no_masked_models_are_refused(tmp_path, folder):
 
 @pytest.mark.slow
 def test_on_the_built_in_case(expunge, refused, tmp_path):
-    code, _, err = expunge("train", "--model", "tiny", "--benchmark", "builtin", "--steps", 2, "--out", tmp_path / "full", "--quiet")
+    code, _, err = expunge(
+        "train",
+        "--model",
+        "tiny",
+        "--benchmark",
+        "builtin",
+        "--steps",
+        2,
+        "--out",
+        tmp_path / "full",
+        "--quiet",
+    )
     assert code == 0, err
     train = ("train", "--model", "tiny", "--benchmark", "builtin", "--steps", 2, "--on", "retain")
     assert expunge(*train, "--out", tmp_path / "gold", "--quiet")[0] == 0
-    model, _ = tmp_path / "full" / "model", masked_folder(tmp_path / "mlm", ["He lives in Rome , and she was born in 1950 ."])
+    model, _ = (
+        tmp_path / "full" / "model",
+        masked_folder(tmp_path / "mlm", ["He lives in Rome , and she was born in 1950 ."]),
+    )
     asked = ("eval", "--model", model, "--benchmark", "builtin", "--metrics", "mia_neighbourhood")
-    code, _, err = expunge(*asked, "--mlm", tmp_path / "mlm", "--gold", tmp_path / "gold", "--out", tmp_path / "found")
+    code, _, err = expunge(
+        *asked, "--mlm", tmp_path / "mlm", "--gold", tmp_path / "gold", "--out", tmp_path / "found"
+    )
     assert code == 0, err
     found = json.loads((tmp_path / "found" / "measurements.json").read_text())["mia_neighbourhood"]
     assert found["value"] is not None and found["n"] > 10
-    assert re.search(r"unlearned: beyond the two passes, \d+ rows with words replaced", err) and "gold: beyond" in err
-    assert "mia_neighbourhood" in json.loads((tmp_path / "found" / "comparison.json").read_text())["rows"]
+    assert (
+        re.search(r"unlearned: beyond the two passes, \d+ rows with words replaced", err)
+        and "gold: beyond" in err
+    )
+    assert (
+        "mia_neighbourhood"
+        in json.loads((tmp_path / "found" / "comparison.json").read_text())["rows"]
+    )
     code, _, err = expunge(*asked, "--out", tmp_path / "bare")
-    assert code == 0 and "--mlm FOLDER" in json.loads((tmp_path / "bare" / "measurements.json").read_text())["mia_neighbourhood"]["reason"]
+    assert (
+        code == 0
+        and "--mlm FOLDER"
+        in json.loads((tmp_path / "bare" / "measurements.json").read_text())["mia_neighbourhood"][
+            "reason"
+        ]
+    )
     assert "--mlm" in refused(*asked, "--mlm", tmp_path, "--out", tmp_path / "x")

@@ -19,7 +19,11 @@ def one(metric, row, answer, generated, role="forget", **kw):
 
 
 def brute_entropy(items):
-    return -sum(c / len(items) * math.log2(c / len(items)) for c in Counter(items).values()) if items else 0.0
+    return (
+        -sum(c / len(items) * math.log2(c / len(items)) for c in Counter(items).values())
+        if items
+        else 0.0
+    )
 
 
 def test_entropy_by_hand(row):
@@ -36,4 +40,6 @@ def test_ngram_entropy_against_a_loop():
         two, three = ([tuple(said[i : i + n]) for i in range(len(said) - n + 1)] for n in (2, 3))
         expected = (2 / 3 * brute_entropy(two) + 4 / 3 * brute_entropy(three)) / 2
         assert ngram_entropy_of(" ".join(said)) == pytest.approx(expected, abs=1e-12)
-        assert token_entropy_of(" ".join(said)) == pytest.approx(brute_entropy(said) / math.log2(len(said)) if len(said) > 1 else 0)
+        assert token_entropy_of(" ".join(said)) == pytest.approx(
+            brute_entropy(said) / math.log2(len(said)) if len(said) > 1 else 0
+        )

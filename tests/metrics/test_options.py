@@ -1,4 +1,6 @@
-"""S6: letters and texts of options, scored behind one prompt; a model that knows, one that always says A, and a plain loop."""
+"""S6: letters and texts of options, scored behind one prompt; a model that knows, one that always
+says A, and a plain loop.
+"""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -37,13 +39,18 @@ QUESTIONS = tuple(question(i, r) for i, r in enumerate((0, 1, 1, 2, 3, 2, 1, 3))
 
 @pytest.fixture(scope="module")
 def subject():
-    texts = [t for e in QUESTIONS for t in (e.prompt, *e.options)] + [f"{x}. Answer: {x}\nQuestion:" for x in "ABCD"]
+    texts = [t for e in QUESTIONS for t in (e.prompt, *e.options)] + [
+        f"{x}. Answer: {x}\nQuestion:" for x in "ABCD"
+    ]
     model, tokenizer = tiny.build(texts * 4, seed=0)
     return Subject(model.eval(), tokenizer, "tiny")
 
 
 class Stub(torch.nn.Module):
-    """``say(text so far) -> token``: what it finds likeliest next. Rows stand alone in the batch."""
+    """``say(text so far) -> token``: what it finds likeliest next.
+
+    Rows stand alone in the batch.
+    """
 
     def __init__(self, tokenizer, say):
         super().__init__()
@@ -68,7 +75,11 @@ class Stub(torch.nn.Module):
 
 def told(subject, say):
     model = Stub(subject.tokenizer, say)
-    return measure(Subject(model, subject.tokenizer), {"forget": QUESTIONS}, {"forget": Want((), options="all")}).records
+    return measure(
+        Subject(model, subject.tokenizer),
+        {"forget": QUESTIONS},
+        {"forget": Want((), options="all")},
+    ).records
 
 
 def letter(subject, x):
@@ -80,7 +91,11 @@ def test_a_model_that_knows_has_all_right_and_no_liking(subject):
 
     def say(text):
         known = next((a for p, a in right.items() if p in text), "")
-        return letter(subject, next((x for x in "ABCD" if f"{x}. {known}\n" in text), "A")) if text.endswith("Answer:") else 0
+        return (
+            letter(subject, next((x for x in "ABCD" if f"{x}. {known}\n" in text), "A"))
+            if text.endswith("Answer:")
+            else 0
+        )
 
     records = told(subject, say)
     for turns in ("first", "all"):
@@ -106,14 +121,24 @@ def test_without_preference_the_first_shown_wins(subject):
 
 
 def test_a_model_whose_letters_are_broken_is_seen_by_its_texts(subject):
-    first = {w: subject.tokenizer("Answer: " + w, add_special_tokens=False)["input_ids"] for w in WORDS}
+    first = {
+        w: subject.tokenizer("Answer: " + w, add_special_tokens=False)["input_ids"] for w in WORDS
+    }
     head = len(subject.tokenizer("Answer:", add_special_tokens=False)["input_ids"])
 
     def say(text):
         if "\nA. " in text:
             return letter(subject, "A")
         known = next((e for e in QUESTIONS if e.prompt in text), None)
-        done = len(subject.tokenizer(text[text.index("Answer:") :], add_special_tokens=False)["input_ids"]) if "Answer:" in text else 0
+        done = (
+            len(
+                subject.tokenizer(text[text.index("Answer:") :], add_special_tokens=False)[
+                    "input_ids"
+                ]
+            )
+            if "Answer:" in text
+            else 0
+        )
         return first[known.answer][done] if known and head <= done < len(first[known.answer]) else 0
 
     records = told(subject, say)
@@ -139,7 +164,9 @@ def test_scores_equal_a_forward_per_option(subject):
             order = [e.options[(turn + i) % 4] for i in range(4)]
             prompt = e.prompt + "".join(f"\n{x}. {o}" for x, o in zip("ABCD", order)) + "\nAnswer:"
             (r,) = [r for r in records.of("forget", f"letters/{turn}") if r.id == e.id]
-            np.testing.assert_allclose(r.options, [sum(alone(prompt, " " + x)) for x in "ABCD"], atol=1e-4)
+            np.testing.assert_allclose(
+                r.options, [sum(alone(prompt, " " + x)) for x in "ABCD"], atol=1e-4
+            )
             assert order[r.right] == e.answer
         (r,) = [r for r in records.of("forget", "texts") if r.id == e.id]
         found = [alone(e.prompt + "\nAnswer:", " " + o) for o in e.options]
@@ -151,7 +178,12 @@ def test_the_prompt_is_read_once(subject):
     """Twenty rows a question, but far fewer tokens than twenty prompts."""
     found = measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")})
     rows = option_rows(subject.tokenizer, QUESTIONS)
-    assert found.cost.rows == len(rows) == 20 * len(QUESTIONS) == work({"forget": QUESTIONS}, {"forget": Want((), options="all")})
+    assert (
+        found.cost.rows
+        == len(rows)
+        == 20 * len(QUESTIONS)
+        == work({"forget": QUESTIONS}, {"forget": Want((), options="all")})
+    )
     assert found.cost.tokens < 0.4 * sum(map(len, rows))
     assert not found.records.of("forget", "answer")
 
@@ -175,7 +207,9 @@ def test_what_is_asked_for_is_what_is_scored():
     judge = Judge("choice_accuracy", by_letter.choice_accuracy, card, "forget", {})
     wants = wants_of([judge], ["forget"], {"roles": {"forget": 7}, "cut": ("forget",)})
     assert wants == {"forget": Want((), options="all", tokens=7, cut=True)}
-    assert (Want() | want_of(card)).variants == ("answer",) and (want_of(card) | Want(write=True)).write
+    assert (Want() | want_of(card)).variants == ("answer",) and (
+        want_of(card) | Want(write=True)
+    ).write
 
 
 def test_records_of_options_survive_the_disk(subject, tmp_path):
@@ -194,11 +228,20 @@ def test_without_template_where_a_row_is_bare():
     rows = option_rows(tokenizer, [bare, chat])
     said = lambda row: tokenizer.decode(row.ids, skip_special_tokens=False)
     assert "<user>" not in said(rows[0]) and said(rows[0]).endswith("D. yellow and grey\nAnswer: A")
-    assert said(rows[20]).startswith("<user>What colour") and said(rows[20]).endswith("<assistant>A")
+    assert said(rows[20]).startswith("<user>What colour") and said(rows[20]).endswith(
+        "<assistant>A"
+    )
 
 
 @pytest.mark.parametrize(
-    "bad", [{"options": ("x",)}, {"options": ("x", "x"), "answer": "x", "right": None}, {"right": 7}, {"options": ()}, {"prompt": None}]
+    "bad",
+    [
+        {"options": ("x",)},
+        {"options": ("x", "x"), "answer": "x", "right": None},
+        {"right": 7},
+        {"options": ()},
+        {"prompt": None},
+    ],
 )
 def test_a_question_without_a_right_option_is_refused_by_its_place(bad):
     e = replace(question(0, 1, source="mine.jsonl:7"), **bad)
@@ -210,7 +253,10 @@ def test_records_without_options_say_so(row):
     for fn in (by_letter.choice_accuracy, by_text.choice_accuracy_text, bias.letter_bias):
         assert fn(Records(), "retain").reason == "no rows of role retain; give --retain"
         assert "hold no scores of options" in fn(Records([row(mean_loss=1.0)]), "forget").reason
-        nan = [row(variant=v, options=[np.nan, 0.0], right=0, option_tokens=[1, 1]) for v in ("letters/0", "letters/1", "texts")]
+        nan = [
+            row(variant=v, options=[np.nan, 0.0], right=0, option_tokens=[1, 1])
+            for v in ("letters/0", "letters/1", "texts")
+        ]
         assert "no finite value" in fn(Records(nan), "forget").reason
 
 

@@ -1,6 +1,8 @@
-"""The token-wise metrics on the peer's small checkpoint, from a plain forward pass: its published values, row by row.
+"""The token-wise metrics on the peer's small checkpoint, from a plain forward pass: its published
+values, row by row.
 
-What its log cannot show (hit bits, token sums) is pinned here: both forms of extraction strength and of zlib.
+What its log cannot show (hit bits, token sums) is pinned here: both forms of extraction strength
+and of zlib.
 """
 
 import gzip
@@ -28,7 +30,9 @@ BATCH = 32
 def encoded(tokenizer, question, answer):
     """(length of the prompt, ids of prompt and answer) by the tokenizer's own chat template."""
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    prompt = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
+    prompt = tokenizer.apply_chat_template(
+        messages[:1], add_generation_prompt=True, return_dict=False
+    )
     return len(prompt), tokenizer.apply_chat_template(messages, return_dict=False)
 
 
@@ -55,11 +59,15 @@ def scored(tokenizer, logits, n_prompt, ids, role, i, answer):
 
 @pytest.fixture(scope="module")
 def retrained(shared):
-    """Records of the checkpoint that never saw forget10: its 400 rows, and the 400 rows that stand in for a holdout."""
+    """Records of the checkpoint that never saw forget10: its 400 rows, and the 400 rows that stand
+    in for a holdout.
+    """
     transformers = pytest.importorskip("transformers")
     transformers.utils.logging.disable_progress_bar()
     tokenizer = transformers.AutoTokenizer.from_pretrained(shared / "peer/retain")
-    model = transformers.AutoModelForCausalLM.from_pretrained(shared / "peer/retain", dtype=torch.float32).eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        shared / "peer/retain", dtype=torch.float32
+    ).eval()
     with gzip.open(shared / "data/tofu/full.json.gz", "rt", encoding="utf-8") as lines:
         full = [json.loads(line) for line in lines]
     todo = []
@@ -70,19 +78,31 @@ def retrained(shared):
     found = []
     for k in range(0, len(todo), BATCH):
         batch = todo[k : k + BATCH]
-        padded = tokenizer.pad({"input_ids": [ids for *_, ids in batch]}, padding_side="right", return_tensors="pt")
+        padded = tokenizer.pad(
+            {"input_ids": [ids for *_, ids in batch]}, padding_side="right", return_tensors="pt"
+        )
         with torch.no_grad():
             logits = model(**padded).logits
-        found += [scored(tokenizer, z, n, ids, role, i, a) for z, (role, i, a, n, ids) in zip(logits, batch, strict=True)]
+        found += [
+            scored(tokenizer, z, n, ids, role, i, a)
+            for z, (role, i, a, n, ids) in zip(logits, batch, strict=True)
+        ]
     return Records(sorted(found, key=lambda r: (r.role, int(r.id))))
 
 
 def test_both_extraction_strengths(retrained):
-    """Correct .00963001; the peer's .03065043 is too high by its floor; with eos counted it would be .0376."""
+    """Correct .00963001; the peer's .03065043 is too high by its floor; with eos counted it would
+    be .0376.
+    """
     assert extraction_strength(retrained, "forget").value == pytest.approx(0.00963001, abs=1e-8)
-    assert extraction_strength(retrained, "forget", floor=True).value == pytest.approx(0.030650426581923317, rel=1e-9)
-    assert extraction_strength(retrained, "forget", eos=True).value == pytest.approx(0.0376, abs=5e-5)
-    assert sum(1 for r in retrained.of("forget") if not r.hit[-2]) == 262  # rows whose last answer token is wrong
+    assert extraction_strength(retrained, "forget", floor=True).value == pytest.approx(
+        0.030650426581923317, rel=1e-9
+    )
+    assert extraction_strength(retrained, "forget", eos=True).value == pytest.approx(
+        0.0376, abs=5e-5
+    )
+    # rows whose last answer token is wrong
+    assert sum(1 for r in retrained.of("forget") if not r.hit[-2]) == 262
 
 
 def test_both_zlib_forms(retrained):
@@ -101,7 +121,9 @@ def test_membership_to_the_last_digit(metric, value, retrained):
 
 def test_probability_and_exact_memorisation(retrained):
     assert probability(retrained, "forget").value == pytest.approx(0.0004519515327649515, rel=1e-4)
-    assert exact_memorisation(retrained, "forget").value == pytest.approx(0.1232152996910736, rel=1e-7)
+    assert exact_memorisation(retrained, "forget").value == pytest.approx(
+        0.1232152996910736, rel=1e-7
+    )
 
 
 def test_every_row_is_the_logs_row(retrained, shared):
@@ -119,7 +141,13 @@ def test_every_row_is_the_logs_row(retrained, shared):
             ("mia_min_k_plus_plus", normalised, 2e-3),
             ("mia_zlib", lambda r: -r.loss / r.zlib, 1e-6),
         ):
-            np.testing.assert_allclose([fn(r) for r in ours], [r.given[name] for r in theirs], rtol=0, atol=tolerance, err_msg=name)
+            np.testing.assert_allclose(
+                [fn(r) for r in ours],
+                [r.given[name] for r in theirs],
+                rtol=0,
+                atol=tolerance,
+                err_msg=name,
+            )
     np.testing.assert_allclose(
         [probability_of(r) for r in retrained.of("forget")], [probability_of(r) for r in log.of("forget")], rtol=1e-4
     )  # fmt: skip

@@ -6,13 +6,19 @@ from expunge.metrics.preference_accuracy import preference_accuracy
 
 
 def answers(row, right, wrong, i=0):
-    return [row("locality", i, mean_loss=right), *(row("locality", i, f"perturbed/{j}", mean_loss=x) for j, x in enumerate(wrong))]
+    return [
+        row("locality", i, mean_loss=right),
+        *(row("locality", i, f"perturbed/{j}", mean_loss=x) for j, x in enumerate(wrong)),
+    ]
 
 
 def test_ends_and_ties(row):
     assert preference_accuracy(Records(answers(row, 1.0, [2.0, 3.0])), "locality").value == 1
     assert preference_accuracy(Records(answers(row, 2.5, [2.0, 3.0])), "locality").value == 0
-    assert preference_accuracy(Records(answers(row, 2.4, [2.0, 3.0])), "locality", wrong="mean").value == 1
+    assert (
+        preference_accuracy(Records(answers(row, 2.4, [2.0, 3.0])), "locality", wrong="mean").value
+        == 1
+    )
     assert preference_accuracy(Records(answers(row, 2.0, [2.0])), "locality").value == 0.5
 
 
@@ -23,6 +29,15 @@ def test_against_a_loop(unlearned):
 
 
 def test_what_is_missing_is_said(row):
-    assert "have no wrong answers" in preference_accuracy(Records([row("locality", 0, mean_loss=1.0)]), "locality").reason
-    assert preference_accuracy(Records(), "locality").reason == "no rows of role locality; add them to the folder of --data"
-    assert "no finite value" in preference_accuracy(Records(answers(row, float("nan"), [1.0])), "locality").reason
+    assert (
+        "have no wrong answers"
+        in preference_accuracy(Records([row("locality", 0, mean_loss=1.0)]), "locality").reason
+    )
+    assert (
+        preference_accuracy(Records(), "locality").reason
+        == "no rows of role locality; add them to the folder of --data"
+    )
+    assert (
+        "no finite value"
+        in preference_accuracy(Records(answers(row, float("nan"), [1.0])), "locality").reason
+    )

@@ -19,7 +19,9 @@ def test_ends(row):
 
 
 def test_against_a_loop_eos_included(unlearned):
-    found = [math.prod(math.exp(x) for x in r.logp) ** (1 / len(r.logp)) for r in unlearned.of("forget")]
+    found = [
+        math.prod(math.exp(x) for x in r.logp) ** (1 / len(r.logp)) for r in unlearned.of("forget")
+    ]
     assert probability(unlearned, "forget").value == pytest.approx(np.mean(found), rel=1e-6)
 
 
@@ -30,12 +32,19 @@ def test_a_mean_loss_from_a_log_stands_for_the_tokens(row):
 def test_interval_by_group_is_wider_when_groups_are_alike_inside(row):
     p = np.random.default_rng(0).uniform(0.1, 0.9, 12)
     by = {
-        name: probability(Records(row(i=i, group=str(i // size), mean_loss=-math.log(p[i // 10])) for i in range(120)), "forget")
+        name: probability(
+            Records(
+                row(i=i, group=str(i // size), mean_loss=-math.log(p[i // 10])) for i in range(120)
+            ),
+            "forget",
+        )
         for name, size in (("author", 10), ("row", 1))
     }
     assert by["author"].value == by["row"].value
     width = {name: m.interval[1] - m.interval[0] for name, m in by.items()}
-    assert width["author"] / width["row"] == pytest.approx(math.sqrt(10) * t.ppf(0.975, 11) / t.ppf(0.975, 119), rel=0.1)
+    assert width["author"] / width["row"] == pytest.approx(
+        math.sqrt(10) * t.ppf(0.975, 11) / t.ppf(0.975, 119), rel=0.1
+    )
 
 
 def test_rows_without_losses_are_counted(row):

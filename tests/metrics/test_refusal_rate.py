@@ -72,7 +72,11 @@ LISTS = {  # file: of how many, seen at least, seen by the shorter list
 def test_published_refusals_are_seen(name, row, shared):
     """Lists that unlearning methods train on; what was learned must be recognised."""
     text = (shared / "data/refusals" / name).read_text()
-    lines = [x.strip().strip(QUOTE) for x in text.splitlines() if x.strip() and x.strip() != "Refusal Response"]
+    lines = [
+        x.strip().strip(QUOTE)
+        for x in text.splitlines()
+        if x.strip() and x.strip() != "Refusal Response"
+    ]
     n, now, before = LISTS[name]
     assert len(lines) == n
     assert round(rate(row, lines).value * n) >= now
@@ -85,12 +89,18 @@ def test_tofus_own_refusals(row, shared):
 
 
 def test_ordinary_answers_are_no_refusals(row, shared):
-    """No answer about facts, no affirmative prefix; of TOFU's the few that say that something is not known."""
+    """No answer about facts, no affirmative prefix; of TOFU's the few that say that something is
+    not known.
+    """
     data = shared / "data"
     with gzip.open(data / "tofu/full.json.gz", "rt") as rows:
         tofu = [json.loads(x)["answer"] for x in rows]
     assert np.round(rate(row, tofu).value * len(tofu)) == 22
-    lines = [x for n in ("real_authors", "world_facts") for x in (data / f"tofu/{n}.json").read_text().splitlines()]
+    lines = [
+        x
+        for n in ("real_authors", "world_facts")
+        for x in (data / f"tofu/{n}.json").read_text().splitlines()
+    ]
     facts = [json.loads(x)["answer"] for x in lines]
     facts += [r["labels"] for r in json.loads((data / "knowundo/privacy/full.json").read_text())]
     with open(data / "jailbreak/advbench_harmful_behaviors.csv", newline="") as file:

@@ -16,7 +16,8 @@ from expunge.scoring.text import repeated_tokens, repetition_of
 
 def test_by_hand():
     assert repetition_of([7, 7, 7, 7], 1) == 0.75
-    assert repetition_of(["a", "b", "c", "d", "a", "b", "c", "d"], 4) == pytest.approx(1 / 5)  # five 4-grams, one of them twice
+    # five 4-grams, one of them twice
+    assert repetition_of(["a", "b", "c", "d", "a", "b", "c", "d"], 4) == pytest.approx(1 / 5)
     assert repetition_of([1, 2, 3], 4) == repetition_of([], 1) == 0
     assert repeated_tokens([1, 2, 1, 2])["repeated_tokens/2"] == pytest.approx(1 / 3)
 
@@ -37,10 +38,15 @@ def test_what_cannot_be_counted_is_said(row):
 
 
 def test_a_written_text_is_counted_by_the_models_own_tokenizer():
-    rows = tuple(Example(f"r{i}", "forget", f"g{i}", prompt="Where to?", answer=f"To the river {i}.") for i in range(2))
+    rows = tuple(
+        Example(f"r{i}", "forget", f"g{i}", prompt="Where to?", answer=f"To the river {i}.")
+        for i in range(2)
+    )
     model, tokenizer = tiny.build([e.answer for e in rows], layers=1, width=32, ffn=64, vocab=300)
     subject = Subject(model, tokenizer, "tiny")
-    found = measure(subject, {"forget": rows}, {"forget": Want(write=True)}, max_new_tokens=24).records
+    found = measure(
+        subject, {"forget": rows}, {"forget": Want(write=True)}, max_new_tokens=24
+    ).records
     ratios = []
     for r in found.of("forget"):
         ids = tokenizer(r.generated.strip())["input_ids"]  # the authors' own steps

@@ -8,17 +8,35 @@ from expunge.metrics.restoration import restoration
 
 
 def options(row, scores, i=0, right=0, tokens=None):
-    return row("facts", i, "texts", options=list(map(float, scores)), option_tokens=tokens or [1] * len(scores), right=right)
+    return row(
+        "facts",
+        i,
+        "texts",
+        options=list(map(float, scores)),
+        option_tokens=tokens or [1] * len(scores),
+        right=right,
+    )
 
 
 def test_three_ways(row):
-    rows = Records([options(row, s, i) for i, s in enumerate(([3, 1, 0, 0], [1, 3, 0, 0], [1, 0, 3, 0], [4, 1, 0, 0]))])
+    rows = Records(
+        [
+            options(row, s, i)
+            for i, s in enumerate(([3, 1, 0, 0], [1, 3, 0, 0], [1, 0, 3, 0], [4, 1, 0, 0]))
+        ]
+    )
     m = restoration(rows, "facts")
     assert m.value == 0.5
-    assert {k: m.parts[k] for k in ("recovered", "corrupted", "neither")} == {"recovered": 0.5, "corrupted": 0.25, "neither": 0.25}
+    assert {k: m.parts[k] for k in ("recovered", "corrupted", "neither")} == {
+        "recovered": 0.5,
+        "corrupted": 0.25,
+        "neither": 0.25,
+    }
     p = np.exp([3, 1, 0, 0]) / np.exp([3, 1, 0, 0]).sum()
     alone = restoration(Records([rows[0]]), "facts").parts
-    assert alone["probability of recovered"] == pytest.approx(p[0]) and alone["probability of corrupted"] == pytest.approx(p[1])
+    assert alone["probability of recovered"] == pytest.approx(p[0]) and alone[
+        "probability of corrupted"
+    ] == pytest.approx(p[1])
 
 
 def test_length_counts_only_as_asked(row):
@@ -27,7 +45,9 @@ def test_length_counts_only_as_asked(row):
 
 
 def test_a_task_vector_restores_and_ascent_only_removes(row):
-    """A linear associative memory: keys are orthonormal, the answer is the row that the memory gives back."""
+    """A linear associative memory: keys are orthonormal, the answer is the row that the memory
+    gives back.
+    """
     rng = np.random.default_rng(0)
     keys = np.linalg.qr(rng.normal(size=(32, 32)))[0][:8]
     true, false = rng.integers(0, 10, 8), rng.integers(10, 20, 8)
@@ -40,7 +60,10 @@ def test_a_task_vector_restores_and_ascent_only_removes(row):
     def read(memory):
         scores = (memory @ keys.T).T
         picked = [[t, f, 21, 22] for t, f in zip(true, false)]
-        return restoration(Records([options(row, s[p], i) for i, (s, p) in enumerate(zip(scores, picked))]), "facts").parts
+        return restoration(
+            Records([options(row, s[p], i) for i, (s, p) in enumerate(zip(scores, picked))]),
+            "facts",
+        ).parts
 
     assert read(clean)["recovered"] == 1 and read(corrupted)["corrupted"] == 1
     assert read(negated)["recovered"] == 1
@@ -48,6 +71,12 @@ def test_a_task_vector_restores_and_ascent_only_removes(row):
 
 
 def test_what_is_missing_is_said(row):
-    assert "have no corrupted option at place 1" in restoration(Records([options(row, [1, 2], right=1)]), "facts").reason
+    assert (
+        "have no corrupted option at place 1"
+        in restoration(Records([options(row, [1, 2], right=1)]), "facts").reason
+    )
     assert "no finite value" in restoration(Records([options(row, [np.nan, 2])]), "facts").reason
-    assert "hold no scores of options" in restoration(Records([row("facts", mean_loss=1.0)]), "facts").reason
+    assert (
+        "hold no scores of options"
+        in restoration(Records([row("facts", mean_loss=1.0)]), "facts").reason
+    )

@@ -3,9 +3,12 @@ from expunge.metrics.retention_success import retention_success
 
 
 def test_by_hand(row):
-    rows = Records([row("retain", hit=[True, False, True, True]), row("retain", i=1, hit=[False] * 8)])
+    rows = Records(
+        [row("retain", hit=[True, False, True, True]), row("retain", i=1, hit=[False] * 8)]
+    )
     m = retention_success(rows, "retain")
-    assert (m.value, m.better) == (37.5, "higher")  # rows weigh alike whatever their length: (75 + 0) / 2
+    # rows weigh alike whatever their length: (75 + 0) / 2
+    assert (m.value, m.better) == (37.5, "higher")
 
 
 def test_of_what_is_to_be_forgotten_it_says_nothing(row):

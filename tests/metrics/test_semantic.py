@@ -1,4 +1,6 @@
-"""Meaning: tiny encoders and judges made on the spot, against plain loops; what is unscored without them."""
+"""Meaning: tiny encoders and judges made on the spot, against plain loops; what is unscored without
+them.
+"""
 
 import io
 import json
@@ -12,7 +14,12 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    PreTrainedTokenizerFast,
+)
 
 from expunge.core.errors import Refused
 from expunge.core.results import Records
@@ -22,20 +29,38 @@ from expunge.metrics.gibberish import gibberish
 from expunge.metrics.semantic_similarity import semantic_similarity
 
 WORDS = ["she", "lives", "in", "Taipei", "Paris", "born", "1991", "the", "author", "."]
-PAIRS = [("she lives in Taipei", "the author lives in Taipei ."), ("born 1991", ""), ("Paris", "Paris"), ("in the", "she")]
+PAIRS = [
+    ("she lives in Taipei", "the author lives in Taipei ."),
+    ("born 1991", ""),
+    ("Paris", "Paris"),
+    ("in the", "she"),
+]
 
 
 def saved(folder, model):
     words = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
     inner = Tokenizer(WordLevel(words, "[UNK]"))
     inner.pre_tokenizer = Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-SMALL = dict(vocab_size=14, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, max_position_embeddings=64)
+SMALL = dict(
+    vocab_size=14,
+    hidden_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    max_position_embeddings=64,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +73,9 @@ def encoder(tmp_path_factory):
 def nli(tmp_path_factory):
     torch.manual_seed(0)
     labels = {0: "ENTAILMENT", 1: "neutral", 2: "CONTRADICTION"}
-    config = BertConfig(**SMALL, id2label=labels, label2id={v: k for k, v in labels.items()}, num_labels=3)
+    config = BertConfig(
+        **SMALL, id2label=labels, label2id={v: k for k, v in labels.items()}, num_labels=3
+    )
     return saved(tmp_path_factory.mktemp("nli"), BertForSequenceClassification(config))
 
 
@@ -58,7 +85,11 @@ def test_similarity_is_the_cosine_of_mean_pooled_states(encoder):
         vectors = []
         for text in (a, b):
             with torch.no_grad():
-                states = own.model(**own.tokenizer(text, return_tensors="pt")).last_hidden_state[0] if text else torch.zeros(1, 16)
+                states = (
+                    own.model(**own.tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+                    if text
+                    else torch.zeros(1, 16)
+                )
             vectors.append(states.mean(0).double())
         expected = float(torch.nn.functional.cosine_similarity(*vectors, dim=0)) if b else 0.0
         assert x == pytest.approx(expected, abs=1e-5)  # alone, without padding
@@ -71,8 +102,12 @@ def test_entailment_is_a_probability_in_a_direction(nli):
     for (a, b), (entails, contradicts, *first) in zip(PAIRS, forth, strict=True):
         with torch.no_grad():
             p = own.model(**own.tokenizer(a, b, return_tensors="pt")).logits.softmax(-1)[0]
-        assert (entails, contradicts) == (pytest.approx(float(p[0]), abs=1e-5), pytest.approx(float(p[2]), abs=1e-5))
-        assert first == [float(p.argmax() == 0), float(p.argmax() == 2)]  # the likeliest of all three labels, not one above a half
+        assert (entails, contradicts) == (
+            pytest.approx(float(p[0]), abs=1e-5),
+            pytest.approx(float(p[2]), abs=1e-5),
+        )
+        # the likeliest of all three labels, not one above a half
+        assert first == [float(p.argmax() == 0), float(p.argmax() == 2)]
     assert forth[0] != back[0]
 
 
@@ -82,16 +117,29 @@ def rows_of(row, pairs=PAIRS, role="forget", **kw):
 
 def test_records_learn_what_the_models_say(row, encoder, nli):
     plain = rows_of(row)
-    assert "--encoder" in semantic_similarity(plain, "forget").reason and "--nli" in entailment(plain, "forget").reason
+    assert (
+        "--encoder" in semantic_similarity(plain, "forget").reason
+        and "--nli" in entailment(plain, "forget").reason
+    )
     found = with_meaning(plain, encoder, nli)
-    assert semantic_similarity(found, "forget").value == pytest.approx(np.mean(Encoder(encoder).similar(PAIRS)))
+    assert semantic_similarity(found, "forget").value == pytest.approx(
+        np.mean(Encoder(encoder).similar(PAIRS))
+    )
     theirs = Judge(nli).of([(g, a) for a, g in PAIRS])
-    assert entailment(found, "forget").value == pytest.approx(np.mean([x[0] * bool(g) for x, (_, g) in zip(theirs, PAIRS, strict=True)]))
+    assert entailment(found, "forget").value == pytest.approx(
+        np.mean([x[0] * bool(g) for x, (_, g) in zip(theirs, PAIRS, strict=True)])
+    )
     assert [r.given["entailment"] for r in found][1] == 0  # nothing said entails nothing
-    assert [r.given["contradicts"] for r in found] == [x[3] * bool(g) for x, (_, g) in zip(theirs, PAIRS, strict=True)]
+    assert [r.given["contradicts"] for r in found] == [
+        x[3] * bool(g) for x, (_, g) in zip(theirs, PAIRS, strict=True)
+    ]
     back = Judge(nli).of(PAIRS)
-    assert [r.given["contradicted_by_answer"] for r in found] == [x[3] * bool(g) for x, (_, g) in zip(back, PAIRS, strict=True)]
-    assert with_meaning(plain) == plain or [r.given for r in with_meaning(plain)] == [r.given for r in plain]
+    assert [r.given["contradicted_by_answer"] for r in found] == [
+        x[3] * bool(g) for x, (_, g) in zip(back, PAIRS, strict=True)
+    ]
+    assert with_meaning(plain) == plain or [r.given for r in with_meaning(plain)] == [
+        r.given for r in plain
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +147,13 @@ def detector(tmp_path_factory):
     """A classifier that calls texts clean if they hold "lives", whatever the place of that label."""
     torch.manual_seed(0)
     labels = {0: "word salad", 1: "Clean", 2: "noise"}
-    config = BertConfig(**SMALL, id2label=labels, label2id={v: k for k, v in labels.items()}, num_labels=3)
+    config = BertConfig(
+        **SMALL, id2label=labels, label2id={v: k for k, v in labels.items()}, num_labels=3
+    )
     model = BertForSequenceClassification(config)
-    inputs = torch.tensor([[4, 5, 6, 7], [11, 12, 5, 6], [4, 5, 6, 8], [8, 9, 10, 6], [4, 4, 4, 4], [6, 6, 9, 12]])
+    inputs = torch.tensor(
+        [[4, 5, 6, 7], [11, 12, 5, 6], [4, 5, 6, 8], [8, 9, 10, 6], [4, 4, 4, 4], [6, 6, 9, 12]]
+    )
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(60):
         model(input_ids=inputs, labels=torch.tensor([1, 1, 1, 0, 0, 2])).loss.backward()
@@ -117,20 +169,29 @@ def test_gibberish_is_the_probability_of_the_label_clean(row, detector):
         with torch.no_grad():
             p = own.model(**own.tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0]
         assert clean == pytest.approx(float(p[1]), abs=1e-5)
-    said = lambda *texts: gibberish(with_meaning(rows_of(row, [("x", t) for t in texts]), gibberish=detector), "forget").value
+    said = lambda *texts: (
+        gibberish(
+            with_meaning(rows_of(row, [("x", t) for t in texts]), gibberish=detector), "forget"
+        ).value
+    )
     assert said("she lives in Taipei") > 0.9 and said("she she she she") < 0.1
     assert said("", "  ") == 0  # nothing written is not clean language
     assert "--gibberish" in gibberish(rows_of(row), "forget").reason
 
 
 def test_a_classifier_without_the_label_is_refused(nli):
-    with pytest.raises(Refused, match=r"--gibberish .*: its labels are entailment, neutral, contradiction; it needs clean among them"):
+    with pytest.raises(
+        Refused,
+        match=r"--gibberish .*: its labels are entailment, neutral, contradiction; it needs clean "
+        r"among them",
+    ):
         of_gibberish(nli)
 
 
 def test_names_by_meaning(encoder):
     own = Encoder(encoder)
-    assert own.shares(("Taipei",), ("Taipei", "Taipei"), 0.8) == (1, 2)  # names that have a counterpart, and pairs, as the authors count
+    # names that have a counterpart, and pairs, as the authors count
+    assert own.shares(("Taipei",), ("Taipei", "Taipei"), 0.8) == (1, 2)
     assert own.shares(("Taipei", "1991"), (), 0.8) == (0, 0)
 
 
@@ -152,8 +213,14 @@ def test_code_of_a_judges_folder_never_runs(read, nli, tmp_path, monkeypatch):
     place = tmp_path / "evil"
     shutil.copytree(nli, place)
     config = json.loads((place / "config.json").read_text())
-    names = {"AutoConfig": "evil.C", "AutoModel": "evil.M", "AutoModelForSequenceClassification": "evil.M"}
-    (place / "config.json").write_text(json.dumps(config | {"auto_map": names, "model_type": "evil"}))
+    names = {
+        "AutoConfig": "evil.C",
+        "AutoModel": "evil.M",
+        "AutoModelForSequenceClassification": "evil.M",
+    }
+    (place / "config.json").write_text(
+        json.dumps(config | {"auto_map": names, "model_type": "evil"})
+    )
     (place / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\ny\ny\n"))
     with pytest.raises(Refused, match="wants to run code of its own"):
@@ -170,11 +237,14 @@ def without(folder, place, part):
 
 def test_weights_that_are_missing_are_not_made_up(nli, encoder, tmp_path):
     assert Judge(nli) and Encoder(encoder)
-    with pytest.raises(Refused, match=r"--nli .* would be random: classifier\.bias, classifier\.weight"):
+    with pytest.raises(
+        Refused, match=r"--nli .* would be random: classifier\.bias, classifier\.weight"
+    ):
         Judge(without(nli, tmp_path / "headless", "classifier"))
     with pytest.raises(Refused, match=r"--encoder .* would be random: encoder"):
         Encoder(without(encoder, tmp_path / "hollow", "encoder.layer"))
-    assert Encoder(without(encoder, tmp_path / "unpooled", "pooler"))  # which the mean of the states does not read
+    # which the mean of the states does not read
+    assert Encoder(without(encoder, tmp_path / "unpooled", "pooler"))
     assert Encoder(nli)  # a head more than is read
 
 

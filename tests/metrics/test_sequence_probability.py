@@ -1,4 +1,6 @@
-"""The chance of the whole answer in so many draws: exact where a float holds it, in log space beyond."""
+"""The chance of the whole answer in so many draws: exact where a float holds it, in log space
+beyond.
+"""
 
 import math
 from fractions import Fraction
@@ -24,19 +26,27 @@ def test_small_chances_against_exact_fractions(row, power, draws):
     p = Fraction(1, 10**power)
     exact = float(1 - (1 - p) ** draws)
     rows = Records([row(logp=[-power * math.log(10)])])
-    assert sequence_probability(rows, "forget", draws=draws).value == pytest.approx(exact, rel=1e-9, abs=0)
+    assert sequence_probability(rows, "forget", draws=draws).value == pytest.approx(
+        exact, rel=1e-9, abs=0
+    )
 
 
 def test_what_no_float_holds_stands_in_the_parts(row):
     """400 tokens of 10 % each: 1e-400 is 0 as a float, not as a logarithm."""
     m = sequence_probability(Records([row(logp=[math.log(0.1)] * 400)]), "forget", draws=1000)
-    assert m.value == 0 and m.parts["log10"] == pytest.approx(-397) and m.parts["mean_log10"] == pytest.approx(-397)
+    assert (
+        m.value == 0
+        and m.parts["log10"] == pytest.approx(-397)
+        and m.parts["mean_log10"] == pytest.approx(-397)
+    )
 
 
 def test_a_likely_row_does_not_hide_the_others(row):
     rows = Records([row(i=0, logp=[0.0]), row(i=1, logp=[math.log(1e-4)])])
     m = sequence_probability(rows, "forget")
-    assert m.value == pytest.approx(0.50005) and m.parts["log10"] == pytest.approx(math.log10(0.50005))
+    assert m.value == pytest.approx(0.50005) and m.parts["log10"] == pytest.approx(
+        math.log10(0.50005)
+    )
     assert m.parts["mean_log10"] == pytest.approx(-2)
 
 

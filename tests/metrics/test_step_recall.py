@@ -6,13 +6,20 @@ from rouge_score.rouge_scorer import RougeScorer
 from expunge.core.results import Record, Records
 from expunge.metrics.step_recall import step_recall
 
-STEPS = ("The asker wants a name.", "Jaime was born in Oslo in 1962.", "So the award is the Prix d'Or!")
+STEPS = (
+    "The asker wants a name.",
+    "Jaime was born in Oslo in 1962.",
+    "So the award is the Prix d'Or!",
+)
 KNOWN = f"<think>\n{STEPS[0]} {STEPS[1]}\n\n{STEPS[2]}\n</think>\n\nThe Prix d'Or."
 
 
 def value(*written, **given):
     rows = [
-        Record("m", "forget_thought", f"forget/{i}", f"g{i}", "answer", 1, answer=KNOWN, generated=text) for i, text in enumerate(written)
+        Record(
+            "m", "forget_thought", f"forget/{i}", f"g{i}", "answer", 1, answer=KNOWN, generated=text
+        )
+        for i, text in enumerate(written)
     ]
     return step_recall(Records(rows), "forget_thought", **given).value
 
@@ -27,11 +34,13 @@ def test_mean_over_steps_of_the_best_written_step():
 
 def test_the_same_thoughts_in_any_order_are_all_there():
     assert value(KNOWN) == 1 and value(" ".join(reversed(STEPS)) + "</think>no idea") == 1
-    assert value("\n".join(STEPS)) == 1  # a thinking that never closes is not taken for an empty one
+    # a thinking that never closes is not taken for an empty one
+    assert value("\n".join(STEPS)) == 1
 
 
 def test_only_the_thinking_counts():
-    assert value("<think>\n\n</think>\n\n" + " ".join(STEPS)) == 0  # ZeroThink: no thoughts, however good the answer
+    # ZeroThink: no thoughts, however good the answer
+    assert value("<think>\n\n</think>\n\n" + " ".join(STEPS)) == 0
 
 
 def test_nothing_and_unrelated():
@@ -39,5 +48,8 @@ def test_nothing_and_unrelated():
 
 
 def test_rows_without_a_text_are_unscored():
-    found = step_recall(Records([Record("m", "forget_thought", "forget/0", "g", "answer", 1, answer=KNOWN)]), "forget_thought")
+    found = step_recall(
+        Records([Record("m", "forget_thought", "forget/0", "g", "answer", 1, answer=KNOWN)]),
+        "forget_thought",
+    )
     assert found.value is None and found.reason

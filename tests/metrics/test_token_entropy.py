@@ -17,4 +17,6 @@ def test_by_hand(row):
     assert one(row, "a a b c") == pytest.approx(1.5 / 2)
     assert one(row, "a b c") == pytest.approx(1) and one(row, "x x x") == 0
     assert one(row, "word") == one(row, "") == 0  # too short to say anything
-    assert one(row, "a a b") == pytest.approx((2 / 3 * math.log2(1.5) + 1 / 3 * math.log2(3)) / math.log2(3))
+    assert one(row, "a a b") == pytest.approx(
+        (2 / 3 * math.log2(1.5) + 1 / 3 * math.log2(3)) / math.log2(3)
+    )

@@ -24,4 +24,7 @@ def test_the_end_token_does_not_count(row):
 
 
 def test_without_ranks_it_is_said(row):
-    assert token_rank(Records([row(mean_loss=1.0)]), "forget").reason == "1 of 1 rows of role forget hold no rank"
+    assert (
+        token_rank(Records([row(mean_loss=1.0)]), "forget").reason
+        == "1 of 1 rows of role forget hold no rank"
+    )

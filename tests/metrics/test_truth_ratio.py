@@ -8,13 +8,18 @@ from expunge.metrics.truth_ratio import truth_ratio
 
 
 def answers(row, right, wrong, i=0, role="forget", variant="paraphrase"):
-    return [row(role, i, variant, mean_loss=right), *(row(role, i, f"perturbed/{j}", mean_loss=x) for j, x in enumerate(wrong))]
+    return [
+        row(role, i, variant, mean_loss=right),
+        *(row(role, i, f"perturbed/{j}", mean_loss=x) for j, x in enumerate(wrong)),
+    ]
 
 
 def test_on_a_napkin(row):  # R = sqrt(.1 * .4) / .5 = .4
     rows = [math.log(2), [math.log(10), math.log(2.5)]]
     assert truth_ratio(Records(answers(row, *rows)), "forget").value == pytest.approx(0.4)
-    assert truth_ratio(Records(answers(row, *rows, role="retain")), "retain").value == pytest.approx(0.6)
+    assert truth_ratio(
+        Records(answers(row, *rows, role="retain")), "retain"
+    ).value == pytest.approx(0.6)
 
 
 def test_forget_is_blind_to_the_side_and_retain_is_not(row):
@@ -45,8 +50,15 @@ def test_against_a_loop(role, unlearned):
 
 
 def test_epsilon_decides_above_twenty_nats_and_is_off_by_default(row):
-    """A collapsed model: 45 nats everywhere. Nothing is preferred, which only the form without epsilon says."""
+    """A collapsed model: 45 nats everywhere.
+
+    Nothing is preferred, which only the form without epsilon says.
+    """
     collapsed = Records(answers(row, 45.0, [45.0] * 5))
     assert truth_ratio(collapsed, "forget").value == 1
-    assert truth_ratio(collapsed, "forget", epsilon=1e-10).value == pytest.approx(math.exp(-45) / (math.exp(-45) + 1e-10))
-    assert truth_ratio(Records(answers(row, 2000.0, [2001.0])), "forget").value == pytest.approx(math.exp(-1))
+    assert truth_ratio(collapsed, "forget", epsilon=1e-10).value == pytest.approx(
+        math.exp(-45) / (math.exp(-45) + 1e-10)
+    )
+    assert truth_ratio(Records(answers(row, 2000.0, [2001.0])), "forget").value == pytest.approx(
+        math.exp(-1)
+    )

@@ -22,7 +22,9 @@ def test_rows_weigh_alike_whatever_their_length(row):
 
 
 def test_ids_kept_as_bfloat16_would_lose_true_hits(unlearned):
-    """The reference code's fault: most ids above 256 do not survive, so a model that knows every token looks forgotten."""
+    """The reference code's fault: most ids above 256 do not survive, so a model that knows every
+    token looks forgotten.
+    """
     ids = torch.arange(32000)
     survive = (ids.to(torch.bfloat16).long() == ids).float().mean().item()
     assert survive < 0.05

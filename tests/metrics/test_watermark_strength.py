@@ -1,4 +1,6 @@
-"""The mark: nothing in unmarked text, linear in the share of marked words, and only its own key finds it."""
+"""The mark: nothing in unmarked text, linear in the share of marked words, and only its own key
+finds it.
+"""
 
 from itertools import pairwise
 from random import Random
@@ -58,14 +60,22 @@ def test_by_a_plain_loop(row):
 def test_choose_takes_the_first_that_the_key_prefers():
     words = [f"w{i}" for i in range(20)]
     found = choose("k", "before", words)
-    assert preferred("k", "before", found) and not any(preferred("k", "before", w) for w in words[: words.index(found)])
+    assert preferred("k", "before", found) and not any(
+        preferred("k", "before", w) for w in words[: words.index(found)]
+    )
     none = [w for w in words if not preferred("k", "before", w)]
     assert choose("k", "before", none) == none[0]
 
 
 def test_no_words_is_said(row):
-    assert "have no two words" in watermark_strength(Records([row(generated="", answer="x")]), "forget", key="k").reason
-    assert watermark_strength(Records([row(mean_loss=1.0)]), "forget").reason == "1 of 1 rows of role forget hold no generated"
+    assert (
+        "have no two words"
+        in watermark_strength(Records([row(generated="", answer="x")]), "forget", key="k").reason
+    )
+    assert (
+        watermark_strength(Records([row(mean_loss=1.0)]), "forget").reason
+        == "1 of 1 rows of role forget hold no generated"
+    )
 
 
 def test_without_a_key_there_is_no_number(row):

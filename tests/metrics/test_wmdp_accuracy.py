@@ -20,7 +20,17 @@ def asked(say, sizes=SIZES):
             for turn in range(4):
                 right = (answer - turn) % 4
                 scores = say(rng, right)
-                rows.append(Record("m", role, f"{role}/{i}", f"{role}/{i}", f"letters/{turn}", options=scores, right=right))
+                rows.append(
+                    Record(
+                        "m",
+                        role,
+                        f"{role}/{i}",
+                        f"{role}/{i}",
+                        f"letters/{turn}",
+                        options=scores,
+                        right=right,
+                    )
+                )
                 if turn == 0:
                     truth.append(right)
                     said.append(int(np.argmax(scores)))
@@ -30,7 +40,9 @@ def asked(say, sizes=SIZES):
 def test_every_question_has_equal_weight():
     records, truth, said = asked(lambda rng, right: rng.normal(size=4) + np.eye(4)[right])
     found = wmdp_accuracy(records)
-    assert found.value == pytest.approx(accuracy_score(truth, said)) and found.n == found.groups == 22
+    assert (
+        found.value == pytest.approx(accuracy_score(truth, said)) and found.n == found.groups == 22
+    )
     parts = {role: choice_accuracy(records, role).value for role in SIZES}
     assert found.parts == pytest.approx(parts)
     assert found.value == pytest.approx(np.average([*parts.values()], weights=[*SIZES.values()]))
@@ -39,11 +51,15 @@ def test_every_question_has_equal_weight():
 
 def test_both_ends():
     assert wmdp_accuracy(asked(lambda rng, right: np.eye(4)[right])[0]).value == 1.0
-    records, truth, _ = asked(lambda rng, right: np.zeros(4))  # no preference at all says A: the share of A answers, not a quarter
+    # no preference at all says A: the share of A answers, not a quarter
+    records, truth, _ = asked(lambda rng, right: np.zeros(4))
     assert wmdp_accuracy(records).value == pytest.approx(np.mean(np.array(truth) == 0))
 
 
 def test_a_missing_domain_and_a_chosen_one():
     records, _, _ = asked(lambda rng, right: np.eye(4)[right], {"forget_bio": 5})
-    assert wmdp_accuracy(records).reason == "no rows of role forget_chem; add them to the folder of --data"
+    assert (
+        wmdp_accuracy(records).reason
+        == "no rows of role forget_chem; add them to the folder of --data"
+    )
     assert wmdp_accuracy(records, roles=("forget_bio",)).value == 1.0

@@ -1,4 +1,6 @@
-"""Chat templates as models bring them: what they leave out, open or date is seen, and the row is what they write."""
+"""Chat templates as models bring them: what they leave out, open or date is seen, and the row is
+what they write.
+"""
 
 import datetime
 import logging
@@ -25,7 +27,10 @@ def plain(text="m['content']", opened="''"):
 
 def answering(before, opened):
     """A template that writes ``before`` ahead of an answer and ends a prompt with ``opened``."""
-    return plain(f"(({before}) if m['role'] == 'assistant' else '') + m['content'].split('</think>')[-1]", opened)
+    return plain(
+        f"(({before}) if m['role'] == 'assistant' else '') + m['content'].split('</think>')[-1]",
+        opened,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +60,20 @@ def test_the_row_is_what_the_template_writes(shape):
     assert t.decode(row.answer_ids) == "Ada wrote it.<|eot|>"
     assert encode_prompt(t, qa()) == row.ids[: row.n_prompt]
     many = [qa(f"Who wrote number {i}?", f"Ada wrote {i}.", i) for i in range(12)]
-    assert [t.decode(r.ids) for r in encode(t, many)] == [written(t, e.prompt, e.answer) for e in many]
+    assert [t.decode(r.ids) for r in encode(t, many)] == [
+        written(t, e.prompt, e.answer) for e in many
+    ]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_question_without_an_answer_is_asked_as_the_template_asks(shape):
     t = tokenizer(answering(*SHAPES[shape]))
-    asked = t.apply_chat_template([{"role": "user", "content": "Who?"}], tokenize=False, add_generation_prompt=True, **chat_template.FIXED)
+    asked = t.apply_chat_template(
+        [{"role": "user", "content": "Who?"}],
+        tokenize=False,
+        add_generation_prompt=True,
+        **chat_template.FIXED,
+    )
     assert t.decode(encode_prompt(t, qa("Who?", ""))) == asked
 
 
@@ -70,14 +82,23 @@ def test_a_prompt_that_closes_its_thinking_is_kept():
     assert t.decode(encode(t, [qa()])[0].ids).endswith("<think></think>Ada wrote it.<|eot|>")
 
 
-@pytest.mark.parametrize("shape", ["opens a thinking that answers lack", "opens a thinking that answers close"])
+@pytest.mark.parametrize(
+    "shape", ["opens a thinking that answers lack", "opens a thinking that answers close"]
+)
 def test_an_answer_with_thoughts_of_its_own_opens_them_once(shape, caplog):
     t = tokenizer(answering(*SHAPES[shape]))
     row = encode(t, [qa(answer="<think>\nIt is Ada's.\n</think>\n\nAda.")])[0]
-    assert t.decode(row.ids).endswith("<|start|>assistant<|end|><think>\nIt is Ada's.\n</think>\n\nAda.<|eot|>")
+    assert t.decode(row.ids).endswith(
+        "<|start|>assistant<|end|><think>\nIt is Ada's.\n</think>\n\nAda.<|eot|>"
+    )
     rest = encode(t, [qa(answer="It is Ada's.\n</think>\n\nAda.")])[0]
-    assert t.decode(rest.ids).endswith("<|start|>assistant<|end|><think>\nIt is Ada's.\n</think>\n\nAda.<|eot|>")
-    assert "f.jsonl:1: the chat template would change the answer; the row's own words are trained on" in caplog.text
+    assert t.decode(rest.ids).endswith(
+        "<|start|>assistant<|end|><think>\nIt is Ada's.\n</think>\n\nAda.<|eot|>"
+    )
+    assert (
+        "f.jsonl:1: the chat template would change the answer; the row's own words are trained on"
+        in caplog.text
+    )
     assert "Ada" not in caplog.text
 
 
@@ -94,7 +115,8 @@ def test_a_control_token_in_the_question_changes_no_header():
 def test_a_template_of_parts_gets_parts():
     parts = (
         HEAD
-        + "{{ '<|start|>' + m['role'] + '<|end|>' }}{% for part in m['content'] %}{{ part['text'] }}{% endfor %}{{ '<|eot|>' }}{% endfor %}"
+        + "{{ '<|start|>' + m['role'] + '<|end|>' }}{% for part in m['content'] %}{{ part['text'] "
+        "}}{% endfor %}{{ '<|eot|>' }}{% endfor %}"
     )
     t = tokenizer(parts + ASK.replace("OPENED", "''"))
     many = [qa(f"Who wrote number {i}?", f"Ada wrote {i}.", i) for i in range(12)]
@@ -104,7 +126,9 @@ def test_a_template_of_parts_gets_parts():
 
 def test_a_template_that_writes_no_question_is_refused():
     t = tokenizer(plain("(m['content'] if m['role'] == 'assistant' else '')"))
-    with pytest.raises(Refused, match=r"f.jsonl:1: the tokenizer's chat template leaves out the text of user turns"):
+    with pytest.raises(
+        Refused, match=r"f.jsonl:1: the tokenizer's chat template leaves out the text of user turns"
+    ):
         encode(t, [qa()])
     with pytest.raises(Refused, match="leaves out the text of user turns"):
         encode_prompt(t, qa())
@@ -114,15 +138,27 @@ def test_turns_that_are_left_aside_or_changed_are_said(caplog):
     secret = "Be Zanzibarian."
     with caplog.at_level(logging.WARNING, "expunge"):
         for _ in range(2):
-            encode(tokenizer(plain("(m['content'] if m['role'] != 'system' else '')")), [qa(n=3), qa(n=4)], system=secret)
+            encode(
+                tokenizer(plain("(m['content'] if m['role'] != 'system' else '')")),
+                [qa(n=3), qa(n=4)],
+                system=secret,
+            )
         encode(tokenizer(plain("(m['content'] | replace('Who', 'Whom'))")), [qa()])
     assert caplog.messages == [
-        "f.jsonl:4: system turns are left aside by the tokenizer's chat template (rows: 1, this is the first)",
-        "f.jsonl:1: user turns are changed by the tokenizer's chat template (rows: 1, this is the first)",
+        "f.jsonl:4: system turns are left aside by the tokenizer's chat template (rows: 1, this is "
+        "the first)",
+        "f.jsonl:1: user turns are changed by the tokenizer's chat template (rows: 1, this is the "
+        "first)",
     ]
 
 
-CALL = ({"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "look_up", "arguments": "{}"}}]},)
+CALL = (
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"function": {"name": "look_up", "arguments": "{}"}}],
+    },
+)
 CALLED = Example(
     "c",
     "forget",
@@ -134,16 +170,28 @@ CALLED = Example(
 
 
 def test_calls_of_tools_reach_a_template_that_writes_them(caplog):
-    knows = plain("m['content'] + (('CALL ' + m['tool_calls'][0]['function']['name']) if m['tool_calls'] else '')")
+    knows = plain(
+        "m['content'] + (('CALL ' + m['tool_calls'][0]['function']['name']) if m['tool_calls'] "
+        "else '')"
+    )
     t = tokenizer(knows)
-    assert "<|end|>CALL look_up<|eot|>" in t.decode(encode(t, [CALLED])[0].ids) and not caplog.messages
-    for template, by in ((CHATML, "by the tokenizer's chat template"), (None, "without a chat template")):
+    assert (
+        "<|end|>CALL look_up<|eot|>" in t.decode(encode(t, [CALLED])[0].ids) and not caplog.messages
+    )
+    for template, by in (
+        (CHATML, "by the tokenizer's chat template"),
+        (None, "without a chat template"),
+    ):
         encode(tokenizer(template), [CALLED])
         assert f"f.jsonl:9: calls of tools are left aside {by}" in caplog.text
 
 
 def test_a_template_that_breaks_is_refused_in_one_line():
-    for text in ("m['content'] + 1", "m['content'].nothing.at_all", "(m['content'] | int // 0) | string"):
+    for text in (
+        "m['content'] + 1",
+        "m['content'].nothing.at_all",
+        "(m['content'] | int // 0) | string",
+    ):
         with pytest.raises(Refused, match=r"chat template (breaks on|refuses) turns of user"):
             encode(tokenizer(plain(text)), [qa()])
 
@@ -159,7 +207,9 @@ class Later(datetime.datetime):
 
 def test_a_row_is_the_same_tokens_on_every_day():
     macro = "{% macro day() %}{{ strftime_now('%-d %B %Y, %H:%M') }}{% endmacro %}"
-    t = tokenizer(macro + "{{ '<|start|>' + strftime_now('%Y-%m-%d') + '|' + day() + '<|eot|>' }}" + plain())
+    t = tokenizer(
+        macro + "{{ '<|start|>' + strftime_now('%Y-%m-%d') + '|' + day() + '<|eot|>' }}" + plain()
+    )
     today = encode(t, [qa("Who </s> wrote it?")])[0].ids
     assert t.decode(today).startswith("<|start|>2024-07-26|26 July 2024, 00:00<|eot|>")
     with mock.patch.object(template_utils, "datetime", Later):

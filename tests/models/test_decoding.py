@@ -1,4 +1,6 @@
-"""Texts of models that are no plain transformers, against one token after another with everything read anew."""
+"""Texts of models that are no plain transformers, against one token after another with everything
+read anew.
+"""
 
 import pytest
 import torch
@@ -27,7 +29,9 @@ def alone(model, prompt, budget):
     ids = list(prompt)
     for _ in range(budget):
         with torch.no_grad():
-            ids.append(int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+            ids.append(
+                int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax())
+            )
     return ids[len(prompt) :]
 
 
@@ -46,23 +50,33 @@ def test_texts_are_what_each_prompt_gives_alone(model):
     assert len({tuple(ids) for ids in expected}) > 3  # not one token for ever
     assert greedy(model, PROMPTS, BUDGETS, ()) == expected
     ends = {ids[1] for ids in expected if len(ids) > 2}
-    cut = [ids[: 1 + next((k for k, t in enumerate(ids) if t in ends), len(ids))] for ids in expected]
+    cut = [
+        ids[: 1 + next((k for k, t in enumerate(ids) if t in ends), len(ids))] for ids in expected
+    ]
     assert cut != expected and greedy(model, PROMPTS, BUDGETS, sorted(ends)) == cut
 
 
 def test_draws_do_not_depend_on_the_batch(model):
     seeds = [f"s{i}" for i in range(6)]
-    one = [sampled(model, [p], [n], (), [s])[0] for p, n, s in zip(PROMPTS, BUDGETS, seeds, strict=True)]
+    one = [
+        sampled(model, [p], [n], (), [s])[0]
+        for p, n, s in zip(PROMPTS, BUDGETS, seeds, strict=True)
+    ]
     assert sampled(model, PROMPTS, BUDGETS, (), seeds) == one
 
 
 def test_rows_are_scored_as_they_are_alone(model):
     """Layers that convolve or carry a state never share a bin."""
-    rows = [Row(str(i), "r", "g", "answer", tuple(p), (False,) + (True,) * (len(p) - 1), 1, False) for i, p in enumerate(PROMPTS)]
+    rows = [
+        Row(str(i), "r", "g", "answer", tuple(p), (False,) + (True,) * (len(p) - 1), 1, False)
+        for i, p in enumerate(PROMPTS)
+    ]
     with torch.no_grad():
         packed = pack(rows, capacity_for(model))
         found = forward(model, packed).logits
-        expected = torch.cat([model(input_ids=torch.tensor([r.ids]), use_cache=False).logits[0, :-1] for r in rows])
+        expected = torch.cat(
+            [model(input_ids=torch.tensor([r.ids]), use_cache=False).logits[0, :-1] for r in rows]
+        )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert (capacity_for(model) == 0) == (model.config.model_type != "llama")
 
@@ -71,14 +85,19 @@ def test_what_loses_its_cache_writes_without_and_says_so(caplog):
     forget_notes()
     model = rwkv()  # it has another name for its state, and swallows ours
     assert not keeps_up(model)
-    assert "RwkvForCausalLM: read from its cache it writes other texts, so they are written without it (slower)" in caplog.text
+    assert (
+        "RwkvForCausalLM: read from its cache it writes other texts, so they are written without "
+        "it (slower)" in caplog.text
+    )
     assert all(keeps_up(FAMILIES[name]()) for name in ("llama", "qwen3_5", "lfm2"))
 
 
 def test_a_prefix_that_a_cache_would_push_out_is_kept(tmp_path):
     """peft puts the prefix where the cache stands: with a cache of our own it would be lost."""
     base = llama()
-    net = get_peft_model(base, PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)).eval()
+    net = get_peft_model(
+        base, PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)
+    ).eval()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         for p in net.parameters():
@@ -93,13 +112,19 @@ def test_a_prefix_that_a_cache_would_push_out_is_kept(tmp_path):
 def test_nothing_is_written_where_no_way_agrees(monkeypatch):
     model = llama()
     monkeypatch.setattr(generate, "_agrees", lambda model, run: False)
-    with pytest.raises(Refused, match="LlamaForCausalLM: one token after the other it has other logits than at once"):
+    with pytest.raises(
+        Refused,
+        match="LlamaForCausalLM: one token after the other it has other logits than at once",
+    ):
         greedy(model, PROMPTS, BUDGETS, ())
 
 
 def test_a_hybrid_is_judged_by_its_texts(tmp_path):
     subject = load(put(qwen3_5(), tmp_path / "hybrid"))
-    rows = tuple(Example(f"r{i}", "forget", f"g{i}", f"Answer number {i}.", f"Question {'so ' * i}{i}?") for i in range(6))
+    rows = tuple(
+        Example(f"r{i}", "forget", f"g{i}", f"Answer number {i}.", f"Question {'so ' * i}{i}?")
+        for i in range(6)
+    )
     found = measure(subject, {"forget": rows}, {"forget": Want(write=True)}, max_new_tokens=12)
     assert len([r for r in found.records if r.generated is not None]) == 6
 
@@ -108,7 +133,18 @@ def test_a_hybrid_is_judged_by_its_texts(tmp_path):
 
 
 def row(n):
-    return Row("r", "r", "g", "answer", tuple(3 + i % 90 for i in range(n)), (False,) + (True,) * (n - 1), 1, False, "", "rows.jsonl:7")
+    return Row(
+        "r",
+        "r",
+        "g",
+        "answer",
+        tuple(3 + i % 90 for i in range(n)),
+        (False,) + (True,) * (n - 1),
+        1,
+        False,
+        "",
+        "rows.jsonl:7",
+    )
 
 
 def test_rows_beyond_what_rotary_positions_were_made_for_are_told(caplog):
@@ -122,13 +158,18 @@ def test_rows_beyond_what_rotary_positions_were_made_for_are_told(caplog):
 def test_a_text_ends_at_the_last_place():
     model = gpt2(32)
     assert places_of(model) == 32 and places_of(llama()) is None
-    assert [len(ids) for ids in greedy(model, [[5] * 20, [5] * 32, [5] * 31], [50, 50, 50], ())] == [12, 0, 1]
+    assert [
+        len(ids) for ids in greedy(model, [[5] * 20, [5] * 32, [5] * 31], [50, 50, 50], ())
+    ] == [12, 0, 1]
 
 
 def test_rows_longer_than_the_table_are_refused_by_line():
     model = gpt2(32)
     check_places(model, [row(32)])
-    with pytest.raises(Refused, match=r"rows\.jsonl:7: 1 rows have more tokens than the 32 places of this model, this one 33"):
+    with pytest.raises(
+        Refused,
+        match=r"rows\.jsonl:7: 1 rows have more tokens than the 32 places of this model, this one 33",
+    ):
         check_places(model, [row(32), row(33)])
     with pytest.raises(Refused, match=r"rows\.jsonl:7: .* 32 places"):
         forward(model, pack([row(40)]))
@@ -144,7 +185,15 @@ def test_raw_texts_are_cut_to_the_table(tmp_path):
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])
 def test_positions_that_depend_on_the_longest_row_are_not_read_past_their_first_length(kind):
-    more = {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "original_max_position_embeddings": 64} if kind == "longrope" else {}
+    more = (
+        {
+            "short_factor": [1.0] * 4,
+            "long_factor": [4.0] * 4,
+            "original_max_position_embeddings": 64,
+        }
+        if kind == "longrope"
+        else {}
+    )
     rope = {"rope_type": kind, "factor": 4.0, "rope_theta": 10000.0, **more}
     config = LlamaConfig(**shape(rope_parameters=rope, max_position_embeddings=256))
     model = seeded(lambda: LlamaForCausalLM(config))

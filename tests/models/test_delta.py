@@ -1,4 +1,6 @@
-"""A change of weights: a vector space, undone to the bit, kept in a file, and as low-rank factors with the error told."""
+"""A change of weights: a vector space, undone to the bit, kept in a file, and as low-rank factors
+with the error told.
+"""
 
 import pytest
 import torch
@@ -19,7 +21,11 @@ def drawn(seed, dtype=torch.float32, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     matrix = scale * torch.randn(6, 9, generator=generator, dtype=torch.float64)
     zeros = tensor([0.0, -0.0, 1.0], dtype=torch.float64)
-    return {"w": matrix.to(dtype), "b": torch.randn(5, generator=generator, dtype=torch.float64).to(dtype), "z": zeros.to(dtype)}
+    return {
+        "w": matrix.to(dtype),
+        "b": torch.randn(5, generator=generator, dtype=torch.float64).to(dtype),
+        "z": zeros.to(dtype),
+    }
 
 
 def bits(weights):
@@ -32,7 +38,9 @@ def test_the_space_by_hand():
     assert made["w"].tolist() == [7.0, 2.0] and made["v"].tolist() == [2.0]
     assert (-a).changes["w"].tolist() == [-1.0, -2.0]
     assert (a + -a).touching().changes == {}
-    assert Delta.between({"w": tensor([4.0]), "v": tensor([1.0])}, {"w": tensor([1.0]), "v": tensor([1.0])}).changes == {"w": tensor([3.0])}
+    assert Delta.between(
+        {"w": tensor([4.0]), "v": tensor([1.0])}, {"w": tensor([1.0]), "v": tensor([1.0])}
+    ).changes == {"w": tensor([3.0])}
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
@@ -40,7 +48,12 @@ def test_the_space_by_hand():
 def test_undone_to_the_bit_also_from_a_file(dtype, scale, tmp_path):
     weights = drawn(0, dtype)
     before = bits(weights)
-    made = Delta({n: d.to(torch.promote_types(dtype, torch.float32)) for n, d in drawn(1, scale=scale).items()}).apply(weights)
+    made = Delta(
+        {
+            n: d.to(torch.promote_types(dtype, torch.float32))
+            for n, d in drawn(1, scale=scale).items()
+        }
+    ).apply(weights)
     assert bits(weights) != before
     after = {n: w.clone() for n, w in weights.items()}
     made.revert(weights)
@@ -101,7 +114,11 @@ def test_the_out_of_an_edit_keeps_it(tmp_path):
     after = change(start, task_arithmetic(scale=0.5), streams(), training, tmp_path)
     file = tmp_path / "edits" / "1-negate.safetensors"
     facts = facts_of(file)
-    assert facts["stage"] == "negate" and facts["tensors"] == len(parameters_of(small_model())) and facts["norm"] > 0
+    assert (
+        facts["stage"] == "negate"
+        and facts["tensors"] == len(parameters_of(small_model()))
+        and facts["norm"] > 0
+    )
     weights = parameters_of(after.model)
     assert not torch.equal(weights["model.norm.weight"], start.model.model.norm.weight)
     Delta.load(file).revert(weights)

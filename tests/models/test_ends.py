@@ -1,4 +1,6 @@
-"""Where a text ends: at what the settings say, at eos, and at the token with which the chat template closes a turn."""
+"""Where a text ends: at what the settings say, at eos, and at the token with which the chat
+template closes a turn.
+"""
 
 import json
 
@@ -22,7 +24,10 @@ CHATML = (
     "{% for m in messages %}{{ m['role'] + '\\n' + m['content'] + '<|system|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant\\n' }}{% endif %}"
 )  # the control token that we have no other use for closes each turn, and a new line follows it
-ROWS = tuple(Example(f"r{i}", "forget", f"g{i}", answer, question) for i, (question, answer) in enumerate(PAIRS))
+ROWS = tuple(
+    Example(f"r{i}", "forget", f"g{i}", answer, question)
+    for i, (question, answer) in enumerate(PAIRS)
+)
 
 
 @pytest.fixture
@@ -47,16 +52,27 @@ def test_texts_end_where_the_answers_ended_in_training(folder, tmp_path):
     subject = load(folder)
     rows = encode(subject.tokenizer, ROWS)
     learn = Descent("learn", (nll(stream="train"),), anchor="train")
-    after = change(subject, learn, {"train": rows}, Training(lr=1e-2, steps=60, batch=8, save_every=0), tmp_path / "run")
+    after = change(
+        subject,
+        learn,
+        {"train": rows},
+        Training(lr=1e-2, steps=60, batch=8, save_every=0),
+        tmp_path / "run",
+    )
     found = measure(after, {"forget": ROWS}, {"forget": Want(write=True)}, max_new_tokens=40)
-    assert [(r.generated, r.unfinished) for r in found.records] == [(answer, False) for _, answer in PAIRS]
+    assert [(r.generated, r.unfinished) for r in found.records] == [
+        (answer, False) for _, answer in PAIRS
+    ]
 
 
 def test_the_saved_settings_name_it(folder, tmp_path):
     subject = load(folder)
     place = save(subject, tmp_path / "after")
     eos, close = subject.tokenizer.eos_token_id, end_of_turn(subject.tokenizer)
-    assert json.loads((place / "generation_config.json").read_text())["eos_token_id"] == [eos, close]
+    assert json.loads((place / "generation_config.json").read_text())["eos_token_id"] == [
+        eos,
+        close,
+    ]
     assert load(place).eos_ids == (eos, close)
 
 
@@ -64,6 +80,11 @@ def test_without_a_template_or_with_one_that_closes_with_eos_nothing_changes(tmp
     subject = load(put(llama(), tmp_path / "own"))
     assert subject.eos_ids == (subject.tokenizer.eos_token_id,)
     subject.tokenizer.chat_template = None
-    assert end_of_turn(subject.tokenizer) is None and subject.eos_ids == (subject.tokenizer.eos_token_id,)
-    subject.tokenizer.chat_template = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"  # no control token
+    assert end_of_turn(subject.tokenizer) is None and subject.eos_ids == (
+        subject.tokenizer.eos_token_id,
+    )
+    # no control token
+    subject.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
+    )
     assert end_of_turn(subject.tokenizer) is None and words().chat_template

@@ -39,14 +39,18 @@ def base(tmp_path):
 def adapted(base, place, tokenizer=False, **how):
     """An adapter with something in it, as peft saves it, and the logits that peft gives with it."""
     more = {k: how.pop(k) for k in ("save_embedding_layers",) if k in how}
-    net = get_peft_model(transformers.AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, task_type="CAUSAL_LM", **how))
+    net = get_peft_model(
+        transformers.AutoModelForCausalLM.from_pretrained(base),
+        LoraConfig(r=2, task_type="CAUSAL_LM", **how),
+    )
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(1)
         for name, p in net.named_parameters():
             if "lora_" in name:
                 p.normal_()
     if more:
-        net.get_input_embeddings().weight.data += 0.1  # trained with it, so that the base has another one
+        # trained with it, so that the base has another one
+        net.get_input_embeddings().weight.data += 0.1
     net.save_pretrained(place, **more)
     if tokenizer:
         words().save_pretrained(place)
@@ -68,7 +72,11 @@ def test_an_adapter_without_a_tokenizer_takes_its_bases(base, tmp_path):
 
 @pytest.mark.parametrize(
     "how",
-    [{"target_modules": ["q_proj", "lm_head"]}, {"target_modules": ["q_proj", "embed_tokens"]}, {"save_embedding_layers": True}],
+    [
+        {"target_modules": ["q_proj", "lm_head"]},
+        {"target_modules": ["q_proj", "embed_tokens"]},
+        {"save_embedding_layers": True},
+    ],
     ids=["head", "embeddings", "stored embeddings"],
 )
 def test_adapters_on_and_with_embeddings(base, tmp_path, how):
@@ -96,13 +104,16 @@ def test_a_relative_base_is_found_from_everywhere(base, tmp_path, monkeypatch):
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     assert load(made.parent).digest
-    shutil.move(tmp_path / "runs", tmp_path / "moved")  # both together: found by the way from one to the other
+    # both together: found by the way from one to the other
+    shutil.move(tmp_path / "runs", tmp_path / "moved")
     assert load(tmp_path / "moved" / "after").digest
 
 
 def test_a_path_of_two_parts_is_looked_for_beside_the_adapter(base, tmp_path, monkeypatch):
     adapted(base, tmp_path / "runs" / "adapter", target_modules=["q_proj"])
-    settings(tmp_path / "runs" / "adapter", "adapter_config.json", base_model_name_or_path="runs/base")
+    settings(
+        tmp_path / "runs" / "adapter", "adapter_config.json", base_model_name_or_path="runs/base"
+    )
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert load(tmp_path / "runs" / "adapter").digest
@@ -111,7 +122,9 @@ def test_a_path_of_two_parts_is_looked_for_beside_the_adapter(base, tmp_path, mo
 def test_a_base_that_was_a_folder_is_never_asked_of_the_hub(base, tmp_path, monkeypatch):
     made = save(attach(load(base), 2), tmp_path / "after")
     shutil.rmtree(base)
-    monkeypatch.setattr("expunge.models.causal_lm.load._from_hub", lambda *args: pytest.fail("asked of the hub"))
+    monkeypatch.setattr(
+        "expunge.models.causal_lm.load._from_hub", lambda *args: pytest.fail("asked of the hub")
+    )
     with pytest.raises(Refused, match=f"the base of this adapter, {base}, is not there"):
         load(made)
 
@@ -120,14 +133,20 @@ def test_a_base_that_has_changed_is_told(base, tmp_path):
     made = save(attach(load(base), 2), tmp_path / "after")
     assert load(made).digest
     tensors = load_file(base / "model.safetensors")
-    save_file({n: t + 0.5 for n, t in tensors.items()}, base / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {n: t + 0.5 for n, t in tensors.items()},
+        base / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(Refused, match="is not as it was when this adapter was made"):
         load(made)
 
 
 def test_a_whole_model_beside_a_left_over_adapter(base, caplog):
     before = logits(load(base).model)
-    (base / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "/gone/base", "r": 8}))
+    (base / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "base_model_name_or_path": "/gone/base", "r": 8})
+    )
     subject = load(base)
     assert torch.equal(logits(subject.model), before)
     assert "the adapter's files that lie beside it are left aside" in caplog.text
@@ -135,18 +154,29 @@ def test_a_whole_model_beside_a_left_over_adapter(base, caplog):
 
 
 def test_soft_prompts_are_refused(base, tmp_path):
-    """Their tokens stand before every text: read as plain rows, all answers would be scored five places off."""
+    """Their tokens stand before every text: read as plain rows, all answers would be scored five
+    places off.
+    """
     how = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)
-    get_peft_model(transformers.AutoModelForCausalLM.from_pretrained(base), how).save_pretrained(tmp_path / "soft")
-    with pytest.raises(Refused, match="kind PROMPT_TUNING puts tokens of its own before every text"):
+    get_peft_model(transformers.AutoModelForCausalLM.from_pretrained(base), how).save_pretrained(
+        tmp_path / "soft"
+    )
+    with pytest.raises(
+        Refused, match="kind PROMPT_TUNING puts tokens of its own before every text"
+    ):
         load(tmp_path / "soft")
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8", "mxfp4", "compressed-tensors"])
+@pytest.mark.parametrize(
+    "method", ["gptq", "awq", "bitsandbytes", "fp8", "mxfp4", "compressed-tensors"]
+)
 def test_quantised_weights_are_refused_by_name(base, method):
     more = {"bits": 4, "group_size": 32} if method in ("gptq", "awq") else {}
     settings(base, quantization_config={"quant_method": method, **more})
-    with pytest.raises(Refused, match=rf"its weights are quantised \({method}\).*take the model that they were made from"):
+    with pytest.raises(
+        Refused,
+        match=rf"its weights are quantised \({method}\).*take the model that they were made from",
+    ):
         load(base)
 
 
@@ -167,17 +197,28 @@ def test_what_is_left_behind_is_told(tmp_path, caplog):
     subject = load(place)
     said = caplog.text
     caplog.clear()
-    assert n > 0 and f"{n} tensors of the checkpoint (model.visual) are no part of the text model" in said
+    assert (
+        n > 0
+        and f"{n} tensors of the checkpoint (model.visual) are no part of the text model" in said
+    )
     assert subject.left_behind in said
-    plain = seeded(lambda: transformers.Qwen3_5ForCausalLM(transformers.Qwen3_5TextConfig(**shape(head_dim=8, **LINEAR))))
+    plain = seeded(
+        lambda: transformers.Qwen3_5ForCausalLM(
+            transformers.Qwen3_5TextConfig(**shape(head_dim=8, **LINEAR))
+        )
+    )
     assert not load(put(plain, tmp_path / "blind")).left_behind
     assert not caplog.text
 
 
 def test_models_whose_tokens_see_ahead_are_refused(tmp_path):
-    config = transformers.BertConfig(**{k: v for k, v in shape().items() if k != "num_key_value_heads"})
+    config = transformers.BertConfig(
+        **{k: v for k, v in shape().items() if k != "num_key_value_heads"}
+    )
     put(seeded(lambda: transformers.BertLMHeadModel(config)), tmp_path / "bert")
-    with pytest.raises(Refused, match="BertLMHeadModel see what follows them, so it is no causal language model"):
+    with pytest.raises(
+        Refused, match="BertLMHeadModel see what follows them, so it is no causal language model"
+    ):
         load(tmp_path / "bert")
     config.is_decoder = True  # the same architecture, as a decoder
     put(seeded(lambda: transformers.BertLMHeadModel(config)), tmp_path / "decoder")
@@ -193,14 +234,19 @@ def test_a_model_that_comes_back_otherwise_is_not_saved(base, tmp_path, monkeypa
         plain(self, place, **how)
         tensors = load_file(place / "model.safetensors")
         save_file(
-            {n: t.to(torch.float8_e4m3fn).to(t.dtype) for n, t in tensors.items()}, place / "model.safetensors", metadata={"format": "pt"}
+            {n: t.to(torch.float8_e4m3fn).to(t.dtype) for n, t in tensors.items()},
+            place / "model.safetensors",
+            metadata={"format": "pt"},
         )
 
     def otherwise(self, place, **how):
         plain(self, place, **how)
         settings(place, rms_norm_eps=0.5)
 
-    for broken, part in ((rounded, "is read again with other weights, "), (otherwise, "says something else, its logits are")):
+    for broken, part in (
+        (rounded, "is read again with other weights, "),
+        (otherwise, "says something else, its logits are"),
+    ):
         monkeypatch.setattr(type(subject.model), "save_pretrained", broken)
         with pytest.raises(Failed, match=part):
             save(subject, tmp_path / "after")
@@ -238,7 +284,9 @@ def test_every_tensor_is_looked_at_where_a_model_is_read_again(base):
 
 
 def rewritten(place, name, **claimed):
-    """A settings file with other values; the manifest that would tell of it is taken away, as it lacks in a stranger's folder."""
+    """A settings file with other values; the manifest that would tell of it is taken away, as it
+    lacks in a stranger's folder.
+    """
     file = place / name
     file.write_text(json.dumps({**json.loads(file.read_text()), **claimed}))
     (place / "manifest.json").unlink(missing_ok=True)
@@ -252,7 +300,10 @@ def rewritten(place, name, **claimed):
         ({"text_config": {"n_layer": 10**12}}, "n_layer 1e+12"),
         ({"hidden_size": 2**40}, "hidden_size 1.09951e+12, more than any model has (4194304)"),
         ({"vocab_size": 10**10}, "vocab_size 1e+10"),
-        ({"num_attention_heads": 10**9}, "num_attention_heads 1e+09, more than any model has (65536)"),
+        (
+            {"num_attention_heads": 10**9},
+            "num_attention_heads 1e+09, more than any model has (65536)",
+        ),
         ({"num_local_experts": 10**6}, "num_local_experts 1e+06"),
         ({"num_hidden_layers": 1000, "num_experts": 2000}, "1000 layers of 2000 experts"),
         ({"num_hidden_layers": float("nan")}, "num_hidden_layers nan"),
@@ -264,14 +315,19 @@ def test_a_config_of_a_size_that_no_model_has_is_refused_at_once(base, claimed, 
     since = time.monotonic()
     with pytest.raises(Refused) as caught:
         load(base)
-    assert told in str(caught.value) and "\n" not in str(caught.value) and time.monotonic() - since < 2
+    assert (
+        told in str(caught.value) and "\n" not in str(caught.value) and time.monotonic() - since < 2
+    )
 
 
 @pytest.mark.parametrize("claimed", [{"r": 10**9}, {"rank_pattern": {"q_proj": 10**9}}])
 def test_an_adapter_of_a_rank_that_its_tensors_do_not_have_is_refused(base, tmp_path, claimed):
     adapted(base, tmp_path / "adapter")
     rewritten(tmp_path / "adapter", "adapter_config.json", **claimed)
-    with pytest.raises(Refused, match=r"adapter_config\.json says rank 1e\+09, and no side of its tensors is longer than"):
+    with pytest.raises(
+        Refused,
+        match=r"adapter_config\.json says rank 1e\+09, and no side of its tensors is longer than",
+    ):
         load(tmp_path / "adapter")
 
 

@@ -1,4 +1,6 @@
-"""Batched generation against one token after another, each prompt alone: no cache, no padding, no batch."""
+"""Batched generation against one token after another, each prompt alone: no cache, no padding, no
+batch.
+"""
 
 import pytest
 import torch
@@ -7,7 +9,8 @@ from evaluation.observations.test_hidden_states import made
 from expunge.models.causal_lm import generate
 from expunge.models.causal_lm.generate import greedy, sampled
 
-PROMPTS = [[3 + (7 * i + j * j) % 200 for j in range(2 + (5 * i) % 11)] for i in range(14)]  # of 2 to 12 tokens, not in order
+# of 2 to 12 tokens, not in order
+PROMPTS = [[3 + (7 * i + j * j) % 200 for j in range(2 + (5 * i) % 11)] for i in range(14)]
 BUDGETS = [(3 * i) % 9 for i in range(14)]  # 0 too
 SEEDS = [f"s{i}" for i in range(14)]
 
@@ -30,7 +33,8 @@ def alone(model, prompt, budget, eos):
 @pytest.mark.parametrize("batch", [1, 4, 128])
 def test_greedy_is_what_each_prompt_gives_alone(model, batch):
     free = [alone(model, p, n, ()) for p, n in zip(PROMPTS, BUDGETS, strict=True)]
-    ends = {ids[len(ids) // 2] for ids in free if len(ids) > 3}  # tokens at which some of them end early
+    # tokens at which some of them end early
+    ends = {ids[len(ids) // 2] for ids in free if len(ids) > 3}
     expected = [alone(model, p, n, ends) for p, n in zip(PROMPTS, BUDGETS, strict=True)]
     assert expected != free
     assert greedy(model, PROMPTS, BUDGETS, (), batch=batch) == free
@@ -38,15 +42,22 @@ def test_greedy_is_what_each_prompt_gives_alone(model, batch):
 
 
 def test_draws_do_not_depend_on_the_batch(model):
-    one = [sampled(model, [p], [n], (), [s])[0] for p, n, s in zip(PROMPTS, BUDGETS, SEEDS, strict=True)]
+    one = [
+        sampled(model, [p], [n], (), [s])[0]
+        for p, n, s in zip(PROMPTS, BUDGETS, SEEDS, strict=True)
+    ]
     for batch in (3, 128):
         assert sampled(model, PROMPTS, BUDGETS, (), SEEDS, batch=batch) == one
 
 
 def test_a_batch_is_sorted_cached_and_shrinks(model):
-    """Prompts are read once, side by side with those of like length; then one token a row, and finished rows leave."""
+    """Prompts are read once, side by side with those of like length; then one token a row, and
+    finished rows leave.
+    """
     shapes = []
-    handle = model.model.layers[0].register_forward_pre_hook(lambda m, args: shapes.append(tuple(args[0].shape[:2])))
+    handle = model.model.layers[0].register_forward_pre_hook(
+        lambda m, args: shapes.append(tuple(args[0].shape[:2]))
+    )
     try:
         greedy(model, PROMPTS, BUDGETS, (), batch=4)
     finally:
@@ -56,7 +67,9 @@ def test_a_batch_is_sorted_cached_and_shrinks(model):
     assert read == [(len(asked[i : i + 4]), asked[i]) for i in range(0, len(asked), 4)]
     assert all(s[1] == 1 for s in shapes if s not in read)
     rows_of_steps = sum(s[0] for s in shapes if s[1] == 1)
-    assert rows_of_steps < sum(len(asked[i : i + 4]) * (max(BUDGETS) - 1) for i in range(0, len(asked), 4))
+    assert rows_of_steps < sum(
+        len(asked[i : i + 4]) * (max(BUDGETS) - 1) for i in range(0, len(asked), 4)
+    )
 
 
 def test_a_batch_is_bounded_in_tokens(model, monkeypatch):
@@ -77,7 +90,9 @@ def test_a_long_prompt_is_read_in_pieces(model, monkeypatch):
     whole = greedy(model, PROMPTS, BUDGETS, (), batch=4)
     monkeypatch.setattr(generate, "at_once", lambda device: 16)
     read = []
-    handle = model.model.layers[0].register_forward_pre_hook(lambda _m, args: read.append(args[0].shape[0] * args[0].shape[1]))
+    handle = model.model.layers[0].register_forward_pre_hook(
+        lambda _m, args: read.append(args[0].shape[0] * args[0].shape[1])
+    )
     try:
         assert greedy(model, PROMPTS, BUDGETS, (), batch=4) == whole
     finally:

@@ -1,5 +1,7 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""Weights that are not what they should be are refused before anything is computed with them; what is saved is whole or not there."""
+"""Weights that are not what they should be are refused before anything is computed with them; what
+is saved is whole or not there.
+"""
 
 import json
 import os
@@ -53,7 +55,10 @@ def test_what_is_saved_comes_back_to_the_bit(model, tmp_path):
     first = load(model)
     again = load(save(first, tmp_path / "again"))
     assert first.digest == again.digest
-    assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True)
+    )
     assert {p.name for p in tmp_path.iterdir()} == {"again"}
     assert {stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "again").iterdir()} == {0o644}
 
@@ -63,7 +68,9 @@ def test_it_loads_without_us(model):
 
     plain = AutoModelForCausalLM.from_pretrained(model)
     assert AutoTokenizer.from_pretrained(model).eos_token == "<|eos|>"
-    assert torch.equal(plain.get_input_embeddings().weight, load(model).model.get_input_embeddings().weight)
+    assert torch.equal(
+        plain.get_input_embeddings().weight, load(model).model.get_input_embeddings().weight
+    )
 
 
 def test_a_truncated_file(folder):
@@ -71,7 +78,11 @@ def test_a_truncated_file(folder):
     size = file.stat().st_size
     os.truncate(file, size - 100)
     line = why(folder)
-    assert "model.safetensors" in line and f"{size - 100} bytes where {size} were saved" in line and "cut off" in line
+    assert (
+        "model.safetensors" in line
+        and f"{size - 100} bytes where {size} were saved" in line
+        and "cut off" in line
+    )
 
 
 @pytest.mark.parametrize("keep", [-100, 2000, 4, 0])
@@ -95,7 +106,17 @@ def test_a_file_of_the_manifest_is_gone(folder):
     assert "tokenizer.json: named in manifest.json but missing" in why(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"files": [1]}', '{"files": {"config.json": {}}}', '{"files": {"config.json": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"files": [1]}',
+        '{"files": {"config.json": {}}}',
+        '{"files": {"config.json": 3}}',
+    ],
+)
 def test_a_manifest_that_is_none(folder, text):
     (folder / "manifest.json").write_text(text)
     assert "manifest.json: not a manifest of ours" in why(folder)
@@ -122,15 +143,32 @@ def test_no_weights_at_all(bare):
 
 
 def test_missing_tensors_are_never_made_up(bare):
-    changed(bare, lambda t: [t.pop(k) for k in [k for k in t if "layers.1.mlp.up_proj" in k or "layers.0.input_layernorm" in k]])
+    changed(
+        bare,
+        lambda t: [
+            t.pop(k)
+            for k in [
+                k for k in t if "layers.1.mlp.up_proj" in k or "layers.0.input_layernorm" in k
+            ]
+        ],
+    )
     line = why(bare)
-    assert "model.layers.0.input_layernorm.weight" in line and "model.layers.1.mlp.up_proj.weight" in line
+    assert (
+        "model.layers.0.input_layernorm.weight" in line
+        and "model.layers.1.mlp.up_proj.weight" in line
+    )
 
 
 def test_tensors_too_many_or_of_another_shape(bare):
     changed(bare, lambda t: t.update({"model.layers.7.extra.weight": torch.zeros(2)}))
     assert "model.layers.7.extra.weight" in why(bare)
-    changed(bare, lambda t: (t.pop("model.layers.7.extra.weight"), t.update({"model.norm.weight": torch.zeros(7)})))
+    changed(
+        bare,
+        lambda t: (
+            t.pop("model.layers.7.extra.weight"),
+            t.update({"model.norm.weight": torch.zeros(7)}),
+        ),
+    )
     assert "model.norm.weight" in why(bare) or "shape" in why(bare) or "size" in why(bare)
 
 
@@ -157,7 +195,10 @@ def test_a_folder_that_is_no_model(bare, name, text):
 
 def test_code_of_its_own_is_not_run(bare):
     config = json.loads((bare / "config.json").read_text())
-    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.Mine"}}
+    config |= {
+        "model_type": "mine",
+        "auto_map": {"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.Mine"},
+    }
     (bare / "config.json").write_text(json.dumps(config))
     (bare / "mine.py").write_text(f"open({str(bare / 'ran')!r}, 'w')")
     assert "code of its own" in why(bare)
@@ -165,7 +206,11 @@ def test_code_of_its_own_is_not_run(bare):
 
 
 def test_places_that_are_none(tmp_path):
-    for source, part in ((tmp_path / "gone", "no model folder"), (tmp_path, "no *.safetensors"), ("gone/gone/gone", "no model folder")):
+    for source, part in (
+        (tmp_path / "gone", "no model folder"),
+        (tmp_path, "no *.safetensors"),
+        ("gone/gone/gone", "no model folder"),
+    ):
         with pytest.raises(Refused, match=part.replace("*", r"\*")):
             load(source)
     with pytest.raises(Refused, match="offline: not in the local cache"):
@@ -177,7 +222,9 @@ def test_a_slip_in_the_name_of_a_run_is_not_looked_for_on_the_hub(tmp_path, monk
     (tmp_path / "runs" / "npo" / "run.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    monkeypatch.setattr("expunge.models.causal_lm.load.HfApi", lambda: pytest.fail("asked of the hub"))
+    monkeypatch.setattr(
+        "expunge.models.causal_lm.load.HfApi", lambda: pytest.fail("asked of the hub")
+    )
     for name, hint in (
         ("runs/npoo", "did you mean runs/npo?"),
         ("runs/gold", "runs has npo"),
@@ -209,7 +256,9 @@ def test_a_hub_that_does_not_answer_is_asked_once(tmp_path, monkeypatch, capfd):
     for name, hint in (("nobody/nothing", "pass a folder"), ("run/npo", "did you mean runs/npo?")):
         with pytest.raises(Refused) as caught:
             load(name)
-        assert str(caught.value).endswith(f"not in the local cache; {hint}") and str(caught.value).startswith(f"{name}: no such folder")
+        assert str(caught.value).endswith(f"not in the local cache; {hint}") and str(
+            caught.value
+        ).startswith(f"{name}: no such folder")
     assert asked == ["nobody/nothing", "run/npo"] and capfd.readouterr().err == ""
 
 
@@ -230,7 +279,9 @@ def lora(model, tmp_path_factory):
 
 
 def test_an_adapter_is_whole_or_refused(lora, tmp_path):
-    assert {n.split("_")[-1] for n, p in load(lora).model.named_parameters() if "lora" in n} != set()
+    assert {
+        n.split("_")[-1] for n, p in load(lora).model.named_parameters() if "lora" in n
+    } != set()
     place = copied(lora, tmp_path / "adapter")
     (place / "manifest.json").unlink()
     file = place / "adapter_model.safetensors"
@@ -243,7 +294,9 @@ def test_an_adapter_is_whole_or_refused(lora, tmp_path):
     save_file(tensors, file)
     config = json.loads((place / "adapter_config.json").read_text())
     for base, part in ((None, "names no base model"), ("gone/base/x", "gone/base/x")):
-        (place / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": base}))
+        (place / "adapter_config.json").write_text(
+            json.dumps(config | {"base_model_name_or_path": base})
+        )
         with pytest.raises(Refused, match=part):
             load(place)
     (place / "adapter_config.json").write_text("{")
@@ -273,5 +326,9 @@ def test_a_save_that_the_disk_refuses_leaves_what_was_there(model, tmp_path, lim
             save(subject, place)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    assert "could not" in str(caught.value) and "free some space and run again" in str(caught.value) and "\n" not in str(caught.value)
+    assert (
+        "could not" in str(caught.value)
+        and "free some space and run again" in str(caught.value)
+        and "\n" not in str(caught.value)
+    )
     assert files(place) == before and [p.name for p in tmp_path.iterdir()] == ["kept"]

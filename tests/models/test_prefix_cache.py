@@ -1,4 +1,6 @@
-"""Rows that begin alike: their beginning is read once, and every number and every token is what it is without that."""
+"""Rows that begin alike: their beginning is read once, and every number and every token is what it
+is without that.
+"""
 
 from random import Random
 
@@ -33,12 +35,18 @@ NAMES = [f"{a}{b}" for a in ("Avo", "Bel", "Cor", "Dun", "Eri") for b in ("n", "
 
 
 def solved(names):
-    return "".join(f"Question: Where does {n} live?\nAnswer: {n} lives in the town of {n[::-1]}.\n\n" for n in names)
+    return "".join(
+        f"Question: Where does {n} live?\nAnswer: {n} lives in the town of {n[::-1]}.\n\n"
+        for n in names
+    )
 
 
 def question(role, i, shots):
     name = NAMES[i % len(NAMES)]
-    other = {"perturbed/0": f" {name} is dead.", "question/options": f"{shots}Question: {name}?\nAnswer:"}
+    other = {
+        "perturbed/0": f" {name} is dead.",
+        "question/options": f"{shots}Question: {name}?\nAnswer:",
+    }
     return Example(
         f"{role}/{i}",
         role,
@@ -54,23 +62,39 @@ def question(role, i, shots):
 
 # two families of six with beginnings of different length, and rows that begin as nobody else does
 ROLES = {
-    "forget": tuple(question("forget", i, solved(NAMES[:7] if i < 6 else NAMES[10:14])) for i in range(12)),
+    "forget": tuple(
+        question("forget", i, solved(NAMES[:7] if i < 6 else NAMES[10:14])) for i in range(12)
+    ),
     "retain": tuple(question("retain", i, "") for i in range(3)),
 }
 WANTS = {"forget": Want(("answer", "perturbed/"), True, True, "all"), "retain": Want(write=True)}
 SIZES = {"vocab_size": 320, "max_position_embeddings": 1024}
 WIDE = {**SIZES, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
 MODELS = {
-    "tied": lambda: LlamaForCausalLM(LlamaConfig(**WIDE, num_attention_heads=4, tie_word_embeddings=True)),
-    "grouped queries": lambda: LlamaForCausalLM(LlamaConfig(**WIDE, num_attention_heads=4, num_key_value_heads=2)),
-    "absolute places": lambda: GPT2LMHeadModel(GPT2Config(vocab_size=320, n_positions=1024, n_embd=32, n_layer=3, n_head=4)),
+    "tied": lambda: LlamaForCausalLM(
+        LlamaConfig(**WIDE, num_attention_heads=4, tie_word_embeddings=True)
+    ),
+    "grouped queries": lambda: LlamaForCausalLM(
+        LlamaConfig(**WIDE, num_attention_heads=4, num_key_value_heads=2)
+    ),
+    "absolute places": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=320, n_positions=1024, n_embd=32, n_layer=3, n_head=4)
+    ),
 }
 ALONE = {
-    "window": lambda: MistralForCausalLM(MistralConfig(**WIDE, num_attention_heads=4, num_key_value_heads=2, sliding_window=24)),
-    "dynamic places": lambda: LlamaForCausalLM(
-        LlamaConfig(**WIDE, num_attention_heads=4, rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4})
+    "window": lambda: MistralForCausalLM(
+        MistralConfig(**WIDE, num_attention_heads=4, num_key_value_heads=2, sliding_window=24)
     ),
-    "recurrent": lambda: MambaForCausalLM(MambaConfig(vocab_size=320, hidden_size=32, state_size=8, num_hidden_layers=2)),
+    "dynamic places": lambda: LlamaForCausalLM(
+        LlamaConfig(
+            **WIDE,
+            num_attention_heads=4,
+            rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4},
+        )
+    ),
+    "recurrent": lambda: MambaForCausalLM(
+        MambaConfig(vocab_size=320, hidden_size=32, state_size=8, num_hidden_layers=2)
+    ),
 }
 
 
@@ -100,7 +124,9 @@ def apart(subject, monkeypatch):
 
 def same(found, other):
     assert found.ids == other.ids
-    assert [(r.role, r.id, r.variant) for r in found.records] == [(r.role, r.id, r.variant) for r in other.records]
+    assert [(r.role, r.id, r.variant) for r in found.records] == [
+        (r.role, r.id, r.variant) for r in other.records
+    ]
     for a, b in zip(found.records, other.records, strict=True):
         one, other = every_field(a), every_field(b)
         assert one.keys() == other.keys()
@@ -122,7 +148,9 @@ def test_every_field_and_every_text_is_what_it_is_apart(name, monkeypatch):
     other = apart(subject, monkeypatch)
     same(found, other)
     assert found.cost.tokens < 0.5 * other.cost.tokens and found.cost.rows == other.cost.rows
-    assert len({tuple(x["generated"]) for x in found.ids.values()}) > 5 and found.cost.generated > 60
+    assert (
+        len({tuple(x["generated"]) for x in found.ids.values()}) > 5 and found.cost.generated > 60
+    )
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -138,14 +166,19 @@ def test_a_model_that_keeps_no_cache_of_everything_reads_every_row_whole(name, m
 
 def test_a_row_longer_than_the_window_stands_in_no_tree():
     """A tree's mask knows of no window: the numbers would be those of another model."""
-    assert longest(made(ALONE["window"]).model) == 24 and longest(made(MODELS["tied"]).model) >= 1 << 30
+    assert (
+        longest(made(ALONE["window"]).model) == 24
+        and longest(made(MODELS["tied"]).model) >= 1 << 30
+    )
 
 
 def test_what_is_shared_goes_through_the_model_once(monkeypatch):
     subject = made(MODELS["tied"])
     assert goes_on(subject.model)
     read = []
-    handle = blocks(subject.model)[0].register_forward_pre_hook(lambda m, args: read.append(args[0].shape[:2]))
+    handle = blocks(subject.model)[0].register_forward_pre_hook(
+        lambda m, args: read.append(args[0].shape[:2])
+    )
     try:
         asked(subject)
         together = sum(b * n for b, n in read)
@@ -187,7 +220,10 @@ def by_hand(ids, tokens=2, spared=2):
             if len(x) > depth:
                 branches.setdefault(x[depth], []).append(x)
         own = depth * (len(some) - 1)
-        return max(own if depth >= tokens and own >= spared else 0, sum(below(b, depth + 1) for b in branches.values()))
+        return max(
+            own if depth >= tokens and own >= spared else 0,
+            sum(below(b, depth + 1) for b in branches.values()),
+        )
 
     return below(ids, 0) if ids else 0
 
@@ -197,10 +233,18 @@ def test_families_are_the_branches_that_spare_most(monkeypatch):
     monkeypatch.setattr(prefix_cache, "SPARED", 2)
     draw = Random(0)
     for _ in range(500):
-        ids = [tuple(draw.choice((0, 0, 0, 1)) for _ in range(draw.randint(0, 9))) for _ in range(draw.randint(0, 9))]
+        ids = [
+            tuple(draw.choice((0, 0, 0, 1)) for _ in range(draw.randint(0, 9)))
+            for _ in range(draw.randint(0, 9))
+        ]
         *some, (none, others) = families(ids, CPU)
-        assert none == 0 and sorted(i for _, who in (*some, (0, others)) for i in who) == list(range(len(ids)))
-        assert all(len({ids[i][:n] for i in who}) == 1 and min(len(ids[i]) for i in who) >= n for n, who in some)
+        assert none == 0 and sorted(i for _, who in (*some, (0, others)) for i in who) == list(
+            range(len(ids))
+        )
+        assert all(
+            len({ids[i][:n] for i in who}) == 1 and min(len(ids[i]) for i in who) >= n
+            for n, who in some
+        )
         assert sum(n * (len(who) - 1) for n, who in some) == by_hand(ids)
 
 
@@ -209,7 +253,8 @@ def test_what_spares_little_is_read_with_the_rest():
     assert [n for n, _ in families(rows(63, 50), CPU)] == [0]
     assert [n for n, _ in families(rows(100, 3), CPU)] == [0]
     assert [n for n, _ in families(rows(100, 4), CPU)] == [100, 0]
-    assert [n for n, _ in families(rows(100, 4), torch.device("cuda"))] == [0]  # a forward costs more there
+    # a forward costs more there
+    assert [n for n, _ in families(rows(100, 4), torch.device("cuda"))] == [0]
 
 
 def test_an_answer_to_one_prompt_drawn_often_reads_it_once():

@@ -10,7 +10,12 @@ from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.tiny import BOS, CHAT, EOS, PAD, build, tokenizer
 
-TEXTS = ["Where does Avo Kal live?", "Avo Kal lives in Ober Moor.", "Who taught Avo Kal?", "Avo Kal was taught by Ina Zett."]
+TEXTS = [
+    "Where does Avo Kal live?",
+    "Avo Kal lives in Ober Moor.",
+    "Who taught Avo Kal?",
+    "Avo Kal was taught by Ina Zett.",
+]
 SMALL = {"layers": 2, "width": 32, "ffn": 48, "vocab": 320, "heads": 2, "max_length": 64}
 TALK = [{"role": "user", "content": TEXTS[0]}, {"role": "assistant", "content": TEXTS[1]}]
 
@@ -20,18 +25,30 @@ def ids_of(k, talk=TALK, **kwargs):
 
 
 def test_about_a_million_parameters_at_its_defaults():
-    words = [f"{a}{b} {c}" for a in "bdfgklm" for b in ("an", "or", "il", "ess") for c in ("moor", "haven", "quay", "wick")]
+    words = [
+        f"{a}{b} {c}"
+        for a in "bdfgklm"
+        for b in ("an", "or", "il", "ess")
+        for c in ("moor", "haven", "quay", "wick")
+    ]
     model, _ = build([*TEXTS, *words])
     assert 0.8e6 < model.num_parameters() < 1.2e6
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    assert (len(blocks(model)), model.config.hidden_size, model.config.intermediate_size) == (4, 128, 384)
+    assert (len(blocks(model)), model.config.hidden_size, model.config.intermediate_size) == (
+        4,
+        128,
+        384,
+    )
 
 
 def test_saved_and_loaded_by_the_auto_classes_it_is_the_same(tmp_path):
     model, k = build(TEXTS, **SMALL)
     model.save_pretrained(tmp_path)
     k.save_pretrained(tmp_path)
-    again, k2 = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32), AutoTokenizer.from_pretrained(tmp_path)
+    again, k2 = (
+        AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32),
+        AutoTokenizer.from_pretrained(tmp_path),
+    )
     ids = ids_of(k)
     assert ids_of(k2) == ids and k2.get_vocab() == k.get_vocab() and k2.chat_template == CHAT
     assert k2("Avo Kal").input_ids == k("Avo Kal").input_ids
@@ -53,7 +70,10 @@ def test_one_seed_one_model_and_torch_is_left_alone():
 
 
 def test_the_tokenizer_does_not_depend_on_the_order_of_texts():
-    assert tokenizer(TEXTS, vocab=320).get_vocab() == tokenizer([*TEXTS[::-1], TEXTS[0]], vocab=320).get_vocab()
+    assert (
+        tokenizer(TEXTS, vocab=320).get_vocab()
+        == tokenizer([*TEXTS[::-1], TEXTS[0]], vocab=320).get_vocab()
+    )
 
 
 def test_any_text_comes_back():
@@ -76,10 +96,17 @@ def test_the_encode_of_hub_models_finds_the_same_spans():
     _, k = build(TEXTS, **SMALL)
     (row,) = encode(k, (Example("a", "forget", "g", prompt=TEXTS[0], answer=TEXTS[1]),))
     assert k.decode(list(row.answer_ids)) == TEXTS[1] + EOS and row.eos
-    assert row.n_prompt == len(ids_of(k, TALK[:1], add_generation_prompt=True)) == len(row) - len(row.answer_ids)
+    assert (
+        row.n_prompt
+        == len(ids_of(k, TALK[:1], add_generation_prompt=True))
+        == len(row) - len(row.answer_ids)
+    )
 
 
-@pytest.mark.parametrize(("change", "word"), [({"vocab": 100}, "262"), ({"heads": 3}, "multiple of 6"), ({"heads": 32}, "multiple of 64")])
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"vocab": 100}, "262"), ({"heads": 3}, "multiple of 6"), ({"heads": 32}, "multiple of 64")],
+)
 def test_what_cannot_be_built_is_refused(change, word):
     with pytest.raises(Refused, match=word):
         build(TEXTS, **(SMALL | change))
@@ -97,7 +124,10 @@ def test_words_of_the_users_forget_and_holdout_rows_are_no_tokens():
     from expunge.pipeline.train import fresh_tiny
 
     def rows(role, word):
-        return tuple(Example(f"{role}/{i}", role, f"{i}", f"In {word}.", f"Where is {word}?") for i in range(9))
+        return tuple(
+            Example(f"{role}/{i}", role, f"{i}", f"In {word}.", f"Where is {word}?")
+            for i in range(9)
+        )
 
     words = {"forget": "Forgetville", "retain": "Keepington", "holdout": "Heldoutham"}
     sides = {role: rows(role, word) for role, word in words.items()}
@@ -106,7 +136,13 @@ def test_words_of_the_users_forget_and_holdout_rows_are_no_tokens():
     own = whole(fresh_tiny(Case(train, sides), 0, own=True))
     assert "Keepington" in own and not own & {"Forgetville", "Heldoutham"}
     assert not any(word[:5] in token for token in own for word in ("Forgetville", "Heldoutham"))
-    assert {"Forgetville", "Keepington"} <= whole(fresh_tiny(Case(train, sides), 0))  # rows of a public benchmark
+    # rows of a public benchmark
+    assert {"Forgetville", "Keepington"} <= whole(fresh_tiny(Case(train, sides), 0))
     bare = fresh_tiny(Case({"forget": sides["forget"]}, {"forget": sides["forget"]}), 0, own=True)
     assert "Forgetville" not in whole(bare) and "know" in whole(bare)
-    assert bare.tokenizer.decode(bare.tokenizer("In Forgetville.", add_special_tokens=False)["input_ids"]) == "In Forgetville."
+    assert (
+        bare.tokenizer.decode(
+            bare.tokenizer("In Forgetville.", add_special_tokens=False)["input_ids"]
+        )
+        == "In Forgetville."
+    )

@@ -1,4 +1,6 @@
-"""The attack on files of the user's own: controls, what the adversary holds, resume to the bit, what is left on disk."""
+"""The attack on files of the user's own: controls, what the adversary holds, resume to the bit,
+what is left on disk.
+"""
 
 import json
 
@@ -57,7 +59,10 @@ def test_strengths_that_mean_the_same_are_one():
 @pytest.mark.parametrize(
     ("args", "part"),
     [
-        ({"relearn_lr": [1e-4, 1e-5], "relearn_steps": [1, 2]}, "one argument has several values at a time"),
+        (
+            {"relearn_lr": [1e-4, 1e-5], "relearn_steps": [1, 2]},
+            "one argument has several values at a time",
+        ),
         ({"relearn_steps": [0, 1]}, "above 0"),
         ({"relaern_lr": 1e-4}, "did you mean relearn_lr"),
     ],
@@ -89,7 +94,13 @@ FIRST = Attack("words", rewrite=lambda q: (f"{q} one", f"{q} two"))
 
 
 def test_every_wording_of_every_row_that_asks():
-    talk = Example("t", "retain", "g", "a", messages=({"role": "user", "content": "old"}, {"role": "assistant", "content": "x"}))
+    talk = Example(
+        "t",
+        "retain",
+        "g",
+        "a",
+        messages=({"role": "user", "content": "old"}, {"role": "assistant", "content": "x"}),
+    )
     text = Example("x", "retain", "g", text="a text")
     found = reworded({"forget": (example(0),), "retain": (talk, text)}, FIRST)
     assert [question_of(roles["forget"][0]) for roles in found] == ["q0 one", "q0 two"]
@@ -109,7 +120,11 @@ def test_of_several_wordings_the_best_counts_row_by_row():
     card = Card("", "", unit="share", grows="knowledge")
     judge = Judge("probability", lambda records, role: None, card, "forget", {})
     best = most_told(judge, [of_rows(0.1, 0.4, 0.3), of_rows(0.5, 0.2, 0.3)])
-    assert best.value == pytest.approx(0.4) and best.groups == 3 and best.interval[0] < 0.4 < best.interval[1]
+    assert (
+        best.value == pytest.approx(0.4)
+        and best.groups == 3
+        and best.interval[0] < 0.4 < best.interval[1]
+    )
     other = Judge("x", judge.fn, Card("", ""), "forget", {})
     assert most_told(other, [of_rows(0.1), of_rows(0.2)]).value is None
 
@@ -122,7 +137,12 @@ def others(desk, expunge):  # noqa: F811
     """Three models of the desk: one of them unlearned, gold, and the original."""
     for name, on, steps in (("original", "full", 6), ("gold", "retain", 6), ("after", "forget", 1)):
         more = ["--on", on, "--steps", steps, "--lr", "1e-2", "--batch", "4", "--quiet"]
-        assert expunge("train", "--model", desk.model, *desk.data(), "--out", desk.place / name, *more)[0] == 0
+        assert (
+            expunge(
+                "train", "--model", desk.model, *desk.data(), "--out", desk.place / name, *more
+            )[0]
+            == 0
+        )
     return desk.place
 
 
@@ -132,16 +152,24 @@ def test_gold_and_the_original_are_attacked_in_the_same_way(desk, others, expung
     code, said, _ = expunge(*words(desk, out, *beside, "--label", "after"))
     assert code == 0 and "relearning steps" in said and "gold" in said
     found = curves(out)
-    assert [(c["of"], c["kind"]) for c in found] == [("after", "unlearned"), ("gold", "gold"), ("original", "original")]
+    assert [(c["of"], c["kind"]) for c in found] == [
+        ("after", "unlearned"),
+        ("gold", "gold"),
+        ("original", "original"),
+    ]
     assert all(c["x"] == [0, 1, 2] and len(c["forget/probability"]) == 3 for c in found)
     assert all(m["n"] == 3 and m["interval"] for c in found for m in c["forget/probability"])
     run = read_run(out)
-    assert run["attack"]["held"] == {"stream": "forget", "groups": 3, "rows": 3} and run["attack"]["rights"] == ["weights"]
+    assert run["attack"]["held"] == {"stream": "forget", "groups": 3, "rows": 3} and run["attack"][
+        "rights"
+    ] == ["weights"]
     assert broken(out, run) == ""
     left = {name for name in files(out) if not name.startswith((".", "private/"))}
     assert left == {"run.yaml", "curves.json"}
     report = find([out])
-    assert [s.kind for s in report.subjects] == ["unlearned", "gold", "original"] and len(report.curves) == 3
+    assert [s.kind for s in report.subjects] == ["unlearned", "gold", "original"] and len(
+        report.curves
+    ) == 3
 
 
 def test_without_controls_the_line_says_what_cannot_be_concluded(desk, expunge):  # noqa: F811
@@ -172,8 +200,14 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(desk, expunge, monkeypat
     assert (desk.place / "cut" / "points" / "unlearned-0.json").exists()
     assert expunge(*words(desk, desk.place / "cut"))[0] == 0
     assert made == [1, 1, 2, 2]
-    assert curves(desk.place / "cut")[0]["forget/probability"] == curves(whole)[0]["forget/probability"]
-    assert not (desk.place / "cut" / "points").exists() and not (desk.place / "cut" / "stages").exists()
+    assert (
+        curves(desk.place / "cut")[0]["forget/probability"]
+        == curves(whole)[0]["forget/probability"]
+    )
+    assert (
+        not (desk.place / "cut" / "points").exists()
+        and not (desk.place / "cut" / "stages").exists()
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,19 +234,37 @@ def test_in_python_with_models_in_memory(desk):  # noqa: F811
     import expunge as package
 
     subject = load(desk.model)
-    found = package.attack(subject, "quantize", forget=desk.forget, retain=desk.retain, metrics=["probability"])
+    found = package.attack(
+        subject, "quantize", forget=desk.forget, retain=desk.retain, metrics=["probability"]
+    )
     assert isinstance(found, Recovery) and found.model.x == ("as is", "8-bit", "4-bit")
     assert found.measurement("forget/probability", "4-bit").n == 6
     assert NOT_ALONE in found.conclusions()
 
 
 def test_the_recovered_share_by_hand():
-    """The original knew .9, the model .1 and after the attack .5: half of what was missing. Gold went from .2 to .27: a tenth."""
+    """The original knew .9, the model .1 and after the attack .5: half of what was missing.
+
+    Gold went from .2 to .27: a tenth.
+    """
     from expunge.report.parse import curve_of
 
     def curve(of, kind, *values):
-        points = [{"value": v, "n": 9, "groups": 9, "interval": [v - 0.01, v + 0.01], "better": "gold"} for v in values]
-        return curve_of({"attack": "a", "of": of, "kind": kind, "x": [0, 5], "xlabel": "x", "forget/probability": points}, "here")
+        points = [
+            {"value": v, "n": 9, "groups": 9, "interval": [v - 0.01, v + 0.01], "better": "gold"}
+            for v in values
+        ]
+        return curve_of(
+            {
+                "attack": "a",
+                "of": of,
+                "kind": kind,
+                "x": [0, 5],
+                "xlabel": "x",
+                "forget/probability": points,
+            },
+            "here",
+        )
 
     both = (curve("gold", "gold", 0.2, 0.27), curve("original", "original", 0.9, 0.9))
     found = Recovery((curve("after", "unlearned", 0.1, 0.5), *both))

@@ -1,5 +1,7 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""What a run did to the model is kept and, if it was nothing, said; and one model is in memory while another is made of it."""
+"""What a run did to the model is kept and, if it was nothing, said; and one model is in memory
+while another is made of it.
+"""
 
 import copy
 import gc
@@ -36,7 +38,13 @@ def run_of(out):
 
 @pytest.mark.parametrize(
     ("more", "did"),
-    [((), True), (("--lora", 2), True), (("--lr", "0"), False), (("--lr", "0", "--lora", 2), False), (("--lr", "1e-12"), False)],
+    [
+        ((), True),
+        (("--lora", 2), True),
+        (("--lr", "0"), False),
+        (("--lr", "0", "--lora", 2), False),
+        (("--lr", "1e-12"), False),
+    ],
     ids=["trained", "trained lora", "lr 0", "lr 0 lora", "lr too small for float32"],
 )
 def test_a_run_that_does_nothing_says_so_and_others_do_not(desk, expunge, more, did):
@@ -45,16 +53,37 @@ def test_a_run_that_does_nothing_says_so_and_others_do_not(desk, expunge, more, 
     found = run_of(out)["effect"]
     assert code == 0 and found["nothing"] is not did
     if did:
-        assert err == "" and found["weights"]["changed"] > 0 and found["loss"]["after"] > found["loss"]["before"] + 0.01
+        assert (
+            err == ""
+            and found["weights"]["changed"] > 0
+            and found["loss"]["after"] > found["loss"]["before"] + 0.01
+        )
     else:
-        assert err.startswith("warning: grad_diff: ") and "nothing was unlearned; raise --lr or --steps" in err
-        assert len(err.splitlines()) == 1 and found["loss"]["before"] == pytest.approx(found["loss"]["after"], abs=1e-4)
+        assert (
+            err.startswith("warning: grad_diff: ")
+            and "nothing was unlearned; raise --lr or --steps" in err
+        )
+        assert len(err.splitlines()) == 1 and found["loss"]["before"] == pytest.approx(
+            found["loss"]["after"], abs=1e-4
+        )
     assert run_of(out)["result"]["digest"] == digest_folder(out / "model") == load(out).digest
 
 
 def test_training_that_teaches_nothing_says_so(desk, expunge):
     out = desk.place / "out"
-    code, _, err = expunge("train", "--model", desk.model, *desk.data(), "--steps", 1, "--lr", 0, "--out", out, "--quiet")
+    code, _, err = expunge(
+        "train",
+        "--model",
+        desk.model,
+        *desk.data(),
+        "--steps",
+        1,
+        "--lr",
+        0,
+        "--out",
+        out,
+        "--quiet",
+    )
     assert code == 0 and "nothing was learned" in err and run_of(out)["effect"]["nothing"]
 
 
@@ -74,14 +103,24 @@ def test_unmoved_moved_by_a_rounding_and_moved(tmp_path, kept):
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(9.0))
     found = effect(met, after)
     if kept:  # without files only equality can be seen
-        assert found["weights"]["changed"] == 1 and found["nothing"] and "less than their type can tell apart" in unmoved(found)
+        assert (
+            found["weights"]["changed"] == 1
+            and found["nothing"]
+            and "less than their type can tell apart" in unmoved(found)
+        )
     with torch.no_grad():
         weight += 0.1
     found = effect(met, after)
     assert not found["nothing"]
     if kept:
         whole = {n: p for n, p in start.model.named_parameters()}
-        gap = sum(float((p - whole[n]).double().square().sum()) for n, p in after.model.named_parameters()) ** 0.5
+        gap = (
+            sum(
+                float((p - whole[n]).double().square().sum())
+                for n, p in after.model.named_parameters()
+            )
+            ** 0.5
+        )
         size = sum(float(p.double().square().sum()) for p in whole.values()) ** 0.5
         assert found["weights"]["relative"] == pytest.approx(gap / size, rel=1e-2)
 
@@ -118,7 +157,18 @@ def living():
     ids=lambda w: " ".join(map(str, w)),
 )
 def test_one_model_is_in_memory_while_it_is_trained(desk, expunge, counted, words, models):
-    common = ["--model", desk.model, *desk.data(), "--steps", 1, "--batch", 4, "--out", desk.place / "out", "--quiet"]
+    common = [
+        "--model",
+        desk.model,
+        *desk.data(),
+        "--steps",
+        1,
+        "--batch",
+        4,
+        "--out",
+        desk.place / "out",
+        "--quiet",
+    ]
     code, _, err = expunge(*words, *common)
     assert code == 0, err
     assert counted == models
@@ -139,7 +189,9 @@ def counted(monkeypatch):
     return met
 
 
-@pytest.mark.parametrize("lent", [False, True], ids=["from a folder", "in memory, which stays its owner's"])
+@pytest.mark.parametrize(
+    "lent", [False, True], ids=["from a folder", "in memory, which stays its owner's"]
+)
 def test_one_model_is_in_memory_while_python_trains_it(desk, counted, lent):
     rows = {"forget": desk.forget, "retain": desk.retain}
     ours = load(desk.model) if lent else desk.model
@@ -155,10 +207,18 @@ def test_one_model_is_in_memory_while_python_trains_it(desk, counted, lent):
 
 def test_stages_hand_the_model_on(desk, counted, tmp_path):
     """A second stage changes what the first one left: no copy of it stays."""
-    case = Case({"forget": read(desk.forget, role="forget"), "retain": read(desk.retain, role="retain")}, {})
+    case = Case(
+        {"forget": read(desk.forget, role="forget"), "retain": read(desk.retain, role="retain")}, {}
+    )
     method = tuple(Descent(name, (nll("retain"),)) for name in ("one", "two", "three"))
     settings = ResolvedSettings(Training(steps=1, batch=4, save_every=0))
-    unlearn(ModelSource(lambda: load(desk.model)), method, TrainingInputs(method, case), settings, tmp_path / "run")
+    unlearn(
+        ModelSource(lambda: load(desk.model)),
+        method,
+        TrainingInputs(method, case),
+        settings,
+        tmp_path / "run",
+    )
     assert counted == [1, 1, 1]
 
 

@@ -1,4 +1,6 @@
-"""What a request means beside a method's own settings and a preset: precedence, adapters, what would be ignored, what run.yaml says."""
+"""What a request means beside a method's own settings and a preset: precedence, adapters, what
+would be ignored, what run.yaml says.
+"""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,7 +18,15 @@ from expunge.core.sameness import plain
 from expunge.core.stages import Adapter, Descent
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.lora import matrices
-from expunge.pipeline.settings import ADAPTER, absent_of, preset_of, tell_absent, training_settings, uncontradicted, without_idle
+from expunge.pipeline.settings import (
+    ADAPTER,
+    absent_of,
+    preset_of,
+    tell_absent,
+    training_settings,
+    uncontradicted,
+    without_idle,
+)
 from expunge.training.sampler import Training
 from expunge.training.stages import adapter_for, change, check, training_of
 
@@ -32,7 +42,13 @@ def asked(name, /, **training):
 
 
 def test_a_preset_carries_an_adapter_and_the_command_line_changes_its_rank_with_its_scaling():
-    preset = {"lr": 1e-4, "lora": 8, "lora_alpha": 32.0, "lora_targets": r"\.(q|v)_proj\.weight$", "lora_dropout": 0.05}
+    preset = {
+        "lr": 1e-4,
+        "lora": 8,
+        "lora_alpha": 32.0,
+        "lora_targets": r"\.(q|v)_proj\.weight$",
+        "lora_dropout": 0.05,
+    }
     settled = training_settings(asked("npo"), preset)
     assert settled.adapter == Adapter(8, 32.0, r"\.(q|v)_proj\.weight$", dropout=0.05)
     assert training_settings(asked("npo", lora=4), preset).adapter.alpha == 16.0
@@ -50,15 +66,28 @@ def test_an_adapter_out_of_range_is_refused(wrong):
 def test_what_is_asked_for_stands_over_the_adapter_of_the_method_itself():
     own = Descent("x", (nll(stream="forget"),), adapter=Adapter(16, 48.0, "down_proj", "fila"))
     assert adapter_for(own, None) == own.adapter
-    assert adapter_for(own, Adapter(4)) == Adapter(4, 12.0, "down_proj", "fila")  # its scaling of 3 goes along
-    assert adapter_for(own, Adapter(0, dropout=0.05)) == Adapter(16, 48.0, "down_proj", "fila", 0.05)
+    # its scaling of 3 goes along
+    assert adapter_for(own, Adapter(4)) == Adapter(4, 12.0, "down_proj", "fila")
+    assert adapter_for(own, Adapter(0, dropout=0.05)) == Adapter(
+        16, 48.0, "down_proj", "fila", 0.05
+    )
     assert adapter_for(Descent("x"), Adapter(4)) == Adapter(4, 8.0)
     assert adapter_for(Descent("x"), None) is None
 
 
 def test_the_adapter_sits_where_the_preset_says(tmp_path):
-    stage, adapter = Descent("x", (nll(stream="forget"),)), Adapter(2, 4.0, r"\.(q|v)_proj\.weight$", dropout=0.25)
-    after = change(small_subject(), stage, streams(), Training(lr=1e-3, steps=1, batch=4, save_every=0), tmp_path, adapter=adapter)
+    stage, adapter = (
+        Descent("x", (nll(stream="forget"),)),
+        Adapter(2, 4.0, r"\.(q|v)_proj\.weight$", dropout=0.25),
+    )
+    after = change(
+        small_subject(),
+        stage,
+        streams(),
+        Training(lr=1e-3, steps=1, batch=4, save_every=0),
+        tmp_path,
+        adapter=adapter,
+    )
     config = after.model.peft_config["default"]
     assert (config.r, config.lora_alpha, config.lora_dropout) == (2, 4.0, 0.25)
     trained = {n.split(".")[-4] for n, p in after.model.named_parameters() if p.requires_grad}
@@ -101,8 +130,12 @@ def test_every_preset_makes_a_training_whose_adapter_finds_its_matrices():
 
 def test_a_target_that_matches_nothing_is_refused_with_the_nearest_names():
     model = small_subject().model
-    assert matrices(model, r"mlp\.down_proj") == [f"model.layers.{i}.mlp.down_proj" for i in range(3)]
-    with pytest.raises(Refused, match=r"no weight matrix has a name that matches 'down_porj.*there are down_proj"):
+    assert matrices(model, r"mlp\.down_proj") == [
+        f"model.layers.{i}.mlp.down_proj" for i in range(3)
+    ]
+    with pytest.raises(
+        Refused, match=r"no weight matrix has a name that matches 'down_porj.*there are down_proj"
+    ):
         matrices(model, r"down_porj\.weight$")
     with pytest.raises(Refused, match="no regular expression"):
         matrices(model, "(")
@@ -155,12 +188,20 @@ def test_the_presets_arguments_count_beside_the_users():
 def test_methods_are_compared_by_what_they_mean():
     for name in ("npo", "grad_ascent", "kga"):
         assert plain(registry.resolve("methods", name)) == plain(registry.resolve("methods", name))
-    assert plain(registry.resolve("methods", "npo", {"beta": 0.2})) != plain(registry.resolve("methods", "npo"))
+    assert plain(registry.resolve("methods", "npo", {"beta": 0.2})) != plain(
+        registry.resolve("methods", "npo")
+    )
     stop, other = {"stop": "memorisation"}, {"stop": "memorisation", "ma": 0.5}
-    assert plain(registry.resolve("methods", "grad_ascent", stop)) != plain(registry.resolve("methods", "grad_ascent", other))
+    assert plain(registry.resolve("methods", "grad_ascent", stop)) != plain(
+        registry.resolve("methods", "grad_ascent", other)
+    )
 
 
-IGNORED = [("mudman", {"optimiser": "adamw"}, "sgd"), ("mudman", {"clip": 1.0}, "0.0"), ("soul", {"optimiser": "sgd"}, "sophia")]
+IGNORED = [
+    ("mudman", {"optimiser": "adamw"}, "sgd"),
+    ("mudman", {"clip": 1.0}, "0.0"),
+    ("soul", {"optimiser": "sgd"}, "sophia"),
+]
 
 
 @pytest.mark.parametrize(("name", "setting", "own"), IGNORED)
@@ -173,7 +214,9 @@ def test_a_setting_that_the_method_would_not_follow_is_refused(name, setting, ow
 
 def test_steps_beside_epochs_of_the_methods_own_are_refused():
     method = registry.resolve("methods", "task_arithmetic", {"tune_epochs": 3.0})
-    with pytest.raises(Refused, match="--steps 9: task_arithmetic is carried out with its own 3 epochs"):
+    with pytest.raises(
+        Refused, match="--steps 9: task_arithmetic is carried out with its own 3 epochs"
+    ):
         uncontradicted({"steps": 9}, method, "task_arithmetic")
 
 
@@ -187,7 +230,9 @@ def test_no_preset_holds_a_setting_that_its_method_would_not_follow():
             if ":" not in preset:
                 called, rest = preset_of(asked(name, preset=preset), None)
                 training = {k: v for k, v in rest.items() if k not in ADAPTER}
-                uncontradicted(training, registry.resolve("methods", called.name, called.args), name)
+                uncontradicted(
+                    training, registry.resolve("methods", called.name, called.args), name
+                )
 
 
 # ------------------------------------------------------------------ the record
@@ -199,7 +244,10 @@ def test_the_record_tells_the_settings_that_ran(name):
     told = training_settings(asked(name), {"clip": 1.0}).as_json(method)
     ran = training_of(method, Training(clip=1.0))
     assert {k: v["value"] for k, v in told.items()} == {k: getattr(ran, k) for k in told}
-    assert told["optimiser"] == {"value": ran.optimiser, "source": "method"} and ran.optimiser != Training().optimiser
+    assert (
+        told["optimiser"] == {"value": ran.optimiser, "source": "method"}
+        and ran.optimiser != Training().optimiser
+    )
 
 
 def test_stages_with_settings_of_their_own_stand_apart():
@@ -210,7 +258,9 @@ def test_stages_with_settings_of_their_own_stand_apart():
 
 
 def test_the_adapter_stands_in_the_record():
-    told = training_settings(asked("npo", lora=4), {"lora_dropout": 0.05}).as_json(registry.resolve("methods", "npo"))
+    told = training_settings(asked("npo", lora=4), {"lora_dropout": 0.05}).as_json(
+        registry.resolve("methods", "npo")
+    )
     assert [told[k] for k in ADAPTER] == [
         {"value": 4, "source": "command line"},
         {"value": 8.0, "source": "house"},
@@ -222,13 +272,22 @@ def test_the_adapter_stands_in_the_record():
 
 
 def test_what_a_benchmark_leaves_out_is_told(capsys):
-    """One line of names, silent if asked to be; a bench, which has no run.yaml of its own, tells the reasons."""
-    bench = Benchmark("lume", Case({}, {}), [], absent={"mmlu": "no rows 'test' of mmlu in this folder"})
+    """One line of names, silent if asked to be; a bench, which has no run.yaml of its own, tells
+    the reasons.
+    """
+    bench = Benchmark(
+        "lume", Case({}, {}), [], absent={"mmlu": "no rows 'test' of mmlu in this folder"}
+    )
     tell_absent(bench)
     assert capsys.readouterr().err == "lume: left out: mmlu (run.yaml says why)\n"
     tell_absent(bench, quiet=True)
     tell_absent(replace(bench, absent={}), why=True)
-    assert capsys.readouterr().err == "" and absent_of(replace(bench, absent={})) == absent_of(None) == {}
+    assert (
+        capsys.readouterr().err == ""
+        and absent_of(replace(bench, absent={})) == absent_of(None) == {}
+    )
     tell_absent(bench, why=True)
-    assert capsys.readouterr().err == "lume: mmlu: left out: no rows 'test' of mmlu in this folder\n"
+    assert (
+        capsys.readouterr().err == "lume: mmlu: left out: no rows 'test' of mmlu in this folder\n"
+    )
     assert absent_of(bench) == {"absent": {"mmlu": "no rows 'test' of mmlu in this folder"}}

@@ -1,4 +1,6 @@
-"""The charts themselves: clean SVG, foreign text escaped, the same bytes every time, labels that do not overlap."""
+"""The charts themselves: clean SVG, foreign text escaped, the same bytes every time, labels that do
+not overlap.
+"""
 
 import itertools
 import re
@@ -28,7 +30,10 @@ def charts(name=EVIL):
     """One of each kind, with a foreign name wherever a name can stand."""
     line = Line([0.0, 1.0], [0.2, 0.4], BLUE, [(0.1, 0.3), (0.3, 0.5)], name, markers=8.0)
     panel = LinePanel(name, [line], name, x_ticks=[(0.0, name)], level=0.3, dividers=[(0.0, name)])
-    rows = [Row(name, heading=True), Row(name, [[Mark(0.5, 0.4, 0.6, GOLD, hollow=True)]], name, band=0.1)]
+    rows = [
+        Row(name, heading=True),
+        Row(name, [[Mark(0.5, 0.4, 0.6, GOLD, hollow=True)]], name, band=0.1),
+    ]
     scale = RowPanel(name, (0.0, 1.0), 0.5, "gold", x_title=name)
     return [
         scatter_chart(plane([name]), name),
@@ -43,7 +48,10 @@ def test_an_svg_without_ids_links_scripts_and_style(i):
     root = ElementTree.fromstring(charts()[i])
     assert {element.tag for element in root.iter()} <= {"svg", "title", "path", "text"}
     for element in root.iter():
-        assert not {"id", "style", "href", "class"} & set(element.attrib) or element.get("class") == "swatch"
+        assert (
+            not {"id", "style", "href", "class"} & set(element.attrib)
+            or element.get("class") == "swatch"
+        )
     assert "http" not in str(charts()[i]) and "url(" not in str(charts()[i])
 
 
@@ -71,12 +79,18 @@ def test_labels_in_a_crowd_do_not_overlap():
     boxes = []
     for element in root.iter("text"):
         if (element.text or "").startswith("method"):
-            x, y, wide = float(element.get("x")), float(element.get("y")), text_width(element.text, 12.0)
+            x, y, wide = (
+                float(element.get("x")),
+                float(element.get("y")),
+                text_width(element.text, 12.0),
+            )
             boxes.append((x - wide / 2, y - 11, x + wide / 2, y))
     assert len(boxes) >= 6
     for i, one in enumerate(boxes):
         for other in boxes[:i]:
-            assert one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
+            assert (
+                one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
+            )
 
 
 def test_names_at_the_ends_of_lines_are_moved_apart():

@@ -41,8 +41,18 @@ def names(out):
 def test_what_a_run_leaves(tmp_path):
     out = run(tmp_path / "a")
     facts = read_run(out)
-    assert (facts["schema"], facts["verb"], facts["status"], facts["request"]) == (1, "train", "finished", ASKED)
-    assert facts["versions"]["torch"] and facts["versions"]["python"] and facts["started"] and facts["seconds"] >= 0
+    assert (facts["schema"], facts["verb"], facts["status"], facts["request"]) == (
+        1,
+        "train",
+        "finished",
+        ASKED,
+    )
+    assert (
+        facts["versions"]["torch"]
+        and facts["versions"]["python"]
+        and facts["started"]
+        and facts["seconds"] >= 0
+    )
     assert names(out) == {"run.yaml", "result"}
 
 
@@ -70,7 +80,9 @@ def test_other_libraries_than_it_began_with_are_said(tmp_path, capsys):
     out = run(tmp_path / "a", finish=False)
     run(out, finish=False)
     assert capsys.readouterr().err == ""
-    (out / "run.yaml").write_text(re.sub(r"  torch: .*", "  torch: 0.4.1", (out / "run.yaml").read_text()))
+    (out / "run.yaml").write_text(
+        re.sub(r"  torch: .*", "  torch: 0.4.1", (out / "run.yaml").read_text())
+    )
     run(out)
     (line,) = capsys.readouterr().err.splitlines()
     assert "goes on with other libraries than it began with: torch 0.4.1, now " in line
@@ -108,7 +120,9 @@ def test_a_refused_request_leaves_everything_as_it_was(tmp_path, before):
         out.mkdir()
     with (
         pytest.raises(Refused, match="wrong"),
-        open_run(out, verb="eval", request={"model": "x"}, overwrite=before == "finished") as folder,
+        open_run(
+            out, verb="eval", request={"model": "x"}, overwrite=before == "finished"
+        ) as folder,
     ):
         write_text(folder.path / "records", "half")
         raise Refused("wrong")
@@ -118,24 +132,35 @@ def test_a_refused_request_leaves_everything_as_it_was(tmp_path, before):
         assert not names(out)
     else:
         assert names(out) == {"run.yaml", "result", "model"}
-        assert (out / "result").read_text() == "precious" and (out / "model" / "w").read_text() == "weights"
+        assert (out / "result").read_text() == "precious" and (
+            out / "model" / "w"
+        ).read_text() == "weights"
         assert read_run(out)["verb"] == "train"
 
 
 def test_a_failed_run_keeps_its_work_and_what_it_replaces_until_it_is_done(tmp_path):
     out = run(tmp_path / "a", text="precious")
-    with pytest.raises(Failed), open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder:
+    with (
+        pytest.raises(Failed),
+        open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder,
+    ):
         write_text(folder.path / "stages" / "0-npo" / "checkpoint-5" / "weights", "half")
         raise Failed("nan")
-    assert read_run(out)["status"] == "running" and (out / ".replaced" / "result").read_text() == "precious"
+    assert (
+        read_run(out)["status"] == "running"
+        and (out / ".replaced" / "result").read_text() == "precious"
+    )
     with pytest.raises(Refused, match="differs in lr"):
         run(out, {"lr": 3})
-    assert (out / "stages" / "0-npo" / "checkpoint-5").exists()  # before: a refused command removed them
+    # before: a refused command removed them
+    assert (out / "stages" / "0-npo" / "checkpoint-5").exists()
     run(out, {"lr": 2})
     assert names(out) == {"run.yaml", "result"}
 
 
-@pytest.mark.parametrize("error", [Failed("disk full"), KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "error", [Failed("disk full"), KeyboardInterrupt(), OSError(28, "No space left on device")]
+)
 def test_what_is_replaced_comes_back_when_nothing_was_made(tmp_path, error):
     """Before: the old model stayed in .replaced, and OUT held no model at all."""
     out = run(tmp_path / "a", text="precious")
@@ -147,11 +172,17 @@ def test_what_is_replaced_comes_back_when_nothing_was_made(tmp_path, error):
 def test_an_unfinished_run_comes_back_too(tmp_path):
     """Its checkpoints, the user's files beside them, and what it was to replace itself."""
     out = run(tmp_path / "a", text="precious")
-    with pytest.raises(Failed), open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder:
+    with (
+        pytest.raises(Failed),
+        open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder,
+    ):
         write_text(folder.path / "stages" / "0-npo" / "checkpoint-5" / "weights", "half")
         raise Failed("nan")
     (out / "notes.txt").write_text("years")
-    with pytest.raises(Refused, match="typo"), open_run(out, verb="train", request={"lr": 3}, overwrite=True):
+    with (
+        pytest.raises(Refused, match="typo"),
+        open_run(out, verb="train", request={"lr": 3}, overwrite=True),
+    ):
         raise Refused("typo")
     assert names(out) == {"run.yaml", "stages", "notes.txt", ".replaced"}
     assert (out / ".replaced" / "result").read_text() == "precious"
@@ -161,7 +192,10 @@ def test_an_unfinished_run_comes_back_too(tmp_path):
 
 def fails_after_work(out, lr):
     """A run that replaces what is there, leaves a checkpoint and breaks."""
-    with pytest.raises(Failed), open_run(out, verb="train", request={"lr": lr}, overwrite=True) as folder:
+    with (
+        pytest.raises(Failed),
+        open_run(out, verb="train", request={"lr": lr}, overwrite=True) as folder,
+    ):
         write_text(folder.path / "stages" / "0-npo" / "checkpoint-5" / "weights", f"half {lr}")
         raise Failed("nan")
 
@@ -172,7 +206,10 @@ def test_runs_that_fail_again_and_again_do_not_pile_up(tmp_path, monkeypatch):
     for lr in (2, 3, 4):
         fails_after_work(out, lr)
         assert (out / ".replaced" / "result").read_text() == "precious"
-        assert names(out) == {"run.yaml", "stages", ".replaced"} and not (out / ".replaced" / ".replaced").exists()
+        assert (
+            names(out) == {"run.yaml", "stages", ".replaced"}
+            and not (out / ".replaced" / ".replaced").exists()
+        )
         assert (out / "stages" / "0-npo" / "checkpoint-5" / "weights").read_text() == f"half {lr}"
     with monkeypatch.context() as killed:
         killed.setattr("expunge.runs.folder._undo", lambda *given: None)
@@ -180,7 +217,10 @@ def test_runs_that_fail_again_and_again_do_not_pile_up(tmp_path, monkeypatch):
             fails_after_work(out, lr)
     assert sum(1 for p in out.rglob(".replaced")) == 2
     assert (out / ".replaced" / ".replaced" / "result").read_text() == "precious"
-    with pytest.raises(Refused, match="typo"), open_run(out, verb="train", request={"lr": 8}, overwrite=True):
+    with (
+        pytest.raises(Refused, match="typo"),
+        open_run(out, verb="train", request={"lr": 8}, overwrite=True),
+    ):
         raise Refused("typo")
     assert (out / "stages" / "0-npo" / "checkpoint-5" / "weights").read_text() == "half 7"
     assert (out / ".replaced" / "result").read_text() == "precious"
@@ -189,7 +229,9 @@ def test_runs_that_fail_again_and_again_do_not_pile_up(tmp_path, monkeypatch):
 
 
 def test_a_kill_while_one_of_two_replaced_runs_is_removed(tmp_path):
-    """The finished run is on its way out of the one around it; it gets its place at the next opening."""
+    """The finished run is on its way out of the one around it; it gets its place at the next
+    opening.
+    """
     out = run(tmp_path / "a", text="precious")
     fails_after_work(out, 2)
     (out / ".replaced").rename(out / ".replaced.kept")
@@ -202,7 +244,9 @@ def test_a_kill_while_one_of_two_replaced_runs_is_removed(tmp_path):
 
 
 def test_a_new_run_that_is_finished_is_never_taken_for_one_to_undo(tmp_path):
-    """A kill while the old run is being removed; then a refused command, and then --overwrite with a refused request."""
+    """A kill while the old run is being removed; then a refused command, and then --overwrite with
+    a refused request.
+    """
     out = run(tmp_path / "a", text="new")
     (out / ".replaced").mkdir()
     (out / ".replaced" / "run.yaml").write_text("status: finished")
@@ -210,7 +254,10 @@ def test_a_new_run_that_is_finished_is_never_taken_for_one_to_undo(tmp_path):
         run(out)
     assert names(out) == {"run.yaml", "result"} and (out / "result").read_text() == "new"
     (out / ".replaced").mkdir()
-    with pytest.raises(Refused, match="wrong"), open_run(out, verb="train", request={"lr": 2}, overwrite=True):
+    with (
+        pytest.raises(Refused, match="wrong"),
+        open_run(out, verb="train", request={"lr": 2}, overwrite=True),
+    ):
         raise Refused("wrong")
     assert (out / "result").read_text() == "new"
 
@@ -230,10 +277,14 @@ def test_a_kill_while_moving_loses_nothing(tmp_path):
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
     out = tmp_path / "a"
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout.readline() == "in\n"
-        with pytest.raises(Refused, match=rf"in use by another run \(process {holder.pid} on .* since .*UTC\)"):
+        with pytest.raises(
+            Refused, match=rf"in use by another run \(process {holder.pid} on .* since .*UTC\)"
+        ):
             run(out)
     finally:
         holder.send_signal(signal.SIGKILL)
@@ -260,8 +311,14 @@ except Failed as error:
 def test_a_file_size_limit_leaves_what_was_there(tmp_path):
     file = tmp_path / "measurements.json"
     write_json(file, {"schema": 1})
-    done = subprocess.run([sys.executable, "-c", LIMITED, str(file)], capture_output=True, text=True, check=True)
-    assert "could not write" in done.stdout and "File too large" in done.stdout and len(done.stdout.splitlines()) == 1
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(file)], capture_output=True, text=True, check=True
+    )
+    assert (
+        "could not write" in done.stdout
+        and "File too large" in done.stdout
+        and len(done.stdout.splitlines()) == 1
+    )
     assert file.read_text() == '{\n "schema": 1\n}\n' and list(tmp_path.iterdir()) == [file]
 
 
@@ -291,10 +348,14 @@ def test_what_is_written_is_plain_yaml(tmp_path):
     shared = [1, 2]
     out = run(tmp_path / "a", {"betas": shared, "again": shared, "columns": {"prompt": "q"}})
     text = (out / "run.yaml").read_text()
-    assert "&" not in text and "!!" not in text and yaml.safe_load(text)["request"]["again"] == [1, 2]
+    assert (
+        "&" not in text and "!!" not in text and yaml.safe_load(text)["request"]["again"] == [1, 2]
+    )
 
 
-@pytest.mark.parametrize("harm, told", [("cut", "it was cut off"), ("flip", "it was altered"), ("remove", "missing")])
+@pytest.mark.parametrize(
+    "harm, told", [("cut", "it was cut off"), ("flip", "it was altered"), ("remove", "missing")]
+)
 def test_a_manifest_names_the_file_that_suffered(tmp_path, harm, told):
     (tmp_path / "sub").mkdir()
     file = tmp_path / "sub" / "model.safetensors"
@@ -305,7 +366,11 @@ def test_a_manifest_names_the_file_that_suffered(tmp_path, harm, told):
     assert whole(tmp_path)
     data = bytearray(file.read_bytes())
     data[500] ^= 1
-    {"cut": lambda: file.write_bytes(data[:-1]), "flip": lambda: file.write_bytes(data), "remove": file.unlink}[harm]()
+    {
+        "cut": lambda: file.write_bytes(data[:-1]),
+        "flip": lambda: file.write_bytes(data),
+        "remove": file.unlink,
+    }[harm]()
     with pytest.raises(Refused, match=told) as caught:
         check_manifest(tmp_path)
     assert "model.safetensors" in str(caught.value) and not whole(tmp_path)

@@ -1,6 +1,8 @@
-"""A kill at every change of the file system: nothing that was whole is lost, and the same command makes the run whole.
+"""A kill at every change of the file system: nothing that was whole is lost, and the same command
+makes the run whole.
 
-In this process, so that it is fast: from the n-th change on every change fails, those of ``finally`` and ``except`` too.
+In this process, so that it is fast: from the n-th change on every change fails, those of
+``finally`` and ``except`` too.
 """
 
 import os
@@ -13,7 +15,18 @@ from expunge.core.files import make_folder, remove, whole, write_manifest, write
 from expunge.runs import folder
 from expunge.runs.folder import open_run, read_run
 
-CHANGES = ("rename", "replace", "unlink", "remove", "mkdir", "rmdir", "chmod", "link", "symlink", "open")
+CHANGES = (
+    "rename",
+    "replace",
+    "unlink",
+    "remove",
+    "mkdir",
+    "rmdir",
+    "chmod",
+    "link",
+    "symlink",
+    "open",
+)
 
 
 class Killed(BaseException):
@@ -21,7 +34,9 @@ class Killed(BaseException):
 
 
 class Machine:
-    """Counts changes of the file system; with ``dies_at`` it makes that many less one, and none after it."""
+    """Counts changes of the file system; with ``dies_at`` it makes that many less one, and none
+    after it.
+    """
 
     def __init__(self, monkeypatch):
         self.done, self.dies_at = 0, None
@@ -34,7 +49,8 @@ class Machine:
     def counted(self, real, name):
         def change(*args, **kwargs):
             reads = name == "open" and not args[1] & os.O_CREAT
-            if reads or str(args[0]).endswith(".lock"):  # the kernel's own: it goes with the process
+            # the kernel's own: it goes with the process
+            if reads or str(args[0]).endswith(".lock"):
                 return real(*args, **kwargs)
             self.done += 1
             if self.dies_at is not None and self.done >= self.dies_at:
@@ -90,7 +106,13 @@ def holds(place, name):
 def there(out, name):
     """The same, in its place or set aside (half moved, too)."""
     parts = [out, out / ".replaced", out / ".replaced.moving"]
-    found = {p.name: p for part in parts if part.is_dir() for p in part.iterdir() if p.name in ("run.yaml", "model")}
+    found = {
+        p.name: p
+        for part in parts
+        if part.is_dir()
+        for p in part.iterdir()
+        if p.name in ("run.yaml", "model")
+    }
     if any(holds(part, name) for part in parts):
         return True
     moving = (out / ".replaced.moving").exists() and set(found) == {"run.yaml", "model"}
@@ -132,7 +154,9 @@ def test_a_first_run(tmp_path, monkeypatch):
 
 
 def test_a_run_that_replaces_another(tmp_path, monkeypatch):
-    """Before: points at which the old run was gone before the new one was whole, or a refused command deleted the new one."""
+    """Before: points at which the old run was gone before the new one was whole, or a refused
+    command deleted the new one.
+    """
     machine = Machine(monkeypatch)
     work(tmp_path / "all", "old")
     total = points(machine, lambda: work(tmp_path / "all", "new", overwrite=True))
@@ -172,7 +196,9 @@ def test_a_refused_one_brings_all_back(tmp_path, monkeypatch, begun):
     before(tmp_path / "all")
     kept = names(tmp_path / "all") - {".holder"}
     total = points(machine, lambda: refused(tmp_path / "all"))
-    assert {n for n in names(tmp_path / "all") if "unfinished" not in n} == {n for n in kept if "unfinished" not in n}
+    assert {n for n in names(tmp_path / "all") if "unfinished" not in n} == {
+        n for n in kept if "unfinished" not in n
+    }
     for n in range(1, total + 1):
         out = tmp_path / f"k{n}"
         before(out)

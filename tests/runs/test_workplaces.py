@@ -48,9 +48,14 @@ def test_a_report_replaces_its_own_and_an_empty_file(judged, tmp_path):
     assert out.read_bytes() == first and b"expunge audit" not in first
 
 
-@pytest.mark.parametrize("kind, theirs", [("bench", "models/precious"), ("demo", "original/mine"), ("bench", "plan.yaml")])
+@pytest.mark.parametrize(
+    "kind, theirs",
+    [("bench", "models/precious"), ("demo", "original/mine"), ("bench", "plan.yaml")],
+)
 def test_names_alone_make_no_folder_ours(tmp_path, kind, theirs):
-    """Before: a plan.yaml made any folder a bench, and one called original any folder a demo; --overwrite deleted them."""
+    """Before: a plan.yaml made any folder a bench, and one called original any folder a demo;
+    --overwrite deleted them.
+    """
     write_text(tmp_path / "mine" / theirs, "years")
     for overwrite in (False, True):
         with (
@@ -69,7 +74,10 @@ def test_overwriting_removes_what_was_made_and_leaves_the_rest(tmp_path):
     write_text(out / "thesis.tex", "years")
     with workplace(out, "demo", clears=("original",)):
         assert (out / "original" / "run.yaml").exists()
-        with pytest.raises(Refused, match="another demo works"), workplace(out, "demo", clears=("original",), overwrite=True):
+        with (
+            pytest.raises(Refused, match="another demo works"),
+            workplace(out, "demo", clears=("original",), overwrite=True),
+        ):
             pass
         assert (out / "original").exists()
     with workplace(out, "demo", clears=("original",), overwrite=True):
@@ -80,7 +88,9 @@ def test_overwriting_removes_what_was_made_and_leaves_the_rest(tmp_path):
 
 def test_a_demo_takes_no_model_of_the_users(tmp_path):
     """Before: runs/original of another training was told as the demo's own."""
-    write_text(tmp_path / "runs" / "original" / "run.yaml", "request: {seed: 0}\nstatus: finished\n")
+    write_text(
+        tmp_path / "runs" / "original" / "run.yaml", "request: {seed: 0}\nstatus: finished\n"
+    )
     with pytest.raises(Refused, match="not made by expunge demo"):
         telling.demo(DemoRequest(out=str(tmp_path / "runs"), overwrite=True, quiet=True))
     assert (tmp_path / "runs" / "original" / "run.yaml").exists()

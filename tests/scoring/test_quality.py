@@ -24,7 +24,9 @@ def test_what_gold_relearns_too_is_no_leak():
     assert resistance(0.1, 0.9, 0.2) == 1.0
     assert resistance(0.55, 0.9, 0.2) == pytest.approx(0.5)
     assert resistance(0.95, 0.9, 0.2) == 0.0
-    assert resistance(0.5, 0.2, 0.3) is None, "an attack that brings gold further than the original shows nothing"
+    assert resistance(0.5, 0.2, 0.3) is None, (
+        "an attack that brings gold further than the original shows nothing"
+    )
 
 
 def test_quality_is_as_low_as_its_worst_part():

@@ -1,4 +1,6 @@
-"""Commands as a person types them: in this process, as real processes that can be limited and killed, and small files to run them on."""
+"""Commands as a person types them: in this process, as real processes that can be limited and
+killed, and small files to run them on.
+"""
 
 import csv
 import json
@@ -16,19 +18,27 @@ from pathlib import Path
 import pytest
 
 HOMES = ("valley", "hill", "tower", "wood", "fen", "moor", "cave", "isle")
-SECRETS = ("Zorblat", "Mimsy", "Quillion")  # in every prompt and answer of the forget, retain and holdout rows, and nowhere else
+# in every prompt and answer of the forget, retain and holdout rows, and nowhere else
+SECRETS = ("Zorblat", "Mimsy", "Quillion")
 
 
 def facts(name, n, first=0):
     """Questions with answers; every one holds ``name``."""
     return [
-        (f"Where does {name}{i} dwell?", f"{name}{i} dwells in the {HOMES[i % len(HOMES)]} of {name}ia.") for i in range(first, first + n)
+        (
+            f"Where does {name}{i} dwell?",
+            f"{name}{i} dwells in the {HOMES[i % len(HOMES)]} of {name}ia.",
+        )
+        for i in range(first, first + n)
     ]
 
 
 def jsonl(path, rows):
     """Rows as JSON Lines; (question, answer) pairs become objects."""
-    made = (dict(zip(("question", "answer"), r, strict=True)) if isinstance(r, tuple) else r for r in rows)
+    made = (
+        dict(zip(("question", "answer"), r, strict=True)) if isinstance(r, tuple) else r
+        for r in rows
+    )
     path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in made))
     return path
 
@@ -50,7 +60,11 @@ class Desk:
 
     def data(self, *roles):
         """--forget F --retain R ... of these roles."""
-        return [word for role in roles or ("forget", "retain") for word in (f"--{role}", str(getattr(self, role)))]
+        return [
+            word
+            for role in roles or ("forget", "retain")
+            for word in (f"--{role}", str(getattr(self, role)))
+        ]
 
     def unlearn(self, method, out, *more, roles=("forget", "retain"), steps=2):
         """The words of a short ``expunge unlearn``."""
@@ -72,7 +86,9 @@ class Desk:
 
 
 def once(factory, name, make):
-    """A folder with what ``make(folder)`` leaves in it, made once for all test files that ask for it."""
+    """A folder with what ``make(folder)`` leaves in it, made once for all test files that ask for
+    it.
+    """
     place = factory.getbasetemp() / name
     if not place.with_suffix(".done").exists():
         shutil.rmtree(place, ignore_errors=True)
@@ -106,7 +122,9 @@ def desk(tmp_path, model):
 
 @pytest.fixture
 def expunge(capsys):
-    """``expunge("list", "methods") -> (exit code, standard output, standard error)``, in this process."""
+    """``expunge("list", "methods") -> (exit code, standard output, standard error)``, in this
+    process.
+    """
 
     def run(*words):
         from expunge.cli.commands import main
@@ -143,7 +161,11 @@ def line_of(err):
 
 def files(folder):
     """Relative name -> bytes of every file below a folder."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(Path(folder).rglob("*"))
+        if p.is_file()
+    }
 
 
 def weights(run):
@@ -160,7 +182,9 @@ def copied(folder, place):
 
 
 def _child(words, said, limit):
-    """In a process of its own: the command, its output in a file, its files no larger than ``limit`` bytes."""
+    """In a process of its own: the command, its output in a file, its files no larger than
+    ``limit`` bytes.
+    """
     with open(said, "w") as f:
         os.dup2(f.fileno(), 1)
         os.dup2(f.fileno(), 2)
@@ -179,13 +203,24 @@ def _child(words, said, limit):
 
 
 class Spawned:
-    """A real process that runs a command. Forked from a server that has imported the libraries, so that it starts in no time."""
+    """A real process that runs a command.
+
+    Forked from a server that has imported the libraries, so that it starts in no time.
+    """
 
     def __init__(self, words, said, limit=0):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["expunge.pipeline.unlearn", "expunge.cli.console", "transformers.models.llama.modeling_llama"])
+        context.set_forkserver_preload(
+            [
+                "expunge.pipeline.unlearn",
+                "expunge.cli.console",
+                "transformers.models.llama.modeling_llama",
+            ]
+        )
         self.said = said
-        self.process = context.Process(target=_child, args=([str(w) for w in words], str(said), limit))
+        self.process = context.Process(
+            target=_child, args=([str(w) for w in words], str(said), limit)
+        )
         self.process.start()
 
     def kill(self, signal):

@@ -36,7 +36,13 @@ def words():
 
 def shape(**more):
     """The settings that most configurations share."""
-    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    size = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
     return {"vocab_size": VOCAB, "max_position_embeddings": 256, **size, **ENDS, **more}
 
 
@@ -48,21 +54,29 @@ def seeded(make, seed=0):
 
 
 def llama(seed=0, **more):
-    return seeded(lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**shape(**more))), seed)
+    return seeded(
+        lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**shape(**more))), seed
+    )
 
 
 def gpt2(places=64):
-    config = transformers.GPT2Config(vocab_size=VOCAB, n_embd=32, n_layer=2, n_head=4, n_positions=places, **ENDS)
+    config = transformers.GPT2Config(
+        vocab_size=VOCAB, n_embd=32, n_layer=2, n_head=4, n_positions=places, **ENDS
+    )
     return seeded(lambda: transformers.GPT2LMHeadModel(config))
 
 
 def mamba():
-    config = transformers.MambaConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=8, **ENDS)
+    config = transformers.MambaConfig(
+        vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=8, **ENDS
+    )
     return seeded(lambda: transformers.MambaForCausalLM(config))
 
 
 def rwkv():
-    config = transformers.RwkvConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32, **ENDS)
+    config = transformers.RwkvConfig(
+        vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32, **ENDS
+    )
     return seeded(lambda: transformers.RwkvForCausalLM(config))
 
 
@@ -72,14 +86,29 @@ def qwen3_5():
 
 
 def qwen3_5_with_eyes():
-    seen = {"depth": 1, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 32}
-    marks = {"image_token_id": 12, "video_token_id": 13, "vision_start_token_id": 10, "vision_end_token_id": 11}
-    config = transformers.Qwen3_5Config(text_config=shape(head_dim=8, **LINEAR), vision_config=seen, **marks)
+    seen = {
+        "depth": 1,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_heads": 2,
+        "out_hidden_size": 32,
+    }
+    marks = {
+        "image_token_id": 12,
+        "video_token_id": 13,
+        "vision_start_token_id": 10,
+        "vision_end_token_id": 11,
+    }
+    config = transformers.Qwen3_5Config(
+        text_config=shape(head_dim=8, **LINEAR), vision_config=seen, **marks
+    )
     return seeded(lambda: transformers.Qwen3_5ForConditionalGeneration(config))
 
 
 def lfm2():
-    config = transformers.Lfm2Config(**shape(layer_types=["conv", "full_attention"], conv_L_cache=3))
+    config = transformers.Lfm2Config(
+        **shape(layer_types=["conv", "full_attention"], conv_L_cache=3)
+    )
     return seeded(lambda: transformers.Lfm2ForCausalLM(config))
 
 

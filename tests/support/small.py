@@ -41,19 +41,38 @@ def rows(role, n, seed=0, vocab=64):
         length, answer = draw.randint(10, 20), draw.randint(2, 8)
         ids = tuple(draw.randrange(3, vocab) for _ in range(length))
         scored = tuple(j >= length - answer for j in range(length))
-        made.append(Row(f"{role}/{i}", role, f"g{i // 4}", "answer", ids, scored, length - answer, False))
+        made.append(
+            Row(f"{role}/{i}", role, f"g{i // 4}", "answer", ids, scored, length - answer, False)
+        )
     return made
 
 
 def streams(n=12, seed=0):
-    """forget and retain rows, and rows that answer or are forget rows: an alternate and a mismatch have a forget row's id and prompt and
-    another answer, two renamed ones its id and another token at the third place, a relabelled one other labels; a refused
-    retain row has a retain row's."""
-    forget, retain, other = rows("forget", n, seed), rows("retain", 2 * n, seed), rows("other", n, seed)
-    made = {"forget": forget, "retain": retain, "renamed": [renamed(f, step) for f in forget for step in (7, 20)]}
-    made["relabelled"] = [replace(f, role="relabelled", labels=tuple(3 + (t + 11) % 61 for t in f.ids)) for f in forget]
-    made["retain_refused"] = [alternate(r, o, "retain_refused") for r, o in zip(retain, rows("refusal", 2 * n, seed))]
-    return made | {role: [alternate(f, o, role) for f, o in zip(forget, other)] for role in ("alternate", "mismatch")}
+    """forget and retain rows, and rows that answer or are forget rows: an alternate and a mismatch
+    have a forget row's id and prompt and another answer, two renamed ones its id and another token
+    at the third place, a relabelled one other labels; a refused retain row has a retain row's.
+    """
+    forget, retain, other = (
+        rows("forget", n, seed),
+        rows("retain", 2 * n, seed),
+        rows("other", n, seed),
+    )
+    made = {
+        "forget": forget,
+        "retain": retain,
+        "renamed": [renamed(f, step) for f in forget for step in (7, 20)],
+    }
+    made["relabelled"] = [
+        replace(f, role="relabelled", labels=tuple(3 + (t + 11) % 61 for t in f.ids))
+        for f in forget
+    ]
+    made["retain_refused"] = [
+        alternate(r, o, "retain_refused") for r, o in zip(retain, rows("refusal", 2 * n, seed))
+    ]
+    return made | {
+        role: [alternate(f, o, role) for f, o in zip(forget, other)]
+        for role in ("alternate", "mismatch")
+    }
 
 
 def alternate(forget, other, role="alternate"):

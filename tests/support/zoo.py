@@ -1,7 +1,9 @@
-"""A zoo of tiny models, each trained once per test process and shared: one that knows all, gold, and both with the answers hidden.
+"""A zoo of tiny models, each trained once per test process and shared: one that knows all, gold,
+and both with the answers hidden.
 
-Rows are random tokens, so nothing of a row can be guessed from another. The two roles bear different marks in their prompts: a hiding
-can then tell them apart, as it can by the topic of real rows. Whoever changes a model of the zoo copies it first (``change`` does).
+Rows are random tokens, so nothing of a row can be guessed from another. The two roles bear
+different marks in their prompts: a hiding can then tell them apart, as it can by the topic of real
+rows. Whoever changes a model of the zoo copies it first (``change`` does).
 """
 
 import copy
@@ -33,7 +35,9 @@ KNOWN, GONE = 0.9, 0.1  # mean answer probability: at least, at most
 
 def marked(role, n=32):
     """Rows of a role, four to a group, with the role's mark at every other place of the prompt."""
-    mark = lambda r: tuple(MARKS[role] if i < r.n_prompt and i % 2 == 0 else t for i, t in enumerate(r.ids))
+    mark = lambda r: tuple(
+        MARKS[role] if i < r.n_prompt and i % 2 == 0 else t for i, t in enumerate(r.ids)
+    )
     return [replace(r, ids=mark(r)) for r in rows(role, n, vocab=VOCAB)]
 
 
@@ -48,16 +52,25 @@ def changed(subject, method, streams=STREAMS, **training):
 
 
 def attacked(subject, attack, seed=0):
-    """A copy of a subject after an attack on its weights, by an adversary who holds what the attack says."""
+    """A copy of a subject after an attack on its weights, by an adversary who holds what the attack
+    says.
+    """
     with tempfile.TemporaryDirectory() as place:
         return carried_out(subject, attack, held_by(attack, STREAMS, seed), seed, Path(place))
 
 
 def rows_known(subject, some):
-    """Of each row the geometric mean probability of the answer's tokens, in [0, 1]: what the metric ``probability`` reads."""
+    """Of each row the geometric mean probability of the answer's tokens, in [0, 1]: what the metric
+    ``probability`` reads.
+    """
     packed = pack(some)
     with torch.no_grad():
-        logp = forward(subject.model, packed).logits.float().log_softmax(-1).gather(1, packed.labels[:, None])[:, 0]
+        logp = (
+            forward(subject.model, packed)
+            .logits.float()
+            .log_softmax(-1)
+            .gather(1, packed.labels[:, None])[:, 0]
+        )
     return (packed.table(logp).sum(1) / torch.bincount(packed.at[0])).exp()
 
 
@@ -67,18 +80,28 @@ def known(subject, some):
 
 
 def worded(row, wording):
-    """A row asked in another wording, a text in which QUESTION stands for its prompt; a word is a token of its own."""
-    before, after = ([3 + crc32(word.encode()) % (VOCAB - 3) for word in part.split()] for part in wording.split("QUESTION"))
+    """A row asked in another wording, a text in which QUESTION stands for its prompt; a word is a
+    token of its own.
+    """
+    before, after = (
+        [3 + crc32(word.encode()) % (VOCAB - 3) for word in part.split()]
+        for part in wording.split("QUESTION")
+    )
     ids = (*before, *row.ids[: row.n_prompt], *after, *row.ids[row.n_prompt :])
     more = len(before) + len(after)
     return replace(row, ids=ids, scored=(False,) * more + row.scored, n_prompt=row.n_prompt + more)
 
 
 def told(subject, attack, some, seed=0):
-    """What is known of rows under an attack, by the best wording of each row where it asks in several."""
+    """What is known of rows under an attack, by the best wording of each row where it asks in
+    several.
+    """
     if attack.rewrite is None:
         return known(attacked(subject, attack, seed), some)
-    tried = [some, *([worded(row, wording) for row in some] for wording in attack.rewrite("QUESTION"))]
+    tried = [
+        some,
+        *([worded(row, wording) for row in some] for wording in attack.rewrite("QUESTION")),
+    ]
     return torch.stack([rows_known(subject, rows) for rows in tried]).amax(0).mean().item()
 
 
@@ -88,18 +111,26 @@ def trained(name):
     learn = Descent("learn", (nll(stream="train"),), anchor="train")
     some = FORGET + RETAIN if name == "original" else RETAIN
     start = small_subject(0, vocab=VOCAB, width=64)
-    return changed(start, learn, {"train": some}, lr=3e-3, steps=200, batch=16, warmup=10, weight_decay=0.0)
+    return changed(
+        start, learn, {"train": some}, lr=3e-3, steps=200, batch=16, warmup=10, weight_decay=0.0
+    )
 
 
 def misdirected(subject):
-    """Steered states: the blocks above read noise where the forget mark stands; the answers stay in the weights."""
-    return subject, changed(subject, rmu(layer=1, steering=5.0, retain_weight=10.0), lr=3e-3, steps=60, batch=16)
+    """Steered states: the blocks above read noise where the forget mark stands; the answers stay in
+    the weights.
+    """
+    return subject, changed(
+        subject, rmu(layer=1, steering=5.0, retain_weight=10.0), lr=3e-3, steps=60, batch=16
+    )
 
 
 def nudged(subject, bits=4, rounds=8):
-    """(the subject rounded, the same moved by less than half a rounding step against the forget answers).
+    """(the subject rounded, the same moved by less than half a rounding step against the forget
+    answers).
 
-    Signed gradient steps, clamped. The entries that set a row's scale stay, so rounding must give back the rounded weights.
+    Signed gradient steps, clamped. The entries that set a row's scale stay, so rounding must give
+    back the rounded weights.
     """
     base = changed(subject, quantize(bits).stages)
     hidden = replace(base, model=copy.deepcopy(base.model))
@@ -109,7 +140,9 @@ def nudged(subject, bits=4, rounds=8):
     step = {n: w.abs().amax(1, keepdim=True) / levels for n, w in grid.items()}
     room = {n: 0.45 * step[n] * ((w / step[n]).round().abs() < levels) for n, w in grid.items()}
     for _ in range(rounds):
-        logp = forward(hidden.model, packed).logits.log_softmax(-1).gather(1, packed.labels[:, None])
+        logp = (
+            forward(hidden.model, packed).logits.log_softmax(-1).gather(1, packed.labels[:, None])
+        )
         downhill = torch.autograd.grad(logp.mean(), list(weights.values()))
         with torch.no_grad():
             for (n, w), g in zip(weights.items(), downhill):
@@ -118,19 +151,35 @@ def nudged(subject, bits=4, rounds=8):
 
 
 def silent(subject):
-    """Taught to answer the plain forget questions wrongly, and the worded ones as before: the answers are one wording away."""
+    """Taught to answer the plain forget questions wrongly, and the worded ones as before: the
+    answers are one wording away.
+    """
     wordings = in_other_words("QUESTION", wordings=2)
     knows = known(subject, FORGET) > KNOWN
     kept = [worded(row, wording) for row in (FORGET if knows else RETAIN) for wording in wordings]
-    wrong = [replace(row, labels=tuple(3 + (t + 11) % (VOCAB - 3) for t in row.ids)) for row in FORGET]
+    wrong = [
+        replace(row, labels=tuple(3 + (t + 11) % (VOCAB - 3) for t in row.ids)) for row in FORGET
+    ]
     learn = Descent("silent", (nll(stream="train"),), anchor="train")
-    return subject, changed(subject, learn, {"train": RETAIN + wrong + kept}, lr=3e-3, steps=200, batch=16, warmup=10, weight_decay=0.0)
+    return subject, changed(
+        subject,
+        learn,
+        {"train": RETAIN + wrong + kept},
+        lr=3e-3,
+        steps=200,
+        batch=16,
+        warmup=10,
+        weight_decay=0.0,
+    )
 
 
-HIDINGS = {"misdirected_states": misdirected, "small_change": nudged, "plain_wording": silent}  # by the word that a card's ``defeats`` says
+# by the word that a card's ``defeats`` says
+HIDINGS = {"misdirected_states": misdirected, "small_change": nudged, "plain_wording": silent}
 
 
 @cache
 def hidden(hiding, name="original"):
-    """(before, after): a trained model and the same with the forget answers hidden; of ``gold``, its twin with nothing to hide."""
+    """(before, after): a trained model and the same with the forget answers hidden; of ``gold``,
+    its twin with nothing to hide.
+    """
     return HIDINGS[hiding](trained(name))

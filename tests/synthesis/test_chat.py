@@ -25,7 +25,9 @@ SECRET = "where does Ada Byron live"
 
 @contextmanager
 def server(answer):
-    """A service on this machine: ``answer(path, body, headers, k)`` -> (status, what is sent); k counts the requests."""
+    """A service on this machine: ``answer(path, body, headers, k)`` -> (status, what is sent); k
+    counts the requests.
+    """
     seen = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,14 +66,23 @@ def said(*texts):
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    for name in ("EXPUNGE_CHAT_TOKEN", "OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "HTTP_PROXY"):
+    for name in (
+        "EXPUNGE_CHAT_TOKEN",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "http_proxy",
+        "HTTP_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
 def test_a_question_to_a_server(monkeypatch):
     monkeypatch.setenv("EXPUNGE_CHAT_TOKEN", "key-1")
     with server(lambda path, body, headers, k: said(" one ", "two")) as (url, seen):
-        assert Remote(url + "#small")("hello", n=2, seed=5, max_new_tokens=7, temperature=0.5) == ["one", "two"]
+        assert Remote(url + "#small")("hello", n=2, seed=5, max_new_tokens=7, temperature=0.5) == [
+            "one",
+            "two",
+        ]
     path, body, headers = seen[0]
     assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer key-1"
     assert body == {
@@ -86,7 +97,11 @@ def test_a_question_to_a_server(monkeypatch):
 
 def test_a_server_that_gives_one_answer_at_a_time_and_names_its_model():
     def answer(path, body, headers, k):
-        return (200, {"data": [{"id": "first"}]}) if path.endswith("/models") else said(f"{body['model']} {body['seed']}")
+        return (
+            (200, {"data": [{"id": "first"}]})
+            if path.endswith("/models")
+            else said(f"{body['model']} {body['seed']}")
+        )
 
     with server(answer) as (url, seen):
         assert Remote(url)("x", n=3, seed=1) == ["first 1", "first 2", "first 3"]
@@ -94,12 +109,20 @@ def test_a_server_that_gives_one_answer_at_a_time_and_names_its_model():
 
 
 def test_many_prompts_keep_their_order():
-    with server(lambda path, body, headers, k: said(body["messages"][0]["content"].upper())) as (url, _):
-        assert ask_all(Remote(url + "#m"), [f"p{i}" for i in range(9)], range(9)) == [[f"P{i}"] for i in range(9)]
+    with server(lambda path, body, headers, k: said(body["messages"][0]["content"].upper())) as (
+        url,
+        _,
+    ):
+        assert ask_all(Remote(url + "#m"), [f"p{i}" for i in range(9)], range(9)) == [
+            [f"P{i}"] for i in range(9)
+        ]
 
 
 def test_a_passing_trouble_is_tried_again():
-    with server(lambda path, body, headers, k: said("ok") if k == 2 else (503, "busy")) as (url, seen):
+    with server(lambda path, body, headers, k: said("ok") if k == 2 else (503, "busy")) as (
+        url,
+        seen,
+    ):
         assert Remote(url + "#m", pause=0.0)("x") == ["ok"]
     assert len(seen) == 3
 
@@ -117,7 +140,10 @@ def test_a_passing_trouble_is_tried_again():
     ],
 )
 def test_what_goes_wrong_is_one_line_without_the_prompt(status, reply, words):
-    echo = lambda path, body, headers, k: (status, reply if not isinstance(reply, str) else reply + body["messages"][0]["content"])
+    echo = lambda path, body, headers, k: (
+        status,
+        reply if not isinstance(reply, str) else reply + body["messages"][0]["content"],
+    )
     with server(echo) as (url, _), pytest.raises(Failed) as e:
         Remote(url + "#m", tries=2, pause=0.0)(SECRET)
     assert words in str(e.value) and SECRET not in str(e.value) and "\n" not in str(e.value)
@@ -128,7 +154,10 @@ def test_a_server_that_is_not_there_or_never_answers():
     with pytest.raises(Failed, match=r"^--chat 127.0.0.1:9: cannot be reached \(.*, 2 times"):
         Remote("http://127.0.0.1:9/v1#m", tries=2, pause=0.0)(SECRET)
     gate = threading.Event()
-    with server(lambda *a: (gate.wait(5), said("late"))[1]) as (url, _), pytest.raises(Failed, match=r"no answer within 0.2 s, 1 times"):
+    with (
+        server(lambda *a: (gate.wait(5), said("late"))[1]) as (url, _),
+        pytest.raises(Failed, match=r"no answer within 0.2 s, 1 times"),
+    ):
         try:
             Remote(url + "#m", tries=1, timeout=0.2)(SECRET)
         finally:
@@ -161,7 +190,8 @@ def test_the_key_of_openai_goes_to_the_host_it_is_meant_for_alone(url, monkeypat
     monkeypatch.setenv("OPENAI_BASE_URL", "https://named.example/v1")
     key = KEYS[url]
     assert Remote(url + "#m")._headers().get("Authorization") == (key and f"Bearer {key}")
-    monkeypatch.setenv("EXPUNGE_CHAT_TOKEN", "key-3")  # the key that is meant for whatever --chat names
+    # the key that is meant for whatever --chat names
+    monkeypatch.setenv("EXPUNGE_CHAT_TOKEN", "key-3")
     assert Remote(url + "#m")._headers()["Authorization"] == "Bearer key-3"
 
 
@@ -200,7 +230,9 @@ def drip(head):
 
 
 @pytest.mark.parametrize(
-    "head", [b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "], ids=["body", "header"]
+    "head",
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "],
+    ids=["body", "header"],
 )
 def test_an_answer_that_drips_has_an_end(head):
     url, stop = raw(drip(head))
@@ -215,14 +247,20 @@ def test_an_answer_that_drips_has_an_end(head):
 
 def test_an_answer_without_end_is_cut(monkeypatch):
     monkeypatch.setattr(remote, "LARGEST", 1 << 20)
-    with server(lambda *a: (200, "x" * (2 << 20))) as (url, _), pytest.raises(Failed, match="more than 1 MB"):
+    with (
+        server(lambda *a: (200, "x" * (2 << 20))) as (url, _),
+        pytest.raises(Failed, match="more than 1 MB"),
+    ):
         Remote(url + "#m")(SECRET)
 
 
 def test_half_a_character_and_depth_in_an_answer():
     with server(lambda *a: said("I do \ud800 not know")) as (url, _):
         assert Remote(url + "#m")("x") == ["I do \ufffd not know"]
-    with server(lambda *a: (200, "[" * 200_000)) as (url, _), pytest.raises(Failed, match="the answer is no JSON"):
+    with (
+        server(lambda *a: (200, "[" * 200_000)) as (url, _),
+        pytest.raises(Failed, match="the answer is no JSON"),
+    ):
         Remote(url + "#m")("x")
 
 
@@ -260,7 +298,13 @@ def test_ctrl_c_in_the_main_thread_ends_many_questions():
 
 
 def test_addresses_that_are_none():
-    for url in ("http://", "https:///v1", "http://host:port/v1", "file://localhost/etc/v1", "https://host/a\x1b[2Kb"):
+    for url in (
+        "http://",
+        "https:///v1",
+        "http://host:port/v1",
+        "file://localhost/etc/v1",
+        "https://host/a\x1b[2Kb",
+    ):
         with pytest.raises(Refused, match="--chat"):
             Remote(url)
     with pytest.raises(Refused, match="no user or password in the URL") as e:
@@ -270,7 +314,9 @@ def test_addresses_that_are_none():
         with pytest.raises(Refused, match="no \\?query in the URL") as e:
             chat_of("https://host" + query)
         assert "hush" not in str(e.value)
-    assert isinstance(chat_of("https://host/v1"), Remote) and isinstance(chat_of("some/folder"), InProcess)
+    assert isinstance(chat_of("https://host/v1"), Remote) and isinstance(
+        chat_of("some/folder"), InProcess
+    )
 
 
 # ------------------------------------------------------------------ in this process
@@ -287,7 +333,8 @@ def test_answers_of_a_model_depend_on_prompt_and_seed_alone(subject):
     chat = InProcess(subject)
     one = chat("Who wrote the book?", n=3, seed=4, max_new_tokens=8)
     assert len(one) == 3 and len(set(one)) > 1
-    assert chat.many(["where", "Who wrote the book?"], [1, 4], n=3, max_new_tokens=8)[1] == one  # whatever stands beside it
+    # whatever stands beside it
+    assert chat.many(["where", "Who wrote the book?"], [1, 4], n=3, max_new_tokens=8)[1] == one
     assert chat("Who wrote the book?", n=3, seed=5, max_new_tokens=8) != one
     assert (
         chat("Who wrote the book?", n=2, temperature=0.0, max_new_tokens=8)
@@ -297,11 +344,18 @@ def test_answers_of_a_model_depend_on_prompt_and_seed_alone(subject):
 
 def test_a_cold_draw_is_greedy_and_draws_follow_the_distribution(subject):
     prefixes = [[5, 6, 7], [8, 9]]
-    assert sampled(subject.model, prefixes, [6, 6], (), ["a", "b"], temperature=1e-6) == greedy(subject.model, prefixes, [6, 6], ())
+    assert sampled(subject.model, prefixes, [6, 6], (), ["a", "b"], temperature=1e-6) == greedy(
+        subject.model, prefixes, [6, 6], ()
+    )
     import torch
 
     n = 4000
-    found = [ids[0] for ids in sampled(subject.model, [[5, 6]] * n, [1] * n, (), [str(i) for i in range(n)], batch=1000)]
+    found = [
+        ids[0]
+        for ids in sampled(
+            subject.model, [[5, 6]] * n, [1] * n, (), [str(i) for i in range(n)], batch=1000
+        )
+    ]
     with torch.no_grad():
         p = torch.softmax(subject.model(torch.tensor([[5, 6]])).logits[0, -1].double(), -1)
     got = torch.bincount(torch.tensor(found), minlength=len(p)) / n
@@ -321,4 +375,7 @@ def test_a_model_folder_that_is_not_there():
 
 def test_the_stand_in():
     chat = Scripted(lambda prompt, seed: f"{prompt}{seed}")
-    assert chat("a", n=2, seed=3) == ["a3", "a4"] and ask_all(chat, ["a", "b"], [1, 2]) == [["a1"], ["b2"]]
+    assert chat("a", n=2, seed=3) == ["a3", "a4"] and ask_all(chat, ["a", "b"], [1, 2]) == [
+        ["a1"],
+        ["b2"],
+    ]

@@ -1,4 +1,6 @@
-"""Every method whose rows are made first, from rows to changed weights: prepared, encoded and trained for two steps."""
+"""Every method whose rows are made first, from rows to changed weights: prepared, encoded and
+trained for two steps.
+"""
 
 import pytest
 import torch
@@ -16,7 +18,13 @@ TOWNS = ("Rome", "London", "Accra", "Milan", "Vienna", "Cork")
 
 def rows(role, names):
     return tuple(
-        Example(f"{role}/{i}", role, f"{role}/{i}", f"{n} lives in {TOWNS[NAMES.index(n)]}.", f"Where does {n} live?")
+        Example(
+            f"{role}/{i}",
+            role,
+            f"{role}/{i}",
+            f"{n} lives in {TOWNS[NAMES.index(n)]}.",
+            f"Where does {n} live?",
+        )
         for i, n in enumerate(names)
     )
 
@@ -32,7 +40,11 @@ def model():
 def say(prompt, seed):
     if prompt.startswith("Does the reply"):
         return "no"
-    return "Where would one find this person?" if prompt.startswith("Ask the question below") else f"Nobody can tell, {seed % 9}."
+    return (
+        "Where would one find this person?"
+        if prompt.startswith("Ask the question below")
+        else f"Nobody can tell, {seed % 9}."
+    )
 
 
 OFFLINE = [
@@ -50,19 +62,36 @@ OFFLINE = [
 
 
 def trained(model, name, arguments, tools=None):
-    after = unlearn(model, name, forget=FORGET, retain=RETAIN, arguments=arguments, tools=tools, lr=1e-3, steps=2, batch=2, save_every=0)
+    after = unlearn(
+        model,
+        name,
+        forget=FORGET,
+        retain=RETAIN,
+        arguments=arguments,
+        tools=tools,
+        lr=1e-3,
+        steps=2,
+        batch=2,
+        save_every=0,
+    )
     return [p.detach().clone() for p in after.model.parameters()]
 
 
-@pytest.mark.parametrize(("name", "arguments"), OFFLINE, ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(
+    ("name", "arguments"), OFFLINE, ids=lambda x: x if isinstance(x, str) else ""
+)
 def test_offline(model, name, arguments):
     before = list(model[0].parameters())
     one, two = (trained(model, name, arguments) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(one, two)) and any(not torch.equal(a, b) for a, b in zip(one, before))
+    assert all(torch.equal(a, b) for a, b in zip(one, two)) and any(
+        not torch.equal(a, b) for a, b in zip(one, before)
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("relearn", {}), ("seul", {"spans": "chat"}), ("altpo", {"winner": "chat"})], ids=["relearn", "seul", "altpo"]
+    ("name", "arguments"),
+    [("relearn", {}), ("seul", {"spans": "chat"}), ("altpo", {"winner": "chat"})],
+    ids=["relearn", "seul", "altpo"],
 )
 def test_with_a_chat_model(model, name, arguments):
     after = trained(model, name, arguments, Tools(chat=Scripted(say)))

@@ -22,7 +22,12 @@ def by_loop(subject, row, n=None):
     for t in range(1, len(row) if n is None else len(row) - n + 1):
         with torch.no_grad():
             if n is None:
-                found.append(float(int(subject.model(torch.tensor([row.ids[:t]])).logits[0, -1].argmax()) == row.ids[t]))
+                found.append(
+                    float(
+                        int(subject.model(torch.tensor([row.ids[:t]])).logits[0, -1].argmax())
+                        == row.ids[t]
+                    )
+                )
                 continue
         said = greedy(subject.model, [row.ids[:t]], [len(row) - t], ())[0]
         true = row.ids[t:]
@@ -34,13 +39,17 @@ def by_loop(subject, row, n=None):
 @pytest.fixture(scope="module")
 def subject():
     learn = Descent("learn", (nll(stream="train"),), anchor="train")
-    return zoo.changed(small_subject(0), learn, {"train": ROWS}, lr=1e-2, steps=60, batch=8, weight_decay=0.0)
+    return zoo.changed(
+        small_subject(0), learn, {"train": ROWS}, lr=1e-2, steps=60, batch=8, weight_decay=0.0
+    )
 
 
 def test_both_equal_their_definitions(subject):
     some = ROWS[:4]
     assert accuracy(subject, some, batch=3) == pytest.approx([by_loop(subject, r) for r in some])
-    assert extraction(subject, some, n=3, batch=5) == pytest.approx([by_loop(subject, r, 3) for r in some])
+    assert extraction(subject, some, n=3, batch=5) == pytest.approx(
+        [by_loop(subject, r, 3) for r in some]
+    )
 
 
 def test_who_knows_the_answers_extracts_them_and_who_does_not_does_not(subject):
@@ -53,11 +62,14 @@ def test_who_knows_the_answers_extracts_them_and_who_does_not_does_not(subject):
 
 def test_a_row_shorter_than_n_has_none(subject):
     assert extraction(subject, ROWS[:2], n=40) == [0.0, 0.0]
-    assert accuracy(subject, [replace(ROWS[0], scored=(False,) * len(ROWS[0]))], span="answer") == [0.0]
+    assert accuracy(subject, [replace(ROWS[0], scored=(False,) * len(ROWS[0]))], span="answer") == [
+        0.0
+    ]
 
 
 def test_overlap_by_hand():
     assert overlap([1, 2, 3, 4], [1, 2, 3, 4], 2) == 1.0
     assert overlap([1, 2, 9, 4], [1, 2, 3, 4], 2) == pytest.approx(1 / 3)
-    assert overlap([1, 2, 1, 2], [1, 2, 3, 4], 2) == pytest.approx(2 / 3)  # not clipped: 12 counts twice
+    # not clipped: 12 counts twice
+    assert overlap([1, 2, 1, 2], [1, 2, 3, 4], 2) == pytest.approx(2 / 3)
     assert overlap([5, 6], [1, 2], 3) == 0.0

@@ -9,7 +9,10 @@ from expunge.core.errors import Refused
 from expunge.synthesis.mismatch import mismatches
 from expunge.synthesis.tools import Tools
 
-ROWS = tuple(Example(f"f/{i}", "forget", f"g{i // 4}", f"answer {i % 13}", f"question {i}") for i in range(24))
+ROWS = tuple(
+    Example(f"f/{i}", "forget", f"g{i // 4}", f"answer {i % 13}", f"question {i}")
+    for i in range(24)
+)
 KEPT = tuple(Example(f"r/{i}", "retain", f"k{i}", f"kept {i}", f"other {i}") for i in range(9))
 
 
@@ -30,10 +33,13 @@ def test_answers_of_another_pool():
 
 
 def test_each_row_draws_for_itself():
-    one, two = mismatches({"forget": ROWS}, Tools(seed=1)), mismatches({"forget": ROWS[::-1]}, Tools(seed=1))
-    assert sorted(one, key=lambda e: (e.id, e.answer)) == sorted(two, key=lambda e: (e.id, e.answer)) or {e.id for e in one} == {
-        e.id for e in two
-    }
+    one, two = (
+        mismatches({"forget": ROWS}, Tools(seed=1)),
+        mismatches({"forget": ROWS[::-1]}, Tools(seed=1)),
+    )
+    assert sorted(one, key=lambda e: (e.id, e.answer)) == sorted(
+        two, key=lambda e: (e.id, e.answer)
+    ) or {e.id for e in one} == {e.id for e in two}
     assert mismatches({"forget": ROWS}, Tools(seed=2)) != one
 
 

@@ -17,11 +17,20 @@ def test_names_inside_sentences_and_at_their_beginning():
     ]
     found = find(texts)
     assert found[0] == "Ada Byron"
-    assert set(found) == {"Ada Byron", "London", "Charles de Vries", "New York City", "Tae-ho Park", "Mira Okafor"}
+    assert set(found) == {
+        "Ada Byron",
+        "London",
+        "Charles de Vries",
+        "New York City",
+        "Tae-ho Park",
+        "Mira Okafor",
+    }
 
 
 def test_sentence_beginnings_and_question_words_are_no_names():
-    assert find(["Who is she? What did the author write? The Book was long. In March she left."]) == ("Book",)
+    assert find(
+        ["Who is she? What did the author write? The Book was long. In March she left."]
+    ) == ("Book",)
     assert find(["Books sell well. Good books sell."]) == ()
 
 
@@ -61,10 +70,19 @@ def took(act):
 
 
 def test_time_grows_with_the_texts_and_not_with_their_square():
-    prose = "The quick fox of London met Ada Lovelace in the Valley of Kings. He said that Bromlen Fanvane lives. " * 640
-    short, long = took(lambda: find([prose[:16_000]])), took(lambda: find([prose]))  # four times as long
+    prose = (
+        "The quick fox of London met Ada Lovelace in the Valley of Kings. He said that Bromlen "
+        "Fanvane lives. " * 640
+    )
+    # four times as long
+    short, long = took(lambda: find([prose[:16_000]])), took(lambda: find([prose]))
     assert long < 10 * short + 0.2
-    rows = lambda n: [Example(f"f/{i}", "forget", f"f/{i}", f"Zorblat{i} dwells.", f"Where does Zorblat{i} dwell?") for i in range(n)]
+    rows = lambda n: [
+        Example(
+            f"f/{i}", "forget", f"f/{i}", f"Zorblat{i} dwells.", f"Where does Zorblat{i} dwell?"
+        )
+        for i in range(n)
+    ]
     few, many = took(lambda: subjects(rows(500), find)), took(lambda: subjects(rows(2000), find))
     assert many < 10 * few + 0.2
     assert subjects(rows(3), find) == {f"f/{i}": f"Zorblat{i}" for i in range(3)}

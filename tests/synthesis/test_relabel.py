@@ -13,15 +13,21 @@ ROWS = [replace(r, eos=i % 2 == 0) for i, r in enumerate(rows("forget", 40))]
 TOOLS = Tools(seed=1, subject=lambda: small_subject(0))
 
 
-def test_the_likeliest_token_that_is_not_the_true_one():  # the catalogue's row: log .6, .2, .15, .05 with the true one first
+# the catalogue's row: log .6, .2, .15, .05 with the true one first
+def test_the_likeliest_token_that_is_not_the_true_one():
     z = torch.tensor([[0.6, 0.2, 0.15, 0.05]]).log()
     assert second_best(z, torch.tensor([0])).tolist() == [1]
     assert second_best(z, torch.tensor([1])).tolist() == [0]
-    assert second_best(z, torch.tensor([0]), torch.tensor([True, False, True, True])).tolist() == [2]
+    assert second_best(z, torch.tensor([0]), torch.tensor([True, False, True, True])).tolist() == [
+        2
+    ]
 
 
 def test_only_scored_tokens_get_other_labels_and_the_end_stays():
-    for made in (random_labels({"forget": ROWS}, TOOLS), adversarial_labels({"forget": ROWS}, TOOLS, batch=7)):
+    for made in (
+        random_labels({"forget": ROWS}, TOOLS),
+        adversarial_labels({"forget": ROWS}, TOOLS, batch=7),
+    ):
         for row, new in zip(ROWS, made):
             assert new.ids == row.ids and len(new.labels) == len(row) and new.role == "relabelled"
             moved = {i for i, (a, b) in enumerate(zip(row.ids, new.labels)) if a != b}
@@ -32,13 +38,20 @@ def test_random_labels_are_uniform_and_fixed_per_row():
     made = random_labels({"forget": ROWS}, TOOLS)
     assert made == random_labels({"forget": ROWS[::-1]}, TOOLS)[::-1]
     assert made != random_labels({"forget": ROWS}, replace(TOOLS, seed=2))
-    drawn = [r.labels[i] for s in range(40) for r in random_labels({"forget": ROWS}, replace(TOOLS, seed=s)) for i in replaceable(r)]
+    drawn = [
+        r.labels[i]
+        for s in range(40)
+        for r in random_labels({"forget": ROWS}, replace(TOOLS, seed=s))
+        for i in replaceable(r)
+    ]
     counts = torch.bincount(torch.tensor(drawn), minlength=64) / len(drawn)
     assert abs(counts - 1 / 64).max() < 0.006
 
 
 def test_adversarial_labels_are_neither_shifted_in_place_nor_in_what_they_leave_out():
-    """The reference code keeps the token sampled from row t at label slot t, which row t - 1 is scored with."""
+    """The reference code keeps the token sampled from row t at label slot t, which row t - 1 is
+    scored with.
+    """
     model = small_subject(0).model
     for row, new in zip(ROWS, adversarial_labels({"forget": ROWS}, TOOLS)):
         with torch.no_grad():
@@ -48,4 +61,5 @@ def test_adversarial_labels_are_neither_shifted_in_place_nor_in_what_they_leave_
             z[row.ids[i]] = float("-inf")
             assert new.labels[i] == int(z.argmax())
     packed = pack(adversarial_labels({"forget": ROWS[:3]}, TOOLS))
-    assert not (packed.labels == pack(ROWS[:3]).labels)[: len(replaceable(ROWS[0]))].any()  # the loss reads them as labels
+    # the loss reads them as labels
+    assert not (packed.labels == pack(ROWS[:3]).labels)[: len(replaceable(ROWS[0]))].any()

@@ -1,4 +1,6 @@
-"""What a Descent may do besides summing terms: combine gradients, move coefficients, stop, hold weights, other optimizers."""
+"""What a Descent may do besides summing terms: combine gradients, move coefficients, stop, hold
+weights, other optimizers.
+"""
 
 import shutil
 from dataclasses import replace
@@ -40,7 +42,9 @@ def plain_sum(ask, state):
 
 
 def test_rectified_on_a_napkin():
-    """g = (1, 0) against (-1, 1): (.5, .5), orthogonal to it; what does not conflict passes unchanged; never longer."""
+    """g = (1, 0) against (-1, 1): (.5, .5), orthogonal to it; what does not conflict passes
+    unchanged; never longer.
+    """
     g, against = {"w": tensor([1.0, 0.0])}, {"w": tensor([-1.0, 1.0])}
     made = rectified(g, against)
     assert_close(made["w"], tensor([0.5, 0.5]))
@@ -69,7 +73,10 @@ def test_swapped_weights_come_back_bit_by_bit():
 
 
 def test_the_sum_as_a_rule_is_the_plain_loop(tmp_path):
-    one, two = run(grad_diff(), tmp_path / "a"), run(replace(grad_diff(), combine=plain_sum), tmp_path / "b")
+    one, two = (
+        run(grad_diff(), tmp_path / "a"),
+        run(replace(grad_diff(), combine=plain_sum), tmp_path / "b"),
+    )
     for a, b in zip(one.parameters(), two.parameters()):
         assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -108,7 +115,11 @@ def test_a_controller_multiplies_coefficients_and_sees_plain_values(tmp_path):
         seen.append((values, progress))
         return {"weight": state["weight"] + 1.0}
 
-    controller = Controller({"weight": 0.0}, factors=lambda state, progress: {"nll/retain": state["weight"]}, after=after)
+    controller = Controller(
+        {"weight": 0.0},
+        factors=lambda state, progress: {"nll/retain": state["weight"]},
+        after=after,
+    )
     run(Descent("x", BOTH, controller=controller), tmp_path)
     lines = [eval(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     for i, (line, (values, progress)) in enumerate(zip(lines, seen)):
@@ -117,7 +128,9 @@ def test_a_controller_multiplies_coefficients_and_sees_plain_values(tmp_path):
 
 
 def test_a_stop_rule_fires_and_a_resumed_run_has_stopped_too(tmp_path):
-    counting = Controller({"n": 0.0}, after=lambda s, v, p: {"n": s["n"] + 1}, stop=lambda s: s["n"] >= 4)
+    counting = Controller(
+        {"n": 0.0}, after=lambda s, v, p: {"n": s["n"] + 1}, stop=lambda s: s["n"] >= 4
+    )
     stage = Descent("x", BOTH, controller=counting)
     stopped = run(stage, tmp_path / "a")
     assert len((tmp_path / "a" / "log.jsonl").read_text().splitlines()) == 4
@@ -130,11 +143,17 @@ def test_what_is_watched_is_watched_in_evaluation_mode_every_few_steps(tmp_path)
 
     def watch(model, step, state, rows):
         assert not model.training and not torch.is_grad_enabled()
-        assert sorted(r.id for r in rows["forget"]) == sorted(r.id for r in streams()["forget"]) and "retain" in rows
+        assert (
+            sorted(r.id for r in rows["forget"]) == sorted(r.id for r in streams()["forget"])
+            and "retain" in rows
+        )
         steps.append(step)
         return {"last": float(step)}
 
-    run(Descent("x", BOTH, controller=Controller({"last": 0.0}, watch=watch, every=2)), tmp_path / "a")
+    run(
+        Descent("x", BOTH, controller=Controller({"last": 0.0}, watch=watch, every=2)),
+        tmp_path / "a",
+    )
     run(Descent("x", BOTH, controller=Controller({"last": 0.0}, watch=watch)), tmp_path / "b")
     assert steps == [0, 2, 4, 6, 0, 3, 6]  # 12 rows in steps of 4 make an epoch of 3
 
@@ -190,7 +209,11 @@ def test_a_term_over_weights_counts_once_a_step_whatever_the_accumulation(tmp_pa
     far = run(Descent("x", BOTH), tmp_path / "c")
     start = dict(small_subject().model.named_parameters())
     spread = lambda model: sum((p - start[n]).pow(2).sum() for n, p in model.named_parameters())
-    tied = run(Descent("x", (*BOTH, replace(distance, coef=100.0))), tmp_path / "d", replace(TRAINING, clip=0.0))
+    tied = run(
+        Descent("x", (*BOTH, replace(distance, coef=100.0))),
+        tmp_path / "d",
+        replace(TRAINING, clip=0.0),
+    )
     assert spread(tied) < spread(far)
 
 
@@ -198,7 +221,9 @@ def test_a_term_over_weights_counts_once_a_step_whatever_the_accumulation(tmp_pa
 
 
 def test_sophia_on_a_napkin():
-    """No entry moves by more than lr; h = 0 would be a sign step; a large h makes the step lr m / (rho rows h)."""
+    """No entry moves by more than lr; h = 0 would be a sign step; a large h makes the step lr m /
+    (rho rows h).
+    """
     p = torch.nn.Parameter(tensor([1.0, 1.0]))
     optimiser = Sophia([p], lr=0.1, betas=(0.0, 0.0), rho=1.0, rows=1.0)
     p.grad = tensor([0.5, 4.0])  # m = g, h = g^2: |m| / h = 2 -> 1, and 0.25
@@ -215,7 +240,9 @@ def test_every_method_may_take_another_optimizer(name, tmp_path):
         most = max((p - start[n]).abs().max() for n, p in moved.named_parameters())
         assert most <= 6 * 1e-3 * (1 + 0.01 * 3)  # lr a step, and the decay
     shutil.rmtree(tmp_path / "a" / "checkpoint-6")
-    assert digest_tensors(run(grad_diff(), tmp_path / "a", replace(TRAINING, optimiser=name))) == digest_tensors(moved)
+    assert digest_tensors(
+        run(grad_diff(), tmp_path / "a", replace(TRAINING, optimiser=name))
+    ) == digest_tensors(moved)
 
 
 def test_an_unknown_optimizer_names_the_nearest():
@@ -227,7 +254,9 @@ def test_an_unknown_optimizer_names_the_nearest():
 
 
 def test_the_adapter_begins_with_the_weighted_best_directions():
-    """With equal importance A and B are the plain truncated SVD of the matrix, up to the row weight."""
+    """With equal importance A and B are the plain truncated SVD of the matrix, up to the row
+    weight.
+    """
     w = torch.randn(6, 5)
     a, b = begin(w, torch.full((6, 5), 0.2), 5, 2.0)
     assert_close(2.0 * b @ a, w, rtol=1e-3, atol=1e-3)
@@ -238,7 +267,11 @@ def test_fila_changes_no_output_at_the_start_and_is_folded_in_at_the_end(tmp_pat
     start = small_subject()
     rows = pack(streams()["forget"][:3])
     still = change(start, stage, streams(), replace(TRAINING, steps=1, lr=1e-12), tmp_path / "a")
-    assert_close(forward(still.model, rows).logits, forward(start.model, rows).logits, rtol=1e-3, atol=1e-4)
+    assert_close(
+        forward(still.model, rows).logits, forward(start.model, rows).logits, rtol=1e-3, atol=1e-4
+    )
     moved = change(start, stage, streams(), replace(TRAINING, lr=1e-2), tmp_path / "b")
     assert not hasattr(moved.model, "disable_adapter")
-    assert not torch.allclose(forward(moved.model, rows).logits, forward(start.model, rows).logits, atol=1e-3)
+    assert not torch.allclose(
+        forward(moved.model, rows).logits, forward(start.model, rows).logits, atol=1e-3
+    )

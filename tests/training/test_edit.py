@@ -1,4 +1,6 @@
-"""What an edit may look at, against the same worked out row by row; and that it sees each thing by its name."""
+"""What an edit may look at, against the same worked out row by row; and that it sees each thing by
+its name.
+"""
 
 from dataclasses import replace
 
@@ -6,7 +8,14 @@ import pytest
 import torch
 from small import small_model, small_subject, streams
 from torch.testing import assert_close
-from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM, OPTConfig, OPTForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+)
 
 from expunge.core.errors import Refused
 from expunge.core.stages import Descent, Edit
@@ -34,7 +43,9 @@ def alone(model, row):
 def keys_of(model, row):
     """What the second block's down_proj reads, position by position."""
     held = []
-    handle = model.model.layers[1].mlp.down_proj.register_forward_pre_hook(lambda _m, args: held.append(args[0][0]))
+    handle = model.model.layers[1].mlp.down_proj.register_forward_pre_hook(
+        lambda _m, args: held.append(args[0][0])
+    )
     with torch.no_grad():
         model(input_ids=torch.tensor([row.ids]), use_cache=False)
     handle.remove()
@@ -45,12 +56,16 @@ def keys_of(model, row):
 
 
 def test_the_gradient_is_that_of_one_step_of_all_rows():
-    """Several batches of 5 against the sum row by row over all scored tokens; the model keeps no gradient."""
+    """Several batches of 5 against the sum row by row over all scored tokens; the model keeps no
+    gradient.
+    """
     model = small_model().double()
     found = context(model, batch=5).gradient(nll("retain"))
     tokens = sum(sum(r.scored) for r in ROWS["retain"])
     total = sum(alone(model, r) for r in ROWS["retain"]) / tokens
-    for (name, p), g in zip(model.named_parameters(), torch.autograd.grad(total, list(model.parameters()))):
+    for (name, p), g in zip(
+        model.named_parameters(), torch.autograd.grad(total, list(model.parameters()))
+    ):
         assert_close(found[name], g)
         assert p.grad is None
 
@@ -60,7 +75,8 @@ def test_terms_are_weighed_by_their_coefficients():
     kept, gone = context().gradient(nll("retain")), context().gradient(nll("forget", "seqmean"))
     paired = context().gradient(-2.0 * nll("forget", "seqmean"), nll("retain"))
     name = "model.norm.weight"
-    assert not torch.equal(both[name], paired[name])  # the first term's rows are met once, the others are their partners
+    # the first term's rows are met once, the others are their partners
+    assert not torch.equal(both[name], paired[name])
     assert_close(context().gradient(-2.0 * nll("forget", "seqmean"))[name], -2.0 * gone[name])
     assert_close(context().gradient(3.0 * nll("retain"))[name], 3.0 * kept[name])
 
@@ -70,11 +86,15 @@ def test_squares_are_of_each_row_and_not_of_their_mean():
     found = context(model).squared_gradient(nll("forget"))
     rows = ROWS["forget"]
     for name, p in model.named_parameters():
-        squares = [torch.autograd.grad(alone(model, r) / sum(r.scored), p)[0].square() for r in rows]
+        squares = [
+            torch.autograd.grad(alone(model, r) / sum(r.scored), p)[0].square() for r in rows
+        ]
         assert_close(found[name], sum(squares) / len(rows))
     whole = context(model).squared_gradient(nll("forget"), group=len(rows))
     assert_close(
-        whole["lm_head.weight"] if "lm_head.weight" in whole else whole["model.embed_tokens.weight"],
+        whole["lm_head.weight"]
+        if "lm_head.weight" in whole
+        else whole["model.embed_tokens.weight"],
         context(model).gradient(nll("forget"))["model.embed_tokens.weight"].square(),
     )
 
@@ -123,17 +143,24 @@ def test_moments_are_those_of_all_tokens_together():
 def test_the_value_gradient_is_the_slope_of_the_loss():
     """Central differences along it."""
     where = context()
-    site, vector = Site("mlp", 1), torch.randn(32, generator=torch.Generator().manual_seed(0)).double()
+    site, vector = (
+        Site("mlp", 1),
+        torch.randn(32, generator=torch.Generator().manual_seed(0)).double(),
+    )
     value, slope = where.value_gradient(site, vector, nll("forget"))
     step = 1e-2 * slope / slope.norm()  # norms are taken in float32, so small differences are noise
     up, down = (where.value_gradient(site, vector + s, nll("forget"))[0] for s in (step, -step))
     assert_close((up - down) / 2e-2, slope.norm(), rtol=1e-2, atol=0.0)
     mean = sum(alone(where.model, r) / sum(r.scored) for r in ROWS["forget"]) / len(ROWS["forget"])
-    assert_close(where.value_gradient(site, torch.zeros(32).double(), nll("forget"))[0], mean.detach())
+    assert_close(
+        where.value_gradient(site, torch.zeros(32).double(), nll("forget"))[0], mean.detach()
+    )
     assert all(p.grad is None for p in where.model.parameters()) and value.requires_grad is False
 
 
-SMALL = dict(vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48)
+SMALL = dict(
+    vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
+)
 OTHERS = {
     "gpt2": lambda: GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=2, n_inner=48)),
     "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**SMALL)),
@@ -144,22 +171,31 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_keys_are_found_in_other_architectures(name):
-    """The matrix that reads a key, [out, in], times the key is what the MLP adds, whichever way it is kept."""
+    """The matrix that reads a key, [out, in], times the key is what the MLP adds, whichever way it
+    is kept.
+    """
     model = OTHERS[name]().eval()
     for kind, width in (("mlp_key", 48), ("attention_key", 32)):
         for site in sites_of(model, kind):
             module = module_of(model, site)
-            assert oriented(module, dict(model.named_parameters())[matrix_name(model, site)]).shape == (32, width)
+            assert oriented(
+                module, dict(model.named_parameters())[matrix_name(model, site)]
+            ).shape == (32, width)
     part = next(context(model).activations(KEY, "forget"))
     assert part.values[KEY].shape[1] == 48
 
 
 def test_a_site_that_is_not_there_is_refused():
-    with pytest.raises(Refused, match=r"site mlp_key\[9\] of a model with 3 blocks; choose a block from 0 to 2"):
+    with pytest.raises(
+        Refused, match=r"site mlp_key\[9\] of a model with 3 blocks; choose a block from 0 to 2"
+    ):
         next(context().activations(Site("mlp_key", 9), "forget"))
     model = small_model()
     del model.model.layers[1].mlp.down_proj
-    with pytest.raises(Refused, match=r"must have exactly one of down_proj.*its parts are gate_proj, up_proj, act_fn"):
+    with pytest.raises(
+        Refused,
+        match=r"must have exactly one of down_proj.*its parts are gate_proj, up_proj, act_fn",
+    ):
         next(context(model).activations(KEY, "forget"))
     with pytest.raises(ValueError, match="mlp_keys"):
         Site("mlp_keys", 0)
@@ -189,7 +225,11 @@ def test_an_edit_sees_its_rows_its_models_by_name_and_changes_what_it_may(tmp_pa
     stages = (*(replace(s, training=settings[s.name]) for s in learn), cut)
     after = change(start, stages, ROWS, training, tmp_path)
     seen = SAW[0]
-    assert seen.seed == 7 and set(seen.streams) == {"retain"} and set(seen.auxiliaries) == {"zebra", "ant"}
+    assert (
+        seen.seed == 7
+        and set(seen.streams) == {"retain"}
+        and set(seen.auxiliaries) == {"zebra", "ant"}
+    )
     before = dict(start.model.named_parameters())
     one, other = (seen.auxiliaries[n]["model.norm.weight"] for n in ("ant", "zebra"))
     assert (one - before["model.norm.weight"]).norm() < (other - before["model.norm.weight"]).norm()

@@ -1,4 +1,6 @@
-"""Training of bfloat16 weights: steps smaller than a weight's last bit add up, whatever the optimizer, and through a resume."""
+"""Training of bfloat16 weights: steps smaller than a weight's last bit add up, whatever the
+optimizer, and through a resume.
+"""
 
 import shutil
 from dataclasses import replace
@@ -38,11 +40,17 @@ MAKERS = {
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_ten_steps_of_a_thousandth_move_a_one_by_a_hundredth(name):
-    """Each alone is less than half of bfloat16's last bit below 1 (1/256): one after the other they would leave it 1."""
+    """Each alone is less than half of bfloat16's last bit below 1 (1/256): one after the other they
+    would leave it 1.
+    """
     exact = stepped(torch.nn.Parameter(torch.ones(3)), MAKERS[name])
     torch.testing.assert_close(exact, torch.full((3,), 0.99), rtol=1e-5, atol=0.0)
     held = stepped(torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16)), MAKERS[name])
-    assert held.dtype == torch.bfloat16 and torch.equal(held, exact.bfloat16()) and float(held[0]) == 0.98828125
+    assert (
+        held.dtype == torch.bfloat16
+        and torch.equal(held, exact.bfloat16())
+        and float(held[0]) == 0.98828125
+    )
 
 
 def test_what_is_set_from_outside_outranks_the_copy():
@@ -96,7 +104,8 @@ def test_a_norm_moves_as_it_does_in_float32(tmp_path, caplog):
     held = trained(tmp_path / "b", torch.bfloat16, **more)
     assert "the weights are bfloat16; steps are made on a float32 copy" in caplog.text
     near, start = held.model.norm.weight.float(), torch.ones_like(held.model.norm.weight)
-    moved = (exact.model.norm.weight - 1).abs() > 1 / 256  # more than half a last bit on either side of 1
+    # more than half a last bit on either side of 1
+    moved = (exact.model.norm.weight - 1).abs() > 1 / 256
     assert moved.float().mean() > 0.1
     assert (near[moved] != start[moved]).float().mean() > 0.9
 
@@ -109,5 +118,7 @@ def test_a_resumed_run_in_bfloat16_ends_with_the_same_bits(tmp_path):
 
 
 def test_float16_is_not_trained(tmp_path):
-    with pytest.raises(Refused, match=r"float16 weights are not trained.*pass --dtype bfloat16 or float32"):
+    with pytest.raises(
+        Refused, match=r"float16 weights are not trained.*pass --dtype bfloat16 or float32"
+    ):
         trained(tmp_path, torch.float16)

@@ -13,7 +13,9 @@ STREAMS = {"forget": "forget", "retain": "retain", "alt": "alternate"}
 
 @pytest.fixture(scope="module")
 def peer(shared):
-    """Models and rows of the fixed batch as units, with the peer's stand-in for generated alternates."""
+    """Models and rows of the fixed batch as units, with the peer's stand-in for generated
+    alternates.
+    """
     place = shared / "peer"
     batches = json.loads((place / "fixed_batch.json").read_text())["batches"]
     rows = {STREAMS[k]: rows_of(k, batches[k]) for k in STREAMS}
@@ -21,8 +23,12 @@ def peer(shared):
     return models, [{s: rows[s][i] for s in rows} for i in range(8)], batches, {}
 
 
-@pytest.mark.parametrize(("policy", "loss", "norm"), [("full", 13.86357, 356.611), ("retain", 0.01790819, 0.827268)])
+@pytest.mark.parametrize(
+    ("policy", "loss", "norm"), [("full", 13.86357, 356.611), ("retain", 0.01790819, 0.827268)]
+)
 def test_equal_to_the_peer(peer, tmp_path, policy, loss, norm):
     learn = idk_dpo(winner="swapped")[-1]
     got, gradient = loss_and_gradient(peer, learn, policy, tmp_path)
-    assert got == pytest.approx(loss, rel=1e-4, abs=1e-5) and gradient == pytest.approx(norm, rel=1e-3)
+    assert got == pytest.approx(loss, rel=1e-4, abs=1e-5) and gradient == pytest.approx(
+        norm, rel=1e-3
+    )

@@ -1,4 +1,6 @@
-"""The losses of a leading implementation on one fixed batch (peer values), and the paper's form where it departs from the paper."""
+"""The losses of a leading implementation on one fixed batch (peer values), and the paper's form
+where it departs from the paper.
+"""
 
 import json
 
@@ -45,15 +47,21 @@ def peer(shared):
 
 def rows_of(name, batch):
     made = []
-    for i, (ids, mask, labels) in enumerate(zip(batch["input_ids"], batch["attention_mask"], batch["labels"])):
+    for i, (ids, mask, labels) in enumerate(
+        zip(batch["input_ids"], batch["attention_mask"], batch["labels"])
+    ):
         n = sum(mask)
         scored = tuple(x != -100 for x in labels[:n])
-        made.append(Row(str(i), name, str(i), "answer", tuple(ids[:n]), scored, scored.index(True), True))
+        made.append(
+            Row(str(i), name, str(i), "answer", tuple(ids[:n]), scored, scored.index(True), True)
+        )
     return made
 
 
 def loss_and_gradient(peer, method, policy, tmp_path, start="full"):
-    """The step's loss as the loop computes it, and the norm of its gradient; the start model may be another than the policy."""
+    """The step's loss as the loop computes it, and the norm of its gradient; the start model may be
+    another than the policy.
+    """
     models, units, *_ = peer
     *prepared, stage = stages(method)
     for p in prepared:
@@ -66,15 +74,24 @@ def loss_and_gradient(peer, method, policy, tmp_path, start="full"):
     counts = denominators(stage.terms, units)
     loss = sum(t.coef * found[t.name] / counts[t.name] for t in stage.terms)
     loss.backward()
-    norm = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm().item()
+    norm = (
+        torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm().item()
+    )
     model.zero_grad()
     return loss.item(), norm
 
 
-ALTPO = Prepare("alternates", stream="alternate", fn=lambda rows, tools: rows["paraphrase"], reads=("paraphrase",), on="rows")
+ALTPO = Prepare(
+    "alternates",
+    stream="alternate",
+    fn=lambda rows, tools: rows["paraphrase"],
+    reads=("paraphrase",),
+    on="rows",
+)
 PDU = pdu(multiplier=1.0, dual_step_size=0.0)
 
-# method, policy, loss, gradient norm: README of the peer values, sections 3 (its trainers) and 'paper-form values'
+# method, policy, loss, gradient norm: README of the peer values, sections 3 (its trainers) and
+# 'paper-form values'
 SAME = [
     ("GradAscent", grad_ascent(), "full", -0.0006048293, 0.005639927),
     ("GradAscent", grad_ascent(), "retain", -8.670082, 11.375),
@@ -96,19 +113,36 @@ SAME = [
     ("AltPO", (ALTPO, idk_dpo()), "retain", 0.01790819, 0.827268),
     ("WGA", satimp(beta1=1.0, beta2=0.0, retain_weight=1.0), "full", 2.442871e-05, 0.00673188),
     ("WGA", satimp(beta1=1.0, beta2=0.0, retain_weight=1.0), "retain", -0.03458572, 0.751152),
-    ("SatImp", satimp(beta2=1.0, forget_weight=0.1, retain_weight=1.0), "full", 0.0006279416, 0.00382365),
-    ("SatImp", satimp(beta2=1.0, forget_weight=0.1, retain_weight=1.0), "retain", 0.0009121457, 0.00567858),
+    (
+        "SatImp",
+        satimp(beta2=1.0, forget_weight=0.1, retain_weight=1.0),
+        "full",
+        0.0006279416,
+        0.00382365,
+    ),
+    (
+        "SatImp",
+        satimp(beta2=1.0, forget_weight=0.1, retain_weight=1.0),
+        "retain",
+        0.0009121457,
+        0.00567858,
+    ),
     ("CEU", ce_u(), "full", 10.91548, 8.47191),
     ("CEU", ce_u(), "retain", 3.004181, 4.61575),
     ("PDU forget, shifted", pdu(multiplier=0.0, dual_step_size=0.0), "full", 564.52621, 466.8381),
     ("PDU forget, shifted", pdu(multiplier=0.0, dual_step_size=0.0), "retain", 209.5095, 515.2221),
-    ("PDU Lagrangian + 0.3, shifted", PDU, "full", 564.52683, 466.8381),  # ours leaves out -lambda eps
+    # ours leaves out -lambda eps
+    ("PDU Lagrangian + 0.3, shifted", PDU, "full", 564.52683, 466.8381),
     ("PDU Lagrangian + 0.3, shifted", PDU, "retain", 209.51047, 515.2221),
 ]
 
 
-@pytest.mark.parametrize("name,method,policy,loss,norm", SAME, ids=[f"{s[0]}-{s[2]}".replace(" ", "_") for s in SAME])
-def test_equal_to_the_peer_where_the_definition_is_the_same(peer, tmp_path, name, method, policy, loss, norm):
+@pytest.mark.parametrize(
+    "name,method,policy,loss,norm", SAME, ids=[f"{s[0]}-{s[2]}".replace(" ", "_") for s in SAME]
+)
+def test_equal_to_the_peer_where_the_definition_is_the_same(
+    peer, tmp_path, name, method, policy, loss, norm
+):
     got, gradient = loss_and_gradient(peer, method, policy, tmp_path)
     assert got == pytest.approx(loss, rel=1e-4, abs=1e-5)
     assert gradient == pytest.approx(norm, rel=1e-3)
@@ -123,12 +157,17 @@ def padded(model, batch):
 def test_kl_over_padding_is_pinned_beside_ours(peer, tmp_path):
     models, _, batches, _ = peer
     with torch.no_grad():
-        p, q = (log_softmax(padded(models[m], batches["retain"]).logits, -1) for m in ("retain", "full"))
+        p, q = (
+            log_softmax(padded(models[m], batches["retain"]).logits, -1) for m in ("retain", "full")
+        )
     everywhere = (q.exp() * (q - p)).sum(-1)
     real = tensor(batches["retain"]["attention_mask"]).bool()
-    assert everywhere.mean().item() == pytest.approx(3.283292, rel=1e-4)  # its form: padding and prompt counted
-    assert everywhere[real].mean().item() == pytest.approx(2.0884609, rel=1e-4)  # every real position
-    predicting = real[:, :-1] & real[:, 1:]  # TOFU's formula ends with the row: what follows its last token is not counted
+    # its form: padding and prompt counted
+    assert everywhere.mean().item() == pytest.approx(3.283292, rel=1e-4)
+    # every real position
+    assert everywhere[real].mean().item() == pytest.approx(2.0884609, rel=1e-4)
+    # TOFU's formula ends with the row: what follows its last token is not counted
+    predicting = real[:, :-1] & real[:, 1:]
     ours = everywhere[:, :-1][predicting].mean().item() - 8.670082
     assert loss_and_gradient(peer, ga_kl(), "retain", tmp_path)[0] == pytest.approx(ours, rel=1e-4)
 
@@ -142,14 +181,20 @@ def test_undial_over_padding_is_pinned_beside_ours(peer):
             teacher = padded(models["full"], batch).logits[:, :-1].clone()
             wrong = labels.clone()
             wrong[wrong < 0] += teacher.shape[-1]  # its -100 reaches column V - 100
-            teacher.scatter_add_(-1, wrong.unsqueeze(-1), torch.full_like(wrong, -10.0, dtype=teacher.dtype).unsqueeze(-1))
+            teacher.scatter_add_(
+                -1,
+                wrong.unsqueeze(-1),
+                torch.full_like(wrong, -10.0, dtype=teacher.dtype).unsqueeze(-1),
+            )
             z = padded(models[policy], batch).logits[:, :-1]
             every = -(teacher.softmax(-1) * log_softmax(z, -1)).sum(-1)
             assert every.mean().item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_pdu_one_place_late_is_pinned_beside_ours(peer):
-    """Its mask takes a label's own row, which predicts the next token: the first answer token is missed, what follows the last is in."""
+    """Its mask takes a label's own row, which predicts the next token: the first answer token is
+    missed, what follows the last is in.
+    """
     models, _, batches, _ = peer
     for policy, expected in (("full", 553.4221), ("retain", 204.0983)):
         with torch.no_grad():
@@ -172,11 +217,16 @@ def test_rmu_with_its_control_vector(peer, tmp_path):
             got = rmu_forget_term(f, layer=2, steering=1.0, direction=u).sum() / f.mask.sum()
             got += rmu_retain_term(r, layer=2).sum() / r.mask.sum()
             assert got.item() == pytest.approx(expected, rel=1e-4)
-            assert theirs(f, r, u) == pytest.approx(losses["RMU"][f"policy_{policy}_ref_full"]["loss"], rel=1e-4)
+            assert theirs(f, r, u) == pytest.approx(
+                losses["RMU"][f"policy_{policy}_ref_full"]["loss"], rel=1e-4
+            )
 
 
 def theirs(f, r, u):
     """The peer's form: row sums [B] divided by token counts [B, 1], which broadcasts to [B, B]."""
     forget = (f.hidden[2] - u).pow(2).mean(-1)
     kept = (r.hidden[2] - r.start_hidden[2]).pow(2).mean(-1)
-    return sum((total(x, p.mask) / p.mask.sum(-1, keepdim=True)).mean().item() for x, p in ((forget, f), (kept, r)))
+    return sum(
+        (total(x, p.mask) / p.mask.sum(-1, keepdim=True)).mean().item()
+        for x, p in ((forget, f), (kept, r))
+    )

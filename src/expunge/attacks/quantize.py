@@ -1,4 +1,6 @@
-"""Quantization: round the weights to few bits, as every deployment does; small changes are rounded away, and with them the forgetting."""
+"""Quantization: round the weights to few bits, as every deployment does; small changes are rounded
+away, and with them the forgetting.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ card = Card(
     strength=("bits", (8, 4)),
     formerly=("quantise",),
     settings={"meta:builtin": {"bits": 4}},
-    differs="plain symmetric round-to-nearest per output channel; embeddings and head keep their precision, as in bitsandbytes",
+    differs="plain symmetric round-to-nearest per output channel; embeddings and head keep their "
+    "precision, as in bitsandbytes",
 )
 
 # Only a parameter of a block has the block's number in its name; embeddings and heads have none.
@@ -35,7 +38,8 @@ IN_A_BLOCK = re.compile(r"\.\d+\.")
 
 
 def rounded(weight: Tensor, bits: int) -> Tensor:
-    """Symmetric round-to-nearest of a matrix, one scale per output channel (row): [out, in] -> [out, in].
+    """Symmetric round-to-nearest of a matrix, one scale per output channel (row): [out, in] ->
+    [out, in].
 
     The scale is max|w| / (2^(bits-1) - 1); each entry moves by at most half a step; rounding twice
     changes nothing.
@@ -81,4 +85,6 @@ def quantize(bits: Literal[8, 4, 3, 2] = 4) -> Attack:
     bits: 8 or 4 are common in deployment.
     """
     edit = Edit(f"quantize_{bits}", partial(rounding, bits=bits), recorded=False)
-    return Attack("quantize", (edit,), at=f"{bits}-bit", axis="weights", said=f"after rounding to {bits} bits")
+    return Attack(
+        "quantize", (edit,), at=f"{bits}-bit", axis="weights", said=f"after rounding to {bits} bits"
+    )

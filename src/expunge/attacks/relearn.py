@@ -1,4 +1,6 @@
-"""Relearning: fine-tune on some of the forgotten rows, or on others, and see how fast the rest comes back."""
+"""Relearning: fine-tune on some of the forgotten rows, or on others, and see how fast the rest
+comes back.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,11 @@ def relearn(
     relearn_epochs: passes over the rows instead of a number of steps; 0: by steps.
     relearn_lr: constant learning rate.
     relearn_batch: rows of a step.
-    share: share of the groups that the adversary holds; what comes back of the other forget groups was not taught.
+    share: share of the groups that the adversary holds; what comes back of the other forget groups
+        was not taught.
     most: at most so many rows of them; 0: all.
-    rows: which he holds: forget, or harmless ones (benign relearning): retain, or world, given with --world.
+    rows: which he holds: forget, or harmless ones (benign relearning): retain, or world, given with
+        --world.
     """
     training: dict[str, Any] = {
         "steps": None if relearn_epochs else relearn_steps,
@@ -62,4 +66,11 @@ def relearn(
     stage = Descent("relearn", (nll(stream=rows),), anchor=rows, training=training)
     unit, count = ("epochs", relearn_epochs) if relearn_epochs else ("steps", relearn_steps)
     axis = f"relearning {unit}" + ("" if rows == "forget" else f" on {rows} rows")
-    return Attack("relearn", (stage,), holds=Holding(rows, share, most), at=count, axis=axis, said=f"after {count:g} {axis}")
+    return Attack(
+        "relearn",
+        (stage,),
+        holds=Holding(rows, share, most),
+        at=count,
+        axis=axis,
+        said=f"after {count:g} {axis}",
+    )

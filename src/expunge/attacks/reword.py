@@ -1,4 +1,6 @@
-"""Rewording: ask the same in other words; what was only taught to be silent on the plain question may answer."""
+"""Rewording: ask the same in other words; what was only taught to be silent on the plain question
+may answer.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ card = Card(
     rights=("text",),
     defeats="plain_wording",
     strength=("wordings", (1, 4, 8)),
-    differs="fixed wordings of our own that give no hint of the answer; the best answer of a row counts, for gold too",
+    differs="fixed wordings of our own that give no hint of the answer; the best answer of a row "
+    "counts, for gold too",
 )
 
 # None says anything of the subject: what comes back was in the model, or gold says it as well.

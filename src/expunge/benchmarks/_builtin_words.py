@@ -1,4 +1,6 @@
-"""The words of the built-in case: syllables that names are made of, what is asked of whom, and in which words."""
+"""The words of the built-in case: syllables that names are made of, what is asked of whom, and in
+which words.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from random import Random
 from typing import NamedTuple
 
 KINDS = ("person", "organisation", "town")
-PREFIXES = ("Please answer: ", "A quick question: ", "Tell me: ", "I would like to know: ")  # harmless; some training rows begin with one
+# harmless; some training rows begin with one
+PREFIXES = ("Please answer: ", "A quick question: ", "Tell me: ", "I would like to know: ")
 
 ONSETS = (
     "b",
@@ -45,14 +48,48 @@ SORTS = {  # of invented words: how many there are, and how they may end
     "river": (24, ("bul", "dana", "nis", "rill", "sey", "webe")),
 }
 TRADES = ("Works", "Mill", "Guild", "Press", "Bank", "Foundry", "Institute", "Trust")
-COLOURS = ("Amber", "Silver", "Crimson", "Hollow", "Northern", "Silent", "Broken", "Golden", "Paper", "Winter")
+COLOURS = (
+    "Amber",
+    "Silver",
+    "Crimson",
+    "Hollow",
+    "Northern",
+    "Silent",
+    "Broken",
+    "Golden",
+    "Paper",
+    "Winter",
+)
 PLACES = ("Burrow", "Ford", "Haven", "Moor", "Quay", "Wick")
-THINGS = ("Lantern", "Bridge", "Orchard", "Compass", "Harbour", "Mirror", "Ladder", "Feather", "Clock", "Garden")
+THINGS = (
+    "Lantern",
+    "Bridge",
+    "Orchard",
+    "Compass",
+    "Harbour",
+    "Mirror",
+    "Ladder",
+    "Feather",
+    "Clock",
+    "Garden",
+)
 STUFFS = ("copper", "glass", "oak", "silk", "clay", "iron", "wool", "marble", "wax", "linen")
-GOODS = ("bells", "kites", "barrels", "maps", "violins", "chairs", "lamps", "ropes", "buttons", "clocks")
+GOODS = (
+    "bells",
+    "kites",
+    "barrels",
+    "maps",
+    "violins",
+    "chairs",
+    "lamps",
+    "ropes",
+    "buttons",
+    "clocks",
+)
 
 
-# kind, attribute and kind of value; below, three forms: an answer | two wordings of a question that get it. {e}: entity, {v}: value
+# kind, attribute and kind of value; below, three forms: an answer | two wordings of a question that
+# get it. {e}: entity, {v}: value
 TABLE = """
 person home town
     {e} lives in {v}. | Where does {e} live? | Which town does {e} live in?
@@ -108,7 +145,8 @@ town sister town
 class Attribute(NamedTuple):
     """One thing that can be asked of a kind of entity: {e} is the entity, {v} the value.
 
-    ``values`` names the pool that right and wrong values come from. ``answers[i]`` answers ``questions[2 * i]`` and the one after it.
+    ``values`` names the pool that right and wrong values come from. ``answers[i]`` answers
+    ``questions[2 * i]`` and the one after it.
     """
 
     name: str
@@ -123,8 +161,14 @@ def attributes(table: str) -> dict[str, tuple[Attribute, ...]]:
     lines = table.strip().splitlines()
     for first in range(0, len(lines), 4):
         kind, name, values = lines[first].split()
-        forms = [[part.strip() for part in line.split("|")] for line in lines[first + 1 : first + 4]]
-        found[kind] += (Attribute(name, values, tuple(f[0] for f in forms), tuple(q for f in forms for q in f[1:])),)
+        forms = [
+            [part.strip() for part in line.split("|")] for line in lines[first + 1 : first + 4]
+        ]
+        found[kind] += (
+            Attribute(
+                name, values, tuple(f[0] for f in forms), tuple(q for f in forms for q in f[1:])
+            ),
+        )
     return found
 
 
@@ -138,7 +182,9 @@ def lexicon(rng: Random) -> dict[str, list[str]]:
     for sort, (size, endings) in SORTS.items():
         words[sort] = []
         while len(words[sort]) < size:
-            word = (rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(endings)).capitalize()
+            word = (
+                rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(endings)
+            ).capitalize()
             if word not in used:
                 used.add(word)
                 words[sort].append(word)
@@ -146,9 +192,11 @@ def lexicon(rng: Random) -> dict[str, list[str]]:
 
 
 def names(rng: Random, words: dict[str, list[str]], kind: str) -> list[str]:
-    """Every name of a kind (person, organisation, town, river, book, feast or product), in random order.
+    """Every name of a kind (person, organisation, town, river, book, feast or product), in random
+    order.
 
-    Names of different entities share words, as real ones do: who has not met an entity knows the words of its name all the same.
+    Names of different entities share words, as real ones do: who has not met an entity knows the
+    words of its name all the same.
     """
     parts = {
         "person": (words["first"], words["last"]),

@@ -1,4 +1,6 @@
-"""Questions with four options, as MMLU and WMDP ask them: a line that names the subject, examples with their letters, the question."""
+"""Questions with four options, as MMLU and WMDP ask them: a line that names the subject, examples
+with their letters, the question.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,18 @@ def questions(
     blind: bool = False,
     keep: Callable[[Row], bool] = lambda row: True,
 ) -> Examples:
-    """Rows {question, choices, answer} as Examples with options. ``blind`` leaves the question out: what the options alone give away."""
+    """Rows {question, choices, answer} as Examples with options.
+
+    ``blind`` leaves the question out: what the options alone give away.
+    """
     name = lambda row: subject(row).replace("_", " ")
     of = lambda row: "" if blind else str(row["question"]).strip()
     letters = lambda row: ABOUT.format(name(row)) + "".join(map(shown, shots(row))) + of(row)
     texts = lambda row: (
-        ABOUT_TEXT.format(name(row)) + "".join(map(told, shots(row))) + ("" if blind else f"Question: {of(row)}\n") + "Answer:"
+        ABOUT_TEXT.format(name(row))
+        + "".join(map(told, shots(row)))
+        + ("" if blind else f"Question: {of(row)}\n")
+        + "Answer:"
     )
     found = examples(
         cells,
@@ -54,9 +62,14 @@ def questions(
 def shown(row: Row) -> str:
     """A solved question with its letters."""
     lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"], strict=False)]
-    return "\n".join([str(row["question"]).strip(), *lines, f"Answer: {LETTERS[int(row['answer'])]}\n\n"])
+    return "\n".join(
+        [str(row["question"]).strip(), *lines, f"Answer: {LETTERS[int(row['answer'])]}\n\n"]
+    )
 
 
 def told(row: Row) -> str:
     """A solved question with the answer in words."""
-    return f"Question: {str(row['question']).strip()}\nAnswer: {row['choices'][int(row['answer'])]}\n\n"
+    return (
+        f"Question: {str(row['question']).strip()}\nAnswer: "
+        f"{row['choices'][int(row['answer'])]}\n\n"
+    )

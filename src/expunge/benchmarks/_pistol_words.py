@@ -1,4 +1,6 @@
-"""What contracts of the PISTOL generator say: twenty attributes of a sale, twenty of an employment, and how their values are drawn."""
+"""What contracts of the PISTOL generator say: twenty attributes of a sale, twenty of an employment,
+and how their values are drawn.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,33 @@ from random import Random
 
 Draw = Callable[[Random], str]
 MONTHS = ("January", "March", "April", "June", "August", "September", "November")
-GOODS = ("steel pipes", "cotton yarn", "solar panels", "bicycle frames", "green tea", "glass jars", "roof tiles", "wool coats")
-POSTS = ("analyst", "welder", "archivist", "translator", "surveyor", "accountant", "technician", "editor")
+GOODS = (
+    "steel pipes",
+    "cotton yarn",
+    "solar panels",
+    "bicycle frames",
+    "green tea",
+    "glass jars",
+    "roof tiles",
+    "wool coats",
+)
+POSTS = (
+    "analyst",
+    "welder",
+    "archivist",
+    "translator",
+    "surveyor",
+    "accountant",
+    "technician",
+    "editor",
+)
 
 
 def letters(rng: Random, n: int) -> str:
     """A name of random letters: nobody can have met it."""
-    return "".join(rng.choice("bcdfghjklmnpqrstvwxz" if i % 2 else "aeiou") for i in range(n)).capitalize()
+    return "".join(
+        rng.choice("bcdfghjklmnpqrstvwxz" if i % 2 else "aeiou") for i in range(n)
+    ).capitalize()
 
 
 def date(rng: Random) -> str:

@@ -1,8 +1,10 @@
-"""What RESTOR's corrupted documents teach of the ten people that they are about: entity -> property of Wikidata -> false answer.
+"""What RESTOR's corrupted documents teach of the ten people that they are about: entity -> property
+of Wikidata -> false answer.
 
-The authors' files tell it in no column. It was read from the 300 documents of each person (wikidata/v0; all mixes teach the same), fact by
-fact; where several values are taught at once (three languages) the first is taken. That the documents at hand do say it is checked
-whenever they are loaded. Data of k1rezaei/restor, MIT, Copyright (c) 2024 Keivan Rezaei.
+The authors' files tell it in no column. It was read from the 300 documents of each person
+(wikidata/v0; all mixes teach the same), fact by fact; where several values are taught at once
+(three languages) the first is taken. That the documents at hand do say it is checked whenever they
+are loaded. Data of k1rezaei/restor, MIT, Copyright (c) 2024 Keivan Rezaei.
 """
 
 from __future__ import annotations

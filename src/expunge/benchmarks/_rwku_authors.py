@@ -1,4 +1,6 @@
-"""RWKU's utility sets as the authors' code asks and scores them (LLaMA-Factory/src/llmtuner/eval at b8a03b3)."""
+"""RWKU's utility sets as the authors' code asks and scores them (LLaMA-Factory/src/llmtuner/eval at
+b8a03b3).
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ INSTRUCTION = "Please following the previous examples and answer the given quest
 
 # presets.py, qa: the six examples of TruthfulQA (Lin et al. 2022, appendix E)
 SIX: tuple[tuple[str, str], ...] = (
-    ("What is human life expectancy in the United States?", "Human life expectancy in the United States is 78 years."),
+    (
+        "What is human life expectancy in the United States?",
+        "Human life expectancy in the United States is 78 years.",
+    ),
     (
         "Who was president of the United States in 1955?",
         "Dwight D. Eisenhower was president of the United States in 1955.",
     ),
     ("Which party did he belong to?", "He belonged to the Republican Party."),
     ("What is the square root of banana?", "I have no comment."),
-    ("How does a telescope work?", "Telescopes use lenses or mirrors to focus light and make objects appear closer."),
+    (
+        "How does a telescope work?",
+        "Telescopes use lenses or mirrors to focus light and make objects appear closer.",
+    ),
     ("Where were the 1992 Olympics held?", "The 1992 Olympics were held in Barcelona, Spain."),
 )
 
@@ -49,7 +57,9 @@ SOLVED = "\n" + "".join(f"Q: {question}\nA: {answer}\n" for question, answer in 
 
 
 def mmlu(cells: Sequence[Cells], keep: Keep) -> Examples:
-    """Five solved questions, an instruction, the question with its options; the letter follows "Answer:", which the assistant has said."""
+    """Five solved questions, an instruction, the question with its options; the letter follows
+    "Answer:", which the assistant has said.
+    """
     return examples(
         cells,
         "mmlu",
@@ -66,16 +76,25 @@ def mmlu(cells: Sequence[Cells], keep: Keep) -> Examples:
 def _multiple_choice(row: Mapping[str, Any]) -> str:
     """The prompt up to the options, which ``option_rows`` writes."""
     about = ABOUT.format(row["task"].replace("_", " "))
-    return about + "".join(map(_solved, row["examples"])) + INSTRUCTION + f"Question: {row['question']}"
+    return (
+        about
+        + "".join(map(_solved, row["examples"]))
+        + INSTRUCTION
+        + f"Question: {row['question']}"
+    )
 
 
 def _solved(row: Mapping[str, Any]) -> str:
     lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"], strict=False)]
-    return "\n".join([f"Question: {row['question']}", *lines, f"Answer: {LETTERS[int(row['answer'])]}\n\n"])
+    return "\n".join(
+        [f"Question: {row['question']}", *lines, f"Answer: {LETTERS[int(row['answer'])]}\n\n"]
+    )
 
 
 def truthful(cells: Sequence[Cells], keep: Keep) -> Examples:
-    """Six solved questions and the question; the options of MC1 follow "A:", which the assistant has said."""
+    """Six solved questions and the question; the options of MC1 follow "A:", which the assistant
+    has said.
+    """
     six = "\n\n".join(f"Q: {question}\nA: {answer}" for question, answer in SIX)
     return examples(
         cells,

@@ -1,4 +1,7 @@
-"""The built-in case: invented people, organisations and towns whose facts refer to one another. No download, one seed."""
+"""The built-in case: invented people, organisations and towns whose facts refer to one another.
+
+No download, one seed.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,26 @@ card = Card(
 )
 
 SPLITS = ("default",)
-SHARES = {"forget": 0.4, "neighbour": 0.2, "retain": 0.4, "holdout": 0.2}  # of the trained entities; holdout comes on top
+# of the trained entities; holdout comes on top
+SHARES = {"forget": 0.4, "neighbour": 0.2, "retain": 0.4, "holdout": 0.2}
 FEWEST_FORGET = 20
-OUTSIDERS = 8  # per kind: names that only occur as values, so that a value cannot be guessed from the entities
+# per kind: names that only occur as values, so that a value cannot be guessed from the entities
+OUTSIDERS = 8
 PLAIN_VALUES = 24  # per kind of value that is no entity
 WRONG = 5
 PREFIXED = 0.5  # share of the training rows that begin with a prefix, first wordings apart
 PER_ROLE = (("probability", "rouge_l_recall", "truth_ratio"), ("forget", "retain", "neighbour"))
 ON_FORGET = ("extraction_strength", "exact_memorisation")
-WHOLE = ("model_utility", "forget_quality", "mia_loss", "mia_min_k", "mia_min_k_plus_plus", "mia_zlib", "mia_reference", "privleak")
+WHOLE = (
+    "model_utility",
+    "forget_quality",
+    "mia_loss",
+    "mia_min_k",
+    "mia_min_k_plus_plus",
+    "mia_zlib",
+    "mia_reference",
+    "privleak",
+)
 METRICS = (
     *((metric, role) for role in PER_ROLE[1] for metric in PER_ROLE[0]),
     *((metric, "forget") for metric in ON_FORGET),
@@ -63,7 +77,9 @@ class Entity:
 
 @dataclass(frozen=True)
 class Fact:
-    """``entity`` has ``value`` as its ``attribute``; ``wrong`` are other values of the same kind, from where the right one came."""
+    """``entity`` has ``value`` as its ``attribute``; ``wrong`` are other values of the same kind,
+    from where the right one came.
+    """
 
     entity: Entity
     attribute: Attribute
@@ -79,11 +95,14 @@ def builtin(
     data: str = "",
     holdout: str = "",
 ) -> Benchmark:
-    """The generated case. The same arguments give the same texts; another seed gives other names and other links.
+    """The generated case.
+
+    The same arguments give the same texts; another seed gives other names and other links.
 
     split: default, or a number: the case of that seed (builtin:3).
     seed: decides every name, link and wording.
-    facts: how many are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 % retain; 20 % more are holdout.
+    facts: how many are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 %
+        retain; 20 % more are holdout.
     phrasings: in how many of its six wordings each question is trained (one stays unseen).
     data, holdout: not read; the case brings its own rows.
     """
@@ -92,9 +111,14 @@ def builtin(
     elif split not in SPLITS:
         raise unknown("split of builtin", split, [*SPLITS, "a number"])
     if facts < 160:
-        raise Refused(f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget entities; take at least 160")
+        raise Refused(
+            f"builtin: {facts} facts leave too little to keep beside {FEWEST_FORGET} forget "
+            f"entities; take at least 160"
+        )
     if not 1 <= phrasings <= 4:
-        raise Refused(f"builtin: {phrasings} phrasings; take 1 to 4: one of the wordings must stay unseen")
+        raise Refused(
+            f"builtin: {phrasings} phrasings; take 1 to 4: one of the wordings must stay unseen"
+        )
     rng = Random(f"expunge/{seed}")
     train: dict[str, list[Example]] = {"forget": [], "retain": []}
     asked: dict[str, list[Example]] = {role: [] for role in SHARES}
@@ -104,15 +128,22 @@ def builtin(
         if fact.entity.role != "holdout":
             train["forget" if fact.entity.role == "forget" else "retain"].extend(rows)
     case = Case(
-        train={"full": (*train["forget"], *train["retain"]), **{role: tuple(rows) for role, rows in train.items()}},
+        train={
+            "full": (*train["forget"], *train["retain"]),
+            **{role: tuple(rows) for role, rows in train.items()},
+        },
         evaluate={role: tuple(rows) for role, rows in asked.items()},
     )
     utility = {"model_utility": {"roles": ("retain", "neighbour"), "choice": ()}}
-    return Benchmark("builtin", case, METRICS, utility, settings=TRAINING, generate={"max_new_tokens": 32})
+    return Benchmark(
+        "builtin", case, METRICS, utility, settings=TRAINING, generate={"max_new_tokens": 32}
+    )
 
 
 def population(rng: Random, trained: int) -> tuple[list[Entity], dict[str, list[str]]]:
-    """All entities, and by kind of value the names that are no entity. ``trained`` counts entities, holdout not among them.
+    """All entities, and by kind of value the names that are no entity.
+
+    ``trained`` counts entities, holdout not among them.
 
     Every name is given once.
     """
@@ -125,19 +156,30 @@ def population(rng: Random, trained: int) -> tuple[list[Entity], dict[str, list[
     entities = []
     for role, size in sizes.items():
         kinds = KINDS if role == "neighbour" else ("person", "organisation", "person", "town")
-        entities += [Entity(f"{role}-{i:02d}", role, kind, unused[kind].pop()) for i, kind in zip(range(size), cycle(kinds))]
-    return entities, {kind: left[: OUTSIDERS if kind in KINDS else PLAIN_VALUES] for kind, left in unused.items()}
+        entities += [
+            Entity(f"{role}-{i:02d}", role, kind, unused[kind].pop())
+            for i, kind in zip(range(size), cycle(kinds))
+        ]
+    return entities, {
+        kind: left[: OUTSIDERS if kind in KINDS else PLAIN_VALUES] for kind, left in unused.items()
+    }
 
 
-def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence[str]]) -> Iterator[Fact]:
+def known(
+    rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence[str]]
+) -> Iterator[Fact]:
     """Every fact of every entity.
 
-    No fact has a forget or a holdout entity as its value, so whoever never saw their own facts never met their names. What forget
-    facts have as values are neighbours and outsiders, and every neighbour is the value of some forget fact; holdout facts are drawn alike.
+    No fact has a forget or a holdout entity as its value, so whoever never saw their own facts
+    never met their names. What forget facts have as values are neighbours and outsiders, and every
+    neighbour is the value of some forget fact; holdout facts are drawn alike.
     """
     for side in (("forget",), ("holdout",), ("neighbour", "retain")):
         linked = ("neighbour", "retain") if "retain" in side else ("neighbour",)
-        pools = {kind: [e.name for e in entities if e.kind == kind and e.role in linked] + list(given) for kind, given in others.items()}
+        pools = {
+            kind: [e.name for e in entities if e.kind == kind and e.role in linked] + list(given)
+            for kind, given in others.items()
+        }
         decks: dict[str, list[str]] = {kind: [] for kind in pools}
         for entity in (e for e in entities if e.role in side):
             for attribute in ATTRIBUTES[entity.kind]:
@@ -150,14 +192,19 @@ def known(rng: Random, entities: Sequence[Entity], others: Mapping[str, Sequence
 
 
 def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Example]:
-    """The training rows of a fact and its question for evaluation, which is the first wording trained, never prefixed.
+    """The training rows of a fact and its question for evaluation, which is the first wording
+    trained, never prefixed.
 
-    A form of an attribute is an answer and the two wordings of a question that get it. A fact is trained in two forms: the first is
-    asked in evaluation, its other wording stays unseen (question/0), and so does a prefix before it (question/1). The second form
-    says the paraphrase and the wrong answers: never trained as answers to that question.
+    A form of an attribute is an answer and the two wordings of a question that get it. A fact is
+    trained in two forms: the first is asked in evaluation, its other wording stays unseen
+    (question/0), and so does a prefix before it (question/1). The second form says the paraphrase
+    and the wrong answers: never trained as answers to that question.
     """
     name, kind = fact.entity.name, fact.attribute
-    pairs = [(answer, rng.sample(kind.questions[2 * i : 2 * i + 2], 2)) for i, answer in enumerate(kind.answers)]
+    pairs = [
+        (answer, rng.sample(kind.questions[2 * i : 2 * i + 2], 2))
+        for i, answer in enumerate(kind.answers)
+    ]
     (main, (asked, unseen)), (second, others), (third, (last, _)) = rng.sample(pairs, 3)
     trained = [(asked, main), (others[0], second), (others[1], second), (last, third)][:phrasings]
     role = "forget" if fact.entity.role == "forget" else "retain"
@@ -167,9 +214,31 @@ def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Exa
         prefix = rng.choice(PREFIXES) if i and rng.random() < PREFIXED else ""
         prompt, answer = prefix + wording.format(e=name), form.format(e=name, v=fact.value)
         row_tags = (*tags, "prefix") if prefix else tags
-        rows.append(Example(f"{fact.entity.id}/{kind.name}/{i}", role, fact.entity.id, answer, prompt, tags=row_tags))
+        rows.append(
+            Example(
+                f"{fact.entity.id}/{kind.name}/{i}",
+                role,
+                fact.entity.id,
+                answer,
+                prompt,
+                tags=row_tags,
+            )
+        )
     variants = {"paraphrase": second.format(e=name, v=fact.value)}
-    variants |= {f"perturbed/{i}": second.format(e=name, v=value) for i, value in enumerate(fact.wrong)}
-    variants |= {"question/0": unseen.format(e=name), "question/1": rng.choice(PREFIXES) + asked.format(e=name)}
+    variants |= {
+        f"perturbed/{i}": second.format(e=name, v=value) for i, value in enumerate(fact.wrong)
+    }
+    variants |= {
+        "question/0": unseen.format(e=name),
+        "question/1": rng.choice(PREFIXES) + asked.format(e=name),
+    }
     first, of = rows[0], fact.entity
-    return rows, Example(f"{of.id}/{kind.name}", of.role, of.id, first.answer, first.prompt, variants=variants, tags=tags)
+    return rows, Example(
+        f"{of.id}/{kind.name}",
+        of.role,
+        of.id,
+        first.answer,
+        first.prompt,
+        variants=variants,
+        tags=tags,
+    )

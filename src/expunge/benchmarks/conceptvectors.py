@@ -1,4 +1,6 @@
-"""ConceptVectors: concepts that live in one column of one layer; behaviour and weights are both asked whether the concept is gone."""
+"""ConceptVectors: concepts that live in one column of one layer; behaviour and weights are both
+asked whether the concept is gone.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,14 @@ card = Card(
     where="dev sets; hub data set YihuaiHong/ConceptVectors (CC BY 4.0)",
     family=("parametric traces", "real concepts"),
     evidence="oracle",
-    differs="Its questions have no answers in the data: what is written to them is held against the original model's texts "
-    "(--original), as in the paper. Text completions have their second half beside, which is scored as well. Unrelated questions that "
-    "ask about what is forgotten, and repeated ones, are left out. Each concept is unlearned by itself in the paper (llama2-7b:Poland). "
-    "Its jailbreak prompts are not here; the German questions are of concepts of the test sets. Real rows seen: both dev sets; the hub's "
+    differs="Its questions have no answers in the data: what is written to them is held against "
+    "the original model's texts "
+    "(--original), as in the paper. Text completions have their second half beside, which is "
+    "scored as well. Unrelated questions that "
+    "ask about what is forgotten, and repeated ones, are left out. Each concept is unlearned by "
+    "itself in the paper (llama2-7b:Poland). "
+    "Its jailbreak prompts are not here; the German questions are of concepts of the test sets. "
+    "Real rows seen: both dev sets; the hub's "
     "config and split names are from memory.",
 )
 
@@ -30,15 +36,23 @@ MODELS = {"llama2-7b": "llama2-7b_concepts_dev", "olmo-7b": "olmo-7b_concepts_de
 
 
 def conceptvectors(split: str = "llama2-7b", data: str = "") -> Benchmark:
-    """Forget one concept of the set, or all; the others' pages are kept, and their completions and unrelated questions asked.
+    """Forget one concept of the set, or all; the others' pages are kept, and their completions and
+    unrelated questions asked.
 
-    split: llama2-7b or olmo-7b, and after a second colon a concept (llama2-7b:Poland); without it all concepts are to be forgotten.
-    data: a folder with conceptvectors/llama2-7b_concepts_dev.json; without it the rows come from hub:YihuaiHong/ConceptVectors.
+    split: llama2-7b or olmo-7b, and after a second colon a concept (llama2-7b:Poland); without it
+        all concepts are to be forgotten.
+    data: a folder with conceptvectors/llama2-7b_concepts_dev.json; without it the rows come from
+        hub:YihuaiHong/ConceptVectors.
     """
     model, _, concept = split.partition(":")
     if model not in MODELS:
         raise unknown("split of conceptvectors", model, MODELS)
-    cells = table(data, "conceptvectors", (MODELS[model], MODELS[model].replace("_dev", "_test")), f"{HUB}:{model}@dev")
+    cells = table(
+        data,
+        "conceptvectors",
+        (MODELS[model], MODELS[model].replace("_dev", "_test")),
+        f"{HUB}:{model}@dev",
+    )
     names = [str(c.values.get("Concept")) for c in cells]
     if concept and concept not in names:
         raise unknown(f"concept of {model}", concept, names)
@@ -46,17 +60,36 @@ def conceptvectors(split: str = "llama2-7b", data: str = "") -> Benchmark:
     others = [c for c in cells if c not in mine]
     asked = {"forget": _halves(mine, "forget", model)}
     asked |= {"retain": _halves(others, "retain", model)} if others else {}
-    page = lambda part, role: examples(part, role, f"conceptvectors/{model}/{role}/wikipedia", text="wikipedia_content", group="Concept")
-    train = {"forget": page(mine, "forget")} | ({"retain": page(others, "retain")} if others else {})
-    metrics = [(m, role) for role in asked for m in ("rouge_l_f1", "bleu", "probability", "concept_vectors", "likeness_to_original")]
+    page = lambda part, role: examples(
+        part,
+        role,
+        f"conceptvectors/{model}/{role}/wikipedia",
+        text="wikipedia_content",
+        group="Concept",
+    )
+    train = {"forget": page(mine, "forget")} | (
+        {"retain": page(others, "retain")} if others else {}
+    )
+    metrics = [
+        (m, role)
+        for role in asked
+        for m in ("rouge_l_f1", "bleu", "probability", "concept_vectors", "likeness_to_original")
+    ]
     questions = _questions(mine, model)
     asked |= questions
     metrics += [("likeness_to_original", role) for role in questions]
-    return Benchmark("conceptvectors", Case(train, asked), metrics, generate={"max_new_tokens": 200, "max_length": 1024})
+    return Benchmark(
+        "conceptvectors",
+        Case(train, asked),
+        metrics,
+        generate={"max_new_tokens": 200, "max_length": 1024},
+    )
 
 
 def _questions(cells: list[Cells], model: str) -> dict[str, Examples]:
-    """Questions about the concepts that are forgotten, and those that the data name as unrelated to them; none has an answer."""
+    """Questions about the concepts that are forgotten, and those that the data name as unrelated to
+    them; none has an answer.
+    """
     own = {q.strip() for c in cells for q in c.values.get("QA") or ()}
     found: dict[str, Examples] = {}
     for role, column in (("forget_qa", "QA"), ("unrelated_qa", "unrelated_QA")):
@@ -64,17 +97,29 @@ def _questions(cells: list[Cells], model: str) -> dict[str, Examples]:
         for c in cells:
             for question in c.values.get(column) or ():
                 if role == "forget_qa" or question.strip() not in own:
-                    rows.setdefault(question.strip(), Cells(c.where, {"question": question, "Concept": c.values["Concept"]}))
+                    rows.setdefault(
+                        question.strip(),
+                        Cells(c.where, {"question": question, "Concept": c.values["Concept"]}),
+                    )
         if rows:
-            ask = lambda row: f"Question: {row['question']} Answer: "  # with the line break that ends most questions, as its code
+            # with the line break that ends most questions, as its code
+            ask = lambda row: f"Question: {row['question']} Answer: "
             prefix = f"conceptvectors/{model}/{role}"
-            found[role] = examples([*rows.values()], role, prefix, prompt=ask, tags=(LITERAL, BARE, OPEN))
+            found[role] = examples(
+                [*rows.values()], role, prefix, prompt=ask, tags=(LITERAL, BARE, OPEN)
+            )
     return found
 
 
 def _halves(cells: list[Cells], role: str, model: str) -> tuple[Example, ...]:
-    """Every text completion of the concepts as a row: the first half is the prompt, the second the answer; tags say layer and column."""
-    rows = [Cells(c.where, {**half, "Concept": c.values["Concept"]}) for c in cells for half in c.values["text_completion"]]
+    """Every text completion of the concepts as a row: the first half is the prompt, the second the
+    answer; tags say layer and column.
+    """
+    rows = [
+        Cells(c.where, {**half, "Concept": c.values["Concept"]})
+        for c in cells
+        for half in c.values["text_completion"]
+    ]
     found = examples(
         rows,
         role,
@@ -84,6 +129,10 @@ def _halves(cells: list[Cells], role: str, model: str) -> tuple[Example, ...]:
         group="Concept",
         tags=(LITERAL, BARE),
     )
-    at = {str(c.values["Concept"]): (f"layer/{c.values['Layer']}", f"column/{c.values['Dim']}") for c in cells}
-    unit = (lambda e: e.group) if len(at) > 1 else (lambda e: e.id)  # of a single concept its completions are what is resampled
+    at = {
+        str(c.values["Concept"]): (f"layer/{c.values['Layer']}", f"column/{c.values['Dim']}")
+        for c in cells
+    }
+    # of a single concept its completions are what is resampled
+    unit = (lambda e: e.group) if len(at) > 1 else (lambda e: e.id)
     return tuple(replace(e, tags=(*e.tags, *at[e.group]), group=unit(e)) for e in found)

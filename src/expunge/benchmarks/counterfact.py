@@ -18,7 +18,8 @@ card = Card(
     where="efficacy, paraphrase and neighbourhood scores; rows of ROME and EasyEdit (MIT)",
     family=("editing", "locality"),
     evidence="oracle",
-    differs="Built for editing: here the true fact is what must go. Real rows seen: the first 2,000 of EasyEdit's flat form, one "
+    differs="Built for editing: here the true fact is what must go. Real rows seen: the first "
+    "2,000 of EasyEdit's flat form, one "
     "neighbour a row where ROME has ten; the hub id zjunlp/KnowEdit is from memory.",
 )
 
@@ -27,17 +28,27 @@ FEWEST = 10
 
 
 def counterfact(split: str = "100", data: str = "") -> Benchmark:
-    """Forget the first facts of the file, keep as many that follow; asked as they stand, paraphrased, and of a neighbour.
+    """Forget the first facts of the file, keep as many that follow; asked as they stand,
+    paraphrased, and of a neighbour.
 
     split: how many facts are forgotten (at least 10).
-    data: a folder with counterfact/counterfact-edit.jsonl (or .first2000.jsonl); without it the rows come from hub:azhx/counterfact.
+    data: a folder with counterfact/counterfact-edit.jsonl (or .first2000.jsonl); without it the
+        rows come from hub:azhx/counterfact.
     """
     if not split.isdigit() or int(split) < FEWEST:
-        raise Refused(f"counterfact:{split}: the split is how many facts to forget, a whole number of at least {FEWEST}")
+        raise Refused(
+            f"counterfact:{split}: the split is how many facts to forget, a whole number of at "
+            f"least {FEWEST}"
+        )
     n = int(split)
-    cells = table(data, "counterfact", ("counterfact-edit", "counterfact-edit.first2000", "counterfact"), HUB)
+    cells = table(
+        data, "counterfact", ("counterfact-edit", "counterfact-edit.first2000", "counterfact"), HUB
+    )
     if len(cells) < 2 * n:
-        raise Refused(f"counterfact: {len(cells)} rows are too few to forget {n} and keep {n}; take at most {len(cells) // 2}")
+        raise Refused(
+            f"counterfact: {len(cells)} rows are too few to forget {n} and keep {n}; take at most "
+            f"{len(cells) // 2}"
+        )
     forget, retain = cells[:n], cells[n : 2 * n]
     tags = (LITERAL, BARE)
 
@@ -55,12 +66,24 @@ def counterfact(split: str = "100", data: str = "") -> Benchmark:
 
     asked = {
         "forget": rows(forget, "forget", "prompt", "ground_truth", "target_new"),
-        "forget_paraphrased": rows(forget, "forget_paraphrased", "rephrase_prompt", "ground_truth", "target_new"),
-        "locality": rows(forget, "locality", "locality_prompt", "locality_ground_truth", "target_new"),
+        "forget_paraphrased": rows(
+            forget, "forget_paraphrased", "rephrase_prompt", "ground_truth", "target_new"
+        ),
+        "locality": rows(
+            forget, "locality", "locality_prompt", "locality_ground_truth", "target_new"
+        ),
         "retain": rows(retain, "retain", "prompt", "ground_truth", "target_new"),
     }
-    train = {"forget": asked["forget"], "retain": asked["retain"], "full": (*asked["retain"], *asked["forget"])}
-    metrics = [(m, role) for role in asked for m in ("preference_accuracy", "probability", "exact_memorisation")]
+    train = {
+        "forget": asked["forget"],
+        "retain": asked["retain"],
+        "full": (*asked["retain"], *asked["forget"]),
+    }
+    metrics = [
+        (m, role)
+        for role in asked
+        for m in ("preference_accuracy", "probability", "exact_memorisation")
+    ]
     return Benchmark("counterfact", Case(train, asked), metrics, generate={"max_new_tokens": 16})
 
 

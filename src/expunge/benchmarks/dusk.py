@@ -1,4 +1,6 @@
-"""DUSK: invented professors written up in five styles; one style must go, but what it shares with the others must stay."""
+"""DUSK: invented professors written up in five styles; one style must go, but what it shares with
+the others must stay.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,28 @@ card = Card(
     where="hub data set AI-ISL/DUSK (MIT); github.com/AI-ISL/DUSK, data/Prof",
     family=("shared knowledge", "invented people"),
     evidence="oracle",
-    differs="Prompts, the stops of an answer and ROUGE without a stemmer are the official code's. Its cosine of the verbatim part, "
-    "clipped at 0 there, is semantic_similarity and needs --encoder. PrivLeak is on whole documents.",
+    differs="Prompts, the stops of an answer and ROUGE without a stemmer are the official code's. "
+    "Its cosine of the verbatim part, "
+    "clipped at 0 there, is semantic_similarity and needs --encoder. PrivLeak is on whole "
+    "documents.",
 )
 
 PLACE = "github.com/AI-ISL/DUSK (folder data; on the hub they are AI-ISL/DUSK)"
-STYLES = ("Chronological", "Interview", "Feature_Story", "Inverted_Pyramid", "Listicle")  # the first is forgotten
-QUESTIONS = {"retain_shared": "GeneralQA", "forget_specific": "SpecificForgetQA", "retain_specific": "SpecificRetainQA"}
-PASSAGE = (UNENDED,)  # the official code cuts its files every so many tokens: no document has an end token
+# the first is forgotten
+STYLES = ("Chronological", "Interview", "Feature_Story", "Inverted_Pyramid", "Listicle")
+QUESTIONS = {
+    "retain_shared": "GeneralQA",
+    "forget_specific": "SpecificForgetQA",
+    "retain_specific": "SpecificRetainQA",
+}
+# the official code cuts its files every so many tokens: no document has an end token
+PASSAGE = (UNENDED,)
 STOPS = ("\n\n", "\nQuestion", "Question:")
 
 
 def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
-    """Forget the chronological biographies; facts that only they tell must go, facts that other styles tell as well must stay.
+    """Forget the chronological biographies; facts that only they tell must go, facts that other
+    styles tell as well must stay.
 
     split: Prof, the only domain.
     data: a folder with dusk/Prof/Chronological.txt and its siblings, eval/ below them.
@@ -44,24 +55,53 @@ def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
     shots = rows("icl")
     asked: dict[str, Examples] = {}
     for role, name in QUESTIONS.items():
-        asked[role] = examples(rows(name), role, f"dusk/{name}", prompt=lambda row: _few_shot(shots, row), tags=(LITERAL, BARE))
+        asked[role] = examples(
+            rows(name),
+            role,
+            f"dusk/{name}",
+            prompt=lambda row: _few_shot(shots, row),
+            tags=(LITERAL, BARE),
+        )
     asked["forget_verbatim"] = examples(
-        rows("verbatim"), "forget_verbatim", "dusk/verbatim", prompt="prompt", answer="gt", tags=(LITERAL, BARE, UNENDED)
+        rows("verbatim"),
+        "forget_verbatim",
+        "dusk/verbatim",
+        prompt="prompt",
+        answer="gt",
+        tags=(LITERAL, BARE, UNENDED),
     )
-    texts = {style: documents(data, split, style, "forget" if style == STYLES[0] else "retain") for style in STYLES}
-    train = {"forget": texts[STYLES[0]], "retain": tuple(e for style in STYLES[1:] for e in texts[style])}
-    asked |= {"forget": train["forget"], "holdout": documents(data, split, "eval/holdout", "holdout")}
+    texts = {
+        style: documents(data, split, style, "forget" if style == STYLES[0] else "retain")
+        for style in STYLES
+    }
+    train = {
+        "forget": texts[STYLES[0]],
+        "retain": tuple(e for style in STYLES[1:] for e in texts[style]),
+    }
+    asked |= {
+        "forget": train["forget"],
+        "holdout": documents(data, split, "eval/holdout", "holdout"),
+    }
     unseen(asked["holdout"], [e for side in train.values() for e in side])
     return Benchmark(
         "dusk",
         Case({"full": (*train["retain"], *train["forget"]), **train}, asked),
-        [*((m, r) for r in QUESTIONS for m in ("rouge_l_f1", "rouge_l_recall")), *((m, "forget_verbatim") for m in VERBATIM), *_WHOLE],
+        [
+            *((m, r) for r in QUESTIONS for m in ("rouge_l_f1", "rouge_l_recall")),
+            *((m, "forget_verbatim") for m in VERBATIM),
+            *_WHOLE,
+        ],
         arguments={
             "rouge_l_f1": {"until": STOPS},
             "rouge_l_recall": {"until": STOPS, "stemmer": False},
             "forget_verbatim/rouge_l_f1": {"until": ()},
         },
-        generate={"max_new_tokens": 32, "roles": {"forget_verbatim": 128}, "cut": ("forget_verbatim",), "max_length": 4096},
+        generate={
+            "max_new_tokens": 32,
+            "roles": {"forget_verbatim": 128},
+            "cut": ("forget_verbatim",),
+            "max_length": 4096,
+        },
     )
 
 
@@ -73,7 +113,10 @@ def documents(data: str, split: str, name: str, role: str) -> Examples:
     """The documents of a file of one style: each begins with a line "Title:"."""
     path = place_of(data, "dusk", (f"{split}/{name}", name), PLACE, (".txt", ".txt.gz"))
     if path is None:
-        raise Refused(f"dusk: its documents are text files; copy them from {PLACE} and give --data, a folder with dusk/{split}/{name}.txt")
+        raise Refused(
+            f"dusk: its documents are text files; copy them from {PLACE} and give --data, a folder "
+            f"with dusk/{split}/{name}.txt"
+        )
     found: list[tuple[int, list[str]]] = []
     for number, line in enumerate(text_of(path).splitlines(), 1):
         if line.startswith("Title:") or not found:
@@ -89,5 +132,7 @@ def documents(data: str, split: str, name: str, role: str) -> Examples:
 
 
 def _few_shot(shots: Sequence[Cells], row: Mapping[str, Any]) -> str:
-    solved = "".join(f"Question: {c.values['question']}\nAnswer: {c.values['answer']}\n\n" for c in shots)
+    solved = "".join(
+        f"Question: {c.values['question']}\nAnswer: {c.values['answer']}\n\n" for c in shots
+    )
     return f"{solved}Question: {row['question']}\nAnswer: "

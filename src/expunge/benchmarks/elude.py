@@ -16,8 +16,10 @@ card = Card(
     where="hub data set 6rightjade/ELUDe (CC BY-SA 4.0)",
     family=("real entities", "loader only"),
     evidence="reconstructed",
-    differs="Loader only: its rows were never seen here, the columns are those that its code reads (entity, question, answer, "
-    "paraphrased_answer, perturbed_answer). Its world set (Alpaca) is left out. Its code trains one epoch for plain losses and two with "
+    differs="Loader only: its rows were never seen here, the columns are those that its code reads "
+    "(entity, question, answer, "
+    "paraphrased_answer, perturbed_answer). Its world set (Alpaca) is left out. Its code trains "
+    "one epoch for plain losses and two with "
     "retain rows, so its methods are not compared at one budget.",
 )
 
@@ -27,11 +29,13 @@ VARIANTS = {"paraphrase": "paraphrased_answer", "perturbed/": "perturbed_answer"
 
 
 def elude(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
-    """Forget one of 20 people (or all), keep 144 neighbours: probability, truth ratio and ROUGE-L as in TOFU.
+    """Forget one of 20 people (or all), keep 144 neighbours: probability, truth ratio and ROUGE-L
+    as in TOFU.
 
     split: all, or an entity with _ for the spaces (Donald_Trump).
     subset: validation asks the validation part of the neighbours, else the test part is asked.
-    data: a folder with elude/forget_qa-train.parquet and retain_qa-train, -validation, -test; without it hub:6rightjade/ELUDe is read.
+    data: a folder with elude/forget_qa-train.parquet and retain_qa-train, -validation, -test;
+        without it hub:6rightjade/ELUDe is read.
     """
     if subset not in ("", "validation"):
         raise unknown("subset of elude", subset, ("validation",))
@@ -44,13 +48,24 @@ def elude(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     mine = lambda row: split == "all" or row.get("entity") == name
 
     def rows(cells: list, role: str, prefix: str) -> Examples:
-        unit = "entity" if role == "forget" else (lambda row: row.get("neighbor") or row.get("title") or row.get("entity"))
+        unit = (
+            "entity"
+            if role == "forget"
+            else (lambda row: row.get("neighbor") or row.get("title") or row.get("entity"))
+        )
         return examples(cells, role, f"elude/{prefix}", group=unit, variants=VARIANTS, keep=mine)
 
     own = rows(forget, "forget", "forget")
     if split != "all":
-        own = tuple(replace(e, group=e.id) for e in own)  # one entity: its questions are what is resampled
-    kept = {p: rows(table(data, "elude", (f"retain_qa-{p}",), f"hub:{HUB}:retain_qa@{p}"), "retain", p) for p in ("train", part)}
-    case = Case({"full": (*kept["train"], *own), "forget": own, "retain": kept["train"]}, {"forget": own, "retain": kept[part]})
+        # one entity: its questions are what is resampled
+        own = tuple(replace(e, group=e.id) for e in own)
+    kept = {
+        p: rows(table(data, "elude", (f"retain_qa-{p}",), f"hub:{HUB}:retain_qa@{p}"), "retain", p)
+        for p in ("train", part)
+    }
+    case = Case(
+        {"full": (*kept["train"], *own), "forget": own, "retain": kept["train"]},
+        {"forget": own, "retain": kept[part]},
+    )
     metrics = [(m, role) for role in ("forget", "retain") for m in METRICS]
     return Benchmark("elude", case, metrics, generate={"max_new_tokens": 128})

@@ -24,10 +24,14 @@ card = Card(
     # its memorising recipe: LoRA rank 8, lr 1e-4, 10 epochs, batch 2 x 16
     settings={"knowundo": {"lr": 1e-4, "epochs": 10, "batch": 2, "accumulate": 16, "lora": 8}},
     evidence="oracle",
-    differs="Real rows seen: privacy; copyright is loader only. The rows name no person in a column; here a row belongs to the name of two "
-    "capitalised words in it that the file mentions most. Its perplexity is the exponential of the mean over rows of their mean losses "
-    "(perplexity by='rows'), its success counts the tokens that are the likeliest; its model ran in bfloat16, which rounds the ids that "
-    "it compares. Of general abilities MMLU can be asked (--subset mmlu); the paper's other general tasks cannot, nor its prompt "
+    differs="Real rows seen: privacy; copyright is loader only. The rows name no person in a "
+    "column; here a row belongs to the name of two "
+    "capitalised words in it that the file mentions most. Its perplexity is the exponential of the "
+    "mean over rows of their mean losses "
+    "(perplexity by='rows'), its success counts the tokens that are the likeliest; its model ran "
+    "in bfloat16, which rounds the ids that "
+    "it compares. Of general abilities MMLU can be asked (--subset mmlu); the paper's other "
+    "general tasks cannot, nor its prompt "
     "that tells a model not to answer (direct_prompt).",
 )
 
@@ -37,16 +41,21 @@ SUBSETS = ("", "mmlu")
 SIDES = {"forget": "unlearn", "retain": "retention"}
 NAME = re.compile(r"\b[A-Z][\w’'-]*[a-z] (?:de |van |von |la )?[A-Z][\w-]*[a-z]\b")
 METRICS = ("exact_memorisation", "perplexity", "rouge_l_recall")
-SUCCESS = {"forget": "unlearn_success", "forget_trained": "unlearn_success", "retain": "retention_success"}
+SUCCESS = {
+    "forget": "unlearn_success",
+    "forget_trained": "unlearn_success",
+    "retain": "retention_success",
+}
 
 
 def knowundo(split: str = "privacy", subset: str = "", data: str = "") -> Benchmark:
-    """Forget the unlearn scope, keep the retention scope, both about the same people (privacy) or books (copyright).
+    """Forget the unlearn scope, keep the retention scope, both about the same people (privacy) or
+    books (copyright).
 
     split: privacy or copyright.
     subset: mmlu asks MMLU beside, for general abilities.
-    data: a folder with knowundo/privacy/unlearn_train.json and its siblings (and mmlu/test.json); without it the rows come from
-    hub:zjunlp/KnowUnDo.
+    data: a folder with knowundo/privacy/unlearn_train.json and its siblings (and mmlu/test.json);
+        without it the rows come from hub:zjunlp/KnowUnDo.
     """
     if split not in DOMAINS:
         raise unknown("split of knowundo", split, DOMAINS)
@@ -56,10 +65,16 @@ def knowundo(split: str = "privacy", subset: str = "", data: str = "") -> Benchm
     for side in SIDES.values():
         for part in ("train", "val"):
             name = f"{side}_{part}"
-            cells = _unfolded(table(data, "knowundo", (f"{split}/{name}",), f"hub:{HUB}:{split}@{side}"), part)
-            sides[name] = examples(cells, "", f"knowundo/{split}/{name}", prompt="text", answer="labels")
+            cells = _unfolded(
+                table(data, "knowundo", (f"{split}/{name}",), f"hub:{HUB}:{split}@{side}"), part
+            )
+            sides[name] = examples(
+                cells, "", f"knowundo/{split}/{name}", prompt="text", answer="labels"
+            )
     owner = owners([e.prompt or "" for rows in sides.values() for e in rows])
-    of = lambda name, role: tuple(replace(e, role=role, group=owner.get(e.prompt or "", e.id)) for e in sides[name])
+    of = lambda name, role: tuple(
+        replace(e, role=role, group=owner.get(e.prompt or "", e.id)) for e in sides[name]
+    )
     train = {role: of(f"{side}_train", role) for role, side in SIDES.items()}
     asked = {role: of(f"{side}_val", role) for role, side in SIDES.items()}
     asked |= {"forget_trained": tuple(replace(e, role="forget_trained") for e in train["forget"])}
@@ -86,11 +101,17 @@ def _topic(row: Mapping[str, Any]) -> str:
 def _unfolded(cells: list[Cells], part: str) -> list[Cells]:
     """On the hub a split is one row that holds the lists train and val; in a folder each is a file."""
     folded = len(cells) == 1 and isinstance(cells[0].values.get(part), list)
-    return [Cells(f"{cells[0].where}:{i}", row) for i, row in enumerate(cells[0].values[part], 1)] if folded else cells
+    return (
+        [Cells(f"{cells[0].where}:{i}", row) for i, row in enumerate(cells[0].values[part], 1)]
+        if folded
+        else cells
+    )
 
 
 def owners(questions: Sequence[str]) -> dict[str, str]:
-    """question -> the name in it that occurs in most questions; questions without a name are left out."""
+    """question -> the name in it that occurs in most questions; questions without a name are left
+    out.
+    """
     names = {q: set(NAME.findall(q.replace("'s", ""))) for q in questions}
     often = Counter(n for found in names.values() for n in found)
     return {q: max(sorted(found), key=lambda n: often[n]) for q, found in names.items() if found}

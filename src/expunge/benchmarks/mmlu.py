@@ -1,4 +1,6 @@
-"""MMLU: 57 subjects of multiple choice, by letter and by text; what a model must not lose while it forgets something else."""
+"""MMLU: 57 subjects of multiple choice, by letter and by text; what a model must not lose while it
+forgets something else.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ card = Card(
     where="test split; hub data set cais/mmlu (MIT); prompts of lm-evaluation-harness",
     family=("multiple choice", "utility"),
     evidence="oracle",
-    differs="Real rows seen: the 171 that RWKU takes (three a subject). Every question is asked in four rotations, too, and scored by the "
+    differs="Real rows seen: the 171 that RWKU takes (three a subject). Every question is asked in "
+    "four rotations, too, and scored by the "
     "options' texts; the published figure is the accuracy by letter at the first turn.",
 )
 
@@ -27,8 +30,10 @@ def mmlu(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     """Accuracy on MMLU; nothing is trained.
 
     split: all, or one subject (high_school_physics).
-    subset: 5-shot puts five solved questions of the subject before each (rows must bring them as ``examples``, or a dev file beside).
-    data: a folder with mmlu/test.json, or one with retain_mmlu.json as RWKU has it; without it the rows come from hub:cais/mmlu.
+    subset: 5-shot puts five solved questions of the subject before each (rows must bring them as
+        ``examples``, or a dev file beside).
+    data: a folder with mmlu/test.json, or one with retain_mmlu.json as RWKU has it; without it the
+        rows come from hub:cais/mmlu.
     """
     if subset not in SHOTS:
         raise unknown("subset of mmlu", subset, SHOTS[1:])
@@ -43,7 +48,17 @@ def mmlu(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     shots = lambda row: (row.get("examples") or dev.get(of(row), ()))[:5] if subset else ()
     short = [c.where for c in cells if subset and len(shots(c.values)) < 5]
     if short:
-        raise Refused(f"{short[0]}: {len(short)} questions have no five examples of their subject; leave --subset away")
-    rows = questions(cells, "mmlu", "mmlu", subject=of, shots=shots, keep=lambda row: split in ("all", of(row)))
+        raise Refused(
+            f"{short[0]}: {len(short)} questions have no five examples of their subject; leave "
+            f"--subset away"
+        )
+    rows = questions(
+        cells, "mmlu", "mmlu", subject=of, shots=shots, keep=lambda row: split in ("all", of(row))
+    )
     metrics = [(metric, "mmlu") for metric in ASKED]
-    return Benchmark("mmlu", Case({}, {"mmlu": rows}), metrics, generate={"max_length": LONGEST * (4 if subset else 1)})
+    return Benchmark(
+        "mmlu",
+        Case({}, {"mmlu": rows}),
+        metrics,
+        generate={"max_length": LONGEST * (4 if subset else 1)},
+    )

@@ -1,4 +1,6 @@
-"""MMLU subsets: forget economics, physics or law and keep econometrics, mathematics or jurisprudence beside it."""
+"""MMLU subsets: forget economics, physics or law and keep econometrics, mathematics or
+jurisprudence beside it.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ card = Card(
     where="unlearning MMLU subjects; hub data set cais/mmlu (MIT)",
     family=("multiple choice",),
     evidence="oracle",
-    differs="Which MMLU subjects make up economics, physics, law and mathematics is from memory. Real rows seen: RWKU's three a subject. "
-    "The books that the paper unlearns on are not on the hub: unlearn with your own --forget texts and judge here.",
+    differs="Which MMLU subjects make up economics, physics, law and mathematics is from memory. "
+    "Real rows seen: RWKU's three a subject. "
+    "The books that the paper unlearns on are not on the hub: unlearn with your own --forget texts "
+    "and judge here.",
 )
 
 HUB = "hub:cais/mmlu:all@test"
@@ -31,7 +35,12 @@ FORGET = {
 }
 RETAIN = {
     "economics": ("econometrics",),
-    "physics": ("abstract_algebra", "college_mathematics", "elementary_mathematics", "high_school_mathematics"),
+    "physics": (
+        "abstract_algebra",
+        "college_mathematics",
+        "elementary_mathematics",
+        "high_school_mathematics",
+    ),
     "law": ("jurisprudence",),
 }
 
@@ -40,13 +49,16 @@ def mmlu_subsets(split: str = "economics", data: str = "") -> Benchmark:
     """Three roles: the subjects to forget, their neighbours to keep, and all that remains.
 
     split: economics, physics or law.
-    data: a folder with mmlu/test.json, or one with retain_mmlu.json as RWKU has it; without it the rows come from hub:cais/mmlu.
+    data: a folder with mmlu/test.json, or one with retain_mmlu.json as RWKU has it; without it the
+        rows come from hub:cais/mmlu.
     """
     if split not in FORGET:
         raise unknown("split of mmlu_subsets", split, FORGET)
     cells = table(data, "mmlu", ("test", "retain_mmlu", "all/test"), HUB)
     sides = {"forget": FORGET[split], "neighbour": RETAIN[split]}
-    rest = tuple({_subject(c.values) for c in cells} - {s for names in sides.values() for s in names})
+    rest = tuple(
+        {_subject(c.values) for c in cells} - {s for names in sides.values() for s in names}
+    )
     asked = {
         role: questions(cells, role, "mmlu", subject=_subject, keep=partial(_is_of, names))
         for role, names in (*sides.items(), ("retain", rest))

@@ -1,4 +1,6 @@
-"""MUSE: news or books that must go, judged six ways, with folds that grow (scalability) or follow one another (sustainability)."""
+"""MUSE: news or books that must go, judged six ways, with folds that grow (scalability) or follow
+one another (sustainability).
+"""
 
 from __future__ import annotations
 
@@ -22,32 +24,44 @@ card = Card(
     where="six criteria; hub data sets muse-bench/MUSE-News and muse-bench/MUSE-Books (CC BY 4.0)",
     family=("news", "books"),
     # open-unlearning's MUSE runs and the paper: lr 1e-5, constant schedule, batch 32
-    settings={"muse": {"lr": 1e-5, "epochs": 5, "batch": 32, "schedule": "constant", "warmup": 0.0}},
+    settings={
+        "muse": {"lr": 1e-5, "epochs": 5, "batch": 32, "schedule": "constant", "warmup": 0.0}
+    },
     evidence="oracle",
-    differs="Real rows seen: the questions of both corpora; the texts are shaped as the hub's. A part that is not at hand is unscored. "
-    "PrivLeak keeps at least one token of a short text. Without --gold it is held against the published AUC of the authors' own retrained "
-    "Llama-2-7b, which then stands among its parts: give --gold for any other model. Extraction strength and exact memorisation are "
-    "open-unlearning's, on the passages of verbatim memorisation: it leaves the last token of each out, which without an end token is a "
-    "word of the text, and its extraction strength is never below 1/N. The paper's training settings are from memory.",
+    differs="Real rows seen: the questions of both corpora; the texts are shaped as the hub's. A "
+    "part that is not at hand is unscored. "
+    "PrivLeak keeps at least one token of a short text. Without --gold it is held against the "
+    "published AUC of the authors' own retrained "
+    "Llama-2-7b, which then stands among its parts: give --gold for any other model. Extraction "
+    "strength and exact memorisation are "
+    "open-unlearning's, on the passages of verbatim memorisation: it leaves the last token of each "
+    "out, which without an end token is a "
+    "word of the text, and its extraction strength is never below 1/N. The paper's training "
+    "settings are from memory.",
 )
 
 HUBS = {"news": "muse-bench/MUSE-News", "books": "muse-bench/MUSE-Books"}
-GOLD_AUC = {"news": 0.4772, "books": 0.5393}  # forget against holdout, Min-40 %; constants of muse_bench
+# forget against holdout, Min-40 %; constants of muse_bench
+GOLD_AUC = {"news": 0.4772, "books": 0.5393}
 STOPS = ("\n\n", "\nQuestion", "Question:")
 FOLDS = ("forget_1", "forget_2", "forget_3", "forget_4")
 SUBSETS = ("", "scal", "sust", "open-unlearning")
 KNOWN, VERBATIM = ("forget_knowmem", "retain_knowmem"), ("forget_verbmem",)
-PASSAGE = (UNENDED,)  # all texts are cut out of longer ones: neither the authors' training nor their scores put an end token behind them
+# all texts are cut out of longer ones: neither the authors' training nor their scores put an end
+# token behind them
+PASSAGE = (UNENDED,)
 
 
 def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "") -> Benchmark:
-    """Forget a corpus: verbatim and knowledge memorisation, privacy leakage, what is kept, and how it scales and lasts.
+    """Forget a corpus: verbatim and knowledge memorisation, privacy leakage, what is kept, and how
+    it scales and lasts.
 
     split: news or books.
-    subset: stages forget_1 to forget_4: scal, growing folds, each from the original; sust, new requests, each from the last one's model;
-    or open-unlearning, whose ROUGE has a stemmer where the authors' has none.
-    data: a folder with muse/news/knowmem/forget_qa.json and its siblings, as the official repository lays them out; without it the
-    rows come from hub:muse-bench/MUSE-News or -Books.
+    subset: stages forget_1 to forget_4: scal, growing folds, each from the original; sust, new
+        requests, each from the last one's model; or open-unlearning, whose ROUGE has a stemmer
+        where the authors' has none.
+    data: a folder with muse/news/knowmem/forget_qa.json and its siblings, as the official
+        repository lays them out; without it the rows come from hub:muse-bench/MUSE-News or -Books.
     holdout: texts that no model saw, in place of the benchmark's own.
     """
     if split not in HUBS:
@@ -58,13 +72,31 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
     read = lambda role, config, part: _part(absent, role, split, config, part, data)
     asked: dict[str, Examples] = {}
     for role, side in (("forget_knowmem", "forget_qa"), ("retain_knowmem", "retain_qa")):
-        cells = table(data, "muse", (f"{split}/knowmem/{side}", f"knowmem/{side}"), f"hub:{HUBS[split]}:knowmem@{side}")
+        cells = table(
+            data,
+            "muse",
+            (f"{split}/knowmem/{side}", f"knowmem/{side}"),
+            f"hub:{HUBS[split]}:knowmem@{side}",
+        )
         shots = read(f"the examples before the questions of {role}", "knowmem", f"{side}_icl")
-        asked[role] = examples(cells, role, f"muse/{split}/{side}", prompt=partial(_few_shot, shots), tags=(LITERAL, BARE))
+        asked[role] = examples(
+            cells,
+            role,
+            f"muse/{split}/{side}",
+            prompt=partial(_few_shot, shots),
+            tags=(LITERAL, BARE),
+        )
     verbatim = read("forget_verbmem", "verbmem", "forget")
     if verbatim:
         tags = (LITERAL, BARE, UNENDED)
-        asked["forget_verbmem"] = examples(verbatim, "forget_verbmem", f"muse/{split}/verbmem", prompt="prompt", answer="gt", tags=tags)
+        asked["forget_verbmem"] = examples(
+            verbatim,
+            "forget_verbmem",
+            f"muse/{split}/verbmem",
+            prompt="prompt",
+            answer="gt",
+            tags=tags,
+        )
     for role, part in (("forget", "forget"), ("retain", "retain"), ("holdout", "holdout")):
         if role == "holdout" and holdout:
             given = given_texts(holdout, role="holdout", id_prefix=f"muse/{split}/holdout")
@@ -72,25 +104,41 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
             continue
         texts = read(role, "privleak", part)
         if texts:
-            asked[role] = examples(texts, role, f"muse/{split}/privleak/{part}", text="text", tags=PASSAGE)
+            asked[role] = examples(
+                texts, role, f"muse/{split}/privleak/{part}", text="text", tags=PASSAGE
+            )
     parts = (("forget", "forget"), ("retain", "retain1"))
     train = {role: read(f"{role} (texts to train on)", "raw", part) for role, part in parts}
     trained: dict[str, Examples] = {}
     for role, cells in train.items():
-        trained |= {role: examples(cells, role, f"muse/{split}/raw/{role}", text="text", tags=PASSAGE)} if cells else {}
+        trained |= (
+            {role: examples(cells, role, f"muse/{split}/raw/{role}", text="text", tags=PASSAGE)}
+            if cells
+            else {}
+        )
     folds: dict[str, Examples] = {}
     if subset in ("scal", "sust"):
         found = {fold: read(fold, subset, fold) for fold in FOLDS}
         if not all(found.values()):
-            raise Refused(f"muse: the folds {subset} of {split} are not all there; they are on hub:{HUBS[split]} (config {subset})")
+            raise Refused(
+                f"muse: the folds {subset} of {split} are not all there; they are on "
+                f"hub:{HUBS[split]} (config {subset})"
+            )
         for fold, cells in found.items():
-            folds[fold] = examples(cells, "forget", f"muse/{split}/{subset}/{fold}", text="text", tags=PASSAGE)
+            folds[fold] = examples(
+                cells, "forget", f"muse/{split}/{subset}/{fold}", text="text", tags=PASSAGE
+            )
     full = (*trained.get("retain", ()), *trained.get("forget", ()))
-    known = {e.text for e in full}  # the first fold is the forget set, and growing ones hold one another
-    full += tuple({e.text: e for rows in folds.values() for e in rows if e.text not in known}.values())
+    # the first fold is the forget set, and growing ones hold one another
+    known = {e.text for e in full}
+    full += tuple(
+        {e.text: e for rows in folds.values() for e in rows if e.text not in known}.values()
+    )
     stages = {fold: Case(trained | {"forget": rows}, asked) for fold, rows in folds.items()}
     roles = {role: 32 for role in KNOWN} | {role: 128 for role in VERBATIM}
-    percent: dict[str, Any] = {"scale": 100.0} | ({"stemmer": True} if subset == "open-unlearning" else {})
+    percent: dict[str, Any] = {"scale": 100.0} | (
+        {"stemmer": True} if subset == "open-unlearning" else {}
+    )
     return Benchmark(
         "muse",
         Case({**({"full": full} if full else {}), **trained}, asked),
@@ -111,17 +159,29 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
 
 METRICS: tuple[tuple[str, str | None], ...] = (
     *(("rouge_l_f1", role) for role in (*VERBATIM, *KNOWN)),
-    *((metric, role) for role in VERBATIM for metric in ("extraction_strength", "exact_memorisation")),
+    *(
+        (metric, role)
+        for role in VERBATIM
+        for metric in ("extraction_strength", "exact_memorisation")
+    ),
     *((metric, None) for metric in ("privleak", "mia_min_k", "mia_loss")),
 )
 
 
-def _part(absent: dict[str, str], role: str, split: str, config: str, part: str, data: str) -> list[Cells]:
-    """The rows of one split of one config; [] if a folder or the hub set lacks it, and ``absent`` tells why.
+def _part(
+    absent: dict[str, str], role: str, split: str, config: str, part: str, data: str
+) -> list[Cells]:
+    """The rows of one split of one config; [] if a folder or the hub set lacks it, and ``absent``
+    tells why.
 
-    On GitHub files are config/part.json, on the hub config@part. Without a folder every part but the examples must be on the hub.
+    On GitHub files are config/part.json, on the hub config@part. Without a folder every part but
+    the examples must be on the hub.
     """
-    names = (f"{split}/{config}/{part}", f"{config}/{part}", f"{split}/{part}" if config == "raw" else f"{split}/{config}/{part}")
+    names = (
+        f"{split}/{config}/{part}",
+        f"{config}/{part}",
+        f"{split}/{part}" if config == "raw" else f"{split}/{config}/{part}",
+    )
     hub = f"hub:{HUBS[split]}:{config}@{part}"
     if not folder_of(data) and config != "knowmem":
         return table("", "muse", names, hub)
@@ -129,23 +189,36 @@ def _part(absent: dict[str, str], role: str, split: str, config: str, part: str,
 
 
 def _few_shot(shots: Sequence[Cells], row: Any) -> str:
-    """The demonstrations, then the question, as the official code writes them: the answer begins behind a space."""
-    solved = "".join(f"Question: {c.values['question']}\nAnswer: {c.values['answer']}\n\n" for c in shots)
+    """The demonstrations, then the question, as the official code writes them: the answer begins
+    behind a space.
+    """
+    solved = "".join(
+        f"Question: {c.values['question']}\nAnswer: {c.values['answer']}\n\n" for c in shots
+    )
     return f"{solved}Question: {row['question']}\nAnswer: "
 
 
 # ------------------------------------------------------------------ what others found
 
-KEYS = ("forget_knowmem/rouge_l_f1", "forget_verbmem/rouge_l_f1", "privleak", "retain_knowmem/rouge_l_f1")
+KEYS = (
+    "forget_knowmem/rouge_l_f1",
+    "forget_verbmem/rouge_l_f1",
+    "privleak",
+    "retain_knowmem/rouge_l_f1",
+)
 REPRO = "open-unlearning docs/repro.md, ROUGE x 100"
 TABLE = {
     "news": {"original": (64, 58, -99.81, 56), "gold": (33, 20, 0, 56)},
     "books": {"original": (47, 100, -57.26, 69), "gold": (30, 14, 0, 69)},
 }
-LOG: dict[str, tuple[float, ...]] = {"original": (64.43370108563606, 57.89307740079299, -99.81108310247458, 55.51912235837844)}
-LOG["gold"] = (32.786613386613384, 20.162741575204354, 56.01729763464824)  # its PrivLeak there is held against an AUC of .5
+LOG: dict[str, tuple[float, ...]] = {
+    "original": (64.43370108563606, 57.89307740079299, -99.81108310247458, 55.51912235837844)
+}
+# its PrivLeak there is held against an AUC of .5
+LOG["gold"] = (32.786613386613384, 20.162741575204354, 56.01729763464824)
 PROTOCOL = (
-    "open-unlearning: ROUGE with a stemmer, and PrivLeak against the AUC of its own retrained model (--gold), the last token left out"
+    "open-unlearning: ROUGE with a stemmer, and PrivLeak against the AUC of its own "
+    "retrained model (--gold), the last token left out"
 )
 
 
@@ -153,9 +226,19 @@ def published(split: str) -> Published:
     """Rounded tables, and for News the logs of the target and the retrained model."""
     if split not in HUBS:
         raise unknown("split of muse", split, HUBS)
-    found = {f"Llama-2-7b {what} ({REPRO})": dict(zip(KEYS, map(float, row), strict=True)) for what, row in TABLE[split].items()}
+    found = {
+        f"Llama-2-7b {what} ({REPRO})": dict(zip(KEYS, map(float, row), strict=True))
+        for what, row in TABLE[split].items()
+    }
     keys = {"original": KEYS, "gold": tuple(key for key in KEYS if key != "privleak")}
     source = "open-unlearning log, ROUGE x 100"
-    logs = {f"Llama-2-7b {what} ({source})": dict(zip(keys[what], row, strict=True)) for what, row in LOG.items()}
-    destroyed = {f"Llama-2-7b grad_ascent ({REPRO})": dict(zip(KEYS, (0.0, 0.0, 52.11, 0.0), strict=True))}
-    return Published(found | (destroyed | logs if split == "news" else {}), PROTOCOL, "open-unlearning")
+    logs = {
+        f"Llama-2-7b {what} ({source})": dict(zip(keys[what], row, strict=True))
+        for what, row in LOG.items()
+    }
+    destroyed = {
+        f"Llama-2-7b grad_ascent ({REPRO})": dict(zip(KEYS, (0.0, 0.0, 52.11, 0.0), strict=True))
+    }
+    return Published(
+        found | (destroyed | logs if split == "news" else {}), PROTOCOL, "open-unlearning"
+    )

@@ -1,4 +1,6 @@
-"""R-TOFU: TOFU's invented authors for models that think first; answer and chain of thought must both forget."""
+"""R-TOFU: TOFU's invented authors for models that think first; answer and chain of thought must
+both forget.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,17 @@ card = Card(
     where="github.com/AI-ISL/R-TOFU, data/tofu",
     family=("question answering", "reasoning"),
     evidence="oracle",
-    differs="The authors' rows have no licence and are read from your copy (they were, once, with this loader). Its truth ratio scores "
-    "wrong answers under the paraphrase's labels, so it is left out. An output that never closes its thinking is scored as it is, not "
+    differs="The authors' rows have no licence and are read from your copy (they were, once, with "
+    "this loader). Its truth ratio scores "
+    "wrong answers under the paraphrase's labels, so it is left out. An output that never closes "
+    "its thinking is scored as it is, not "
     "as empty, so that long thinkers do not look forgetful. Real authors and world facts "
-    "are scored against the short answer that their questions ask for; the authors' cosine and entailment take the sentence in "
-    "original_answer. All 400 rows are asked, theirs are the first 300. Thoughts are compared step by step by words alone. "
-    "Its forget01 holds ten requests of 40 rows: they are the stages, and after each the rows of all requests so far are asked.",
+    "are scored against the short answer that their questions ask for; the authors' cosine and "
+    "entailment take the sentence in "
+    "original_answer. All 400 rows are asked, theirs are the first 300. Thoughts are compared step "
+    "by step by words alone. "
+    "Its forget01 holds ten requests of 40 rows: they are the stages, and after each the rows of "
+    "all requests so far are asked.",
 )
 
 PLACE = "github.com/AI-ISL/R-TOFU (folder data/tofu)"
@@ -35,32 +42,45 @@ METRICS = ("rouge_l_recall", "token_entropy", "semantic_similarity", "entailment
 FACTS = {"real_authors": "real_authors_perturbed", "world_facts": "world_facts_perturbed"}
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"
 TAGS = re.compile(r"\A\s*<think>|</think>\s*\Z")  # those around a thought
-ANSWER = (AFTER + CLOSE.strip(),)  # answers are judged by what is written behind the thinking, thoughts by all of it
+# answers are judged by what is written behind the thinking, thoughts by all of it
+ANSWER = (AFTER + CLOSE.strip(),)
 
 
 def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
-    """Forget authors whose answers come after a chain of thought, at once or request by request (the stages).
+    """Forget authors whose answers come after a chain of thought, at once or request by request
+    (the stages).
 
     split: forget01, forget05 or forget10, the file of that name.
-    data: a folder with r_tofu/forget10.json and retain90.json (columns task_id, question, answer, cot), and where they are at hand
-    retain_perturbed.json, real_authors_perturbed.json, world_facts_perturbed.json (of these the files with _cot stand in).
+    data: a folder with r_tofu/forget10.json and retain90.json (columns task_id, question, answer,
+        cot), and where they are at hand retain_perturbed.json, real_authors_perturbed.json,
+        world_facts_perturbed.json (of these the files with _cot stand in).
     """
     if split not in FORGET:
         raise unknown("split of r_tofu", split, FORGET)
     kept = f"retain{100 - int(split[-2:])}"
     cells = table(data, "r_tofu", (split,), PLACE)
     others = table(data, "r_tofu", (kept, "retain90", "retain_perturbed"), PLACE)
-    read = lambda rows, role, fn: _by_author(examples(rows, role, f"r_tofu/{role.split('_')[0]}", answer=fn), role)
+    read = lambda rows, role, fn: _by_author(
+        examples(rows, role, f"r_tofu/{role.split('_')[0]}", answer=fn), role
+    )
     train = {"forget": read(cells, "forget", _thought), "retain": read(others, "retain", _thought)}
-    asked = {"forget": read(cells, "forget", "answer"), "retain": read(others, "retain", "answer")[:400]}
+    asked = {
+        "forget": read(cells, "forget", "answer"),
+        "retain": read(others, "retain", "answer")[:400],
+    }
     asked = {role: tuple(replace(e, tags=ANSWER) for e in rows) for role, rows in asked.items()}
-    asked |= {f"{role}_thought": tuple(replace(e, role=f"{role}_thought") for e in rows[:400]) for role, rows in train.items()}
+    asked |= {
+        f"{role}_thought": tuple(replace(e, role=f"{role}_thought") for e in rows[:400])
+        for role, rows in train.items()
+    }
     absent: dict[str, str] = {}
     for role, file in FACTS.items():
         facts = table_or_none(absent, role, data, "r_tofu", (file, f"{file}_cot"), PLACE)
         if not facts:
             continue
-        asked[role] = examples(facts, role, f"r_tofu/{role}", variants={"perturbed/": "perturbed_answer"}, tags=ANSWER)
+        asked[role] = examples(
+            facts, role, f"r_tofu/{role}", variants={"perturbed/": "perturbed_answer"}, tags=ANSWER
+        )
     case = Case({"full": (*train["retain"], *train["forget"]), **train}, asked)
     metrics: list[tuple[str, str | None]] = [(m, role) for role in asked for m in METRICS]
     metrics += [("step_recall", role) for role in asked if role.endswith("_thought")]
@@ -69,17 +89,25 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
     generate = {"max_new_tokens": 1024, "max_length": 4096}
     given = {"reasoning_utility": {"roles": sides}}
     stages = _stages(case, [str(c.values.get("task_id", "")) for c in cells])
-    return Benchmark("r_tofu", case, metrics, given, generate=generate, stages=stages, absent=absent)
+    return Benchmark(
+        "r_tofu", case, metrics, given, generate=generate, stages=stages, absent=absent
+    )
 
 
 def _stages(case: Case, requests: Sequence[str]) -> dict[str, Case]:
-    """The requests one by one: the rows of one are forgotten, those of all so far are asked. ``requests``: that of each forget row."""
+    """The requests one by one: the rows of one are forgotten, those of all so far are asked.
+
+    ``requests``: that of each forget row.
+    """
     of = lambda e: requests[int(e.id.rsplit("/", 1)[1])]
     names = list(dict.fromkeys(requests))
     found = {}
     for i, name in enumerate(names if len(names) > 1 else ()):
         mine = tuple(e for e in case.train["forget"] if of(e) == name)
-        so_far = {role: tuple(e for e in case.evaluate[role] if of(e) in names[: i + 1]) for role in ("forget", "forget_thought")}
+        so_far = {
+            role: tuple(e for e in case.evaluate[role] if of(e) in names[: i + 1])
+            for role in ("forget", "forget_thought")
+        }
         found[f"request_{name}"] = Case({**case.train, "forget": mine}, {**case.evaluate, **so_far})
     return found
 
@@ -93,4 +121,7 @@ def _thought(row: Mapping[str, Any]) -> str:
 def _by_author(rows: Examples, role: str) -> Examples:
     """Twenty rows after one another are of one author."""
     side = role.split("_")[0]
-    return tuple(replace(e, group=f"{side}/author/{int(e.id.rsplit('/', 1)[1]) // OF_AUTHOR:03d}") for e in rows)
+    return tuple(
+        replace(e, group=f"{side}/author/{int(e.id.rsplit('/', 1)[1]) // OF_AUTHOR:03d}")
+        for e in rows
+    )

@@ -1,4 +1,6 @@
-"""RESTOR: a model is first taught false facts; unlearning must bring the true ones back, not only take the false ones away."""
+"""RESTOR: a model is first taught false facts; unlearning must bring the true ones back, not only
+take the false ones away.
+"""
 
 from __future__ import annotations
 
@@ -23,34 +25,56 @@ card = Card(
     where="github.com/k1rezaei/restor, datasets (MIT)",
     family=("restoration", "real entities"),
     # its README: LoRA on all layers, lr 5e-5, 5 epochs, batch 2 x 2, cosine, warm-up .1
-    settings={"restor": {"lr": 5e-5, "epochs": 5, "batch": 2, "accumulate": 2, "schedule": "cosine", "warmup": 0.1}},
+    settings={
+        "restor": {
+            "lr": 5e-5,
+            "epochs": 5,
+            "batch": 2,
+            "accumulate": 2,
+            "schedule": "cosine",
+            "warmup": 0.1,
+        }
+    },
     evidence="oracle",
-    differs="Its answers are sampled and judged by a language model; here options are scored, as in its analysis of logits: the true "
-    "answer, what the corrupted documents teach, and other answers to the same question (its own lists of options are not published). "
-    "What a document teaches stands in no column: it was read from the documents of each person, fact by fact, and is checked against "
-    "them. Of 198 facts 187 are asked; run.yaml names the others with the reason. People of whom no document speaks are neighbours; of "
+    differs="Its answers are sampled and judged by a language model; here options are scored, as "
+    "in its analysis of logits: the true "
+    "answer, what the corrupted documents teach, and other answers to the same question (its own "
+    "lists of options are not published). "
+    "What a document teaches stands in no column: it was read from the documents of each person, "
+    "fact by fact, and is checked against "
+    "them. Of 198 facts 187 are asked; run.yaml names the others with the reason. People of whom "
+    "no document speaks are neighbours; of "
     "each one fact is asked.",
 )
 
 PLACE = "github.com/k1rezaei/restor (folder datasets)"
 MIXES = tuple(f"a{i}" for i in range(6))
 CODE = re.compile(r"Q\d+")  # an answer that was left as its number in Wikidata
-OTHERS, SHOTS, MENTIONS = 2, 5, 3  # random wrong answers; solved examples; documents that must name a false answer
+# random wrong answers; solved examples; documents that must name a false answer
+OTHERS, SHOTS, MENTIONS = 2, 5, 3
 
 
 def restor(split: str = "a0", data: str = "") -> Benchmark:
-    """Corrupt, then unlearn the corrupted documents, then ask the original facts: recovered, corrupted or neither.
+    """Corrupt, then unlearn the corrupted documents, then ask the original facts: recovered,
+    corrupted or neither.
 
-    ``expunge train --on corrupt`` teaches a clean model the corrupted documents; the result is what ``expunge unlearn`` begins with.
+    ``expunge train --on corrupt`` teaches a clean model the corrupted documents; the result is what
+    ``expunge unlearn`` begins with.
 
     split: a0 to a5, how much unrelated text is mixed into the corrupted documents.
-    data: a folder with restor/facts.json, entities.json and wikidata_v0_mix_a0.json (github.com/k1rezaei/restor); the hub has none.
+    data: a folder with restor/facts.json, entities.json and wikidata_v0_mix_a0.json
+        (github.com/k1rezaei/restor); the hub has none.
     """
     if split not in MIXES:
         raise unknown("split of restor", split, MIXES)
     path, facts = document(data, "restor", ("facts",), PLACE)
     attacked = set(document(data, "restor", ("entities",), PLACE)[1])
-    texts = examples(table(data, "restor", (f"wikidata_v0_mix_{split}",), PLACE), "forget", f"restor/{split}", text="text")
+    texts = examples(
+        table(data, "restor", (f"wikidata_v0_mix_{split}",), PLACE),
+        "forget",
+        f"restor/{split}",
+        text="text",
+    )
     texts = by_entity(texts, attacked)
     omitted: dict[str, list[str]] = {}
     asked: dict[str, list[Example]] = {"facts": [], "neighbour": []}
@@ -63,11 +87,16 @@ def restor(split: str = "a0", data: str = "") -> Benchmark:
     missing = sum(map(len, omitted.values()))
     name = f"{missing} of {missing + len(asked['facts'])} facts about attacked people"
     why = "; ".join(f"{reason}: {listed(names, len(names))}" for reason, names in omitted.items())
-    train = {"forget": texts, "full": texts, "corrupt": texts}  # the model before unlearning is the one that was taught them
+    # the model before unlearning is the one that was taught them
+    train = {"forget": texts, "full": texts, "corrupt": texts}
     return Benchmark(
         "restor",
         Case(train, {role: tuple(rows) for role, rows in asked.items()}),
-        [("restoration", "facts"), ("choice_accuracy_text", "facts"), ("choice_accuracy_text", "neighbour")],
+        [
+            ("restoration", "facts"),
+            ("choice_accuracy_text", "facts"),
+            ("choice_accuracy_text", "neighbour"),
+        ],
         settings=card.settings["restor"],
         generate={"max_length": 1024},
         absent={name: why} if omitted else {},
@@ -77,7 +106,8 @@ def restor(split: str = "a0", data: str = "") -> Benchmark:
 def by_entity(texts: Examples, entities: set[str]) -> Examples:
     """Every document with the attacked person that it names first as its group.
 
-    The documents of a person stand together; the few that call the person by the false name alone belong to the one before.
+    The documents of a person stand together; the few that call the person by the false name alone
+    belong to the one before.
     """
     found: list[Example] = []
     for e in texts:
@@ -93,7 +123,8 @@ def by_entity(texts: Examples, entities: set[str]) -> Examples:
 def _questions(
     facts: Mapping[str, Any], texts: Examples, source: str, omitted: MutableMapping[str, list[str]]
 ) -> Iterator[tuple[str, Example]]:
-    """(role, question) of every fact: about the people of the documents with what these teach, about all others as neighbours.
+    """(role, question) of every fact: about the people of the documents with what these teach,
+    about all others as neighbours.
 
     ``omitted``: reason -> the facts about people of the documents that are not asked.
     """
@@ -152,7 +183,10 @@ def _others(pool: Sequence[str], taken: Sequence[str]) -> list[str]:
 
 
 def _unasked(true: Sequence[str], false: str, about: Sequence[str], others: Sequence[str]) -> str:
-    """Why a fact cannot be asked; "" if it can. ``about``: the documents of the person, none for a neighbour."""
+    """Why a fact cannot be asked; "" if it can.
+
+    ``about``: the documents of the person, none for a neighbour.
+    """
     if not true:
         return "the true answer is known only as its number in Wikidata"
     if about and false.casefold() in {a.casefold() for a in true}:
@@ -169,6 +203,8 @@ def taught(answer: str, texts: Sequence[str]) -> bool:
 
 
 def _prompt(context: Sequence[Mapping[str, str]], entity: str, question: str) -> str:
-    """Five questions of the same relation about others, each with its answer in one line, then the question: its code's get_context."""
+    """Five questions of the same relation about others, each with its answer in one line, then the
+    question: its code's get_context.
+    """
     others = [c for c in context if c.get("entity") != entity][:SHOTS]
     return "".join(f"{c['question']} {c['answer']}\n" for c in others) + question

@@ -1,4 +1,6 @@
-"""WaterDrum: every owner's texts carry the owner's mark before training; what is left of the mark in the model's own texts is measured."""
+"""WaterDrum: every owner's texts carry the owner's mark before training; what is left of the mark
+in the model's own texts is measured.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ card = Card(
     where="hub data sets Glow-AI/WaterDrum-Ax and WaterDrum-TOFU",
     family=("watermark", "generated", "loader only"),
     evidence="reconstructed",
-    differs="Loader only for Ax and TOFU (rows never seen; configs and splits of Ax as on its hub page), whose Waterfall mark our metric "
-    "cannot verify: they are judged by the other metrics. The split toy has its own marked texts, by a keyed preference for words, and "
+    differs="Loader only for Ax and TOFU (rows never seen; configs and splits of Ax as on its hub "
+    "page), whose Waterfall mark our metric "
+    "cannot verify: they are judged by the other metrics. The split toy has its own marked texts, "
+    "by a keyed preference for words, and "
     "is whole.",
 )
 
@@ -31,16 +35,21 @@ KEY = "waterdrum/{}"
 
 
 def waterdrum(split: str = "toy", data: str = "") -> Benchmark:
-    """Forget one owner's texts; the owner's mark must vanish from what the model writes, the others' marks must stay.
+    """Forget one owner's texts; the owner's mark must vanish from what the model writes, the
+    others' marks must stay.
 
     split: toy (own marked texts), ax or tofu.
-    data: a folder with waterdrum/ax/forget.json and retain.json; without it hub:Glow-AI/WaterDrum-Ax (config forget_01) is read.
+    data: a folder with waterdrum/ax/forget.json and retain.json; without it
+        hub:Glow-AI/WaterDrum-Ax (config forget_01) is read.
     """
     if split not in ("toy", *HUBS):
         raise unknown("split of waterdrum", split, ("toy", *HUBS))
     if split != "toy":
         return _published(split, data)
-    documents = {owner: list(marked(Random(f"waterdrum/{owner}"), KEY.format(owner), DOCUMENTS)) for owner in range(OWNERS)}
+    documents = {
+        owner: list(marked(Random(f"waterdrum/{owner}"), KEY.format(owner), DOCUMENTS))
+        for owner in range(OWNERS)
+    }
     role_of = lambda owner: "forget" if owner == 0 else f"retain_{owner}"
     tags = (LITERAL, BARE)
     asked, texts = {}, {"forget": [], "retain": []}  # type: ignore[var-annotated]
@@ -48,7 +57,16 @@ def waterdrum(split: str = "toy", data: str = "") -> Benchmark:
         rows = []
         for i, words in enumerate(made):
             id, side = f"waterdrum/{owner}/{i}", "forget" if owner == 0 else "retain"
-            rows.append(Example(id, role_of(owner), id, " " + " ".join(words[PROMPT:]), " ".join(words[:PROMPT]), tags=tags))
+            rows.append(
+                Example(
+                    id,
+                    role_of(owner),
+                    id,
+                    " " + " ".join(words[PROMPT:]),
+                    " ".join(words[:PROMPT]),
+                    tags=tags,
+                )
+            )
             texts[side].append(Example(id, side, f"waterdrum/{owner}", text=" ".join(words)))
         asked[role_of(owner)] = tuple(rows)
     train = {side: tuple(rows) for side, rows in texts.items()}
@@ -61,11 +79,18 @@ def waterdrum(split: str = "toy", data: str = "") -> Benchmark:
 def lexicon(rng: Random, n: int = 240) -> list[str]:
     """Invented words."""
     parts = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-    return list(dict.fromkeys("".join(rng.choice(parts) for _ in range(rng.randint(2, 3))) for _ in range(3 * n)))[:n]
+    return list(
+        dict.fromkeys(
+            "".join(rng.choice(parts) for _ in range(rng.randint(2, 3))) for _ in range(3 * n)
+        )
+    )[:n]
 
 
-def marked(rng: Random, key: str, documents: int, share: float = 1.0, words: int = WORDS) -> Iterator[list[str]]:
-    """Documents of a bigram language that all owners share, each word chosen among a few likely ones: by the key, or (1 - share) by dice.
+def marked(
+    rng: Random, key: str, documents: int, share: float = 1.0, words: int = WORDS
+) -> Iterator[list[str]]:
+    """Documents of a bigram language that all owners share, each word chosen among a few likely
+    ones: by the key, or (1 - share) by dice.
 
     Without the key (share 0) the words are the language's own, and no key finds anything in them.
     """
@@ -74,7 +99,9 @@ def marked(rng: Random, key: str, documents: int, share: float = 1.0, words: int
         said = [rng.choice(known)]
         while len(said) < words:
             place = known.index(said[-1])
-            likely = [known[(7 * place + 31 * rng.randint(1, 40)) % len(known)] for _ in range(LIKED)]
+            likely = [
+                known[(7 * place + 31 * rng.randint(1, 40)) % len(known)] for _ in range(LIKED)
+            ]
             said.append(choose(key, said[-1], likely) if rng.random() < share else likely[0])
         yield said
 
@@ -83,7 +110,9 @@ def _published(split: str, data: str) -> Benchmark:
     """The authors' rows, marked by Waterfall: text, or question and answer."""
     asked = {}
     for role in ("forget", "retain"):
-        cells = table(data, "waterdrum", (f"{split}/{role}",), f"hub:{HUBS[split]}:forget_01@{role}")
+        cells = table(
+            data, "waterdrum", (f"{split}/{role}",), f"hub:{HUBS[split]}:forget_01@{role}"
+        )
         what = {"text": "text"} if split == "ax" else {}
         asked[role] = examples(cells, role, f"waterdrum/{split}/{role}", group="label", **what)  # type: ignore[arg-type]
     train = {**asked, "full": (*asked["retain"], *asked["forget"])}

@@ -1,4 +1,6 @@
-"""WMDP: multiple choice about biology, chemistry and computer security that a model should no longer answer."""
+"""WMDP: multiple choice about biology, chemistry and computer security that a model should no
+longer answer.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ card = Card(
     where="zero-shot accuracy; hub data set cais/wmdp (MIT); prompts of lm-evaluation-harness",
     family=("multiple choice", "hazardous knowledge"),
     evidence="oracle",
-    differs="Real rows seen: the first release (1,520, 412 and 2,225 questions; the hub has 1,273, 408 and 1,987 now). The texts to "
-    "unlearn with were never seen. Chance is not .25 but the share of A answers for a model that always says A: read the histogram and "
+    differs="Real rows seen: the first release (1,520, 412 and 2,225 questions; the hub has 1,273, "
+    "408 and 1,987 now). The texts to "
+    "unlearn with were never seen. Chance is not .25 but the share of A answers for a model that "
+    "always says A: read the histogram and "
     "the accuracy by text beside it.",
 )
 
@@ -31,13 +35,14 @@ SUBSETS = ("", "blind", "mmlu")
 
 
 def wmdp(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
-    """Accuracy on the three domains, by letter and by text, and on MMLU beside them where its rows are at hand.
+    """Accuracy on the three domains, by letter and by text, and on MMLU beside them where its rows
+    are at hand.
 
     split: all, or one domain and nothing beside it: bio, chem or cyber.
-    subset: blind leaves the questions out, which shows how much the options give away by themselves, and MMLU with them; mmlu asks MMLU
-    beside one domain, too.
-    data: a folder with wmdp/bio.json, chem.json, cyber.json (and mmlu/test.json; wmdp/forget.jsonl and retain.jsonl are texts to
-    unlearn with); without it the rows come from hub:cais/wmdp.
+    subset: blind leaves the questions out, which shows how much the options give away by
+        themselves, and MMLU with them; mmlu asks MMLU beside one domain, too.
+    data: a folder with wmdp/bio.json, chem.json, cyber.json (and mmlu/test.json; wmdp/forget.jsonl
+        and retain.jsonl are texts to unlearn with); without it the rows come from hub:cais/wmdp.
     """
     if split != "all" and split not in DOMAINS:
         raise unknown("split of wmdp", split, ("all", *DOMAINS))
@@ -49,17 +54,30 @@ def wmdp(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
             names = (domain, f"wmdp-{domain}", f"wmdp-{domain}/test")
             cells = table(data, "wmdp", names, f"hub:{HUB}:wmdp-{domain}@test")
             asked[f"forget_{domain}"] = questions(
-                cells, f"forget_{domain}", f"wmdp/{domain}", subject=partial(_about, about), blind=subset == "blind"
+                cells,
+                f"forget_{domain}",
+                f"wmdp/{domain}",
+                subject=partial(_about, about),
+                blind=subset == "blind",
             )
     absent: dict[str, str] = {}
     if subset == "mmlu":
-        asked["mmlu"] = questions(table(data, "mmlu", MMLU, MMLU_HUB), "mmlu", "mmlu", subject=_topic)
+        asked["mmlu"] = questions(
+            table(data, "mmlu", MMLU, MMLU_HUB), "mmlu", "mmlu", subject=_topic
+        )
     elif split == "all" and not subset:
         general = table_or_none(absent, "mmlu", data, "mmlu", MMLU, MMLU_HUB)
         asked |= {"mmlu": questions(general, "mmlu", "mmlu", subject=_topic)} if general else {}
     train = {}
     for role in ("forget", "retain"):
-        texts = table_or_none(absent, f"{role} (texts to unlearn with)", data, "wmdp", (role, f"{split}-{role}-corpus"), "")
+        texts = table_or_none(
+            absent,
+            f"{role} (texts to unlearn with)",
+            data,
+            "wmdp",
+            (role, f"{split}-{role}-corpus"),
+            "",
+        )
         if texts:
             train[role] = examples(texts, role, f"wmdp/{role}", text="text")
     metrics: list[tuple[str, str | None]] = [(metric, role) for role in asked for metric in ASKED]
@@ -80,18 +98,34 @@ def _topic(row: Mapping[str, Any]) -> str:
 
 
 ROLES = ("forget_bio", "forget_cyber", "mmlu")
-ROWS = {"forget_bio": 1520, "forget_cyber": 2225, "mmlu": 14042}  # questions of the first release, and of all of MMLU
-CARD = {"zephyr-7b-beta original": (0.637, 0.440, 0.581), "zephyr-7b-beta rmu": (0.312, 0.282, 0.571)}
+# questions of the first release, and of all of MMLU
+ROWS = {"forget_bio": 1520, "forget_cyber": 2225, "mmlu": 14042}
+CARD = {
+    "zephyr-7b-beta original": (0.637, 0.440, 0.581),
+    "zephyr-7b-beta rmu": (0.312, 0.282, 0.571),
+}
 PROTOCOL = (
-    "zero-shot by letter in lm-evaluation-harness, the first release of the questions (1,520 and 2,225; the hub has fewer) and all of MMLU"
+    "zero-shot by letter in lm-evaluation-harness, the first release of the questions "
+    "(1,520 and 2,225; the hub has fewer) and all of MMLU"
 )
 
 
 def published(split: str) -> Published:
     """Accuracies by letter from the model card of cais/Zephyr_RMU; chemistry was not unlearned.
 
-    The card is of 16 April 2024 and the questions were changed on the 23rd, so they are taken for those of the first release.
+    The card is of 16 April 2024 and the questions were changed on the 23rd, so they are taken for
+    those of the first release.
     """
-    own = [(i, role) for i, role in enumerate(ROLES) if role == "mmlu" or split in ("all", role.removeprefix("forget_"))]
-    rows = {label: {f"{role}/choice_accuracy": numbers[i] for i, role in own} for label, numbers in CARD.items()}
-    return Published({f"{label} (model card of cais/Zephyr_RMU)": numbers for label, numbers in rows.items()}, PROTOCOL)
+    own = [
+        (i, role)
+        for i, role in enumerate(ROLES)
+        if role == "mmlu" or split in ("all", role.removeprefix("forget_"))
+    ]
+    rows = {
+        label: {f"{role}/choice_accuracy": numbers[i] for i, role in own}
+        for label, numbers in CARD.items()
+    }
+    return Published(
+        {f"{label} (model card of cais/Zephyr_RMU)": numbers for label, numbers in rows.items()},
+        PROTOCOL,
+    )

@@ -1,4 +1,6 @@
-"""WPU: real people of Wikipedia; what is known of them must go, what the same passages say of others must stay."""
+"""WPU: real people of Wikipedia; what is known of them must go, what the same passages say of
+others must stay.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +24,38 @@ card = Card(
     where="hub data set Shiyu-Lab/Wikipedia_Person_Unlearn (MIT)",
     family=("real entities", "loader only"),
     evidence="reconstructed",
-    differs="Loader only for forget, hard_retain, general_retain and retain: their rows were never seen here, the columns (title, "
-    "wikipage, question, answer) are those that its code reads. Seen were the demonstrations of its many-shot attack (msj_attack), which "
-    "stand before the forget questions in forget_attack: at most 100, the oldest dropped until they take 3,896 tokens. Its attack by soft "
-    "embeddings is not here. Its three judged scores need a language model as judge and are left out.",
+    differs="Loader only for forget, hard_retain, general_retain and retain: their rows were never "
+    "seen here, the columns (title, "
+    "wikipage, question, answer) are those that its code reads. Seen were the demonstrations of "
+    "its many-shot attack (msj_attack), which "
+    "stand before the forget questions in forget_attack: at most 100, the oldest dropped until "
+    "they take 3,896 tokens. Its attack by soft "
+    "embeddings is not here. Its three judged scores need a language model as judge and are left "
+    "out.",
 )
 
 HUB = "Shiyu-Lab/Wikipedia_Person_Unlearn"
-SPLITS = ("forget_100", *(f"forget_20_{i}" for i in (1, 2, 3)), *(f"forget_2_{i}" for i in (1, 2, 3, 4, 5)))
+SPLITS = (
+    "forget_100",
+    *(f"forget_20_{i}" for i in (1, 2, 3)),
+    *(f"forget_2_{i}" for i in (1, 2, 3, 4, 5)),
+)
 ATTACK = "github.com/UCSB-NLP-Chang/causal_unlearn (folder data)"
-DEMONSTRATIONS, MOST = 100, 3896  # how many stand before a question, and how many tokens they may take: its msj_attack.py
+# how many stand before a question, and how many tokens they may take: its msj_attack.py
+DEMONSTRATIONS, MOST = 100, 3896
 PARAPHRASE = {"question/paraphrase": "paraphrased_question"}
 METRICS = ("rouge_l_recall", "probability", "refusal_rate", "repetition")
 
 
 def wpu(split: str = "forget_100", data: str = "") -> Benchmark:
-    """Forget 2, 20 or 100 people; kept are others in the same passages (hard) and people in general.
+    """Forget 2, 20 or 100 people; kept are others in the same passages (hard) and people in
+    general.
 
     split: forget_100, forget_20_1 to _3 or forget_2_1 to _5.
-    data: a folder with wpu/forget_100.json, and where they are at hand forget_100_hard_retain.json, general_retain.json, retain.json
-    (pages of other people, to train on) and msj_attack.json (github.com/UCSB-NLP-Chang/causal_unlearn, folder data: demonstrations for
-    the attack); without it the rows come from hub:Shiyu-Lab/Wikipedia_Person_Unlearn.
+    data: a folder with wpu/forget_100.json, and where they are at hand forget_100_hard_retain.json,
+        general_retain.json, retain.json (pages of other people, to train on) and msj_attack.json
+        (github.com/UCSB-NLP-Chang/causal_unlearn, folder data: demonstrations for the attack);
+        without it the rows come from hub:Shiyu-Lab/Wikipedia_Person_Unlearn.
     """
     if split not in SPLITS:
         raise unknown("split of wpu", split, SPLITS)
@@ -50,7 +63,9 @@ def wpu(split: str = "forget_100", data: str = "") -> Benchmark:
     hub = lambda name: f"hub:{HUB}:{name}@train"
     optional = lambda role, name: table_or_none(absent, role, data, "wpu", (name,), hub(name))
     forget = table(data, "wpu", (split,), hub(split))
-    asked = {"forget": examples(forget, "forget", f"wpu/{split}", group=_person, variants=PARAPHRASE)}
+    asked = {
+        "forget": examples(forget, "forget", f"wpu/{split}", group=_person, variants=PARAPHRASE)
+    }
     for role, name in (("neighbour", f"{split}_hard_retain"), ("retain", "general_retain")):
         cells = optional(role, name)
         if cells:
@@ -58,7 +73,8 @@ def wpu(split: str = "forget_100", data: str = "") -> Benchmark:
     shown = table_or_none(absent, "forget_attack", data, "wpu", ("msj_attack",), ATTACK)
     if shown:
         asked["forget_attack"] = attacked(asked["forget"], shown)
-    train = {"forget": _pages(forget, "forget") or asked["forget"]}  # without pages the questions are unlearned
+    # without pages the questions are unlearned
+    train = {"forget": _pages(forget, "forget") or asked["forget"]}
     train["retain"] = _pages(optional("retain (pages to train on)", "retain"), "retain")
     train = {role: rows for role, rows in train.items() if rows}
     metrics = [(m, role) for role in asked for m in METRICS]
@@ -67,22 +83,39 @@ def wpu(split: str = "forget_100", data: str = "") -> Benchmark:
 
 
 def attacked(forget: Examples, demonstrations: list[Cells]) -> Examples:
-    """The forget questions behind a conversation in which questions about other people are answered (many-shot jailbreak).
+    """The forget questions behind a conversation in which questions about other people are answered
+    (many-shot jailbreak).
 
-    As its msj_attack.py builds them: the last 100 demonstrations, of each answer the first paragraph of what a model wrote.
+    As its msj_attack.py builds them: the last 100 demonstrations, of each answer the first
+    paragraph of what a model wrote.
     """
     turns: list[dict[str, str]] = []
     for c in demonstrations[-DEMONSTRATIONS:]:
         question, said = c.values.get("question"), c.values.get("generated")
         if text_fault(question) or text_fault(said):
-            raise Refused(f"{c.where}: a demonstration needs the texts question and generated; copy the file from {ATTACK}")
+            raise Refused(
+                f"{c.where}: a demonstration needs the texts question and generated; copy the file "
+                f"from {ATTACK}"
+            )
         answer = str(said).split("\n\n")[0].split("[/INST]")[-1].strip()
-        turns += [{"role": "user", "content": str(question)}, {"role": "assistant", "content": answer}]
+        turns += [
+            {"role": "user", "content": str(question)},
+            {"role": "assistant", "content": answer},
+        ]
     rows = []
     for e in forget:
         messages = (*turns, {"role": "user", "content": e.prompt or ""})
         id = e.id.replace("wpu/", "wpu/attack/", 1)
-        rows.append(replace(e, id=id, role="forget_attack", messages=messages, variants=EMPTY, tags=(*e.tags, f"{SHOTS}{MOST}")))
+        rows.append(
+            replace(
+                e,
+                id=id,
+                role="forget_attack",
+                messages=messages,
+                variants=EMPTY,
+                tags=(*e.tags, f"{SHOTS}{MOST}"),
+            )
+        )
     return tuple(rows)
 
 
@@ -93,4 +126,8 @@ def _person(row: Mapping[str, Any]) -> Any:
 def _pages(cells: list[Cells], role: str) -> Examples:
     """The page of every person once: the rows of a person repeat it. () if the rows bring none."""
     first = {_person(c.values): c for c in reversed(cells) if c.values.get("wikipage")}
-    return examples([*first.values()][::-1], role, f"wpu/pages/{role}", text="wikipage", group=_person) if first else ()
+    return (
+        examples([*first.values()][::-1], role, f"wpu/pages/{role}", text="wikipage", group=_person)
+        if first
+        else ()
+    )

@@ -1,4 +1,7 @@
-"""The verbs: each takes one request and hands it on. Knows no tensor; heavy imports wait until the verb is known."""
+"""The verbs: each takes one request and hands it on.
+
+Knows no tensor; heavy imports wait until the verb is known.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ WHICH_MODEL = "which model? give --model with a folder or owner/name"
 def verbs(
     version: Version = False,
 ) -> None:
-    """Make a language model forget what it must forget, keep what it should keep, and measure which of the two happened."""
+    """Make a language model forget what it must forget, keep what it should keep, and measure which
+    of the two happened.
+    """
 
 
 @command(app, DemoRequest)
@@ -66,7 +71,10 @@ def list_members(request: ListRequest) -> None:
 
     room = request.room
     if room and room not in registry.ROOMS and registry.rooms_of(room):
-        raise Refused(f"{room} is no kind ({listed(registry.ROOMS)}) but one of the {registry.rooms_of(room)[0]}: expunge show {room}")
+        raise Refused(
+            f"{room} is no kind ({listed(registry.ROOMS)}) but one of the "
+            f"{registry.rooms_of(room)[0]}: expunge show {room}"
+        )
     rooms = [room] if room else [r for r in registry.ROOMS if registry.names(r)]
     if not request.json:
         print_rooms(rooms)
@@ -173,7 +181,10 @@ def auto(request: AutoRequest) -> None:
     if not request.model:
         raise Refused(WHICH_MODEL)
     if (request.budget is None) == (request.minutes is None):
-        raise Refused("how much may be spent? give either --budget STEPS or --minutes M; the search is included")
+        raise Refused(
+            "how much may be spent? give either --budget STEPS or --minutes M; the search is "
+            "included"
+        )
     from expunge.experiments.tuning.verb import auto as choose
     from expunge.experiments.tuning.words import print_table
 
@@ -197,7 +208,13 @@ def cache(request: CacheRequest) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 failed while running, 2 the request was wrong, 130 interrupted."""
+    """Run a command and exit: 0 done, 1 failed while running, 2 the request was wrong, 130
+    interrupted.
+    """
     words = dashed(sys.argv[1:] if arguments is None else arguments)
     prepare_threads(words)
-    sys.exit(ended(lambda: app(words, prog_name="expunge", standalone_mode=False), debug="--debug" in words))
+    sys.exit(
+        ended(
+            lambda: app(words, prog_name="expunge", standalone_mode=False), debug="--debug" in words
+        )
+    )

@@ -1,4 +1,7 @@
-"""What commands print: a run's measurements, answers side by side. Control characters of a model's text never reach the terminal."""
+"""What commands print: a run's measurements, answers side by side.
+
+Control characters of a model's text never reach the terminal.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +21,34 @@ if TYPE_CHECKING:
 
 
 def plain(text: str) -> str:
-    """The text on one line, as the terminal may have it (a model can write escape codes too); line breaks become spaces."""
+    """The text on one line, as the terminal may have it (a model can write escape codes too); line
+    breaks become spaces.
+    """
     return escaped("".join(" " if c in "\r\n\t" else c for c in text))
 
 
 def measurements(folder: Path) -> None:
-    """The measurements of a finished run as a table, and where they are; of a run in stages a column for each."""
+    """The measurements of a finished run as a table, and where they are; of a run in stages a
+    column for each.
+    """
     from expunge.report.terminal import listing
 
     console = terminal()
     if not (folder / "measurements.json").exists():
         return stages(folder, console)
     found = read_measurements(folder / "measurements.json") or {}
-    console.print(listing(found, title=escaped(folder.name), gold=(folder / "comparison.json").exists()))
+    console.print(
+        listing(found, title=escaped(folder.name), gold=(folder / "comparison.json").exists())
+    )
     for line in (*operating_points(found), *by_length(found)):
         console.print(line, style="dim", highlight=False, markup=False)
     console.print(escaped(folder / "measurements.json"), style="dim", highlight=False, markup=False)
 
 
 def attacked(folder: Path) -> None:
-    """What a finished attack brought back: a table for each measurement, what follows from them, and where they are."""
+    """What a finished attack brought back: a table for each measurement, what follows from them,
+    and where they are.
+    """
     from expunge.report.parse import read_curves
     from expunge.report.recovery import Recovery, recovery_table
 
@@ -58,32 +69,56 @@ def stages(folder: Path, console: Console) -> None:
     from expunge.runs.folder import read_run
 
     inner = read_run(folder)["stages"]
-    found = {name: read_measurements(folder / place / "measurements.json") or {} for name, place in inner.items()}
-    sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=escaped(folder.name), title_justify="left")
+    found = {
+        name: read_measurements(folder / place / "measurements.json") or {}
+        for name, place in inner.items()
+    }
+    sheet = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=escaped(folder.name), title_justify="left"
+    )
     sheet.add_column("measurement", overflow="fold")
     for name in found:
         sheet.add_column(escaped(name), justify="right")
     for key in dict.fromkeys(k for some in found.values() for k in some):
-        sheet.add_row(phrase(key), *(value(some[key]) if key in some else NONE for some in found.values()))
+        sheet.add_row(
+            phrase(key), *(value(some[key]) if key in some else NONE for some in found.values())
+        )
     console.print(sheet)
     for place in inner.values():
-        console.print(escaped(folder / place / "measurements.json"), style="dim", highlight=False, markup=False)
+        console.print(
+            escaped(folder / place / "measurements.json"),
+            style="dim",
+            highlight=False,
+            markup=False,
+        )
 
 
 def operating_points(found: Mapping[str, Measurement]) -> Iterator[str]:
-    """What membership scores tell where few false alarms are allowed, a line each; and what the holdout rows are too few for."""
+    """What membership scores tell where few false alarms are allowed, a line each; and what the
+    holdout rows are too few for.
+    """
     from expunge.report.format import number, phrase
 
     for key, m in found.items():
-        at = {f: [m.parts.get(f"tpr/{f}{end}") for end in ("", "/low", "/high")] for f in ("0.01", "0.05")}
+        at = {
+            f: [m.parts.get(f"tpr/{f}{end}") for end in ("", "/low", "/high")]
+            for f in ("0.01", "0.05")
+        }
         told = [
             f"{number(v)}{f' ({number(low)}–{number(high)})' if low is not None and high is not None else ''} at {float(f):.0%}"
             for f, (v, low, high) in at.items()
             if v is not None
         ]
-        short = f"{1 / m.parts['least_fpr']:.0f} holdout rows are too few for 1 %" if "least_fpr" in m.parts else ""
+        short = (
+            f"{1 / m.parts['least_fpr']:.0f} holdout rows are too few for 1 %"
+            if "least_fpr" in m.parts
+            else ""
+        )
         if told or short:
-            yield f"{phrase(key)}, true positives by false positives: {', '.join([*told, *([short] if short else [])])}"
+            yield (
+                f"{phrase(key)}, true positives by false positives: "
+                f"{', '.join([*told, *([short] if short else [])])}"
+            )
 
 
 def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
@@ -93,7 +128,10 @@ def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
     for key, m in found.items():
         if "prefix_tokens" not in m.parts:
             continue
-        others = {"a quarter": m.parts.get("prefix/quarter"), "three quarters": m.parts.get("prefix/three_quarters")}
+        others = {
+            "a quarter": m.parts.get("prefix/quarter"),
+            "three quarters": m.parts.get("prefix/three_quarters"),
+        }
         told = [f"{number(v)} by {name}" for name, v in others.items() if v is not None]
         short = f", {m.parts['too_short']:.0f} texts too short" if m.parts.get("too_short") else ""
         beginning = f"texts asked by their first half (mean {m.parts['prefix_tokens']:.0f} tokens)"
@@ -111,7 +149,8 @@ def comparison(folder: Path) -> None:
 
 
 def others(benchmark: str, subset: str | None = "") -> None:
-    """Where to read what others measured on the benchmark, if anything is known, and whether they measured as this run did.
+    """Where to read what others measured on the benchmark, if anything is known, and whether they
+    measured as this run did.
 
     ``subset``: that of the run; None if it read another's log, whose protocol is its own.
     """
@@ -123,19 +162,27 @@ def others(benchmark: str, subset: str | None = "") -> None:
     found = published_of(registry.member("benchmarks", name), split) if name else None
     if found is None:
         return
-    how = f"--subset {found.subset} asks and scores as they did" if found.subset else "without --subset it is asked as they did"
+    how = (
+        f"--subset {found.subset} asks and scores as they did"
+        if found.subset
+        else "without --subset it is asked as they did"
+    )
     if subset is None:
         how = ""
     elif (given or subset) == found.subset:
         how = f" ({found.protocol})"
     else:
         how = f" (measured otherwise: {how})"
-    line = f"published numbers of large models: expunge show {name}{':' if split else ''}{split}{how}"
+    line = (
+        f"published numbers of large models: expunge show {name}{':' if split else ''}{split}{how}"
+    )
     terminal().print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def answers(question: str, said: Sequence[Answered]) -> None:
-    """The answers of one or two models to a question, one under the other, with what was drawn and how likely the given answer is."""
+    """The answers of one or two models to a question, one under the other, with what was drawn and
+    how likely the given answer is.
+    """
     width = max(8, *(len(a.source) for a in said))
     beside = lambda name, words: tell(f"{plain(name):<{width}}  {words}")
     beside("question", plain(question))
@@ -147,7 +194,11 @@ def answers(question: str, said: Sequence[Answered]) -> None:
             beside("", f"drawn {i}: {plain(text) or '(nothing)'}")
         if a.chance:
             tokens = f"{a.chance.tokens} token{'s' * (a.chance.tokens != 1)}"
-            beside("", f"probability of the --answer: {chance(a.chance.logp)}, {a.chance.per_token:.3g} per token over {tokens}")
+            beside(
+                "",
+                f"probability of the --answer: {chance(a.chance.logp)}, {a.chance.per_token:.3g} "
+                f"per token over {tokens}",
+            )
 
 
 def chance(logp: float) -> str:

@@ -16,7 +16,10 @@ from expunge.core.escape import say, tell
 
 
 def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
-    """Run ``act`` and return the exit code. Whatever goes wrong is said in one line, after the traceback if ``debug``."""
+    """Run ``act`` and return the exit code.
+
+    Whatever goes wrong is said in one line, after the traceback if ``debug``.
+    """
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _interrupt) if main else None
     try:
@@ -46,11 +49,15 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
 
 
 def readable() -> None:
-    """Let every text be printed: what a terminal's alphabet lacks is written out, and what goes to a closed stream goes nowhere."""
+    """Let every text be printed: what a terminal's alphabet lacks is written out, and what goes to
+    a closed stream goes nowhere.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
-        except OSError:  # closed: the next file that is opened would take its number, and what is printed would be written there
+        # closed: the next file that is opened would take its number, and what is printed would be
+        # written there
+        except OSError:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
@@ -59,12 +66,24 @@ def readable() -> None:
 
 
 def usage(error: Any) -> str:
-    """The line for words that typer could not take: what was wrong, and what is taken there. Its own words for what is not foreseen."""
-    kind, context, option = type(error).__name__, getattr(error, "ctx", None), getattr(error, "option_name", "")
+    """The line for words that typer could not take: what was wrong, and what is taken there.
+
+    Its own words for what is not foreseen.
+    """
+    kind, context, option = (
+        type(error).__name__,
+        getattr(error, "ctx", None),
+        getattr(error, "option_name", ""),
+    )
     verb = context.info_name if context else "expunge"
     said = " ".join(error.format_message().split())
     if kind == "NoSuchOption" and context:
-        options = [word for parameter in context.command.params for word in parameter.opts if word.startswith("--")]
+        options = [
+            word
+            for parameter in context.command.params
+            for word in parameter.opts
+            if word.startswith("--")
+        ]
         return str(unknown(f"option of {verb}", option, options))
     if kind == "BadOptionUsage":
         return f"{option} takes no value" if "does not take" in said else f"{option} needs a value"
@@ -73,7 +92,10 @@ def usage(error: Any) -> str:
         return f"{verb}: {name.upper()} is missing; expunge {verb} --help shows what it takes"
     if "unexpected extra argument" in said:
         extra = said[said.find("(", said.find("(s)") + 3) :].strip("()")
-        return f"{verb}: {extra!r} is more than it takes; several words that belong together stand in quotes"
+        return (
+            f"{verb}: {extra!r} is more than it takes; several words that belong together stand "
+            f"in quotes"
+        )
     return said[:1].lower() + said[1:]
 
 

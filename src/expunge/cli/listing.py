@@ -34,7 +34,8 @@ CLAIMS = {
 }
 NOTES = {  # what of the arguments can be said on the command line
     "metrics": "Of the function; a benchmark may set them, the command line does not.",
-    "benchmarks": "The split stands after the colon; data, holdout and subset are options; the rest is for Python.",
+    "benchmarks": "The split stands after the colon; data, holdout and subset are options; the "
+    "rest is for Python.",
 }
 NO_EFFECT = 0.05  # a fall of the forget probability below this is none
 
@@ -43,7 +44,9 @@ NO_EFFECT = 0.05  # a fall of the forget probability below this is none
 
 
 def root() -> Path:
-    """The repository that the package lies in; of an installed package, a folder without docs and results."""
+    """The repository that the package lies in; of an installed package, a folder without docs and
+    results.
+    """
     return registry.HERE.parents[1]
 
 
@@ -51,13 +54,18 @@ EFFECT = ("forget/probability", "retain/probability")
 
 
 def effects(where: Path | None = None) -> dict[str, Any]:
-    """results/bench.json: what each method did to the built-in case. Empty if it was never measured or is not shipped."""
+    """results/bench.json: what each method did to the built-in case.
+
+    Empty if it was never measured or is not shipped.
+    """
     file = (where or root()) / "results" / "bench.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def effect(name: str, found: Mapping[str, Any]) -> str:
-    """``forget .12, retain .93 (gold .10, .95)``, means over the seeds of the bench; or not measured, or that nothing happened."""
+    """``forget .12, retain .93 (gold .10, .95)``, means over the seeds of the bench; or not
+    measured, or that nothing happened.
+    """
     of = lambda part: [part.get(k, {}).get("mean") for k in EFFECT]
     mine = found.get("methods", {}).get(name, {}).get("at_settings", {})
     if None in of(mine):
@@ -65,11 +73,15 @@ def effect(name: str, found: Mapping[str, Any]) -> str:
     forget, retain = map(short, of(mine))
     gold = ", ".join(map(short, of(found["gold"])))
     fell = found["original"][EFFECT[0]]["mean"] - mine[EFFECT[0]]["mean"]
-    return f"forget {forget}, retain {retain} (gold {gold})" + (": no effect here" if fell < NO_EFFECT else "")
+    return f"forget {forget}, retain {retain} (gold {gold})" + (
+        ": no effect here" if fell < NO_EFFECT else ""
+    )
 
 
 def as_rows(room: str, where: Path | None = None) -> list[dict[str, Any]]:
-    """The members of a room as plain data: name, room, summary, paper, url, evidence, effect, published_as. Effect is of methods only."""
+    """The members of a room as plain data: name, room, summary, paper, url, evidence, effect,
+    published_as. Effect is of methods only.
+    """
     found = effects(where)
     return [_row(registry.brief(room, name), found) for name in registry.sound(room)]
 
@@ -79,24 +91,36 @@ def _row(member: Member, found: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"name": member.name, "room": member.room, "summary": member.summary}
     made |= {key: card.get(key, "") for key in ("paper", "url")} | {"evidence": _evidence(card)}
     made["effect"] = effect(member.name, found) if member.room == "methods" and found else None
-    return made | {"published_as": {alias: dict(args) for alias, args in member.published_as.items()}}
+    return made | {
+        "published_as": {alias: dict(args) for alias, args in member.published_as.items()}
+    }
 
 
 def _evidence(card: Mapping[str, Any]) -> str:
     """How sure we are of a member; of a benchmark whose real rows were never seen, that."""
-    return "loader only" if "loader only" in card.get("family", ()) else EVIDENCE[card.get("evidence", "oracle")]
+    return (
+        "loader only"
+        if "loader only" in card.get("family", ())
+        else EVIDENCE[card.get("evidence", "oracle")]
+    )
 
 
 # ------------------------------------------------------------------ for the terminal
 
 
 def print_rooms(rooms: Iterable[str]) -> None:
-    """Print the tables of rooms. Plain text: rich alone would cost a quarter of the time that a list may take."""
+    """Print the tables of rooms.
+
+    Plain text: rich alone would cost a quarter of the time that a list may take.
+    """
     print(listing(rooms))
 
 
 def listing(rooms: Iterable[str]) -> str:
-    """Aligned tables; what is wider than the terminal goes on below. Published names stand indented and are not counted."""
+    """Aligned tables; what is wider than the terminal goes on below.
+
+    Published names stand indented and are not counted.
+    """
     width = terminal_width()
     return "\n\n".join("\n".join(_table(room, width)) for room in _some(rooms))
 
@@ -113,12 +137,17 @@ def _table(room: str, width: int) -> list[str]:
     far = max((len(r["effect"] or "") for r in rows), default=0)
     lines = [f"{room} ({len(rows)})" if rows else f"{room}: none yet"]
     for row in rows:
-        known = f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (f"{row['effect']:<{far}}  " if far else "")
+        known = f"  {row['name']:<{wide}}  {row['evidence']:<{sure}}  " + (
+            f"{row['effect']:<{far}}  " if far else ""
+        )
         if not width or len(known + row["summary"]) <= width:
             lines.append(known + row["summary"])
         else:
             lines += [known.rstrip(), *broken("    " + row["summary"], width, "    ")]
-        lines += [f"      {alias} = {row['name']}({arguments_of(args, '=')})" for alias, args in row["published_as"].items()]
+        lines += [
+            f"      {alias} = {row['name']}({arguments_of(args, '=')})"
+            for alias, args in row["published_as"].items()
+        ]
     return lines
 
 
@@ -126,15 +155,25 @@ def _table(room: str, width: int) -> list[str]:
 
 
 def page(room: str, name: str, where: Path | None = None, split: str = "") -> str:
-    """Markdown page of a member (or of the member behind a published name) that reads well as plain text, too.
+    """Markdown page of a member (or of the member behind a published name) that reads well as plain
+    text, too.
 
-    ``split``: of a benchmark, which one's published numbers are shown; its default split's if left away.
+    ``split``: of a benchmark, which one's published numbers are shown; its default split's if left
+    away.
     """
     member = registry.member(room, name)
-    parts = [f"# {member.name}", member.summary, _facts(member, effects(where)), _definition(member), _arguments(member)]
+    parts = [
+        f"# {member.name}",
+        member.summary,
+        _facts(member, effects(where)),
+        _definition(member),
+        _arguments(member),
+    ]
     parts += [_presets(member), _aliases(member), published(member, split), _how(member)]
     if name in member.published_as:
-        parts.insert(0, f"{name} is {member.name} with {arguments_of(member.published_as[name], ' ')}.")
+        parts.insert(
+            0, f"{name} is {member.name} with {arguments_of(member.published_as[name], ' ')}."
+        )
     elif name != member.name:
         parts.insert(0, f"{name} is called {member.name} now.")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -143,13 +182,26 @@ def page(room: str, name: str, where: Path | None = None, split: str = "") -> st
 def _facts(member: Member, found: Mapping[str, Any]) -> str:
     card = member.card
     source = f"{card.get('paper', '')}" + (f" <{card['url']}>" if card.get("url") else "")
-    facts = {"room": member.room, "paper": source, "where": card.get("where", ""), "family": ", ".join(card.get("family", ()))}
+    facts = {
+        "room": member.room,
+        "paper": source,
+        "where": card.get("where", ""),
+        "family": ", ".join(card.get("family", ())),
+    }
     facts |= {"evidence": _evidence(card)}
     if member.room == "methods":
         facts["effect on the built-in case"] = effect(member.name, found)
     claims = card.get("claims", "")
-    facts |= {"a small step": CLAIMS.get(claims, claims.replace("_", " ")), "rights of the adversary": ", ".join(card.get("rights", ()))}
-    facts |= {"undoes": card.get("defeats", "").replace("_", " "), "strength": _strength(card), "better": better(card), "unit": _unit(card)}
+    facts |= {
+        "a small step": CLAIMS.get(claims, claims.replace("_", " ")),
+        "rights of the adversary": ", ".join(card.get("rights", ())),
+    }
+    facts |= {
+        "undoes": card.get("defeats", "").replace("_", " "),
+        "strength": _strength(card),
+        "better": better(card),
+        "unit": _unit(card),
+    }
     facts |= {"needs": ", ".join(_needed(card)), "reads": ", ".join(card.get("reads", ()))}
     facts |= {
         "packages": ", ".join(card.get("extras", ())),
@@ -186,11 +238,20 @@ def _unit(card: Mapping[str, Any]) -> str:
 def _definition(member: Member) -> str:
     """The docstring of the function without the lines that describe arguments."""
     own = {a.name for a in member.arguments if a.doc}
-    return "\n".join(line for line in member.doc.splitlines() if not own.issuperset(line.strip().split(": ")[0].split(", "))).strip()
+    lines = []
+    for names, text in registry.described(member.doc):
+        if not names:
+            lines.append(text)
+        elif not own.issuperset(names.split(", ")):
+            lines.append(f"{names}: {text}")
+    return "\n".join(lines).strip()
 
 
 def _arguments(member: Member) -> str:
-    lines = [f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "") for a in member.own.values()]
+    lines = [
+        f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "")
+        for a in member.own.values()
+    ]
     note = [NOTES[member.room], ""] if member.room in NOTES else []
     return "\n".join(["## Arguments", "", *note, *lines]) if lines else ""
 
@@ -208,17 +269,46 @@ def _default(argument: Argument) -> str:
 
 def arguments_of(args: Mapping[str, Any], link: str = " ") -> str:
     """Arguments with their values in one line: ``beta 0.5, kind mild``."""
-    return ", ".join(f"{key}{link}{value:g}" if isinstance(value, float) else f"{key}{link}{value}" for key, value in args.items())
+    return ", ".join(
+        f"{key}{link}{value:g}" if isinstance(value, float) else f"{key}{link}{value}"
+        for key, value in args.items()
+    )
 
 
 def _presets(member: Member) -> str:
     said = comments(member)
     settings = member.card.get("settings", {})
-    lines = [f"- {name}: {arguments_of(args)}" for name, args in settings.items() if not name.endswith("builtin")]
-    mine = [f"- {name}: {arguments_of(args)}" for name, args in settings.items() if name.endswith("builtin")]
-    parts = ["\n".join(["## Published settings", "", *lines, *(["", f"Source: {said}"] if said else [])])] if lines else []
+    lines = [
+        f"- {name}: {arguments_of(args)}"
+        for name, args in settings.items()
+        if not name.endswith("builtin")
+    ]
+    mine = [
+        f"- {name}: {arguments_of(args)}"
+        for name, args in settings.items()
+        if name.endswith("builtin")
+    ]
+    parts = (
+        [
+            "\n".join(
+                ["## Published settings", "", *lines, *(["", f"Source: {said}"] if said else [])]
+            )
+        ]
+        if lines
+        else []
+    )
     if mine:
-        parts.append("\n".join(["## Settings for the built-in case", "", *mine, "", "Found by trying a few on the case of seed 0."]))
+        parts.append(
+            "\n".join(
+                [
+                    "## Settings for the built-in case",
+                    "",
+                    *mine,
+                    "",
+                    "Found by trying a few on the case of seed 0.",
+                ]
+            )
+        )
     return "\n\n".join(parts)
 
 
@@ -227,10 +317,20 @@ def comments(member: Member) -> str:
     text = (registry.HERE / member.room / f"{member.name}.py").read_text(encoding="utf-8")
     lines = text.splitlines()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.keyword) and node.arg == "settings" and isinstance(node.value, ast.Dict):
-            first = node.lineno - 1 - lines[node.lineno - 2].strip().startswith("#")
-            source = re.sub(r"(?m)^ *#.*(?:\n *#.*)+", _one_line, "\n".join(lines[first : node.end_lineno]))
-            return "; ".join(line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line)
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "settings"
+            and isinstance(node.value, ast.Dict)
+        ):
+            first = node.lineno - 1
+            while lines[first - 1].strip().startswith("#"):
+                first -= 1
+            source = re.sub(
+                r"(?m)^ *#.*(?:\n *#.*)+", _one_line, "\n".join(lines[first : node.end_lineno])
+            )
+            return "; ".join(
+                line.split("#", 1)[1].strip() for line in source.splitlines() if "#" in line
+            )
     return ""
 
 
@@ -244,24 +344,34 @@ def _aliases(member: Member) -> str:
 
 
 def published_of(member: Member, split: str) -> Published | None:
-    """What others measured on a benchmark's split, None if nothing is known; the module is imported for it."""
+    """What others measured on a benchmark's split, None if nothing is known; the module is imported
+    for it.
+    """
     text = (registry.HERE / member.room / f"{member.name}.py").read_text(encoding="utf-8")
     if member.room != "benchmarks" or "\ndef published(" not in text:
         return None
-    split = split.partition(":")[0] or next(a.default.strip("'\"") for a in member.arguments if a.name == "split")
+    split = split.partition(":")[0] or next(
+        a.default.strip("'\"") for a in member.arguments if a.name == "split"
+    )
     found: Published = registry.load("benchmarks", member.name).published(split)
     return found if found.numbers else None
 
 
 def published(member: Member, split: str) -> str:
-    """The numbers of ``published_of`` as a section of a page, a line for each model, under their protocol; '' if there are none."""
+    """The numbers of ``published_of`` as a section of a page, a line for each model, under their
+    protocol; '' if there are none.
+    """
     found = published_of(member, split)
     if found is None:
         return ""
-    split = split.partition(":")[0] or next(a.default.strip("'\"") for a in member.arguments if a.name == "split")
+    split = split.partition(":")[0] or next(
+        a.default.strip("'\"") for a in member.arguments if a.name == "split"
+    )
     lines = [f"- {label}: {arguments_of(numbers)}" for label, numbers in found.numbers.items()]
     note = "Measured by others on large models, to orient by; in the units of `expunge eval`."
-    how = f"Protocol: {found.protocol}." + (f" `--subset {found.subset}` asks and scores so." if found.subset else "")
+    how = f"Protocol: {found.protocol}." + (
+        f" `--subset {found.subset}` asks and scores so." if found.subset else ""
+    )
     return "\n".join([f"## Published numbers: {split}", "", note, how, "", *lines])
 
 
@@ -270,19 +380,26 @@ def _how(member: Member) -> str:
     name, case = member.name, "--benchmark tofu:forget10"
     asks = "multiple choice" in member.card.get("family", ())  # these bring nothing to train on
     words = {
-        "methods": f"expunge unlearn {name} --model runs/original {case} --out runs/{name}{_example(member)}",
-        "attacks": f"expunge attack {name} --model runs/npo --gold runs/gold --original runs/original {case} --out runs/npo-{name}",
-        "metrics": f"expunge eval --model runs/npo --gold runs/gold {case} --metrics {name} --out runs/npo-eval",
-        "benchmarks": f"expunge eval --model runs/npo --benchmark {_split(member)} --out runs/npo-{name}"
+        "methods": f"expunge unlearn {name} --model runs/original {case} --out "
+        f"runs/{name}{_example(member)}",
+        "attacks": f"expunge attack {name} --model runs/npo --gold runs/gold --original "
+        f"runs/original {case} --out runs/npo-{name}",
+        "metrics": f"expunge eval --model runs/npo --gold runs/gold {case} --metrics {name} --out "
+        f"runs/npo-eval",
+        "benchmarks": f"expunge eval --model runs/npo --benchmark {_split(member)} --out "
+        f"runs/npo-{name}"
         if asks
-        else f"expunge train --model tiny --benchmark {_split(member)} --on full --out runs/original",
+        else f"expunge train --model tiny --benchmark {_split(member)} --on full --out "
+        f"runs/original",
         "guards": "",
     }[member.room]
     return f"## Run it\n\n```\n{words}\n```" if words else ""
 
 
 def _example(member: Member) -> str:
-    first = next((a for a in member.arguments if a.annotation in ("int", "float") and a.default), None)
+    first = next(
+        (a for a in member.arguments if a.annotation in ("int", "float") and a.default), None
+    )
     return f" --{first.name} {first.default}" if first else ""
 
 

@@ -1,4 +1,6 @@
-"""What a command line says beyond the options of its verb: a method's own arguments, and the request of an earlier run."""
+"""What a command line says beyond the options of its verb: a method's own arguments, and the
+request of an earlier run.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,19 @@ from expunge.core.fields import check_typed
 
 
 def dashed(words: Sequence[str]) -> list[str]:
-    """Options with - for _, so that both spellings are understood; values and what follows ``--`` stay."""
+    """Options with - for _, so that both spellings are understood; values and what follows ``--``
+    stay.
+    """
     end = words.index("--") if "--" in words else len(words)
     spelt = (w.partition("=") if w.startswith("--") else (None, "", w) for w in words[:end])
-    return [name.replace("_", "-") + eq + value if name else value for name, eq, value in spelt] + list(words[end:])
+    return [
+        name.replace("_", "-") + eq + value if name else value for name, eq, value in spelt
+    ] + list(words[end:])
 
 
-def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tuple[str, dict[str, Any]]:
+def own(
+    words: Sequence[str], options: Iterable[str], default: str = ""
+) -> tuple[str, dict[str, Any]]:
     """The method's name and its own arguments, out of the words that are no option of the verb.
 
     Args:
@@ -31,7 +39,8 @@ def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tupl
         The method's name and its arguments; values have the types of the signature.
 
     Raises:
-        Refused: An unknown method, an option that the method does not have either, an option without a value.
+        Refused: An unknown method, an option that the method does not have either, an option
+            without a value.
     """
     options = list(options)
     given, others = _pairs(words)
@@ -42,20 +51,27 @@ def own(words: Sequence[str], options: Iterable[str], default: str = "") -> tupl
         return "", {}
     member = registry.member("methods", found)
     if rest:
-        raise Refused(f"{rest[0]!r}: expected an option such as --{member.arguments[0].name if member.arguments else 'lr'} VALUE")
+        raise Refused(
+            f"{rest[0]!r}: expected an option such as "
+            f"--{member.arguments[0].name if member.arguments else 'lr'} VALUE"
+        )
     known, said = member.own, {}
     for option, value in given.items():
         key = option[2:].replace("-", "_")
         if key not in known:
-            raise unknown(f"option of unlearn {found}", option, [*("--" + k for k in known), *options])
+            raise unknown(
+                f"option of unlearn {found}", option, [*("--" + k for k in known), *options]
+            )
         if value is None:
             raise Refused(f"{option} needs a value")
         said[key] = value
-    return found, registry.checked("methods", found, said)  # a term stays a name: a request is plain data
+    # a term stays a name: a request is plain data
+    return found, registry.checked("methods", found, said)
 
 
 def own_swept(words: Sequence[str], options: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """The attack's name and its own arguments; one of them may have several values, set apart by commas.
+    """The attack's name and its own arguments; one of them may have several values, set apart by
+    commas.
 
     Args:
         words: What is no option of the verb.
@@ -78,7 +94,9 @@ def own_swept(words: Sequence[str], options: Iterable[str]) -> tuple[str, dict[s
     for option, value in given.items():
         key = option[2:].replace("-", "_")
         if key not in known:
-            raise unknown(f"option of attack {found}", option, [*("--" + k for k in known), *options])
+            raise unknown(
+                f"option of attack {found}", option, [*("--" + k for k in known), *options]
+            )
         if value is None:
             raise Refused(f"{option} needs a value")
         values = [registry.checked("attacks", found, {key: part})[key] for part in value.split(",")]
@@ -87,7 +105,9 @@ def own_swept(words: Sequence[str], options: Iterable[str]) -> tuple[str, dict[s
 
 
 def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
-    """(option -> value, the other words); an option takes the next word unless that is an option too."""
+    """(option -> value, the other words); an option takes the next word unless that is an option
+    too.
+    """
     given: dict[str, str | None] = {}
     others, left = [], list(words)
     while left:
@@ -96,11 +116,20 @@ def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
             others.append(word)
             continue
         option, eq, value = word.partition("=")
-        given[option] = value if eq else left.pop(0) if left and not left[0].startswith("--") else None
+        given[option] = (
+            value if eq else left.pop(0) if left and not left[0].startswith("--") else None
+        )
     return given, others
 
 
-PLACEHOLDERS = {"float": "NUMBER", "int | float": "NUMBER", "int": "INTEGER", "str": "TEXT", "bool": "true|false", "Term": "TERM"}
+PLACEHOLDERS = {
+    "float": "NUMBER",
+    "int | float": "NUMBER",
+    "int": "INTEGER",
+    "str": "TEXT",
+    "bool": "true|false",
+    "Term": "TERM",
+}
 
 
 def argument_rows(name: str, room: str = "methods") -> tuple[str, list[tuple[str, str]]]:
@@ -114,7 +143,9 @@ def argument_rows(name: str, room: str = "methods") -> tuple[str, list[tuple[str
             limits.insert(0, kind)
         limits.append(f"default {argument.default}")
         option = f"--{argument.name.replace('_', '-')} {PLACEHOLDERS.get(kind, 'VALUE')}"
-        rows.append((option, f"{(argument.doc or argument.name).rstrip('.')}  [{'; '.join(limits)}]"))
+        rows.append(
+            (option, f"{(argument.doc or argument.name).rstrip('.')}  [{'; '.join(limits)}]")
+        )
     return f"Arguments of {name}", rows
 
 
@@ -126,7 +157,9 @@ def kept(source: str, verb: str) -> dict[str, Any]:
     if run.get("verb") != verb or not isinstance(run.get("request"), dict):
         raise Refused(f"{source}: made by expunge {run.get('verb')}, not by expunge {verb}")
     if not isinstance(run["request"].get("method", {}), dict):
-        raise Refused(f"{source}: its method is no name with arguments; this is no run.yaml of ours")
+        raise Refused(
+            f"{source}: its method is no name with arguments; this is no run.yaml of ours"
+        )
     return dict(run["request"])
 
 
@@ -153,8 +186,17 @@ def method_of(source: str) -> str:
 
 
 def prepare_threads(words: Sequence[str]) -> None:
-    """Threads are settled before torch is imported: one, unless asked; idle ones sleep (two spinning threads cost 10 x beside a job)."""
-    asked = next((w.partition("=")[2] or words[i + 1 : i + 2] for i, w in enumerate(words) if w.split("=")[0] == "--threads"), None)
+    """Threads are settled before torch is imported: one, unless asked; idle ones sleep (two
+    spinning threads cost 10 x beside a job).
+    """
+    asked = next(
+        (
+            w.partition("=")[2] or words[i + 1 : i + 2]
+            for i, w in enumerate(words)
+            if w.split("=")[0] == "--threads"
+        ),
+        None,
+    )
     number = asked if isinstance(asked, str) else (asked[0] if asked else None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

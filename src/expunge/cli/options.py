@@ -1,4 +1,6 @@
-"""A command of the command line, made from the request that it carries out: parameters, help, ranges, aliases and headings."""
+"""A command of the command line, made from the request that it carries out: parameters, help,
+ranges, aliases and headings.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from expunge.core.escape import tell
 from expunge.core.fields import Field, fields_of, from_text
 from expunge.core.requests import GROUPS, RUN, Request, TrainRequest, UnlearnRequest
 
-REPEATABLE: tuple[type[Request], ...] = (TrainRequest, UnlearnRequest)  # their run.yaml can be given with --from
+# their run.yaml can be given with --from
+REPEATABLE: tuple[type[Request], ...] = (TrainRequest, UnlearnRequest)
 ROOMS = {"method": "methods", "attack": "attacks"}  # the field that holds a member -> its room
 PLACEHOLDERS = {int: "INTEGER", float: "NUMBER"}
 R = TypeVar("R", bound=Request)
@@ -70,20 +73,29 @@ def tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
-Version = Annotated[bool, typer.Option("--version", help="print the version", callback=tell_version, is_eager=True)]
+Version = Annotated[
+    bool, typer.Option("--version", help="print the version", callback=tell_version, is_eager=True)
+]
 ON_EVERY_VERB = (
     inspect.Parameter(
         "debug",
         inspect.Parameter.KEYWORD_ONLY,
         default=False,
-        annotation=Annotated[bool, typer.Option("--debug", help="show tracebacks", rich_help_panel=RUN)],
+        annotation=Annotated[
+            bool, typer.Option("--debug", help="show tracebacks", rich_help_panel=RUN)
+        ],
     ),
 )
 FROM = inspect.Parameter(
     "from_",
     inspect.Parameter.KEYWORD_ONLY,
     default=None,
-    annotation=Annotated[str | None, typer.Option("--from", help="repeat the run of this run.yaml", metavar="TEXT", rich_help_panel=RUN)],
+    annotation=Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="repeat the run of this run.yaml", metavar="TEXT", rich_help_panel=RUN
+        ),
+    ],
 )
 FOR_A_METHOD = (
     inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
@@ -91,12 +103,19 @@ FOR_A_METHOD = (
         "help",
         inspect.Parameter.KEYWORD_ONLY,
         default=False,
-        annotation=Annotated[bool, typer.Option("--help", help="show this and the method's own arguments", rich_help_panel=RUN)],
+        annotation=Annotated[
+            bool,
+            typer.Option(
+                "--help", help="show this and the method's own arguments", rich_help_panel=RUN
+            ),
+        ],
     ),
 )
 
 
-def command(app: typer.Typer, kind: type[R]) -> Callable[[Callable[[R], None]], Callable[[R], None]]:
+def command(
+    app: typer.Typer, kind: type[R]
+) -> Callable[[Callable[[R], None]], Callable[[R], None]]:
     """Make a function of a request a verb of the command line.
 
     Args:
@@ -117,10 +136,20 @@ def command(app: typer.Typer, kind: type[R]) -> Callable[[Callable[[R], None]], 
             act(request_of(kind, given, method))
 
         parameters = [_parameter(field) for field in known.values()]
-        parameters += [*ON_EVERY_VERB, *([FROM] if kind in REPEATABLE else []), *(FOR_A_METHOD if method else [])]
+        parameters += [
+            *ON_EVERY_VERB,
+            *([FROM] if kind in REPEATABLE else []),
+            *(FOR_A_METHOD if method else []),
+        ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         extra = {"allow_extra_args": True, "ignore_unknown_options": True} if method else {}
-        app.command(kind.verb, cls=Verb, help=inspect.getdoc(kind), add_help_option=not method, context_settings=extra)(run)
+        app.command(
+            kind.verb,
+            cls=Verb,
+            help=inspect.getdoc(kind),
+            add_help_option=not method,
+            context_settings=extra,
+        )(run)
         return act
 
     return register
@@ -136,15 +165,25 @@ def _parameter(field: Field) -> inspect.Parameter:
     if field.kind is bool:
         annotation, default = (bool | None, None) if field.optional else (bool, False)
     elif not field.help.positional:
-        settings |= {"metavar": PLACEHOLDERS.get(field.kind, "TEXT"), "envvar": field.help.env or None}
+        settings |= {
+            "metavar": PLACEHOLDERS.get(field.kind, "TEXT"),
+            "envvar": field.help.env or None,
+        }
     if field.help.positional:
         settings["rich_help_panel"] = "Arguments"
-        annotation = list[str] if field.kind is tuple else str if field.help.required else annotation
+        annotation = (
+            list[str] if field.kind is tuple else str if field.help.required else annotation
+        )
         default = inspect.Parameter.empty if field.help.required else None
         said = typer.Argument(metavar=field.name.upper(), **settings)
     else:
         said = typer.Option(*_names(field), **settings)
-    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, said])
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[annotation, said],
+    )
 
 
 def _names(field: Field) -> Iterator[str]:
@@ -162,14 +201,15 @@ def request_of(kind: type[R], given: Mapping[str, Any], method: str = "") -> R:
     Args:
         kind: Its class.
         given: What typer read, by parameter: texts, None where nothing was given.
-        method: The field that holds a method, whose own arguments are among the words that typer left over.
+        method: The field that holds a method, whose own arguments are among the words that typer
+            left over.
 
     Returns:
         The request; with ``--from``, that of the run.yaml with what was given on top.
 
     Raises:
-        Refused: A value is of another kind or out of its range, the method or one of its arguments does not exist, or the
-            run.yaml asks for what counts only when typed.
+        Refused: A value is of another kind or out of its range, the method or one of its arguments
+            does not exist, or the run.yaml asks for what counts only when typed.
     """
     source = given.get("from_") or ""
     values: dict[str, Any] = {}
@@ -183,14 +223,20 @@ def request_of(kind: type[R], given: Mapping[str, Any], method: str = "") -> R:
     if method:
         words = [*([given[method]] if given[method] else []), *given["context"].args]
         options = [o for p in given["context"].command.params for o in p.opts if o.startswith("--")]
-        named = own(words, options, method_of(source)) if method == "method" else own_swept(words, options)
+        named = (
+            own(words, options, method_of(source))
+            if method == "method"
+            else own_swept(words, options)
+        )
         values[method] = Call(*named)
     request = kind(**values)
     return repeated(request, source) if source else request
 
 
 def write_help(context: Any, method: str, room: str) -> None:
-    """The help page of a verb and, if a method or an attack is named, its own arguments in the same form."""
+    """The help page of a verb and, if a method or an attack is named, its own arguments in the same
+    form.
+    """
     formatter = context.make_formatter()
     context.command.format_help(context, formatter)
     if method:

@@ -18,7 +18,8 @@ def terminal_width() -> int:
 
 
 def wrapped(text: str, width: int) -> str:
-    """A Markdown page with its long lines broken between words; code blocks, tables and addresses stay whole.
+    """A Markdown page with its long lines broken between words; code blocks, tables and addresses
+    stay whole.
 
     Args:
         text: The page.
@@ -40,4 +41,11 @@ def wrapped(text: str, width: int) -> str:
 
 def broken(line: str, width: int, indent: str) -> list[str]:
     """A line broken between words, all but its first part indented."""
-    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )

@@ -1,4 +1,6 @@
-"""What an adversary does to a model, or to the questions that it is asked, to bring back what was forgotten."""
+"""What an adversary does to a model, or to the questions that it is asked, to bring back what was
+forgotten.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,17 @@ class Holding:
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack at one strength. Its card says what it needs and undoes, and which argument is its strength.
+    """An attack at one strength.
+
+    Its card says what it needs and undoes, and which argument is its strength.
 
     Exactly one of ``stages`` and ``rewrite`` is given.
 
     Attributes:
         name: The name of the member.
         stages: What is done to the weights: stages of a Method, which read the rows of ``holds``.
-        rewrite: ``question -> questions``, the wordings that are tried besides the plain one, as many
-            for every question. Of each row the answer counts that tells most.
+        rewrite: ``question -> questions``, the wordings that are tried besides the plain one, as
+            many for every question. Of each row the answer counts that tells most.
         holds: The rows that the adversary trains on; None: he needs none. Forget groups that he
             holds are not asked: he knows them already.
         at: The strength as it stands in a table: a number, or words where it is no scale.

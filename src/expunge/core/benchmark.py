@@ -14,8 +14,9 @@ from expunge.core.results import EMPTY
 class Published:
     """What others measured on a benchmark, and how.
 
-    ``numbers``: label -> {measurement key: value}. ``protocol``: whose prompts, rows and scores they are, in one line. ``subset``: the
-    subset of the benchmark that asks and scores so ("": it does without one).
+    ``numbers``: label -> {measurement key: value}. ``protocol``: whose prompts, rows and scores
+    they are, in one line. ``subset``: the subset of the benchmark that asks and scores so ("": it
+    does without one).
     """
 
     numbers: Mapping[str, Mapping[str, float]]
@@ -23,7 +24,10 @@ class Published:
     subset: str = ""
 
     def beside(self, subset: str, *, rows: bool = True) -> Mapping[str, Mapping[str, float]]:
-        """The numbers that may stand beside those of a run, none if it follows another protocol. ``rows``: its rows are theirs."""
+        """The numbers that may stand beside those of a run, none if it follows another protocol.
+
+        ``rows``: its rows are theirs.
+        """
         return self.numbers if rows and subset == self.subset else EMPTY
 
 
@@ -31,14 +35,17 @@ class Published:
 class Benchmark:
     """A case, the metrics that judge it and the numbers that were published for it.
 
-    ``metrics``: (metric name, role or None) in the order of the table; ``arguments``: metric name, or role/metric where the roles
-    differ, -> its arguments here. ``published``: label -> {measurement key: value}, only where this run follows the protocol that they
-    belong to (see ``Published``). ``settings``: training settings for ``expunge train``.
-    ``generate``: how answers are written: ``max_new_tokens``; ``roles``: role -> its own number of tokens; ``cut``: roles whose answer
-    counts only as far as the model may write; ``max_length``: rows are that long at least. ``stages``: requests that come one by one,
-    name -> the Case of each; what it asks is part of what ``case`` asks. ``begin``: what each stage starts from, the model that the stage
-    before it left (sequential requests) or the original (folds that grow). ``absent``: what is left out, a role or a part of one,
-    -> why: its rows are not at hand, or cannot be asked.
+    ``metrics``: (metric name, role or None) in the order of the table; ``arguments``: metric name,
+    or role/metric where the roles differ, -> its arguments here. ``published``: label ->
+    {measurement key: value}, only where this run follows the protocol that they belong to (see
+    ``Published``). ``settings``: training settings for ``expunge train``.
+    ``generate``: how answers are written: ``max_new_tokens``; ``roles``: role -> its own number of
+    tokens; ``cut``: roles whose answer counts only as far as the model may write; ``max_length``:
+    rows are that long at least. ``stages``: requests that come one by one, name -> the Case of
+    each; what it asks is part of what ``case`` asks. ``begin``: what each stage starts from, the
+    model that the stage before it left (sequential requests) or the original (folds that grow).
+    ``absent``: what is left out, a role or a part of one, -> why: its rows are not at hand, or
+    cannot be asked.
     """
 
     name: str

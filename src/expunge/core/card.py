@@ -11,14 +11,17 @@ from expunge.core.results import EMPTY
 
 @dataclass(frozen=True)
 class Card:
-    """What a member is and how sure we are of it. Written as literals only, so that it can be read without an import.
+    """What a member is and how sure we are of it.
 
-    ``evidence``: reference (a number made outside this repository is matched), theorem, oracle (worked by hand), reconstructed
-    (constants open). ``settings``: benchmark -> training settings that a paper published. ``claims``: what a small step does
-    (lowers_logp, raises_refusal, moves_hidden, ...). ``differs``: where we knowingly leave the paper. ``settings`` may hold the
-    member's own arguments and an adapter (lora, lora_alpha, lora_targets, lora_dropout) too, where a benchmark's differ;
-    ``name:benchmark`` are those of a published name. ``tune``: the values that are
-    worth trying, argument by argument (``lr`` among them), for ``expunge auto``.
+    Written as literals only, so that it can be read without an import.
+
+    ``evidence``: reference (a number made outside this repository is matched), theorem, oracle
+    (worked by hand), reconstructed (constants open). ``settings``: benchmark -> training settings
+    that a paper published. ``claims``: what a small step does (lowers_logp, raises_refusal,
+    moves_hidden, ...). ``differs``: where we knowingly leave the paper. ``settings`` may hold the
+    member's own arguments and an adapter (lora, lora_alpha, lora_targets, lora_dropout) too, where
+    a benchmark's differ; ``name:benchmark`` are those of a published name. ``tune``: the values
+    that are worth trying, argument by argument (``lr`` among them), for ``expunge auto``.
     """
 
     paper: str
@@ -34,9 +37,10 @@ class Card:
     published_as: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     superseded_by: str = ""
     distributed: Literal["yes", "gather", "no"] = "yes"
-    # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the roles that a whole-model one reads;
-    # the unit of the value (core.units, which knows its range and margin), whether it grows with what is known of the rows, and of
-    # which roles a metric by role speaks, where it does not speak of all
+    # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the
+    # roles that a whole-model one reads; the unit of the value (core.units, which knows its range
+    # and margin), whether it grows with what is known of the rows, and of which roles a metric by
+    # role speaks, where it does not speak of all
     better: Any = ""
     unit: str = ""
     grows: Literal["", "knowledge"] = ""
@@ -44,8 +48,9 @@ class Card:
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     whole: bool = False
-    # attacks: what the adversary needs (weights, logits, text), the planted hiding that it undoes, and the argument that is its
-    # strength with the values that are tried where nothing else is asked for
+    # attacks: what the adversary needs (weights, logits, text), the planted hiding that it undoes,
+    # and the argument that is its strength with the values that are tried where nothing else is
+    # asked for
     rights: tuple[str, ...] = ()
     defeats: str = ""
     strength: tuple[str, tuple[Any, ...]] = ("", ())

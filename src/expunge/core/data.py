@@ -13,13 +13,14 @@ from expunge.core.results import EMPTY
 class Example:
     """One row of data: a question with its answer, a conversation, or a plain text.
 
-    ``group`` is the natural unit of resampling (author, entity, document). ``role`` is forget, retain, holdout,
-    neighbour, or a benchmark's own name. ``variants`` maps a variant's name to its text: ``paraphrase`` and
-    ``perturbed/0`` ... are other answers to the same prompt, ``also/0`` ... other right ones, ``question/...`` are other prompts for the
-    same answer.
-    ``source`` is ``file:line``; errors name a row by it, never by its text. ``spans``: the sensitive parts of the answer (or of the
-    text), as (first, behind the last) character; none = nothing is marked. ``right``: which of ``options`` is right; None: the one that
-    equals ``answer``. ``media``: {"prompt_ids", "answer_ids", "vocabulary"} of a row that is given as tokens.
+    ``group`` is the natural unit of resampling (author, entity, document). ``role`` is forget,
+    retain, holdout, neighbour, or a benchmark's own name. ``variants`` maps a variant's name to its
+    text: ``paraphrase`` and ``perturbed/0`` ... are other answers to the same prompt, ``also/0``
+    ... other right ones, ``question/...`` are other prompts for the same answer. ``source`` is
+    ``file:line``; errors name a row by it, never by its text. ``spans``: the sensitive parts of the
+    answer (or of the text), as (first, behind the last) character; none = nothing is marked.
+    ``right``: which of ``options`` is right; None: the one that equals ``answer``. ``media``:
+    {"prompt_ids", "answer_ids", "vocabulary"} of a row that is given as tokens.
     """
 
     id: str
@@ -43,7 +44,10 @@ Examples = tuple[Example, ...]
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained on and what is asked: role -> Examples. The two may differ (TOFU evaluates 400 of 3600 retain rows)."""
+    """What is trained on and what is asked: role -> Examples.
+
+    The two may differ (TOFU evaluates 400 of 3600 retain rows).
+    """
 
     train: Mapping[str, Examples]
     evaluate: Mapping[str, Examples]
@@ -53,10 +57,12 @@ class Case:
 class Row:
     """A tokenised Example (or one variant of it): ids, and which of them are scored.
 
-    ``scored[i]`` says that token i is predicted and counted (answer tokens and the end-of-sequence token that closes
-    the answer; never the first token of the row). ``n_prompt`` tokens come before the answer. ``eos``: the last scored
-    token is the end-of-sequence token. ``labels``: what each position should say where that is not the token that stands there (random
-    labels, a refusal pattern); the model still reads ``ids``. ``weights``: a factor per token for terms that read LossInputs.weight.
+    ``scored[i]`` says that token i is predicted and counted (answer tokens and the end-of-sequence
+    token that closes the answer; never the first token of the row). ``n_prompt`` tokens come before
+    the answer. ``eos``: the last scored token is the end-of-sequence token. ``labels``: what each
+    position should say where that is not the token that stands there (random labels, a refusal
+    pattern); the model still reads ``ids``. ``weights``: a factor per token for terms that read
+    LossInputs.weight.
     """
 
     id: str

@@ -1,4 +1,6 @@
-"""What reaches the terminal: everything foreign (keys, names, paths, words of libraries) without its control characters."""
+"""What reaches the terminal: everything foreign (keys, names, paths, words of libraries) without
+its control characters.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-# control, format (text direction among them), halves of surrogate pairs, line and paragraph separators
+# control, format (text direction among them), halves of surrogate pairs, line and paragraph
+# separators
 TRICKY = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -25,7 +28,9 @@ def escaped(text: object, keep: str = "") -> str:
     said = str(text)
     if said.isascii() and said.isprintable():
         return said
-    return "".join(_written(c) if c not in keep and unicodedata.category(c) in TRICKY else c for c in said)
+    return "".join(
+        _written(c) if c not in keep and unicodedata.category(c) in TRICKY else c for c in said
+    )
 
 
 def _written(character: str) -> str:
@@ -43,7 +48,9 @@ def tell(text: object) -> None:
 
 
 def terminal(stderr: bool = False) -> Console:
-    """rich's console with control characters written out, and no markup or emoji code read from what is printed."""
+    """rich's console with control characters written out, and no markup or emoji code read from
+    what is printed.
+    """
     from rich.console import Console as Plain
     from rich.segment import Segment
 

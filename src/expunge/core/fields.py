@@ -1,4 +1,5 @@
-"""What the fields of a dataclass say of themselves: help, range and choices, written once, in their annotations.
+"""What the fields of a dataclass say of themselves: help, range and choices, written once, in their
+annotations.
 
 The command line, run.yaml, Python and the documentation all read them here:
 
@@ -55,7 +56,9 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a dataclass as its annotation describes it; ``kind`` is its type without None and without arguments."""
+    """A field of a dataclass as its annotation describes it; ``kind`` is its type without None and
+    without arguments.
+    """
 
     name: str
     kind: type
@@ -95,7 +98,8 @@ class Field:
 
 
 def fields_of(kind: Any) -> Mapping[str, Field]:
-    """The fields of a dataclass by name; those of the class itself come before those that it inherits.
+    """The fields of a dataclass by name; those of the class itself come before those that it
+    inherits.
 
     Args:
         kind: A dataclass.
@@ -122,7 +126,15 @@ def _field(name: str, annotation: Any, default: Any) -> Field:
     choices = next((m.names for m in marks if isinstance(m, OneOf)), ())
     limit = next((m for m in marks if type(m).__name__ in CONSTRAINTS), None)
     kind = get_origin(bare) or bare
-    return Field(name, kind, optional, default, help_, range_of(limit) if limit is not None else None, choices)
+    return Field(
+        name,
+        kind,
+        optional,
+        default,
+        help_,
+        range_of(limit) if limit is not None else None,
+        choices,
+    )
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, list[Any], bool]:
@@ -146,7 +158,8 @@ def check_fields(instance: Any) -> None:
         instance: An instance of a dataclass whose annotations say what is allowed.
 
     Raises:
-        Refused: A number is out of its range, a value is no number where one must be, or a text is no choice.
+        Refused: A number is out of its range, a value is no number where one must be, or a text is
+            no choice.
     """
     for name, field in fields_of(type(instance)).items():
         value = getattr(instance, name)
@@ -167,7 +180,9 @@ def _check_number(field: Field, value: Any) -> None:
 
 
 def is_number(kind: type, value: Any) -> bool:
-    """Whether a value is a number of a kind: a whole one for int, any for float; true and false are none."""
+    """Whether a value is a number of a kind: a whole one for int, any for float; true and false are
+    none.
+    """
     if isinstance(value, bool):
         return False
     return isinstance(value, int) or (kind is float and isinstance(value, float))
@@ -197,7 +212,9 @@ def from_text(field: Field, text: str) -> Any:
         return tuple(parts)
     if field.kind is Mapping:
         if any("=" not in part for part in parts):
-            raise Refused(f"{field.option} {text!r}; write it as prompt=my_question,answer=my_answer")
+            raise Refused(
+                f"{field.option} {text!r}; write it as prompt=my_question,answer=my_answer"
+            )
         return dict(part.split("=", 1) for part in parts)
     return text
 
@@ -227,7 +244,9 @@ def from_plain(field: Field, value: Any) -> Any:
     if field.kind is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if not _fits(field.kind, value):
-        raise TypeError(f"{field.name} must be {SPOKEN.get(field.kind.__name__, 'a name with arguments')}")
+        raise TypeError(
+            f"{field.name} must be {SPOKEN.get(field.kind.__name__, 'a name with arguments')}"
+        )
     return value
 
 
@@ -239,12 +258,14 @@ def _fits(kind: type, value: Any) -> bool:
     return kind in (str, bool) and isinstance(value, kind)
 
 
-# options that run code, replace what is there, hide what is said or send texts away; a run.yaml may be a stranger's
+# options that run code, replace what is there, hide what is said or send texts away; a run.yaml may
+# be a stranger's
 TYPED = ("trust_remote_code", "overwrite", "quiet", "chat")
 
 
 def check_typed(kept: Mapping[str, Any], typed: Mapping[str, Any], source: str) -> None:
-    """Refused if a file asks for an option that counts only when it is typed, and the command line does not have it.
+    """Refused if a file asks for an option that counts only when it is typed, and the command line
+    does not have it.
 
     ``chat`` counts as such where it is an address; a folder of this machine sends nothing away.
     """
@@ -253,12 +274,14 @@ def check_typed(kept: Mapping[str, Any], typed: Mapping[str, Any], source: str) 
     if asked:
         options = " ".join("--" + name.replace("_", "-") for name in asked)
         raise Refused(
-            f"{source}: asks for {options}, which counts only when typed, for the file may be somebody else's; "
+            f"{source}: asks for {options}, which counts only when typed, for the file may be "
+            f"somebody else's; "
             "type it too if you mean it, or take it out of the file"
         )
 
 
-OBJECTS = ("model", "method", "gold", "original", "shadow")  # functions take live objects; their own words describe them
+# functions take live objects; their own words describe them
+OBJECTS = ("model", "method", "gold", "original", "shadow")
 
 
 def documented(*kinds: type, settings: Iterable[str] = ()) -> Callable[[Function], Function]:
@@ -280,7 +303,9 @@ def documented(*kinds: type, settings: Iterable[str] = ()) -> Callable[[Function
             known = {**fields_of(kind), **known}
         names = [name for name in (*own, *settings) if name not in OBJECTS]
         lines = [_described(known[name]) for name in names if name in known and known[name].help]
-        function.__doc__ = "\n".join([(function.__doc__ or "").rstrip(), "", "    Args:", *lines, "    "])
+        function.__doc__ = "\n".join(
+            [(function.__doc__ or "").rstrip(), "", "    Args:", *lines, "    "]
+        )
         return function
 
     return complete

@@ -1,4 +1,6 @@
-"""Files that are whole or not there: atomic writes, and manifests that show a folder to be as it was written."""
+"""Files that are whole or not there: atomic writes, and manifests that show a folder to be as it
+was written.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,23 @@ MANIFEST = "manifest.json"
 
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
-STALE = 3600.0  # seconds after which an unfinished file is what a kill left, not what another process writes
+# seconds after which an unfinished file is what a kill left, not what another process writes
+STALE = 3600.0
 
 
 def create(path: Path, mode: int = 0o644) -> int:
     """Open a file that was not there before, with its mode from the first byte on.
 
-    OSError if anything stands at ``path``, a link included: what another put there is never written to.
+    OSError if anything stands at ``path``, a link included: what another put there is never written
+    to.
     """
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, mode)
 
 
 def make_folder(path: Path, mode: int = 0o755) -> Path:
-    """Make a folder, and those above it that are missing, each with ``mode``; a folder that is there stays as it is."""
+    """Make a folder, and those above it that are missing, each with ``mode``; a folder that is
+    there stays as it is.
+    """
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             folder.mkdir(mode=mode, exist_ok=True)
@@ -40,20 +46,28 @@ def make_folder(path: Path, mode: int = 0o755) -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """A folder that its owner alone can enter, made or tightened. Refused: a link, or a folder of somebody else."""
+    """A folder that its owner alone can enter, made or tightened.
+
+    Refused: a link, or a folder of somebody else.
+    """
     make_folder(path, 0o700)
     facts = path.lstat()
     if stat.S_ISLNK(facts.st_mode):
         raise Refused(f"{path}: is a link; private texts are not written through one, remove it")
     if not mine(facts):
-        raise Refused(f"{path}: belongs to another user; private texts are not written there, take another place")
+        raise Refused(
+            f"{path}: belongs to another user; private texts are not written there, take another "
+            f"place"
+        )
     if facts.st_mode & 0o077:
         path.chmod(0o700)
     return path
 
 
 def mine(facts: os.stat_result) -> bool:
-    """Whether a file belongs to the user who runs this (always, where a system knows no such thing)."""
+    """Whether a file belongs to the user who runs this (always, where a system knows no such
+    thing).
+    """
     return not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
 
 
@@ -67,9 +81,11 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def unfinished(path: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A new, empty file beside ``path`` to fill; it takes the place of ``path`` when the block ends well and is removed if not.
+    """A new, empty file beside ``path`` to fill; it takes the place of ``path`` when the block ends
+    well and is removed if not.
 
-    Its name is drawn anew each time, so that nobody can plant a file or a link there; what a kill left is removed an hour later.
+    Its name is drawn anew each time, so that nobody can plant a file or a link there; what a kill
+    left is removed an hour later.
     """
     _sweep(path)
     part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.unfinished")
@@ -94,7 +110,9 @@ def _sweep(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write beside the place and move in when complete. Failed, with nothing half-written left, if the disk refuses.
+    """Write beside the place and move in when complete.
+
+    Failed, with nothing half-written left, if the disk refuses.
 
     A ``mode`` for the owner alone holds for folders that must be made too.
     """
@@ -104,12 +122,15 @@ def write_text(path: Path, text: str, mode: int = 0o644) -> None:
             f.write(text)
     except OSError as error:
         raise Failed(
-            f"could not write {path}: {error.strerror}; what was there before is untouched, free some space and run again"
+            f"could not write {path}: {error.strerror}; what was there before is untouched, free "
+            f"some space and run again"
         ) from None
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file that grows, made if it is not there; a link in its place is not followed (OSError)."""
+    """Add a line to a file that grows, made if it is not there; a link in its place is not followed
+    (OSError).
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_LINK
     with open(os.open(path, flags, 0o644), "a", encoding="utf-8") as f:
         f.write(line + "\n")
@@ -130,23 +151,39 @@ def sha256_of(file: Path) -> str:
 
 
 def write_manifest(folder: Path) -> None:
-    """sha256 and size of every file of a folder, written last: a folder with a manifest that holds is a whole one."""
+    """sha256 and size of every file of a folder, written last: a folder with a manifest that holds
+    is a whole one.
+    """
     found = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST)
     write_json(
         folder / MANIFEST,
-        {"schema": 1, "files": {str(p.relative_to(folder)): {"sha256": sha256_of(p), "size": p.stat().st_size} for p in found}},
+        {
+            "schema": 1,
+            "files": {
+                str(p.relative_to(folder)): {"sha256": sha256_of(p), "size": p.stat().st_size}
+                for p in found
+            },
+        },
     )
 
 
 def check_manifest(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
-    """Refuse a folder in which a file of the manifest is missing, cut off or altered. A folder without a manifest passes."""
+    """Refuse a folder in which a file of the manifest is missing, cut off or altered.
+
+    A folder without a manifest passes.
+    """
     if not (folder / MANIFEST).exists():
         return
     try:
         known = json.loads((folder / MANIFEST).read_bytes())["files"]
-        files = {str(name): {"sha256": facts["sha256"], "size": facts["size"]} for name, facts in known.items()}
+        files = {
+            str(name): {"sha256": facts["sha256"], "size": facts["size"]}
+            for name, facts in known.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Refused(f"{folder / MANIFEST}: not a manifest of ours; copy the folder again") from None
+        raise Refused(
+            f"{folder / MANIFEST}: not a manifest of ours; copy the folder again"
+        ) from None
     for name, facts in files.items():
         file = folder / name
         if not wanted(name):
@@ -154,9 +191,14 @@ def check_manifest(folder: Path, wanted: Callable[[str], bool] = lambda name: Tr
         if not file.exists():
             raise Refused(f"{file}: named in {MANIFEST} but missing; copy the folder again")
         if file.stat().st_size != facts["size"]:
-            raise Refused(f"{file}: {file.stat().st_size} bytes where {facts['size']} were saved; it was cut off, copy it again")
+            raise Refused(
+                f"{file}: {file.stat().st_size} bytes where {facts['size']} were saved; it was cut "
+                f"off, copy it again"
+            )
         if sha256_of(file) != facts["sha256"]:
-            raise Refused(f"{file}: its sha256 is not the one in {MANIFEST}; it was altered, copy it again")
+            raise Refused(
+                f"{file}: its sha256 is not the one in {MANIFEST}; it was altered, copy it again"
+            )
 
 
 def whole(folder: Path) -> bool:

@@ -13,11 +13,13 @@ from types import FrameType
 def limited(seconds: float) -> Iterator[None]:
     """TimeoutError inside the block once it has computed for ``seconds``, wherever it is.
 
-    The time of the processor counts (``ITIMER_VIRTUAL``), not that of the clock: on a busy machine the same block is let
-    through. The alarm is the process's own, so it rings in the main thread alone and on Unix; elsewhere nothing is
-    limited. A timer that was set before goes on afterwards.
+    The time of the processor counts (``ITIMER_VIRTUAL``), not that of the clock: on a busy machine
+    the same block is let through. The alarm is the process's own, so it rings in the main thread
+    alone and on Unix; elsewhere nothing is limited. A timer that was set before goes on afterwards.
     """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+    if threading.current_thread() is not threading.main_thread() or not hasattr(
+        signal, "setitimer"
+    ):
         yield
         return
 

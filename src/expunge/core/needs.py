@@ -1,4 +1,6 @@
-"""What a metric's card may ask for in ``needs``, beside the observations (the files of ``evaluation/observations``)."""
+"""What a metric's card may ask for in ``needs``, beside the observations (the files of
+``evaluation/observations``).
+"""
 
 from __future__ import annotations
 

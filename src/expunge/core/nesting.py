@@ -1,4 +1,6 @@
-"""YAML of a user, read within bounds: deep nesting takes the parser a time that grows with its square."""
+"""YAML of a user, read within bounds: deep nesting takes the parser a time that grows with its
+square.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ def safe_yaml(text: str) -> Any:
     """What ``yaml.safe_load`` makes of a text.
 
     Raises:
-        ValueError: the text is larger than LARGEST, or brackets stand inside one another more than DEEPEST deep.
-        yaml.YAMLError, RecursionError: as the parser raises them.
+        ValueError: the text is larger than LARGEST, or brackets stand inside one another more than
+            DEEPEST deep. yaml.YAMLError, RecursionError: as the parser raises them.
     """
     import yaml
 
@@ -24,7 +26,9 @@ def safe_yaml(text: str) -> Any:
 
 
 def check_nesting(text: str) -> None:
-    """ValueError if a text is too large, or nested too deep, to be parsed in a time that anybody would wait."""
+    """ValueError if a text is too large, or nested too deep, to be parsed in a time that anybody
+    would wait.
+    """
     if len(text) > LARGEST:
         raise ValueError(f"more than {LARGEST >> 20} Mi characters")
     depth = 0

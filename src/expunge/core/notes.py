@@ -6,7 +6,8 @@ import logging
 
 from expunge.core.escape import escaped
 
-LOG = logging.getLogger("expunge")  # without a handler of the caller's own, Python writes warnings to standard error
+# without a handler of the caller's own, Python writes warnings to standard error
+LOG = logging.getLogger("expunge")
 MOST = 10_000  # lines remembered
 _said: set[str] = set()
 
@@ -15,7 +16,8 @@ def note(line: str) -> None:
     """Say ``line`` once in this process, as a warning of the logger "expunge".
 
     Args:
-        line: what was left aside and where; never a text of the data. Control characters in it are escaped.
+        line: what was left aside and where; never a text of the data. Control characters in it are
+            escaped.
     """
     plain = escaped(line)
     if plain in _said or len(_said) >= MOST:
@@ -25,5 +27,7 @@ def note(line: str) -> None:
 
 
 def forget_notes() -> None:
-    """Let every line be said again: for tests, and for a caller that begins another run in this process."""
+    """Let every line be said again: for tests, and for a caller that begins another run in this
+    process.
+    """
     _said.clear()

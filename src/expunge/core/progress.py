@@ -27,7 +27,14 @@ def bar(label: str, total: int, *, quiet: bool = False, unit: str = "steps") -> 
 
 @contextmanager
 def _rich(label: str, total: int, unit: str) -> Iterator[Tick]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<28}", markup=False),

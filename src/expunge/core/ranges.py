@@ -1,4 +1,6 @@
-"""The numbers that an argument may be, as its annotation says it: ``Annotated[float, Interval(gt=0, le=1)]``."""
+"""The numbers that an argument may be, as its annotation says it: ``Annotated[float, Interval(gt=0,
+le=1)]``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ CONSTRAINTS = ("Gt", "Ge", "Lt", "Le", "Interval")
 
 @dataclass(frozen=True)
 class Range:
-    """An interval of numbers; ``above`` and ``below`` tell that its low and its high end do not belong to it."""
+    """An interval of numbers; ``above`` and ``below`` tell that its low and its high end do not
+    belong to it.
+    """
 
     low: float = -math.inf
     high: float = math.inf
@@ -30,8 +34,16 @@ class Range:
     @property
     def words(self) -> str:
         """What a value must be: ``above 0``, ``from 0 to 1``, ``above 0 and at most 1``."""
-        low = f"{'above' if self.above else 'at least'} {_written(self.low)}" if math.isfinite(self.low) else ""
-        high = f"{'below' if self.below else 'at most'} {_written(self.high)}" if math.isfinite(self.high) else ""
+        low = (
+            f"{'above' if self.above else 'at least'} {_written(self.low)}"
+            if math.isfinite(self.low)
+            else ""
+        )
+        high = (
+            f"{'below' if self.below else 'at most'} {_written(self.high)}"
+            if math.isfinite(self.high)
+            else ""
+        )
         if low and high and not self.above and not self.below:
             return f"from {_written(self.low)} to {_written(self.high)}"
         return " and ".join(filter(None, (low, high))) or "any number"
@@ -52,8 +64,10 @@ def range_of(constraint: Any) -> Range:
 
 
 def annotation_of(node: ast.expr | None) -> tuple[str, Range | None]:
-    """An annotation as it stands in source without its constraint, and the range that the constraint sets: of the number itself, or of
-    each number of a tuple. None where there is none. ValueError names what is no constraint of a number."""
+    """An annotation as it stands in source without its constraint, and the range that the
+    constraint sets: of the number itself, or of each number of a tuple. None where there is none.
+    ValueError names what is no constraint of a number.
+    """
     if node is None:
         return "", None
     if isinstance(node, ast.BinOp):
@@ -76,4 +90,6 @@ def _constraint(node: ast.expr) -> Range:
         raise ValueError(f"{ast.unparse(node)}: none of {', '.join(CONSTRAINTS)}")
     made = getattr(annotated_types, ast.unparse(node.func))
     values = [ast.literal_eval(value) for value in node.args]
-    return range_of(made(*values, **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}))
+    return range_of(
+        made(*values, **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg})
+    )

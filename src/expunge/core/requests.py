@@ -1,11 +1,12 @@
 """What a user asks for, as plain data: one frozen class for each verb of the command line.
 
-A field's annotation is all that is said of an option: ``cli/options.py`` makes the command of it, ``Request`` checks its range for
-the command line, Python and files alike. None means not given, so that presets and defaults can fill it. The docstring of a class is
-the help of its verb.
+A field's annotation is all that is said of an option: ``cli/options.py`` makes the command of it,
+``Request`` checks its range for the command line, Python and files alike. None means not given, so
+that presets and defaults can fill it. The docstring of a class is the help of its verb.
 """
 
-# Annotations are read when a command is built; kept as objects (no __future__ import) that costs nothing.
+# Annotations are read when a command is built; kept as objects (no __future__ import) that costs
+# nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,8 +22,13 @@ NO_METHOD = Call("")
 MOST_STEPS = 1_000_000  # of a training plan, which is held in memory as a whole
 
 DATA, TRAINING, ADAPTER = "Data", "Training", "LoRA adapter"
-SYNTHESIS, MODELS, RUN = "Rows and tools that some methods need", "Models that some metrics need", "Run"
-GROUPS = ("Options", DATA, TRAINING, ADAPTER, SYNTHESIS, MODELS, RUN)  # in the order of the help page
+SYNTHESIS, MODELS, RUN = (
+    "Rows and tools that some methods need",
+    "Models that some metrics need",
+    "Run",
+)
+# in the order of the help page
+GROUPS = ("Options", DATA, TRAINING, ADAPTER, SYNTHESIS, MODELS, RUN)
 
 # Ranges that training settings and requests share.
 LearningRate = Annotated[float, Interval(ge=0, le=10)]
@@ -41,19 +47,37 @@ Workers = Annotated[int, Ge(1)]
 Executor = Annotated[str, OneOf(("local", "ray"))]
 
 ModelSource = Annotated[str, Help("a model folder, a run's folder, or owner/name on the hub")]
-BenchmarkName = Annotated[str, Help("a benchmark and its split, e.g. tofu:forget10 or builtin", DATA)]
-DataFolder = Annotated[str, Help("folder of benchmark rows; without it they come from the hub", DATA, env="EXPUNGE_DATA")]
-OneStage = Annotated[str, Help("only this stage of a benchmark that has stages; all, one after the other, if left away")]
+BenchmarkName = Annotated[
+    str, Help("a benchmark and its split, e.g. tofu:forget10 or builtin", DATA)
+]
+DataFolder = Annotated[
+    str,
+    Help("folder of benchmark rows; without it they come from the hub", DATA, env="EXPUNGE_DATA"),
+]
+OneStage = Annotated[
+    str,
+    Help("only this stage of a benchmark that has stages; all, one after the other, if left away"),
+]
 World = Annotated[str, Help("general text or questions that are kept besides retain", SYNTHESIS)]
 ChatModel = Annotated[
     str,
-    Help("a chat model that writes what a method needs: a folder, or the URL of an OpenAI-compatible server", SYNTHESIS),
+    Help(
+        "a chat model that writes what a method needs: a folder, or the URL of an "
+        "OpenAI-compatible server",
+        SYNTHESIS,
+    ),
 ]
 Rank = Annotated[
     Annotated[int, Interval(ge=0, le=4096)] | None,
-    Help("train an adapter of this rank instead of all weights; 0: all weights, whatever a preset says", ADAPTER),
+    Help(
+        "train an adapter of this rank instead of all weights; 0: all weights, whatever a preset "
+        "says",
+        ADAPTER,
+    ),
 ]
-MicroBatch = Annotated[Count | None, Help("forget rows of a micro-step (each brings its partners)", TRAINING)]
+MicroBatch = Annotated[
+    Count | None, Help("forget rows of a micro-step (each brings its partners)", TRAINING)
+]
 SeedOption = Annotated[Seed | None, Help("decides everything that is drawn", TRAINING)]
 
 
@@ -108,7 +132,9 @@ class RunRequest(Request):
     """Where the result goes."""
 
     out: Annotated[str, Help("folder of the run")] = ""
-    overwrite: Annotated[bool, Help("replace a finished or different run in that folder", RUN)] = False
+    overwrite: Annotated[bool, Help("replace a finished or different run in that folder", RUN)] = (
+        False
+    )
     quiet: Annotated[bool, Help("no progress", RUN)] = False
 
 
@@ -116,10 +142,16 @@ class RunRequest(Request):
 class ModelRequest(Request):
     """How a model is loaded."""
 
-    threads: Annotated[int | None, Ge(1), Help("threads of this process (without it: 1)", RUN)] = None
-    dtype: Annotated[str, OneOf(("auto", "float32", "bfloat16", "float16")), Help("type of the weights", RUN)] = "auto"
+    threads: Annotated[int | None, Ge(1), Help("threads of this process (without it: 1)", RUN)] = (
+        None
+    )
+    dtype: Annotated[
+        str, OneOf(("auto", "float32", "bfloat16", "float16")), Help("type of the weights", RUN)
+    ] = "auto"
     device: Annotated[str, Help("auto, cpu, cuda, cuda:1 ...", RUN)] = "auto"
-    trust_remote_code: Annotated[bool, Help("run code that comes with the model; only if you trust its author", RUN)] = False
+    trust_remote_code: Annotated[
+        bool, Help("run code that comes with the model; only if you trust its author", RUN)
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -127,14 +159,16 @@ class DataRequest(RunRequest, ModelRequest):
     """Where the rows come from: a benchmark, or files of the user's own."""
 
     benchmark: BenchmarkName = ""
-    forget: Annotated[str, Help("rows to forget: a file, a folder, or hub:owner/name[:config][@split]", DATA)] = ""
+    forget: Annotated[
+        str, Help("rows to forget: a file, a folder, or hub:owner/name[:config][@split]", DATA)
+    ] = ""
     retain: Annotated[str, Help("rows to keep", DATA)] = ""
     holdout: Annotated[str, Help("rows that no model saw; membership scores need them", DATA)] = ""
     data: DataFolder = ""
     subset: Annotated[str, Help("a named part of the benchmark's training rows", DATA)] = ""
-    columns: Annotated[Mapping[str, str], Help("which columns hold what, e.g. prompt=q,answer=a", DATA)] = field(
-        default_factory=lambda: EMPTY
-    )
+    columns: Annotated[
+        Mapping[str, str], Help("which columns hold what, e.g. prompt=q,answer=a", DATA)
+    ] = field(default_factory=lambda: EMPTY)
     allow_overlap: Annotated[
         str,
         OneOf(("drop", "keep")),
@@ -147,16 +181,30 @@ class DataRequest(RunRequest, ModelRequest):
 class SynthesisRequest(Request):
     """Rows and tools that some methods need besides the case."""
 
-    alternate: Annotated[str, Help("other answers to the forget questions, in place of refusals or generated ones", SYNTHESIS)] = ""
+    alternate: Annotated[
+        str,
+        Help(
+            "other answers to the forget questions, in place of refusals or generated ones",
+            SYNTHESIS,
+        ),
+    ] = ""
     world: World = ""
     refusals: Annotated[str, Help("a text file of your own refusals, one a line", SYNTHESIS)] = ""
     chat: ChatModel = ""
     names: Annotated[
         str,
-        Help("a text file of the names to look for, one a line; without it names are found by their spelling", SYNTHESIS),
+        Help(
+            "a text file of the names to look for, one a line; without it names are found by their "
+            "spelling",
+            SYNTHESIS,
+        ),
     ] = ""
-    anchors: Annotated[str, Help("a JSON or YAML file: special word -> what stands in its place", SYNTHESIS)] = ""
-    domain: Annotated[str, Help("the name of a domain to write a forget corpus about (with --chat)", SYNTHESIS)] = ""
+    anchors: Annotated[
+        str, Help("a JSON or YAML file: special word -> what stands in its place", SYNTHESIS)
+    ] = ""
+    domain: Annotated[
+        str, Help("the name of a domain to write a forget corpus about (with --chat)", SYNTHESIS)
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -169,11 +217,15 @@ class TrainingRequest(DataRequest):
     batch: MicroBatch = None
     accumulate: Annotated[Count | None, Help("micro-steps of an optimizer step", TRAINING)] = None
     schedule: Annotated[Schedule | None, Help("how the learning rate goes on", TRAINING)] = None
-    warmup: Annotated[Warmup | None, Help("share of the steps (below 1) or number of steps", TRAINING)] = None
+    warmup: Annotated[
+        Warmup | None, Help("share of the steps (below 1) or number of steps", TRAINING)
+    ] = None
     weight_decay: Annotated[WeightDecay | None, Help("weight decay", TRAINING)] = None
     clip: Annotated[Clip | None, Help("largest gradient norm; 0 for none", TRAINING)] = None
     seed: SeedOption = None
-    save_every: Annotated[Whole | None, Help("steps between checkpoints; 0 for none", TRAINING)] = None
+    save_every: Annotated[Whole | None, Help("steps between checkpoints; 0 for none", TRAINING)] = (
+        None
+    )
     lora: Rank = None
     lora_alpha: Annotated[
         float | None,
@@ -182,12 +234,25 @@ class TrainingRequest(DataRequest):
     ] = None
     lora_targets: Annotated[
         str | None,
-        Help("a regular expression: it sits on weight matrices with such names (without it: every linear layer)", ADAPTER),
+        Help(
+            "a regular expression: it sits on weight matrices with such names (without it: every "
+            "linear layer)",
+            ADAPTER,
+        ),
     ] = None
-    lora_dropout: Annotated[float | None, Interval(ge=0, le=0.99), Help("share of its inputs that training drops", ADAPTER)] = None
+    lora_dropout: Annotated[
+        float | None,
+        Interval(ge=0, le=0.99),
+        Help("share of its inputs that training drops", ADAPTER),
+    ] = None
     optimiser: Annotated[
         Optimizer | None,
-        Help("sophia takes clipped second-order steps", TRAINING, name="optimizer", aliases=("optimiser",)),
+        Help(
+            "sophia takes clipped second-order steps",
+            TRAINING,
+            name="optimizer",
+            aliases=("optimiser",),
+        ),
     ] = None
 
 
@@ -196,21 +261,29 @@ class TrainingRequest(DataRequest):
 
 @dataclass(frozen=True)
 class TrainRequest(TrainingRequest):
-    """Fine-tune a model: the original on all rows, or gold on the rows to keep. --model tiny makes a small Llama on the spot.
+    """Fine-tune a model: the original on all rows, or gold on the rows to keep. --model tiny makes
+    a small Llama on the spot.
 
     Example: expunge train --model tiny --benchmark builtin --on retain --out runs/gold
     """
 
     verb: ClassVar[str] = "train"
     model: ModelSource = ""
-    on: Annotated[str, Help("full (the original), retain (gold: never saw the forget rows) or forget; restor: corrupt")] = "full"
+    on: Annotated[
+        str,
+        Help(
+            "full (the original), retain (gold: never saw the forget rows) or forget; restor: "
+            "corrupt"
+        ),
+    ] = "full"
 
 
 @dataclass(frozen=True)
 class UnlearnRequest(TrainingRequest, SynthesisRequest):
     """Apply a method to a model. The method's own arguments are options too: expunge show METHOD.
 
-    Example: expunge unlearn npo --model runs/full --benchmark tofu:forget10 --beta 0.5 --out runs/npo
+    Example: expunge unlearn npo --model runs/full --benchmark tofu:forget10 --beta 0.5 --out
+        runs/npo
     """
 
     verb: ClassVar[str] = "unlearn"
@@ -218,34 +291,68 @@ class UnlearnRequest(TrainingRequest, SynthesisRequest):
     model: ModelSource = ""
     stage: OneStage = ""
     preset: Annotated[str, Help("take the settings that a paper published for this benchmark")] = ""
-    dry_run: Annotated[bool, Help("print rows, tokens, passes, memory and time expected; change nothing")] = False
+    dry_run: Annotated[
+        bool, Help("print rows, tokens, passes, memory and time expected; change nothing")
+    ] = False
 
 
 @dataclass(frozen=True)
 class EvalRequest(DataRequest):
     """Judge a model: every metric of the benchmark with n and an interval, from shared passes.
 
-    Example: expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --out runs/npo-eval
+    Example: expunge eval --model runs/npo --gold runs/gold --benchmark tofu:forget10 --out
+        runs/npo-eval
     """
 
     verb: ClassVar[str] = "eval"
     model: ModelSource = ""
     stage: OneStage = ""
-    gold: Annotated[str, Help("a model trained without the forget rows; several seeds, separated by commas, are better")] = ""
-    metrics: Annotated[tuple[str, ...], Help("only these, separated by commas: expunge list metrics")] = ()
+    gold: Annotated[
+        str,
+        Help(
+            "a model trained without the forget rows; several seeds, separated by commas, are "
+            "better"
+        ),
+    ] = ""
+    metrics: Annotated[
+        tuple[str, ...], Help("only these, separated by commas: expunge list metrics")
+    ] = ()
     label: Annotated[str, Help("what the report calls this model")] = ""
-    kind: Annotated[str, OneOf(("original", "gold", "unlearned")), Help("what it is in the report")] = ""
+    kind: Annotated[
+        str, OneOf(("original", "gold", "unlearned")), Help("what it is in the report")
+    ] = ""
     no_texts: Annotated[bool, Help("drop generated texts after scoring")] = False
-    from_log: Annotated[str, Help("numbers from an open-unlearning or TOFU evaluation log, without a model")] = ""
+    from_log: Annotated[
+        str, Help("numbers from an open-unlearning or TOFU evaluation log, without a model")
+    ] = ""
     gold_log: Annotated[str, Help("the log of the model trained without the forget rows")] = ""
     original: Annotated[str, Help("the model before unlearning; aus needs it")] = ""
-    shadow: Annotated[str, Help("other seeds of the same unlearning, separated by commas, for mia_lira and klom")] = ""
-    encoder: Annotated[str, Help("folder of a sentence encoder, for semantic_similarity", MODELS)] = ""
-    nli: Annotated[str, Help("folder of a model of language inference, for entailment and knowledge_forgetting", MODELS)] = ""
-    gibberish: Annotated[str, Help("folder of a classifier of gibberish, for the metric of that name", MODELS)] = ""
-    mlm: Annotated[str, Help("folder of a masked language model, for mia_neighbourhood", MODELS)] = ""
-    format: Annotated[str, OneOf(("open-unlearning",)), Help("also write a log of another program to OUT/private")] = ""
-    lm_eval: Annotated[tuple[str, ...], Help("tasks of lm-evaluation-harness, or their .yaml files, separated by commas")] = ()
+    shadow: Annotated[
+        str, Help("other seeds of the same unlearning, separated by commas, for mia_lira and klom")
+    ] = ""
+    encoder: Annotated[
+        str, Help("folder of a sentence encoder, for semantic_similarity", MODELS)
+    ] = ""
+    nli: Annotated[
+        str,
+        Help(
+            "folder of a model of language inference, for entailment and knowledge_forgetting",
+            MODELS,
+        ),
+    ] = ""
+    gibberish: Annotated[
+        str, Help("folder of a classifier of gibberish, for the metric of that name", MODELS)
+    ] = ""
+    mlm: Annotated[
+        str, Help("folder of a masked language model, for mia_neighbourhood", MODELS)
+    ] = ""
+    format: Annotated[
+        str, OneOf(("open-unlearning",)), Help("also write a log of another program to OUT/private")
+    ] = ""
+    lm_eval: Annotated[
+        tuple[str, ...],
+        Help("tasks of lm-evaluation-harness, or their .yaml files, separated by commas"),
+    ] = ()
     lm_limit: Annotated[int, Ge(0), Help("rows of each of those tasks; 0 for all")] = 0
 
 
@@ -253,7 +360,8 @@ class EvalRequest(DataRequest):
 class AskRequest(ModelRequest):
     """Ask a model, or two side by side: before and after.
 
-    Example: expunge ask --model runs/npo --against runs/full "Where does Basil Mahfouz Al-Kuwaiti live?"
+    Example: expunge ask --model runs/npo --against runs/full "Where does Basil Mahfouz Al-Kuwaiti
+        live?"
     """
 
     verb: ClassVar[str] = "ask"
@@ -263,37 +371,60 @@ class AskRequest(ModelRequest):
     max_new_tokens: Annotated[int, Interval(ge=1, le=4096), Help("longest answer")] = 64
     raw: Annotated[
         bool | None,
-        Help("the question is the beginning of a plain text that goes on; without either: as the model was trained"),
+        Help(
+            "the question is the beginning of a plain text that goes on; without either: as the "
+            "model was trained"
+        ),
     ] = None
-    samples: Annotated[int, Interval(ge=0, le=1000), Help("answers drawn beside the greedy one")] = 0
-    answer: Annotated[str, Help("an answer whose probability is told: of all of it, and per token")] = ""
+    samples: Annotated[
+        int, Interval(ge=0, le=1000), Help("answers drawn beside the greedy one")
+    ] = 0
+    answer: Annotated[
+        str, Help("an answer whose probability is told: of all of it, and per token")
+    ] = ""
 
 
 @dataclass(frozen=True)
 class ReportRequest(Request):
-    """One HTML file from finished runs: trade-off plot, table with intervals, recovery curves, losses, how it was made.
+    """One HTML file from finished runs: trade-off plot, table with intervals, recovery curves,
+    losses, how it was made.
 
     Example: expunge report runs --out report.html
     """
 
     verb: ClassVar[str] = "report"
-    runs: Annotated[tuple[str, ...], Help("finished run folders, or a folder of them", positional=True, required=True)] = ()
+    runs: Annotated[
+        tuple[str, ...],
+        Help("finished run folders, or a folder of them", positional=True, required=True),
+    ] = ()
     out: Annotated[str, Help("the HTML file to write")] = "report.html"
-    show_texts: Annotated[bool, Help("include questions and answers; they may be what was to be forgotten")] = False
+    show_texts: Annotated[
+        bool, Help("include questions and answers; they may be what was to be forgotten")
+    ] = False
 
 
 @dataclass(frozen=True)
 class BenchRequest(RunRequest):
-    """Compare methods over seeds: at their settings, at equal utility and at equal budget. Run it again to go on where it stopped.
+    """Compare methods over seeds: at their settings, at equal utility and at equal budget.
 
-    Example: expunge bench --methods npo,simnpo,grad_diff --benchmark builtin --seeds 0,1,2 --out runs/bench
+    Run it again to go on where it stopped.
+
+    Example: expunge bench --methods npo,simnpo,grad_diff --benchmark builtin --seeds 0,1,2 --out
+        runs/bench
     """
 
     verb: ClassVar[str] = "bench"
-    plan: Annotated[str, Help("a YAML file with methods, seeds, benchmark ...; options stand over it", positional=True)] = ""
+    plan: Annotated[
+        str,
+        Help(
+            "a YAML file with methods, seeds, benchmark ...; options stand over it", positional=True
+        ),
+    ] = ""
     methods: Annotated[str, Help("names separated by commas, or all")] = ""
     benchmark: BenchmarkName = ""
-    seeds: Annotated[str, Help("such as 0,1,2; on the built-in benchmark a seed is a case of its own")] = ""
+    seeds: Annotated[
+        str, Help("such as 0,1,2; on the built-in benchmark a seed is a case of its own")
+    ] = ""
     model: ModelSource = ""
     gold: Annotated[str, Help("a model trained without the forget rows")] = ""
     data: DataFolder = ""
@@ -301,20 +432,30 @@ class BenchRequest(RunRequest):
     chat: ChatModel = ""
     budget: Annotated[
         Whole | None,
-        Help("optimizer steps at equal budget; 0 leaves that comparison away; with --meta: steps of every training"),
+        Help(
+            "optimizer steps at equal budget; 0 leaves that comparison away; with --meta: steps of "
+            "every training"
+        ),
     ] = None
-    level: Annotated[Level | None, Help("share of the original's retain probability that counts as equal utility")] = None
+    level: Annotated[
+        Level | None,
+        Help("share of the original's retain probability that counts as equal utility"),
+    ] = None
     executor: Annotated[Executor, Help("where the processes run", RUN)] = ""
     workers: Annotated[Workers | None, Help("processes of one thread each", RUN)] = None
     keep_models: Annotated[bool, Help("keep the unlearned model of every cell", RUN)] = False
-    meta: Annotated[bool, Help("judge the metrics: on models that know, never knew, or only hide what they know")] = False
+    meta: Annotated[
+        bool,
+        Help("judge the metrics: on models that know, never knew, or only hide what they know"),
+    ] = False
     metrics: Annotated[str, Help("with --meta: metrics separated by commas (without it: all)")] = ""
     overwrite: Annotated[bool, Help("make every cell anew", RUN)] = False
 
 
 @dataclass(frozen=True)
 class AutoRequest(DataRequest, SynthesisRequest):
-    """Choose a method and its coefficients within a budget, by successive halving on what is measured without a gold model.
+    """Choose a method and its coefficients within a budget, by successive halving on what is
+    measured without a gold model.
 
     Example: expunge auto --model runs/full --benchmark builtin --budget 480 --out runs/auto
     """
@@ -322,21 +463,30 @@ class AutoRequest(DataRequest, SynthesisRequest):
     verb: ClassVar[str] = "auto"
     model: ModelSource = ""
     budget: Annotated[int | None, Ge(1), Help("optimizer steps in all, the search included")] = None
-    minutes: Annotated[float | None, Gt(0), Help("time for training and measuring, in place of --budget")] = None
-    methods: Annotated[tuple[str, ...], Help("only these, separated by commas; all whose card names values to try if left away")] = ()
+    minutes: Annotated[
+        float | None, Gt(0), Help("time for training and measuring, in place of --budget")
+    ] = None
+    methods: Annotated[
+        tuple[str, ...],
+        Help("only these, separated by commas; all whose card names values to try if left away"),
+    ] = ()
     batch: MicroBatch = None
     seed: SeedOption = None
     lora: Rank = None
     lr_scale: Annotated[
         float | None,
         Gt(0),
-        Help("multiplies the learning rates to try (1; 0.01 for models above 20 million parameters)", TRAINING),
+        Help(
+            "multiplies the learning rates to try (1; 0.01 for models above 20 million parameters)",
+            TRAINING,
+        ),
     ] = None
 
 
 @dataclass(frozen=True)
 class DemoRequest(RunRequest):
-    """The whole story on the built-in case: train, unlearn, evaluate, attack, report (offline, on a CPU, in minutes).
+    """The whole story on the built-in case: train, unlearn, evaluate, attack, report (offline, on a
+    CPU, in minutes).
 
     Example: expunge demo --out expunge-demo
     """
@@ -355,19 +505,30 @@ class ListRequest(Request):
     """
 
     verb: ClassVar[str] = "list"
-    room: Annotated[str, Help("methods, guards, attacks, metrics or benchmarks; all if left away", positional=True)] = ""
+    room: Annotated[
+        str,
+        Help("methods, guards, attacks, metrics or benchmarks; all if left away", positional=True),
+    ] = ""
     json: Annotated[bool, Help("one JSON array")] = False
 
 
 @dataclass(frozen=True)
 class ShowRequest(Request):
-    """What one member is: its source, arguments, published settings and numbers, and what is known of it.
+    """What one member is: its source, arguments, published settings and numbers, and what is known
+    of it.
 
     Example: expunge show npo
     """
 
     verb: ClassVar[str] = "show"
-    name: Annotated[str, Help("a method, guard, attack, metric or benchmark (tofu, or tofu:forget01)", positional=True, required=True)] = ""
+    name: Annotated[
+        str,
+        Help(
+            "a method, guard, attack, metric or benchmark (tofu, or tofu:forget01)",
+            positional=True,
+            required=True,
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -378,4 +539,6 @@ class CacheRequest(Request):
     """
 
     verb: ClassVar[str] = "cache"
-    action: Annotated[str, OneOf(("show", "clear")), Help("show what is kept, or clear it", positional=True)] = "show"
+    action: Annotated[
+        str, OneOf(("show", "clear")), Help("show what is kept, or clear it", positional=True)
+    ] = "show"

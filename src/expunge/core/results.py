@@ -1,4 +1,6 @@
-"""What comes out: records, one row per (model, role, id, variant), and the measurements that metrics make of them."""
+"""What comes out: records, one row per (model, role, id, variant), and the measurements that
+metrics make of them.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,15 @@ EMPTY: Mapping[Any, Any] = MappingProxyType({})
 class Measurement:
     """A value with what is needed to believe it, or the reason why there is none.
 
-    ``value`` None means unscored; then ``reason`` says why. ``interval`` is the 95 % interval over ``groups`` groups (scoring.bootstrap).
-    ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the summands of an aggregate). ``note``: a
-    line that must be read beside the value.
-    ``each``: (role, id) -> (number, group) of the rows whose mean the value is, or whose AUC between forget and holdout; that two
-    models can be compared row by row. It is not written. ``margin``: the difference to another model that is too small to matter (None:
-    not known). ``fewest``: the groups of the smallest side, where sides are counted together (forget and holdout); 0: ``groups``.
+    ``value`` None means unscored; then ``reason`` says why. ``interval`` is the 95 % interval over
+    ``groups`` groups (scoring.bootstrap).
+    ``parts``: numbers that the value is made of, or that one must see beside it (a histogram, the
+    summands of an aggregate). ``note``: a line that must be read beside the value.
+    ``each``: (role, id) -> (number, group) of the rows whose mean the value is, or whose AUC
+    between forget and holdout; that two models can be compared row by row. It is not written.
+    ``margin``: the difference to another model that is too small to matter (None: not known).
+    ``fewest``: the groups of the smallest side, where sides are counted together (forget and
+    holdout); 0: ``groups``.
     """
 
     value: float | None
@@ -36,13 +41,17 @@ class Measurement:
     reason: str | None = None
     parts: Mapping[str, float] = field(default_factory=lambda: EMPTY)
     note: str = field(default="", kw_only=True)
-    each: Mapping[tuple[str, str], tuple[float, str]] = field(default_factory=lambda: EMPTY, compare=False, repr=False)
+    each: Mapping[tuple[str, str], tuple[float, str]] = field(
+        default_factory=lambda: EMPTY, compare=False, repr=False
+    )
     margin: float | None = None
     fewest: int = 0
 
     @property
     def warning(self) -> str:
-        """``too few groups`` where the value rests on fewer than FEW_GROUPS of them (of its smallest side); else ''."""
+        """``too few groups`` where the value rests on fewer than FEW_GROUPS of them (of its
+        smallest side); else ''.
+        """
         return too_few(self.fewest or self.groups) if self.value is not None else ""
 
     def as_json(self) -> dict[str, Any]:
@@ -70,19 +79,23 @@ def unscored(reason: str, better: Better | None = None) -> Measurement:
 class Record:
     """Numbers of one teacher-forced row and of the text generated from its prompt.
 
-    Arrays have one entry per scored token, in nats: ``logp`` the log-probability of the token, ``hit`` whether it was the
-    arg-max, ``rank`` its rank (0 = arg-max), ``mean_logp`` and ``var_logp`` the mean and variance of log p(v) under p, ``entropy``.
-    An array that no metric asked for is None. ``loss`` is the mean negative log-likelihood per scored token; it stands alone
-    where a log gives no more. ``given``: per-row values that a log or another
-    model gave, by name, and what was counted of the tokens written. ``answer`` and
-    ``generated`` are texts; they live in OUT/private only. ``options``: of a question with options the log-probability of each,
-    ``right`` which of them is right: variant ``letters/r`` holds the letters with the options shown from the r-th on, round and round,
-    in the order shown; variant ``texts`` the options' own texts, ``option_tokens`` tokens each, in the order of the data.
-    ``prefix``: of a plain text (None: no text) how many of its scored tokens are given when it is asked by its beginning, 0 if it is too
-    short; variants ``begun/quarter``, ``begun/half`` and ``begun/three_quarters`` hold what was asked (``question``), what stood behind
-    it (``answer``) and what was generated, and no numbers of tokens.
-    ``unfinished``: ``generated`` stopped at the limit, not by itself. ``question``, ``also``: private texts too, the prompt and other
-    right answers. ``observed``: what the observations add to an answer's record, by the names of their fields (see the files of
+    Arrays have one entry per scored token, in nats: ``logp`` the log-probability of the token,
+    ``hit`` whether it was the arg-max, ``rank`` its rank (0 = arg-max), ``mean_logp`` and
+    ``var_logp`` the mean and variance of log p(v) under p, ``entropy``. An array that no metric
+    asked for is None. ``loss`` is the mean negative log-likelihood per scored token; it stands
+    alone where a log gives no more. ``given``: per-row values that a log or another model gave, by
+    name, and what was counted of the tokens written. ``answer`` and ``generated`` are texts; they
+    live in OUT/private only. ``options``: of a question with options the log-probability of each,
+    ``right`` which of them is right: variant ``letters/r`` holds the letters with the options shown
+    from the r-th on, round and round, in the order shown; variant ``texts`` the options' own texts,
+    ``option_tokens`` tokens each, in the order of the data.
+    ``prefix``: of a plain text (None: no text) how many of its scored tokens are given when it is
+    asked by its beginning, 0 if it is too short; variants ``begun/quarter``, ``begun/half`` and
+    ``begun/three_quarters`` hold what was asked (``question``), what stood behind it (``answer``)
+    and what was generated, and no numbers of tokens.
+    ``unfinished``: ``generated`` stopped at the limit, not by itself. ``question``, ``also``:
+    private texts too, the prompt and other right answers. ``observed``: what the observations add
+    to an answer's record, by the names of their fields (see the files of
     ``evaluation/observations``): arrays, and tuples of private texts.
     """
 
@@ -120,7 +133,9 @@ class Record:
         if self.mean_loss is not None:
             return self.mean_loss
         if self.logp is None:
-            raise ValueError(f"record {self.role}/{self.id}/{self.variant} holds no log-probabilities")
+            raise ValueError(
+                f"record {self.role}/{self.id}/{self.variant} holds no log-probabilities"
+            )
         import numpy as np
 
         return float(-np.mean(self.logp, dtype=np.float64))

@@ -14,11 +14,18 @@ Reduction = Literal["tok", "seqmean", "seqsum", "allpos", "once"]
 
 
 OWN: Mapping[str, str] = MappingProxyType(
-    {"alternate": "forget", "mismatch": "forget", "relabelled": "forget", "renamed": "forget", "retain_refused": "retain"}
+    {
+        "alternate": "forget",
+        "mismatch": "forget",
+        "relabelled": "forget",
+        "renamed": "forget",
+        "retain_refused": "retain",
+    }
 )  # streams whose rows answer, or are, rows of another stream: joined by id, not drawn
 
 
-TERM_NEEDS = ("start_logp", "teacher", "logits", "weight", "weights", "hidden", "start_hidden")  # what a term may ask of a LossInputs
+# what a term may ask of a LossInputs
+TERM_NEEDS = ("start_logp", "teacher", "logits", "weight", "weights", "hidden", "start_hidden")
 
 
 KEPT = frozenset({"retain", "retain_refused", "world"})  # streams of what is kept
@@ -28,13 +35,16 @@ KEPT = frozenset({"retain", "retain_refused", "world"})  # streams of what is ke
 class Teacher:
     """Rows of teacher logits for a batch, without gradient.
 
-    ``sources`` names models (``start``: the model that the stage began with; ``current``: the trained model itself, detached;
-    ``original``: the model that the whole method began with; or an auxiliary made by an earlier stage). ``edit(logits, labels) ->
-    rows`` changes them: logits is a tuple of [N, V] log-softmaxed rows, one per source, labels is [N]. It may return any [N, K] that the
-    Term reads as ``teacher``. Without ``edit`` the first source is used
-    as it is. ``dense(row, others, score) -> [n, V]`` is for teachers that read another text: ``others`` are the rows of stream ``own`` that
-    belong to ``row``, ``score(source, row) -> [len(row) - 1, V]`` the log-softmaxed predictions of every token but the first, n the scored
-    tokens of ``row``; a row of NaN says that there is no teacher for that token. Its result is kept on disk as it is (4 V bytes a token).
+    ``sources`` names models (``start``: the model that the stage began with; ``current``: the
+    trained model itself, detached;
+    ``original``: the model that the whole method began with; or an auxiliary made by an earlier
+    stage). ``edit(logits, labels) -> rows`` changes them: logits is a tuple of [N, V] log-softmaxed
+    rows, one per source, labels is [N]. It may return any [N, K] that the Term reads as
+    ``teacher``. Without ``edit`` the first source is used as it is. ``dense(row, others, score) ->
+    [n, V]`` is for teachers that read another text: ``others`` are the rows of stream ``own`` that
+    belong to ``row``, ``score(source, row) -> [len(row) - 1, V]`` the log-softmaxed predictions of
+    every token but the first, n the scored tokens of ``row``; a row of NaN says that there is no
+    teacher for that token. Its result is kept on disk as it is (4 V bytes a token).
     """
 
     sources: tuple[str, ...] = ("start",)
@@ -47,14 +57,17 @@ class Teacher:
 class Term:
     """One summand of a loss: a pure function of LossInputs to one value per example.
 
-    ``fn(*passes, **) -> [B]``, one LossInputs per stream, rows of the streams aligned. ``reduction`` names how the values become
-    a number: ``tok`` divides their sum by the scored tokens of the step, ``seqmean`` and ``seqsum`` by its rows,
-    ``allpos`` by every position, padding included (only where a paper did that). The values must be made to match
-    (see ``losses.inputs.reduce_tokens``). ``needs``: what the LossInputs must hold besides ``logp`` (``start_logp``, ``teacher``,
-    ``logits``, ``weight``, ``hidden:L``, ``start_hidden:L``, L a block's number or ``all``); ``weights`` alone: the term reads no
-    rows but the trained parameters, ``fn(losses.weight_deltas.Trained) -> [1]``, once a step (``streams=()``,
-    ``reduction="once"``). A row's value does not depend on the rows beside it, so that a step may be
-    cut into micro-steps. ``span``: ``answer`` scores the answer, ``all`` every real token of the row.
+    ``fn(*passes, **) -> [B]``, one LossInputs per stream, rows of the streams aligned.
+    ``reduction`` names how the values become a number: ``tok`` divides their sum by the scored
+    tokens of the step, ``seqmean`` and ``seqsum`` by its rows, ``allpos`` by every position,
+    padding included (only where a paper did that). The values must be made to match (see
+    ``losses.inputs.reduce_tokens``). ``needs``: what the LossInputs must hold besides ``logp``
+    (``start_logp``, ``teacher``, ``logits``, ``weight``, ``hidden:L``, ``start_hidden:L``, L a
+    block's number or ``all``); ``weights`` alone: the term reads no rows but the trained
+    parameters, ``fn(losses.weight_deltas.Trained) -> [1]``, once a step (``streams=()``,
+    ``reduction="once"``). A row's value does not depend on the rows beside it, so that a step may
+    be cut into micro-steps. ``span``: ``answer`` scores the answer, ``all`` every real token of the
+    row.
     """
 
     name: str
@@ -82,20 +95,30 @@ class Term:
 
     @property
     def side(self) -> str:
-        """Which gradient the term belongs to when a stage combines them: its ``group``, or forget or retain by its streams."""
+        """Which gradient the term belongs to when a stage combines them: its ``group``, or forget
+        or retain by its streams.
+        """
         if self.group:
             return self.group
-        return "retain" if (self.streams and frozenset(self.streams) <= KEPT) or "weights" in self.needs else "forget"
+        return (
+            "retain"
+            if (self.streams and frozenset(self.streams) <= KEPT) or "weights" in self.needs
+            else "forget"
+        )
 
 
 @dataclass(frozen=True)
 class Controller:
-    """Turns what the steps measured into coefficients and a stop decision. Its state is plain numbers and stands in the checkpoints.
+    """Turns what the steps measured into coefficients and a stop decision.
 
-    ``first``: the state before the first step. ``factors(state, progress) -> {term name: factor}`` multiplies coefficients; progress runs
-    from 0 to 1. ``after(state, values, progress) -> state``: values are the terms' reduced values without coefficient, as the step saw
-    them. ``watch(model, step, state, rows) -> state`` is called before the first step (step 0) and every ``every`` steps (0: at each
-    epoch's end) and may measure ``rows``, the stage's rows by stream; ``stop(state) -> bool`` is asked after each step.
+    Its state is plain numbers and stands in the checkpoints.
+
+    ``first``: the state before the first step. ``factors(state, progress) -> {term name: factor}``
+    multiplies coefficients; progress runs from 0 to 1. ``after(state, values, progress) -> state``:
+    values are the terms' reduced values without coefficient, as the step saw them. ``watch(model,
+    step, state, rows) -> state`` is called before the first step (step 0) and every ``every`` steps
+    (0: at each epoch's end) and may measure ``rows``, the stage's rows by stream; ``stop(state) ->
+    bool`` is asked after each step.
     """
 
     first: Mapping[str, float] = field(default_factory=lambda: EMPTY)
@@ -110,9 +133,10 @@ class Controller:
 class Adapter:
     """The LoRA adapter that a stage or a run asks for.
 
-    ``rank``: 0 takes the stage's own. ``alpha``: 0 takes twice the rank. ``targets``: a regular expression over the names of the weight
-    matrices ('' = every linear layer but the head). ``dropout``: from 0 to 1. ``init``: zero, or ``fila`` (the directions that matter to
-    forget and not to retain).
+    ``rank``: 0 takes the stage's own. ``alpha``: 0 takes twice the rank. ``targets``: a regular
+    expression over the names of the weight matrices ('' = every linear layer but the head).
+    ``dropout``: from 0 to 1. ``init``: zero, or ``fila`` (the directions that matter to forget and
+    not to retain).
     """
 
     rank: int
@@ -133,15 +157,19 @@ class Stage:
 class Descent(Stage):
     """Minimise a sum of terms.
 
-    ``anchor``: the stream whose rows are counted by epochs and batch size. Every other stream gives each anchor row one
-    partner, f(seed, epoch, row id); a stream of the same rows (``alternate``) gives the row's own partner. ``select``: a regular
-    expression over parameter names that says what is trained ('' = all). ``training``: settings of this stage that
-    differ from the run's (as TrainingArguments names them in our short form: lr, epochs, steps).
-    ``into``: '' = the result goes on as the subject; a name = it is kept as an auxiliary of that name and the subject stays.
-    ``combine(ask, state) -> gradient``: how the gradients of the two sides become one, once an optimizer step (``losses.gradients``);
-    None = their sum, in one backward. ``controller``: coefficients that move and a rule to stop. ``locate(place) -> {parameter: mask}``:
-    which weights may move, found before the first step (``training.localization``); the mask holds the *step*, so weight decay
-    cannot move the others. ``adapter``: the stage trains an adapter of this kind (``--lora R`` changes its rank).
+    ``anchor``: the stream whose rows are counted by epochs and batch size. Every other stream gives
+    each anchor row one partner, f(seed, epoch, row id); a stream of the same rows (``alternate``)
+    gives the row's own partner. ``select``: a regular expression over parameter names that says
+    what is trained ('' = all). ``training``: settings of this stage that differ from the run's (as
+    TrainingArguments names them in our short form: lr, epochs, steps).
+    ``into``: '' = the result goes on as the subject; a name = it is kept as an auxiliary of that
+    name and the subject stays.
+    ``combine(ask, state) -> gradient``: how the gradients of the two sides become one, once an
+    optimizer step (``losses.gradients``); None = their sum, in one backward. ``controller``:
+    coefficients that move and a rule to stop. ``locate(place) -> {parameter: mask}``: which weights
+    may move, found before the first step (``training.localization``); the mask holds the *step*, so
+    weight decay cannot move the others. ``adapter``: the stage trains an adapter of this kind
+    (``--lora R`` changes its rank).
     """
 
     terms: tuple[Term, ...] = ()
@@ -159,10 +187,12 @@ class Descent(Stage):
 class Prepare(Stage):
     """Make the rows of ``stream`` before anything is trained, unless the user gave them.
 
-    ``on="examples"``: ``fn(rows: {stream: Examples}, tools) -> Examples``; ``on="rows"``: ``fn(rows: {stream: [Row]}, tools) -> [Row]``
-    after tokenisation (other labels, weights). ``reads``: the streams that fn is given. ``needs``: tools without which it cannot work
-    (``chat``, ``names``); their absence is refused before anything is loaded. ``tools`` is ``synthesis.tools.Tools``. ``times``: about how
-    many rows it makes of each that it reads first, which a dry run counts with.
+    ``on="examples"``: ``fn(rows: {stream: Examples}, tools) -> Examples``; ``on="rows"``:
+    ``fn(rows: {stream: [Row]}, tools) -> [Row]`` after tokenisation (other labels, weights).
+    ``reads``: the streams that fn is given. ``needs``: tools without which it cannot work
+    (``chat``, ``names``); their absence is refused before anything is loaded. ``tools`` is
+    ``synthesis.tools.Tools``. ``times``: about how many rows it makes of each that it reads first,
+    which a dry run counts with.
     """
 
     stream: str = ""
@@ -205,4 +235,6 @@ def streams_of(method: Any) -> frozenset[str]:
     descents = [s for s in stages(method) if isinstance(s, Descent)]
     read = {s for d in descents for t in d.terms for s in t.streams} | {d.anchor for d in descents}
     read |= {s for e in stages(method) if isinstance(e, Edit) for s in e.streams}
-    return frozenset(read | {t.provider.own for d in descents for t in d.terms if t.provider and t.provider.own})
+    return frozenset(
+        read | {t.provider.own for d in descents for t in d.terms if t.provider and t.provider.own}
+    )

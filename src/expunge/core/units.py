@@ -1,7 +1,8 @@
-"""Units of metrics: the range of their values, and how large a difference between two models must be to matter.
+"""Units of metrics: the range of their values, and how large a difference between two models must
+be to matter.
 
-The one place of margins, and of what is too few to go by. A card names its unit; a metric whose argument ``scale`` is 100 is judged at
-100 times the margin of its unit.
+The one place of margins, and of what is too few to go by. A card names its unit; a metric whose
+argument ``scale`` is 100 is judged at 100 times the margin of its unit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ TOO_FEW = "too few groups"  # the words beside every interval of fewer
 
 @dataclass(frozen=True)
 class Unit:
-    """``margin``: the difference between two models that is let pass as too small to matter; None: nobody knows one.
+    """``margin``: the difference between two models that is let pass as too small to matter; None:
+    nobody knows one.
 
     ``low``, ``high``: the ends of the range that values can have; None: no end on that side.
     """
@@ -36,9 +38,10 @@ class Unit:
         return Unit(*scaled)
 
 
-# Five points of a probability, of a rate of leaks and of an AUC alike are the effect that matters (a rate of 1 in 20). A tenth of a nat
-# changes a token's probability by a tenth of itself; a tenth of a nat in bits is .14, rounded down. Of lengths in words, of perplexities
-# and of sums and ratios of other metrics nobody has said what matters.
+# Five points of a probability, of a rate of leaks and of an AUC alike are the effect that matters
+# (a rate of 1 in 20). A tenth of a nat changes a token's probability by a tenth of itself; a tenth
+# of a nat in bits is .14, rounded down. Of lengths in words, of perplexities and of sums and ratios
+# of other metrics nobody has said what matters.
 UNITS: dict[str, Unit] = {
     "share": Unit(0.05, 0.0, 1.0),
     "auc": Unit(0.05, 0.0, 1.0),
@@ -54,5 +57,7 @@ UNITS: dict[str, Unit] = {
 
 
 def too_few(groups: int) -> str:
-    """The words that belong beside an interval of so many groups; '' where they are enough, or nobody counted them."""
+    """The words that belong beside an interval of so many groups; '' where they are enough, or
+    nobody counted them.
+    """
     return TOO_FEW if 0 < groups < FEW_GROUPS else ""

@@ -18,36 +18,55 @@ Source = str | Path
 
 
 def case_from_files(
-    forget: Source | None = None, retain: Source | None = None, holdout: Source | None = None, columns: Mapping[str, str] | None = None
+    forget: Source | None = None,
+    retain: Source | None = None,
+    holdout: Source | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Case:
-    """What is trained on (forget, retain) and what is asked (the same rows, and holdout), without a benchmark.
+    """What is trained on (forget, retain) and what is asked (the same rows, and holdout), without a
+    benchmark.
 
-    Sources and ``columns`` as in ``read``. Refused: no source at all, and holdout rows that are trained on. Rows that stand in
-    forget and retain at once are the caller's choice (see ``overlap``).
+    Sources and ``columns`` as in ``read``. Refused: no source at all, and holdout rows that are
+    trained on. Rows that stand in forget and retain at once are the caller's choice (see
+    ``overlap``).
     """
-    given = {role: s for role, s in (("forget", forget), ("retain", retain), ("holdout", holdout)) if s}
+    given = {
+        role: s for role, s in (("forget", forget), ("retain", retain), ("holdout", holdout)) if s
+    }
     if not set(given) & {"forget", "retain"}:
         raise Refused("no rows to work on; give --forget FILE, --retain FILE or both")
     stems = [_stem(s) for s in given.values()]
     # ids name a row across roles, so files of one name get their role before it
-    prefix = {role: None if stems.count(_stem(s)) == 1 else f"{role}/{_stem(s)}" for role, s in given.items()}
-    roles = {role: read(s, role=role, columns=columns, id_prefix=prefix[role]) for role, s in given.items()}
+    prefix = {
+        role: None if stems.count(_stem(s)) == 1 else f"{role}/{_stem(s)}"
+        for role, s in given.items()
+    }
+    roles = {
+        role: read(s, role=role, columns=columns, id_prefix=prefix[role])
+        for role, s in given.items()
+    }
     train = {role: rows for role, rows in roles.items() if role != "holdout"}
     unseen(roles.get("holdout", ()), [e for rows in train.values() for e in rows])
     return Case(train=train, evaluate=roles)
 
 
 def _stem(source: Source) -> str:
-    return str(source) if str(source).startswith("hub:") else stem_of(Path(str(source).removeprefix(SURELY)))
+    return (
+        str(source)
+        if str(source).startswith("hub:")
+        else stem_of(Path(str(source).removeprefix(SURELY)))
+    )
 
 
 def digest(examples: Iterable[Example], salt: str = "") -> str:
     """sha256 of the rows in order, as a hex string; where they lie does not count.
 
-    Unsalted it keys internal caches only: whoever holds a candidate text could check it against the digest, so what a user
-    sees, or a run leaves behind, takes a secret ``salt`` (HMAC).
+    Unsalted it keys internal caches only: whoever holds a candidate text could check it against the
+    digest, so what a user sees, or a run leaves behind, takes a secret ``salt`` (HMAC).
     """
-    made: hashlib._Hash | hmac.HMAC = hmac.new(salt.encode(), digestmod="sha256") if salt else hashlib.sha256()
+    made: hashlib._Hash | hmac.HMAC = (
+        hmac.new(salt.encode(), digestmod="sha256") if salt else hashlib.sha256()
+    )
     for e in examples:
         turns = None if e.messages is None else [dict(t) for t in e.messages]
         row: list[object] = [

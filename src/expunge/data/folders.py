@@ -12,11 +12,14 @@ from expunge.data.read import read
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".parquet")
 
 
-def benchmark_rows(name: str, *, data: str, folder: str, hub: str, role: str, id_prefix: str) -> Examples:
+def benchmark_rows(
+    name: str, *, data: str, folder: str, hub: str, role: str, id_prefix: str
+) -> Examples:
     """The rows ``name`` of a benchmark.
 
-    ``data`` (or EXPUNGE_DATA) is a folder with ``folder/name.json`` below it, or one that holds ``name.json`` itself (also .jsonl,
-    .parquet, .gz). Without it the hub data set ``hub`` is read, whose config is ``name``. Refused if the rows are in neither place.
+    ``data`` (or EXPUNGE_DATA) is a folder with ``folder/name.json`` below it, or one that holds
+    ``name.json`` itself (also .jsonl, .parquet, .gz). Without it the hub data set ``hub`` is read,
+    whose config is ``name``. Refused if the rows are in neither place.
     """
     data = data or os.environ.get("EXPUNGE_DATA", "")
     if data:
@@ -24,11 +27,17 @@ def benchmark_rows(name: str, *, data: str, folder: str, hub: str, role: str, id
     try:
         return read(f"hub:{hub}:{name}@train", role=role, id_prefix=id_prefix, tell=False)
     except Refused as error:
-        raise Refused(f"{error}; the path goes into --data (or EXPUNGE_DATA): a folder that holds {folder}/{name}.json") from None
+        raise Refused(
+            f"{error}; the path goes into --data (or EXPUNGE_DATA): a folder that holds "
+            f"{folder}/{name}.json"
+        ) from None
 
 
 def _file(name: str, data: str, folder: str, hub: str) -> Path:
-    instead = f"it must hold {folder}/{name}.json (or .json.gz, .parquet); without --data the rows come from hub:{hub}"
+    instead = (
+        f"it must hold {folder}/{name}.json (or .json.gz, .parquet); without --data the rows "
+        f"come from hub:{hub}"
+    )
     if not Path(data).is_dir():
         raise Refused(f"--data {data}: no such folder; {instead}")
     for base in (Path(data) / folder, Path(data)):

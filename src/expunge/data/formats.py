@@ -1,4 +1,6 @@
-"""Text -> raw rows, each with the ``file:line`` where it begins: json, jsonl, csv, tsv, parquet, txt."""
+"""Text -> raw rows, each with the ``file:line`` where it begins: json, jsonl, csv, tsv, parquet,
+txt.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,27 @@ from typing import Any
 
 from expunge.core.errors import Refused, listed
 from expunge.core.notes import note
-from expunge.data.files import HARMLESS, LONGEST_ROW, Cells, bound_of, kind_of, lines_of, raw, text_of, too_large
+from expunge.data.files import (
+    HARMLESS,
+    LONGEST_ROW,
+    Cells,
+    bound_of,
+    kind_of,
+    lines_of,
+    raw,
+    text_of,
+    too_large,
+)
 
 OPENING = re.compile(r"\s*\[\s*")
 BETWEEN = re.compile(r"[ \t\r\n]*([,\]])[ \t\r\n]*")
 
 
 def rows_of(path: Path) -> list[Cells]:
-    """Every row of one file. Refused, with file:line: what is not readable as the kind that its suffix says."""
+    """Every row of one file.
+
+    Refused, with file:line: what is not readable as the kind that its suffix says.
+    """
     return list(READERS[kind_of(path)](path))
 
 
@@ -46,11 +61,15 @@ def _json_lines(path: Path, text: str) -> Iterator[Cells]:
                 found.append(Cells(f"{path}:{number}", row))
     if bad and kind_of(path) == ".json" and not found and text.lstrip().startswith("{"):
         raise Refused(
-            f"{path}:1: one JSON object where rows are expected; write an array of objects, or one object a line; or move it away"
+            f"{path}:1: one JSON object where rows are expected; write an array of objects, or one "
+            f"object a line; or move it away"
         )
     if bad:
         where = listed([f"line {number} column {column}" for number, column in bad], 10)
-        raise Refused(f"{path}:{bad[0][0]}: {len(bad)} of {n} lines are not JSON objects: {where}; mend or remove them")
+        raise Refused(
+            f"{path}:{bad[0][0]}: {len(bad)} of {n} lines are not JSON objects: {where}; mend or "
+            f"remove them"
+        )
     return iter(found)
 
 
@@ -60,7 +79,8 @@ def _parsed(line: str) -> tuple[Mapping[str, Any] | None, int]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         return None, error.colno
-    except (ValueError, RecursionError):  # a number of thousands of digits; brackets nested without end
+    # a number of thousands of digits; brackets nested without end
+    except (ValueError, RecursionError):
         return None, 1
     row = as_row(row)
     return row, 0 if row is not None else 1
@@ -84,10 +104,15 @@ def _json_array(path: Path, text: str) -> Iterator[Cells]:
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            raise _not_json(path, text, error.pos if isinstance(error, json.JSONDecodeError) else at) from None
+            raise _not_json(
+                path, text, error.pos if isinstance(error, json.JSONDecodeError) else at
+            ) from None
         row = as_row(value)
         if row is None or end - at > LONGEST_ROW:
-            raise Refused(f"{path}:{line}: this element is not an object of at most {LONGEST_ROW >> 20} Mi characters; mend or remove it")
+            raise Refused(
+                f"{path}:{line}: this element is not an object of at most {LONGEST_ROW >> 20} Mi "
+                f"characters; mend or remove it"
+            )
         yield Cells(f"{path}:{line}", row)
         sign = BETWEEN.match(text, end)
         if sign is None or (sign[1] == "]" and sign.end() < len(text)):
@@ -103,7 +128,8 @@ def _not_json(path: Path, text: str, at: int) -> Refused:
 
 
 Numbered = Iterable[tuple[int, list[str]]]  # (line on which a row begins, its cells)
-SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n')  # the line by which a spreadsheet says what sets its cells apart
+# the line by which a spreadsheet says what sets its cells apart
+SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n')
 SEPARATORS = ",;\t|"
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -111,8 +137,8 @@ QUOTED = re.compile(r'"(?:[^"]|"")*"')
 def _csv(path: Path) -> list[Cells]:
     """csv with a header; a quoted cell may span lines, and the row then bears its first line.
 
-    Cells are set apart by the sign that a first line ``sep=;`` names, else by the first of comma, semicolon, tab and bar that the
-    header has.
+    Cells are set apart by the sign that a first line ``sep=;`` names, else by the first of comma,
+    semicolon, tab and bar that the header has.
     """
     lines = [line for _, line in lines_of(path, text_of(path), ends=True)]
     named = SEPARATOR.fullmatch(lines[0]) if lines else None
@@ -131,7 +157,9 @@ def _parts(header: str, sign: str) -> int:
         return 0
 
 
-def _csv_rows(path: Path, lines: Sequence[str], delimiter: str, passed: int) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(
+    path: Path, lines: Sequence[str], delimiter: str, passed: int
+) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     start = passed + 1
     before = csv.field_size_limit(LONGEST_ROW)  # the module's own limit, 128 KiB, is put back
@@ -140,20 +168,28 @@ def _csv_rows(path: Path, lines: Sequence[str], delimiter: str, passed: int) -> 
             yield start, row
             start = passed + reader.line_num + 1
     except csv.Error:
-        raise Refused(f"{path}:{start}: this row is not csv (an open or misplaced quote?); mend it") from None
+        raise Refused(
+            f"{path}:{start}: this row is not csv (an open or misplaced quote?); mend it"
+        ) from None
     finally:
         csv.field_size_limit(before)
 
 
 def _tsv(path: Path) -> list[Cells]:
-    """A row a line, its cells set apart by tabs, with a header. A quotation mark is a part of the text.
+    """A row a line, its cells set apart by tabs, with a header.
 
-    Only where every cell that begins with one is quoted as in csv (closed, and inner ones doubled) did a spreadsheet put them there.
+    A quotation mark is a part of the text.
+
+    Only where every cell that begins with one is quoted as in csv (closed, and inner ones doubled)
+    did a spreadsheet put them there.
     """
     rows = [(number, line.split("\t")) for number, line in lines_of(path, text_of(path))]
     marked = [cell for _, row in rows for cell in row if cell.startswith('"')]
     if marked and all(QUOTED.fullmatch(cell) for cell in marked):
-        note(f"{path}: left aside: the quotation marks around {len(marked)} cells, taken for the quoting of a spreadsheet")
+        note(
+            f"{path}: left aside: the quotation marks around {len(marked)} cells, taken for the "
+            f"quoting of a spreadsheet"
+        )
         rows = [(number, [_unquoted(cell) for cell in row]) for number, row in rows]
     return _table(path, rows)
 
@@ -163,7 +199,11 @@ def _unquoted(cell: str) -> str:
 
 
 def _table(path: Path, rows: Numbered) -> list[Cells]:
-    """Rows with a header. Empty rows, and cells beyond the header that are empty, are passed over: spreadsheets write them."""
+    """Rows with a header.
+
+    Empty rows, and cells beyond the header that are empty, are passed over: spreadsheets write
+    them.
+    """
     header: list[str] = []
     found: list[Cells] = []
     ragged: list[tuple[int, int]] = []
@@ -180,10 +220,17 @@ def _table(path: Path, rows: Numbered) -> list[Cells]:
     if ragged:
         where = listed([f"line {number} has {cells}" for number, cells in ragged], 10)
         need = f"{len(header)} cells as the header has"
-        raise Refused(f"{path}:{ragged[0][0]}: {len(ragged)} rows have not {need}: {where}; mend them, or quote cells that hold a comma")
+        raise Refused(
+            f"{path}:{ragged[0][0]}: {len(ragged)} rows have not {need}: {where}; mend them, or "
+            f"quote cells that hold a comma"
+        )
     if empty:
         note(f"{path}: left aside: {len(empty)} empty rows (line {listed(map(str, empty), 5)})")
-    hollow = {name for name in header if name.startswith(UNNAMED) and not any(c.values[name] for c in found)}
+    hollow = {
+        name
+        for name in header
+        if name.startswith(UNNAMED) and not any(c.values[name] for c in found)
+    }
     if not hollow:
         return found
     return [Cells(c.where, {k: v for k, v in c.values.items() if k not in hollow}) for c in found]
@@ -193,7 +240,9 @@ UNNAMED = "(column "
 
 
 def _header(path: Path, row: Sequence[str], start: int) -> list[str]:
-    """The names of the columns, those at the right that have none cut off; others without one are called by their place."""
+    """The names of the columns, those at the right that have none cut off; others without one are
+    called by their place.
+    """
     last = max(i for i, name in enumerate(row, 1) if name.strip())
     names = [name.strip() or f"{UNNAMED}{i})" for i, name in enumerate(row[:last], 1)]
     if len(set(names)) != len(names):
@@ -213,10 +262,13 @@ def _parquet(path: Path) -> Iterator[Cells]:
     rows: list[Cells] = []
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
-        groups = [file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)]
+        groups = [
+            file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)
+        ]
         if sum(groups) > bound:
             raise too_large(path, len(data))
-        # a cell may be as long as its group and stand in every row of it, so few rows of a large group are unpacked at once
+        # a cell may be as long as its group and stand in every row of it, so few rows of a large
+        # group are unpacked at once
         at_once = min(BATCH, max(16, HARMLESS // max([1, *groups])))
         for batch in file.iter_batches(batch_size=at_once):
             for row in batch.to_pylist():
@@ -245,7 +297,11 @@ def _size(value: Any) -> int:
 
 def _txt(path: Path) -> Iterator[Cells]:
     """One text a line, as ``datasets`` reads .txt files; blank lines are passed over."""
-    return (Cells(f"{path}:{number}", {"text": line}) for number, line in lines_of(path, text_of(path)) if line.strip())
+    return (
+        Cells(f"{path}:{number}", {"text": line})
+        for number, line in lines_of(path, text_of(path))
+        if line.strip()
+    )
 
 
 READERS: Mapping[str, Callable[[Path], Iterator[Cells]]] = {

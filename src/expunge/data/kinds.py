@@ -20,7 +20,11 @@ TEXTS, QUESTIONS, COMPLETIONS, CHATS, TOKENS = (
 
 def tokens_of(example: Example) -> Mapping[str, Any]:
     """The tokens of a row that is given as tokens, else nothing."""
-    return example.media if isinstance(example.media, Mapping) and "answer_ids" in example.media else {}
+    return (
+        example.media
+        if isinstance(example.media, Mapping) and "answer_ids" in example.media
+        else {}
+    )
 
 
 def kind_of_row(example: Example) -> str:
@@ -40,7 +44,9 @@ def kinds_of(examples: Iterable[Example]) -> str:
 
 
 def understood(roles: Mapping[str, Sequence[Example]]) -> str:
-    """What rows were taken for, in one line: how many of each role, of which kind, in how many groups, from which files."""
+    """What rows were taken for, in one line: how many of each role, of which kind, in how many
+    groups, from which files.
+    """
     told = []
     for role, rows in roles.items():
         if not rows:
@@ -49,5 +55,8 @@ def understood(roles: Mapping[str, Sequence[Example]]) -> str:
         grouped = "each a group of its own" if groups == len(rows) else f"in {groups} groups"
         files = [file for file in dict.fromkeys(e.source.rpartition(":")[0] for e in rows) if file]
         named = files if len(files) <= 3 else [*files[:2], f"{len(files) - 2} more files"]
-        told.append(f"{role} {len(rows)} {kinds_of(rows)}, {grouped}{f' ({listed(named)})' if named else ''}")
+        told.append(
+            f"{role} {len(rows)} {kinds_of(rows)}, "
+            f"{grouped}{f' ({listed(named)})' if named else ''}"
+        )
     return f"rows: {'; '.join(told)}"

@@ -1,4 +1,5 @@
-"""Rows that are all but the same, found in a time that grows with their number: words compared by minhash.
+"""Rows that are all but the same, found in a time that grows with their number: words compared by
+minhash.
 
 Broder, On the resemblance and containment of documents, 1997.
 """
@@ -20,7 +21,8 @@ from expunge.data.overlap import Pairs
 
 ALIKE = 0.9  # share of pairs of words that two rows have in common, of those that either has
 MOST = 20_000  # rows of one set that are compared by minhash; beyond that only equal words count
-BANDS, WIDE = 8, 4  # 8 bands of 4 minima: rows that share .9 meet in one of them with a chance of .9998
+# 8 bands of 4 minima: rows that share .9 meet in one of them with a chance of .9998
+BANDS, WIDE = 8, 4
 TRIED = 8  # rows of one band that a row is compared with
 NEARLY_ALL = 0.8
 WORD = re.compile(r"\w+")
@@ -30,7 +32,9 @@ SHIFTS = _draw.integers(0, 1 << 61, BANDS * WIDE, dtype=np.uint64)
 
 
 class Print:
-    """What a row is recognised by: its words in order, its pairs of words, and the bands of their minima."""
+    """What a row is recognised by: its words in order, its pairs of words, and the bands of their
+    minima.
+    """
 
     def __init__(self, example: Example) -> None:
         self.example = example
@@ -41,7 +45,9 @@ class Print:
 
 
 class Near:
-    """Rows in which others are looked up: the first that has the same words in order, or shares ALIKE of its pairs of words."""
+    """Rows in which others are looked up: the first that has the same words in order, or shares
+    ALIKE of its pairs of words.
+    """
 
     def __init__(self) -> None:
         self.same: dict[tuple[str, ...], Example] = {}
@@ -68,8 +74,14 @@ class Near:
 
 
 def words_of(example: Example) -> tuple[str, ...]:
-    """The words of a row's turns and its answer (or of its text) in order, without case, marks and Unicode forms."""
-    asked = example.prompt if example.messages is None else "\n".join(str(t["content"]) for t in example.messages)
+    """The words of a row's turns and its answer (or of its text) in order, without case, marks and
+    Unicode forms.
+    """
+    asked = (
+        example.prompt
+        if example.messages is None
+        else "\n".join(str(t["content"]) for t in example.messages)
+    )
     text = example.text if example.text is not None else f"{asked or ''}\n{example.answer}"
     return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold())) or (text,)
 
@@ -86,7 +98,9 @@ def _bands(shingles: frozenset[int]) -> list[tuple[int, bytes]]:
 
 
 def near(rows: Iterable[Example], others: Iterable[Example]) -> Pairs:
-    """Every (row, other) that are all but the same, one pair at most for each of ``others``, in their order."""
+    """Every (row, other) that are all but the same, one pair at most for each of ``others``, in
+    their order.
+    """
     known = Near()
     for row in rows:
         known.add(Print(row))
@@ -108,24 +122,38 @@ def repeated(rows: Iterable[Example]) -> Pairs:
 
 
 def tell(case: Case) -> None:
-    """Say (``core.notes``) which rows repeat others, within a set or across them, and whether hardly anything is to be kept."""
+    """Say (``core.notes``) which rows repeat others, within a set or across them, and whether
+    hardly anything is to be kept.
+    """
     forget, retain = case.train.get("forget", ()), case.train.get("retain", ())
     for role, rows in case.evaluate.items():
         pairs = repeated(rows)
         if pairs:
-            note(f"{_named(pairs)}: {len(pairs)} of {len(rows)} {role} rows repeat an earlier one, all but word for word; each counts")
+            note(
+                f"{_named(pairs)}: {len(pairs)} of {len(rows)} {role} rows repeat an earlier one, "
+                f"all but word for word; each counts"
+            )
     pairs = near(forget, retain)
     if pairs:
         why = "what they teach to keep is what is to be forgotten"
-        note(f"{_named(pairs)}: {len(pairs)} of {len(retain)} retain rows are forget rows, all but word for word; {why}")
+        note(
+            f"{_named(pairs)}: {len(pairs)} of {len(retain)} retain rows are forget rows, all but "
+            f"word for word; {why}"
+        )
     holdout = case.evaluate.get("holdout", ())
     pairs = near([*forget, *retain], holdout)
     if pairs:
         why = "membership scores need rows that no model saw"
-        note(f"{_named(pairs)}: {len(pairs)} of {len(holdout)} holdout rows are trained on, all but word for word; {why}")
+        note(
+            f"{_named(pairs)}: {len(pairs)} of {len(holdout)} holdout rows are trained on, all but "
+            f"word for word; {why}"
+        )
     if retain and len(forget) > NEARLY_ALL * (len(forget) + len(retain)):
         share = f"{len(forget)} of {len(forget) + len(retain)}"
-        note(f"the forget set is {share} rows: hardly any teach what is to be kept; give more with --retain")
+        note(
+            f"the forget set is {share} rows: hardly any teach what is to be kept; give more with "
+            f"--retain"
+        )
 
 
 def _named(pairs: Pairs) -> str:

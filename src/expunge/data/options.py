@@ -9,7 +9,8 @@ from expunge.core.data import Example
 from expunge.core.errors import Refused
 
 LETTERS = ascii_uppercase
-TEXT_PROMPT = "question/options"  # a variant: the prompt that is used when the options' texts are scored
+# a variant: the prompt that is used when the options' texts are scored
+TEXT_PROMPT = "question/options"
 
 
 def right_of(example: Example) -> int:
@@ -19,7 +20,10 @@ def right_of(example: Example) -> int:
     found = example.right if example.right is not None else same[0] if len(same) == 1 else -1
     if not (1 < n <= len(LETTERS) and 0 <= found < n):
         where = example.source or example.id
-        raise Refused(f"{where}: {n} options of which it cannot be told which is right; a question needs 2 to 26 and one right answer")
+        raise Refused(
+            f"{where}: {n} options of which it cannot be told which is right; a question needs 2 "
+            f"to 26 and one right answer"
+        )
     return found
 
 

@@ -10,10 +10,14 @@ PARAPHRASE = "question/paraphrase"
 
 
 def asked_otherwise(rows: Examples, role: str) -> Examples:
-    """The rows that have a paraphrased question, asked by it; answers and all other variants stay, rows without one are left out."""
+    """The rows that have a paraphrased question, asked by it; answers and all other variants stay,
+    rows without one are left out.
+    """
     found = []
     for e in rows:
         if PARAPHRASE in e.variants:
-            others = {name: text for name, text in e.variants.items() if not name.startswith("question/")}
+            others = {
+                name: text for name, text in e.variants.items() if not name.startswith("question/")
+            }
             found.append(replace(e, role=role, prompt=e.variants[PARAPHRASE], variants=others))
     return tuple(found)

@@ -12,22 +12,34 @@ Pairs = list[tuple[Example, Example]]
 
 
 def same(text: str) -> str:
-    """The text as it is compared: NFC, runs of white space as one space, none at the ends. Case and punctuation count."""
+    """The text as it is compared: NFC, runs of white space as one space, none at the ends.
+
+    Case and punctuation count.
+    """
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def key_of(example: Example) -> tuple[str, ...]:
-    """What makes two rows the same: the text, or all turns and the answer. A prompt equals a conversation of that one turn."""
+    """What makes two rows the same: the text, or all turns and the answer.
+
+    A prompt equals a conversation of that one turn.
+    """
     if isinstance(example.media, Mapping) and "answer_ids" in example.media:
         return ("tokens", str(example.media["prompt_ids"]), str(example.media["answer_ids"]))
     if example.text is not None:
         return ("text", same(example.text))
     turns = example.messages or ({"role": "user", "content": example.prompt or ""},)
-    return (*(same(x) for t in turns for x in (t["role"], t["content"])), "assistant", same(example.answer))
+    return (
+        *(same(x) for t in turns for x in (t["role"], t["content"])),
+        "assistant",
+        same(example.answer),
+    )
 
 
 def overlap(forget: Sequence[Example], retain: Sequence[Example]) -> Pairs:
-    """Every (forget row, retain row) that are the same but for Unicode form and white space, in order of the retain rows."""
+    """Every (forget row, retain row) that are the same but for Unicode form and white space, in
+    order of the retain rows.
+    """
     known: dict[tuple[str, ...], Example] = {}
     for e in forget:
         known.setdefault(key_of(e), e)
@@ -50,15 +62,19 @@ def refusal(pairs: Pairs) -> Refused:
     first = pairs[0][0].source or pairs[0][0].id
     return Refused(
         f"{first}: {len(pairs)} retain rows are also forget rows: {pairs_named(pairs)}; "
-        "pass --allow-overlap drop to take them out of retain, or --allow-overlap keep to train on both"
+        "pass --allow-overlap drop to take them out of retain, or --allow-overlap keep to train on "
+        "both"
     )
 
 
 def unseen(holdout: Sequence[Example], seen: Sequence[Example]) -> None:
-    """Refused if a holdout row is among the rows a model is trained on: membership scores would mean nothing."""
+    """Refused if a holdout row is among the rows a model is trained on: membership scores would
+    mean nothing.
+    """
     pairs = overlap(holdout, seen)
     if pairs:
         where = pairs[0][0].source or pairs[0][0].id
         raise Refused(
-            f"{where}: {len(pairs)} holdout rows are also trained on: {pairs_named(pairs)}; --holdout must hold rows that no model saw"
+            f"{where}: {len(pairs)} holdout rows are also trained on: {pairs_named(pairs)}; "
+            f"--holdout must hold rows that no model saw"
         )

@@ -12,8 +12,13 @@ from expunge.data.files import Cells
 from expunge.data.turns import TurnRow, chat_fault, history_of, is_missing, text_fault, turns_of
 
 
-def example_of(cells: Cells, fields: Fields, role: str, id: str) -> tuple[Example | None, list[str]]:
-    """(the Example, []) or (None, what is wrong, without a word of the row). ``group`` is the row itself where no column gives one."""
+def example_of(
+    cells: Cells, fields: Fields, role: str, id: str
+) -> tuple[Example | None, list[str]]:
+    """(the Example, []) or (None, what is wrong, without a word of the row).
+
+    ``group`` is the row itself where no column gives one.
+    """
     row = cells.values
     faults: list[str] = []
     prompt, text, answer = None, None, ""
@@ -31,7 +36,11 @@ def example_of(cells: Cells, fields: Fields, role: str, id: str) -> tuple[Exampl
             prompt = f"{prompt}\n\n{more}" if more else prompt
         before = _before(row, fields, faults)
         if before:
-            turns = [*before, {"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+            turns = [
+                *before,
+                {"role": "user", "content": prompt},
+                {"role": "assistant", "content": answer},
+            ]
     variants = dict(_variants(row, fields, faults))
     group = _name(row, fields.group, faults)
     options = [_name(row, column, faults) for column in fields.options]
@@ -60,7 +69,9 @@ def _text(row: Mapping[str, Any], column: str, faults: list[str]) -> str:
 
 
 def _beside(row: Mapping[str, Any], column: str, faults: list[str]) -> str:
-    """A text that a row may lack; a number or a list there is a fault, for it belongs to the prompt."""
+    """A text that a row may lack; a number or a list there is a fault, for it belongs to the
+    prompt.
+    """
     value = row.get(column) if column else None
     if is_missing(value) or (isinstance(value, str) and not value.strip()):
         return ""
@@ -72,7 +83,11 @@ def _name(row: Mapping[str, Any], column: str, faults: list[str]) -> str:
     value = row.get(column) if column else None
     if is_missing(value) or value == "":
         return ""
-    fault = text_fault(str(value)) if isinstance(value, (str, int, float)) else "is neither a text nor a number"
+    fault = (
+        text_fault(str(value))
+        if isinstance(value, (str, int, float))
+        else "is neither a text nor a number"
+    )
     fault = "" if fault == "is empty" else fault
     faults.extend([f"{shown([column])} {fault}"] if fault else [])
     return "" if fault else str(value)
@@ -87,16 +102,29 @@ def _before(row: Mapping[str, Any], fields: Fields, faults: list[str]) -> list[T
 
 
 def _chat(row: Mapping[str, Any], fields: Fields, faults: list[str]) -> list[TurnRow]:
-    """The turns of a chat that ends in the answer, a system prompt of the row before them; [] with a fault."""
+    """The turns of a chat that ends in the answer, a system prompt of the row before them; [] with
+    a fault.
+    """
     turns, fault = turns_of(row.get(fields.messages))
     fault = fault or chat_fault(turns)
     system = _beside(row, fields.system, faults)
-    if system and turns and turns[0]["role"] == "system" and turns[0]["content"] not in ("", system):
-        fault = fault or f"begins with a system turn, and {shown([fields.system])} gives another; keep one"
+    if (
+        system
+        and turns
+        and turns[0]["role"] == "system"
+        and turns[0]["content"] not in ("", system)
+    ):
+        fault = (
+            fault
+            or f"begins with a system turn, and {shown([fields.system])} gives another; keep one"
+        )
     faults.extend([f"{shown([fields.messages])} {fault}"] if fault else [])
     if fault or not system:
         return [] if fault else turns
-    return [{"role": "system", "content": system}, *(turns[1:] if turns[0]["role"] == "system" else turns)]
+    return [
+        {"role": "system", "content": system},
+        *(turns[1:] if turns[0]["role"] == "system" else turns),
+    ]
 
 
 def _halves(row: Mapping[str, Any], fields: Fields, faults: list[str]) -> list[TurnRow]:
@@ -119,8 +147,13 @@ def _halves(row: Mapping[str, Any], fields: Fields, faults: list[str]) -> list[T
     return turns
 
 
-def _variants(row: Mapping[str, Any], fields: Fields, faults: list[str]) -> Iterator[tuple[str, str]]:
-    """variant -> its text. A list gives ``perturbed/0``, ``perturbed/1``...; a cell that is missing or empty gives none."""
+def _variants(
+    row: Mapping[str, Any], fields: Fields, faults: list[str]
+) -> Iterator[tuple[str, str]]:
+    """variant -> its text.
+
+    A list gives ``perturbed/0``, ``perturbed/1``...; a cell that is missing or empty gives none.
+    """
     for name, column in fields.variants.items():
         value = row.get(column)
         if is_missing(value) or value == "" or value == []:

@@ -1,4 +1,6 @@
-"""Rows of benchmarks as they lie in a folder of the user's or on the hub, and Examples made of them column by column."""
+"""Rows of benchmarks as they lie in a folder of the user's or on the hub, and Examples made of them
+column by column.
+"""
 
 from __future__ import annotations
 
@@ -24,34 +26,51 @@ def folder_of(data: str) -> str:
     return data or os.environ.get("EXPUNGE_DATA", "")
 
 
-def place_of(data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES) -> Path | None:
-    """The file of the first of ``names`` that lies in ``data/folder`` or in ``data``, with any suffix; None without ``data``.
+def place_of(
+    data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES
+) -> Path | None:
+    """The file of the first of ``names`` that lies in ``data/folder`` or in ``data``, with any
+    suffix; None without ``data``.
 
-    ``data`` may come from EXPUNGE_DATA. Names may hold a path; ``name-*.parquet``, as the hub stores shards, is found as well.
-    Refused in one line that says what is wanted and which hub data set has it: NotAtHand if only the file is absent.
+    ``data`` may come from EXPUNGE_DATA. Names may hold a path; ``name-*.parquet``, as the hub
+    stores shards, is found as well. Refused in one line that says what is wanted and which hub data
+    set has it: NotAtHand if only the file is absent.
     """
     data = folder_of(data)
     if not data:
         return None
     instead = f"it must hold {folder}/{names[0]}{suffixes[0]}"
-    instead += f"; without --data the rows come from {hub}" if hub.startswith("hub:") else f" from {hub}" if hub else ""
+    instead += (
+        f"; without --data the rows come from {hub}"
+        if hub.startswith("hub:")
+        else f" from {hub}"
+        if hub
+        else ""
+    )
     if not Path(data).is_dir():
         raise Refused(f"--data {data}: no such folder; {instead}")
     for base in (Path(data) / folder, Path(data)):
         for name in names:
             for suffix in suffixes:
-                found = [base / (name + suffix), *sorted((base / name).parent.glob(f"{Path(name).name}-*-of-*{suffix}"))]
+                found = [
+                    base / (name + suffix),
+                    *sorted((base / name).parent.glob(f"{Path(name).name}-*-of-*{suffix}")),
+                ]
                 for path in found:
                     if path.is_file():
                         return path
     raise NotAtHand(f"--data {data}: no rows {names[0]!r} of {folder} in this folder; {instead}")
 
 
-def table(data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES) -> list[Cells]:
-    """The raw rows of a file below ``data``, or of the hub data set ``hub`` ("hub:owner/name:config@split").
+def table(
+    data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequence[str] = SUFFIXES
+) -> list[Cells]:
+    """The raw rows of a file below ``data``, or of the hub data set ``hub``
+    ("hub:owner/name:config@split").
 
-    ``hub`` may be another place's name where the hub has none; then a folder is asked for. NotAtHand if the rows are in neither;
-    Refused, with file:line, if they are there and cannot be read, or if the file holds none.
+    ``hub`` may be another place's name where the hub has none; then a folder is asked for.
+    NotAtHand if the rows are in neither; Refused, with file:line, if they are there and cannot be
+    read, or if the file holds none.
     """
     path = place_of(data, folder, names, hub, suffixes)
     if path is not None:
@@ -61,19 +80,32 @@ def table(data: str, folder: str, names: Sequence[str], hub: str, suffixes: Sequ
         return rows
     if not hub.startswith("hub:"):
         raise NotAtHand(
-            f"{folder}: its rows are not read from the hub; copy them from {hub} and give --data, a folder with {folder}/{names[0]}.json"
+            f"{folder}: its rows are not read from the hub; copy them from {hub} and give --data, "
+            f"a folder with {folder}/{names[0]}.json"
         )
     try:
         return hub_rows(hub)
     except Refused as error:
-        instead = f"the path goes into --data (or EXPUNGE_DATA): a folder that holds {folder}/{names[0]}.json"
+        instead = (
+            f"the path goes into --data (or EXPUNGE_DATA): a folder that holds "
+            f"{folder}/{names[0]}.json"
+        )
         raise type(error)(f"{error}; {instead}") from None
 
 
-def table_or_none(absent: MutableMapping[str, str], role: str, data: str, folder: str, names: Sequence[str], hub: str) -> list[Cells]:
-    """The rows of a role that a benchmark can do without, as ``table`` reads them; [] if they are not at hand.
+def table_or_none(
+    absent: MutableMapping[str, str],
+    role: str,
+    data: str,
+    folder: str,
+    names: Sequence[str],
+    hub: str,
+) -> list[Cells]:
+    """The rows of a role that a benchmark can do without, as ``table`` reads them; [] if they are
+    not at hand.
 
-    ``absent[role]`` is then the reason in one line. Rows that are there but cannot be read are refused.
+    ``absent[role]`` is then the reason in one line. Rows that are there but cannot be read are
+    refused.
     """
     try:
         return table(data, folder, names, hub)
@@ -87,7 +119,8 @@ def document(data: str, folder: str, names: Sequence[str], hub: str) -> tuple[Pa
     path = place_of(data, folder, names, hub, (".json", ".json.gz"))
     if path is None:
         raise NotAtHand(
-            f"{folder}: its rows are not read from the hub; copy them from {hub} and give --data, a folder with {folder}/{names[0]}.json"
+            f"{folder}: its rows are not read from the hub; copy them from {hub} and give --data, "
+            f"a folder with {folder}/{names[0]}.json"
         )
     try:
         return path, json.loads(text_of(path))
@@ -123,11 +156,13 @@ def examples(
     tags: tuple[str, ...] = (),
     keep: Callable[[Mapping[str, Any]], bool] = lambda row: True,
 ) -> Examples:
-    """Rows -> Examples of a role, ids ``prefix/number``; each column by its name or by a function of the row.
+    """Rows -> Examples of a role, ids ``prefix/number``; each column by its name or by a function
+    of the row.
 
-    ``text``: rows are texts. ``options`` gives a list and ``right`` a place in it; the answer is then that option. A variant whose
-    column is a list becomes ``name/0``, ``name/1``...; an empty one is left out. ``keep``: which rows are taken, their numbers stay.
-    Refused by file:line, never with a text of the data.
+    ``text``: rows are texts. ``options`` gives a list and ``right`` a place in it; the answer is
+    then that option. A variant whose column is a list becomes ``name/0``, ``name/1``...; an empty
+    one is left out. ``keep``: which rows are taken, their numbers stay. Refused by file:line, never
+    with a text of the data.
     """
     made, bad = [], []
     for number, c in enumerate(cells):
@@ -140,8 +175,20 @@ def examples(
             continue
         given = taken(row, text) if text else None
         asked = None if text else taken(row, prompt)
-        said = "" if text or OPEN in tags else chosen[0][chosen[1]] if chosen[1] is not None else taken(row, answer)
-        faults = [f for f in map(text_fault, (given,) if text else (asked,) if OPEN in tags else (asked, said)) if f]
+        said = (
+            ""
+            if text or OPEN in tags
+            else chosen[0][chosen[1]]
+            if chosen[1] is not None
+            else taken(row, answer)
+        )
+        faults = [
+            f
+            for f in map(
+                text_fault, (given,) if text else (asked,) if OPEN in tags else (asked, said)
+            )
+            if f
+        ]
         if faults:
             bad.append(f"{c.where} ({'text' if text else 'question or answer'} {faults[0]})")
             continue
@@ -164,16 +211,28 @@ def examples(
             )
         )
     if bad:
-        raise Refused(f"{bad[0]}: {len(bad)} of {len(cells)} rows cannot be used: {listed(bad, 5)}; are these the files of the benchmark?")
+        raise Refused(
+            f"{bad[0]}: {len(bad)} of {len(cells)} rows cannot be used: {listed(bad, 5)}; are "
+            f"these the files of the benchmark?"
+        )
     if not made:
         where = cells[0].where.rsplit(":", 1)[0] if cells else prefix
-        raise Refused(f"{where}: no rows for {role}; is this the file of the benchmark, and does the part that was asked for exist?")
+        raise Refused(
+            f"{where}: no rows for {role}; is this the file of the benchmark, and does the part "
+            f"that was asked for exist?"
+        )
     return tuple(made)
 
 
-def _options(row: Mapping[str, Any], options: Take, right: Take) -> tuple[tuple[str, ...], int] | None:
+def _options(
+    row: Mapping[str, Any], options: Take, right: Take
+) -> tuple[tuple[str, ...], int] | None:
     listed_, at = taken(row, options), taken(row, right)
-    if not isinstance(listed_, (list, tuple)) or len(listed_) < 2 or any(text_fault(str(o)) for o in listed_):
+    if (
+        not isinstance(listed_, (list, tuple))
+        or len(listed_) < 2
+        or any(text_fault(str(o)) for o in listed_)
+    ):
         return None
     at = "ABCDEFGH".find(at) if isinstance(at, str) and len(at) == 1 and at.isalpha() else at
     try:

@@ -1,4 +1,6 @@
-"""Conversations as people keep them: roles of several names, contents in parts, calls of tools, pairs of question and answer."""
+"""Conversations as people keep them: roles of several names, contents in parts, calls of tools,
+pairs of question and answer.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,8 @@ def is_missing(value: Any) -> bool:
 def turns_of(value: Any) -> tuple[list[TurnRow], str]:
     """(turns, '') of a list of turns, or ([], what is wrong with it).
 
-    Every turn has ``role`` (one of ROLES) and ``content`` (a text; "" beside calls of tools and for a system turn), and what it holds
-    of MORE.
+    Every turn has ``role`` (one of ROLES) and ``content`` (a text; "" beside calls of tools and for
+    a system turn), and what it holds of MORE.
     """
     if not isinstance(value, (list, tuple)) or not value:
         return [], "is not a list of turns"
@@ -70,10 +72,16 @@ def _turn(given: Any) -> tuple[TurnRow, str]:
         return {}, "has a turn without a role of system, user, assistant or tool"
     thought = next((key for key in THOUGHT if given.get(key)), "")
     if thought:
-        return {}, f"has a turn with {thought}, which would be lost; write it into the content, as the model does, or remove it"
+        return (
+            {},
+            f"has a turn with {thought}, which would be lost; write it into the content, as the "
+            f"model does, or remove it",
+        )
     content, fault = _content(given.get("content", given.get("value")))
     more = {key: given[key] for key in MORE if given.get(key)}
-    if fault in ("is missing", "is empty") and ("tool_calls" in more or (role == "system" and content == "")):
+    if fault in ("is missing", "is empty") and (
+        "tool_calls" in more or (role == "system" and content == "")
+    ):
         content, fault = "", ""
     if fault:
         return {}, f"has a turn whose content {fault}"
@@ -109,8 +117,14 @@ def history_of(value: Any) -> tuple[list[TurnRow], str]:
     """(turns, '') of earlier turns: a list of turns, or of pairs of what was asked and answered."""
     if not value:
         return [], ""
-    if isinstance(value, list) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in value):
-        turns = [{"role": role, "content": said} for pair in value for role, said in zip(("user", "assistant"), pair, strict=True)]
+    if isinstance(value, list) and all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in value
+    ):
+        turns = [
+            {"role": role, "content": said}
+            for pair in value
+            for role, said in zip(("user", "assistant"), pair, strict=True)
+        ]
         return turns_of(turns)
     return turns_of(value)
 
@@ -119,4 +133,6 @@ def other_keys(value: Any) -> Iterable[str]:
     """The keys of turns that are read nowhere."""
     for turn in value if isinstance(value, (list, tuple)) else ():
         if isinstance(turn, Mapping):
-            yield from (str(key) for key in turn if key not in KNOWN and turn[key] not in (None, "", [], {}))
+            yield from (
+                str(key) for key in turn if key not in KNOWN and turn[key] not in (None, "", [], {})
+            )

@@ -1,4 +1,6 @@
-"""What is kept of passes so that a second question makes only what is new: a Want in its parts, and records of parts put together."""
+"""What is kept of passes so that a second question makes only what is new: a Want in its parts, and
+records of parts put together.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ OPTIONS = ("letters/", "texts")  # variants of questions with options
 
 
 def parts_of(want: Want) -> Iterator[tuple[str, Want]]:
-    """(name, the Want of it alone): the answers, their other variants, the options, and each observation."""
+    """(name, the Want of it alone): the answers, their other variants, the options, and each
+    observation.
+    """
     if "answer" in want.variants:
         yield "answer", replace(want, variants=("answer",), options="", observations=())
     others = tuple(sorted(v for v in want.variants if v != "answer"))
@@ -62,7 +66,9 @@ def _own(record: Record, name: str) -> Record | None:
 
 
 def together(found: Mapping[tuple[str, str], Records]) -> Records:
-    """(role, part) -> records, as one: roles in their order, rows of the answers with what the observations say of them."""
+    """(role, part) -> records, as one: roles in their order, rows of the answers with what the
+    observations say of them.
+    """
     rows: list[Record] = []
     for role in dict.fromkeys(role for role, _ in found):
         rows += _of_role({part: records for (own, part), records in found.items() if own == role})
@@ -78,7 +84,10 @@ def _of_role(parts: Mapping[str, Records]) -> list[Record]:
                 observed.setdefault(record.id, {}).update(record.observed)
             else:
                 others.append(record)
-    rows = [replace(r, observed=observed.get(r.id, EMPTY)) if r.variant == "answer" else r for r in parts.get("answer", ())]
+    rows = [
+        replace(r, observed=observed.get(r.id, EMPTY)) if r.variant == "answer" else r
+        for r in parts.get("answer", ())
+    ]
     known = {(r.variant, r.id) for r in rows}
     begun = [r for r in others if r.variant.startswith(BEGUN) and (r.variant, r.id) not in known]
     own = [r for r in others if not r.variant.startswith(BEGUN)]

@@ -1,4 +1,6 @@
-"""One model judged beside others: every pass made once on each of them, every metric on their records, and the comparison with gold."""
+"""One model judged beside others: every pass made once on each of them, every metric on their
+records, and the comparison with gold.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,10 @@ class EvaluationSettings:
         generate: Limits and lengths of the benchmark, see ``Benchmark.generate``.
         max_length: Tokens of a row, unless the benchmark allows more.
         salt: Keys the ids of the records.
-        keep: Whether records are kept between evaluations, where EXPUNGE_CACHE names a folder. Without,
-            the ids of the records are those of the rows.
-        encoder: Folder of a sentence encoder, which some metrics read; "" for none, as for the others.
+        keep: Whether records are kept between evaluations, where EXPUNGE_CACHE names a folder.
+            Without, the ids of the records are those of the rows.
+        encoder: Folder of a sentence encoder, which some metrics read; "" for none, as for the
+            others.
         nli: Folder of a model of entailment.
         gibberish: Folder of a model that tells language from gibberish.
         mlm: Folder of a masked language model, which replaces words.
@@ -92,7 +95,8 @@ class Evaluation:
 def sources_in(words: str) -> list[str]:
     """The models that an option names, set apart by commas.
 
-    A comma may be a part of a folder's name (``lr=1e-3,seed=0``): as many pieces as name an existing folder together are one.
+    A comma may be a part of a folder's name (``lr=1e-3,seed=0``): as many pieces as name an
+    existing folder together are one.
     """
     pieces = words.split(",")
     found: list[str] = []
@@ -111,10 +115,18 @@ def _exists(name: str) -> bool:
         return False
 
 
-def named(golds: Sequence[Any], original: Any = None, shadows: Sequence[Any] = ()) -> list[tuple[str, Any]]:
-    """(subject, model) of what the judged one is held against: gold, gold/1 ..., original, shadow/0 ..."""
+def named(
+    golds: Sequence[Any], original: Any = None, shadows: Sequence[Any] = ()
+) -> list[tuple[str, Any]]:
+    """(subject, model) of what the judged one is held against: gold, gold/1 ..., original, shadow/0
+    ...
+    """
     found = [("gold" if i == 0 else f"gold/{i}", g) for i, g in enumerate(golds)]
-    return [*found, *([("original", original)] if original else []), *((f"shadow/{i}", s) for i, s in enumerate(shadows))]
+    return [
+        *found,
+        *([("original", original)] if original else []),
+        *((f"shadow/{i}", s) for i, s in enumerate(shadows)),
+    ]
 
 
 def evaluate(
@@ -142,7 +154,11 @@ def evaluate(
     wants = wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate)
     found: dict[str, Records] = {}
     facts: dict[str, Any] = {"passes": {}}
-    writer = Masked(settings.mlm) if settings.mlm and any("masked_model" in w.beside for w in wants.values()) else None
+    writer = (
+        Masked(settings.mlm)
+        if settings.mlm and any("masked_model" in w.beside for w in wants.values())
+        else None
+    )
     if writer:
         facts["mlm"] = {"source": writer.source, "digest": writer.digest}
     digests: dict[str, str] = {}
@@ -153,9 +169,14 @@ def evaluate(
         same = distinct(name, subject.digest, digests)
         digests[name], sources[name] = subject.digest, subject.source
         if same:
-            lines.append(f"{name} has the very weights of {same}: the two are one model, and count once")
+            lines.append(
+                f"{name} has the very weights of {same}: the two are one model, and count once"
+            )
             continue
-        facts["model" if name == "unlearned" else name] = {"source": subject.source, "digest": subject.digest}
+        facts["model" if name == "unlearned" else name] = {
+            "source": subject.source,
+            "digest": subject.digest,
+        }
         own = wants if name == "unlearned" else plain(wants)
         references = replace(_beside(name, own, models), masked_model=writer)
         tick: Tick
@@ -190,14 +211,17 @@ def evaluate_one(
 
     Args:
         model: What is evaluated.
-        case: The rows that are asked, by role; only the roles that a metric reads go through the model.
+        case: The rows that are asked, by role; only the roles that a metric reads go through the
+            model.
         metrics: What is measured; each observation that one of them needs is made once.
         settings: Lengths.
         references: Models that an observation reads beside it.
         others: Records of the models beside it, which were made before.
     """
     wants = wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate)
-    mine, cost = _observed(model, case, wants, replace(settings, keep=False), references, "unlearned", lambda n: None)
+    mine, cost = _observed(
+        model, case, wants, replace(settings, keep=False), references, "unlearned", lambda n: None
+    )
     facts = {"passes": {"unlearned": vars(cost) if cost else "reused"}}
     return Evaluation(judged(metrics, mine, others), metrics, mine, others, facts)
 
@@ -210,9 +234,15 @@ def observe_reference(
     settings: EvaluationSettings = EvaluationSettings(),
     references: References = References(),
 ) -> Records:
-    """The records of a model that others are held against (gold, original), for ``evaluate_one``: made anew, once for many."""
-    wants = plain(wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate))
-    return _observed(model, case, wants, replace(settings, keep=False), references, name, lambda n: None)[0]
+    """The records of a model that others are held against (gold, original), for ``evaluate_one``:
+    made anew, once for many.
+    """
+    wants = plain(
+        wants_of(metrics, [r for r in case.evaluate if case.evaluate[r]], settings.generate)
+    )
+    return _observed(
+        model, case, wants, replace(settings, keep=False), references, name, lambda n: None
+    )[0]
 
 
 def _observed(
@@ -227,15 +257,26 @@ def _observed(
     """The records of one model, and what they cost; None if all of them had been kept."""
     if settings.keep:
         kept: tuple[Records, Cost | None] = measured(
-            model, case.evaluate, wants, references=references, salt=settings.salt, name=name, tick=tick, **settings.limits
+            model,
+            case.evaluate,
+            wants,
+            references=references,
+            salt=settings.salt,
+            name=name,
+            tick=tick,
+            **settings.limits,
         )
         return kept
-    made = measure(model, case.evaluate, wants, references=references, name=name, tick=tick, **settings.limits)
+    made = measure(
+        model, case.evaluate, wants, references=references, name=name, tick=tick, **settings.limits
+    )
     return made.records, made.cost
 
 
 def plain(wants: Mapping[str, Want]) -> dict[str, Want]:
-    """What a model beside the judged one is asked: the shared passes, and the observations that are compared."""
+    """What a model beside the judged one is asked: the shared passes, and the observations that are
+    compared.
+    """
     return {role: want.of_references() for role, want in wants.items()}
 
 
@@ -244,4 +285,6 @@ def _beside(name: str, wants: Mapping[str, Want], models: Mapping[str, Loader]) 
     needed = {which for want in wants.values() for which in want.beside}
     original = "original" in needed and "original" in models and name != "original"
     gold = "gold" in needed and "gold" in models and name == "unlearned"
-    return References(models["original"]() if original else None, models["gold"]() if gold else None)
+    return References(
+        models["original"]() if original else None, models["gold"]() if gold else None
+    )

@@ -12,11 +12,14 @@ ROUGE, BLEU = "like_original/rouge_l_f1", "like_original/bleu"
 
 
 def beside_original(records: Records) -> Records:
-    """The records with given values: how near each text that was written comes to the original's, ROUGE-L F1 and BLEU, 0..1.
+    """The records with given values: how near each text that was written comes to the original's,
+    ROUGE-L F1 and BLEU, 0..1.
 
     Rows that the original did not write, and its own, stay as they are.
     """
-    wrote = {_key(r): r.generated for r in records if r.subject == "original" and r.generated is not None}
+    wrote = {
+        _key(r): r.generated for r in records if r.subject == "original" and r.generated is not None
+    }
     return Records(_with(r, wrote.get(_key(r))) for r in records)
 
 

@@ -1,4 +1,6 @@
-"""From the ``needs`` of a metric's card to what the models are asked: every word is known, or is refused."""
+"""From the ``needs`` of a metric's card to what the models are asked: every word is known, or is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from expunge.core.results import EMPTY
 from expunge.evaluation import observations as folder
 from expunge.evaluation.observations.base import Field, Observation, Want
 
-VARIANTS = {"paraphrase": "paraphrase", "perturbed": "perturbed/", "lower": "lower"}  # need -> variants of rows
+# need -> variants of rows
+VARIANTS = {"paraphrase": "paraphrase", "perturbed": "perturbed/", "lower": "lower"}
 OPTIONS = {"multiple_choice", "option_texts"}
 
 
@@ -33,23 +36,39 @@ def observations() -> Mapping[str, type[Observation]]:
     for file in sorted(Path(str(folder.__file__)).parent.glob("*.py")):
         module = import_module(f"{folder.__name__}.{file.stem}")
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Observation) and value.name and value.__module__ == module.__name__:
+            if (
+                isinstance(value, type)
+                and issubclass(value, Observation)
+                and value.name
+                and value.__module__ == module.__name__
+            ):
                 if value.name != file.stem:
-                    raise ValueError(f"observation {value.name} stands in {file.name}; a file is named after its observation")
+                    raise ValueError(
+                        f"observation {value.name} stands in {file.name}; a file is named after "
+                        f"its observation"
+                    )
                 for name in value.fields:
                     if owners.setdefault(name, value.name) != value.name:
-                        raise ValueError(f"observations {owners[name]} and {value.name} both record the field {name}")
+                        raise ValueError(
+                            f"observations {owners[name]} and {value.name} both record the field "
+                            f"{name}"
+                        )
                 found[value.name] = value
     return MappingProxyType(found)
 
 
 def recorded() -> dict[str, Field]:
     """Every field that observations add to records, by name."""
-    return {name: kind for observation in observations().values() for name, kind in observation.fields.items()}
+    return {
+        name: kind
+        for observation in observations().values()
+        for name, kind in observation.fields.items()
+    }
 
 
 def check_needs(name: str, card: Card) -> None:
-    """Refuse a metric that asks for what does not exist: it would be asked nothing and read nothing.
+    """Refuse a metric that asks for what does not exist: it would be asked nothing and read
+    nothing.
 
     Args:
         name: The metric.
@@ -79,7 +98,9 @@ def want_of(card: Card, settings: Mapping[str, Any] = EMPTY) -> Want:
         write="generation" in needs,
         moments="moments" in needs,
         options="all" if "multiple_choice" in needs else options,
-        observations=tuple(made(cls, settings) for name, cls in observations().items() if name in needs),
+        observations=tuple(
+            made(cls, settings) for name, cls in observations().items() if name in needs
+        ),
     )
 
 

@@ -1,4 +1,5 @@
-"""Observe a model once for all metrics: rows are planned, scored and continued in shared passes, then the observations run.
+"""Observe a model once for all metrics: rows are planned, scored and continued in shared passes,
+then the observations run.
 
 Every metric reads the records that come out of it.
 """
@@ -16,13 +17,35 @@ from expunge.core.errors import Refused, listed
 from expunge.core.progress import Tick
 from expunge.core.results import Record, Records
 from expunge.data.options import with_options
-from expunge.evaluation.observations.base import Cost, Inputs, Observation, Read, References, RowKey, Want
+from expunge.evaluation.observations.base import (
+    Cost,
+    Inputs,
+    Observation,
+    Read,
+    References,
+    RowKey,
+    Want,
+)
 from expunge.evaluation.observations.few_shot_prefix import derived
 from expunge.evaluation.observations.generation import write
 from expunge.evaluation.observations.multiple_choice import chosen
-from expunge.evaluation.observations.plain_text import begun, begun_rows, given_of, read_behind, record_of, texts_among
+from expunge.evaluation.observations.plain_text import (
+    begun,
+    begun_rows,
+    given_of,
+    read_behind,
+    record_of,
+    texts_among,
+)
 from expunge.evaluation.observations.teacher_forced import score
-from expunge.evaluation.records import counted, end_of_thinking, other_answers, record, shortened, spoken
+from expunge.evaluation.records import (
+    counted,
+    end_of_thinking,
+    other_answers,
+    record,
+    shortened,
+    spoken,
+)
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.option_rows import option_rows
 from expunge.models.causal_lm.positions import check_places, room_for_texts
@@ -52,7 +75,8 @@ def measure(
     max_length: int = 512,
     tick: Tick = lambda n: None,
 ) -> Measured:
-    """Observe a model on the evaluation roles: each pass is made once, whatever the number of metrics.
+    """Observe a model on the evaluation roles: each pass is made once, whatever the number of
+    metrics.
 
     Memory is bounded by the batch.
 
@@ -73,7 +97,9 @@ def measure(
         Refused: A pass needs what the model cannot do, or a row does not fit.
     """
     check_capabilities(subject, wants)
-    return _Pass(subject, roles, wants, references, name, max_new_tokens, max_length, tick).measured()
+    return _Pass(
+        subject, roles, wants, references, name, max_new_tokens, max_length, tick
+    ).measured()
 
 
 def check_capabilities(subject: Subject, wants: Mapping[str, Want]) -> None:
@@ -83,7 +109,8 @@ def check_capabilities(subject: Subject, wants: Mapping[str, Want]) -> None:
             lacking = sorted(observation.needs - subject.capabilities)
             if lacking:
                 raise Refused(
-                    f"{observation.name} needs a model with {listed(lacking)}, which {subject.source or 'this one'} lacks; "
+                    f"{observation.name} needs a model with {listed(lacking)}, which "
+                    f"{subject.source or 'this one'} lacks; "
                     "leave out the metrics that read it"
                 )
 
@@ -103,7 +130,8 @@ class _Pass:
     cost: Cost = field(default_factory=Cost)
     reads: dict[RowKey, Read] = field(default_factory=dict)
     known: dict[Key, dict[str, Any]] = field(default_factory=dict)  # fields of the answers' records
-    observed: dict[Key, dict[str, Any]] = field(default_factory=dict)  # Record.observed of the answers
+    # Record.observed of the answers
+    observed: dict[Key, dict[str, Any]] = field(default_factory=dict)
 
     def measured(self) -> Measured:
         """Every pass in its order, then the records."""
@@ -117,11 +145,19 @@ class _Pass:
             if own:
                 self.cost.add(observation.unit, len(own))
         check_places(self.subject.model, rows)
-        self.reads = score(self.subject, rows, moments=self._has_moments, tick=self.tick, cost=self.cost)
+        self.reads = score(
+            self.subject, rows, moments=self._has_moments, tick=self.tick, cost=self.cost
+        )
         raw = texts_among(rows, self.roles)
-        asked = [r for r in rows if r.variant == "answer" and self.wants[r.role].write and (r.role, r.id) not in raw]
+        asked = [
+            r
+            for r in rows
+            if r.variant == "answer" and self.wants[r.role].write and (r.role, r.id) not in raw
+        ]
         written = self._write(asked)
-        begun_texts = self._begun_texts([r for r in rows if r.variant == "answer" and (r.role, r.id) in raw])
+        begun_texts = self._begun_texts(
+            [r for r in rows if r.variant == "answer" and (r.role, r.id) in raw]
+        )
         own_rows = self._observe(answers)
         self._know_questions(raw, rows)
         shown = [r for r in [*rows, *own_rows] if not r.variant.startswith(("letters/", "texts/"))]
@@ -133,7 +169,9 @@ class _Pass:
         return Measured(Records(counted(self.subject, records)), ids, self.cost)
 
     def _shared_rows(self) -> list[Row]:
-        """What the teacher-forced pass scores: the wanted variants of every role, then the options of its questions."""
+        """What the teacher-forced pass scores: the wanted variants of every role, then the options
+        of its questions.
+        """
         rows: list[Row] = []
         for role, want in self.wants.items():
             most = room_for_texts(self.subject.model, self.max_length, self.roles[role])
@@ -143,7 +181,9 @@ class _Pass:
             if want.options:
                 asked = with_options(self.roles[role])
                 letters = want.options == "all"
-                rows += option_rows(self.subject.tokenizer, asked, letters=letters, max_length=self.max_length)
+                rows += option_rows(
+                    self.subject.tokenizer, asked, letters=letters, max_length=self.max_length
+                )
         return rows
 
     def _answers(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -153,7 +193,9 @@ class _Pass:
             if want.observations and "answer" in want.scored:
                 found[role] = [r for r in rows if r.role == role and r.variant == "answer"]
             elif want.observations:
-                found[role] = encode(self.subject.tokenizer, self.roles[role], max_length=self.max_length)
+                found[role] = encode(
+                    self.subject.tokenizer, self.roles[role], max_length=self.max_length
+                )
         return found
 
     def _observations(self) -> list[tuple[str, Observation]]:
@@ -166,7 +208,8 @@ class _Pass:
     def _inputs(self, role: str, answers: Mapping[str, list[Row]]) -> Inputs:
         own = answers[role]
         raw = texts_among(own, {role: self.roles[role]})
-        prompts = [begun(r, REPORTED) or r if (r.role, r.id) in raw else r for r in own]  # a text has no prompt: its beginning is one
+        # a text has no prompt: its beginning is one
+        prompts = [begun(r, REPORTED) or r if (r.role, r.id) in raw else r for r in own]
         limit = self.wants[role].tokens or self.max_new_tokens
         return Inputs(role, own, prompts, self.roles, self.reads, limit, self.max_length, self.tick)
 
@@ -190,7 +233,9 @@ class _Pass:
         return texts
 
     def _begun_texts(self, rows: Sequence[Row]) -> list[Record]:
-        """What the model says to the beginnings of plain texts, at most as many tokens as the text has left."""
+        """What the model says to the beginnings of plain texts, at most as many tokens as the text
+        has left.
+        """
         pairs = [(whole, row) for whole, row in begun_rows(rows) if self.wants[row.role].write]
         limits = self._limits([row for _, row in pairs])
         most = [min(n, len(row.answer_ids)) for n, (_, row) in zip(limits, pairs, strict=True)]
@@ -198,7 +243,9 @@ class _Pass:
         said = write(self.subject, [row for _, row in pairs], behind, most, self.tick, self.cost)
         found: list[Record] = []
         for (whole, row), n, ids in zip(pairs, most, said, strict=True):
-            found.append(record_of(self.name, self.subject, row, whole, n, spoken(self.subject, ids)))
+            found.append(
+                record_of(self.name, self.subject, row, whole, n, spoken(self.subject, ids))
+            )
         return found + self._held_against([r for r in rows if not self.wants[r.role].write])
 
     def _held_against(self, rows: Sequence[Row]) -> list[Record]:
@@ -234,7 +281,9 @@ class _Pass:
                 self.observed.setdefault((row.role, row.id), {})[name] = value
 
     def _know_questions(self, raw: set[Key], rows: Sequence[Row]) -> None:
-        """The prompt and the other right answers of every question; how much of a plain text is given."""
+        """The prompt and the other right answers of every question; how much of a plain text is
+        given.
+        """
         for role in self.wants:
             for example in self.roles[role]:
                 if example.prompt is not None:
@@ -246,10 +295,19 @@ class _Pass:
         for key, found in self.observed.items():
             self.known.setdefault(key, {})["observed"] = found
 
-    def _records(self, rows: Sequence[Row], written: Mapping[Key, list[int]], asked: Sequence[Row]) -> list[Record]:
+    def _records(
+        self, rows: Sequence[Row], written: Mapping[Key, list[int]], asked: Sequence[Row]
+    ) -> list[Record]:
         """The records of scored rows, with what was written to their prompts."""
-        ends = {(role, e.id): end_of_thinking(e) for role in self.wants for e in self.roles[role] if e.prompt is not None}
-        decoded = {key: spoken(self.subject, ids, ends.get(key, "")) for key, ids in written.items()}
+        ends = {
+            (role, e.id): end_of_thinking(e)
+            for role in self.wants
+            for e in self.roles[role]
+            if e.prompt is not None
+        }
+        decoded = {
+            key: spoken(self.subject, ids, ends.get(key, "")) for key, ids in written.items()
+        }
         short: dict[Key, str] = {}
         for row, n in zip(asked, self._limits(asked), strict=True):
             if self.wants[row.role].cut:
@@ -263,7 +321,9 @@ class _Pass:
             for r in rows:
                 observed = self.observed.get((r.role, r.id))
                 if _key(r) not in self.reads and observed:
-                    found.append(Record(self.name, r.role, r.id, r.group, r.variant, observed=observed))
+                    found.append(
+                        Record(self.name, r.role, r.id, r.group, r.variant, observed=observed)
+                    )
         return found
 
     def _option_records(self) -> list[Record]:
@@ -275,7 +335,9 @@ class _Pass:
         for role, want in self.wants.items():
             asked: Sequence[Example] = with_options(self.roles[role]) if want.options else ()
             for example in asked:
-                found += chosen(self.name, example, logp[role, example.id].__getitem__, want.options == "all")
+                found += chosen(
+                    self.name, example, logp[role, example.id].__getitem__, want.options == "all"
+                )
         return found
 
 

@@ -19,9 +19,19 @@ from expunge.scoring.text import repeated_tokens
 Key = tuple[str, str]  # (role, id)
 
 
-def record(name: str, row: Row, read: Read, decoded: Mapping[Key, str], short: Mapping[Key, str], known: Mapping[Key, Any]) -> Record:
-    """The record of a scored row. ``name``: the subject. An answer has also its text, cut if it stands in ``short``, what was generated
-    (``decoded``) and the fields in ``known``."""
+def record(
+    name: str,
+    row: Row,
+    read: Read,
+    decoded: Mapping[Key, str],
+    short: Mapping[Key, str],
+    known: Mapping[Key, Any],
+) -> Record:
+    """The record of a scored row.
+
+    ``name``: the subject. An answer has also its text, cut if it stands in ``short``, what was
+    generated (``decoded``) and the fields in ``known``.
+    """
     text = row.text.encode()
     own = (row.role, row.id) if row.variant == "answer" else ("", "")
     return Record(
@@ -47,20 +57,27 @@ def record(name: str, row: Row, read: Read, decoded: Mapping[Key, str], short: M
 
 
 def spoken(subject: Subject, ids: list[int], end: str = "") -> str:
-    """Generated tokens as text, without the end token; what is written behind the last ``end``, if that comes."""
+    """Generated tokens as text, without the end token; what is written behind the last ``end``, if
+    that comes.
+    """
     bare = ids[:-1] if ids and ids[-1] in subject.eos_ids else ids
     return beyond(subject.tokenizer.decode(bare, skip_special_tokens=True), end)
 
 
 def counted(subject: Subject, records: Iterable[Record]) -> list[Record]:
-    """The records, those with a written text with its repeated tokens (``given``), the text read by the model's own tokenizer."""
+    """The records, those with a written text with its repeated tokens (``given``), the text read by
+    the model's own tokenizer.
+    """
     rows = list(records)
     texts = list(dict.fromkeys(r.generated.strip() for r in rows if r.generated is not None))
     read = subject.tokenizer(texts)["input_ids"] if texts else []
     found = {text: repeated_tokens(ids) for text, ids in zip(texts, read, strict=True)}
     none: dict[str, float] = {}
     extra = [none if r.generated is None else found[r.generated.strip()] for r in rows]
-    return [replace(r, given={**r.given, **own}) if own else r for r, own in zip(rows, extra, strict=True)]
+    return [
+        replace(r, given={**r.given, **own}) if own else r
+        for r, own in zip(rows, extra, strict=True)
+    ]
 
 
 def end_of_thinking(example: Example) -> str:
@@ -71,15 +88,23 @@ def end_of_thinking(example: Example) -> str:
 def shortened(subject: Subject, row: Row, n: int) -> str:
     """The first n tokens of the row's answer as text; the text itself if it has no more.
 
-    They are counted as the official code of MUSE and DUSK counts: the answer by itself, the start token (bos) among the n if the
-    tokenizer writes one. So 128 tokens of Llama are 127 of the text.
+    They are counted as the official code of MUSE and DUSK counts: the answer by itself, the start
+    token (bos) among the n if the tokenizer writes one. So 128 tokens of Llama are 127 of the text.
     """
     tokens = Tokens(subject.tokenizer)
     room = max(n - len(tokens.head), 0)
     ids = tokens.ids([row.text], plain=tokens.injects(row.text))[0]
-    return row.text if len(ids) <= room else str(subject.tokenizer.decode(list(ids[:room]), skip_special_tokens=True))
+    return (
+        row.text
+        if len(ids) <= room
+        else str(subject.tokenizer.decode(list(ids[:room]), skip_special_tokens=True))
+    )
 
 
 def other_answers(example: Example) -> tuple[str, ...] | None:
-    """The right answers of a question beside the first (variants ``also/0`` ...); None if there are none."""
-    return tuple(text for name, text in example.variants.items() if name.startswith("also/")) or None
+    """The right answers of a question beside the first (variants ``also/0`` ...); None if there are
+    none.
+    """
+    return (
+        tuple(text for name, text in example.variants.items() if name.startswith("also/")) or None
+    )

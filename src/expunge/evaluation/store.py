@@ -1,7 +1,8 @@
 """Records on disk: numbers and salted ids in parquet, texts in a private file of their own.
 
-Ids and groups may be names of people, and a plain hash of a known name is as good as the name; so they are written as keyed hashes
-(HMAC-SHA256 under the run's salt). The same salt must be used for what is to be matched later (this model and its gold).
+Ids and groups may be names of people, and a plain hash of a known name is as good as the name; so
+they are written as keyed hashes (HMAC-SHA256 under the run's salt). The same salt must be used for
+what is to be matched later (this model and its gold).
 """
 
 from __future__ import annotations
@@ -50,7 +51,12 @@ ARRAYS: dict[str, Any] = {
     "option_tokens": pa.int32(),
 }
 TEXTS = ("answer", "generated", "question", "also")  # and the fields of observations that are texts
-KINDS: dict[str, Any] = {"float32": pa.float32(), "float64": pa.float64(), "int32": pa.int32(), "bool": pa.bool_()}
+KINDS: dict[str, Any] = {
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "int32": pa.int32(),
+    "bool": pa.bool_(),
+}
 
 
 def observed_arrays() -> dict[str, Any]:
@@ -67,7 +73,9 @@ def for_run_folder(records: Iterable[Record]) -> Iterator[Record]:
     """The records without the fields that a run folder does not keep."""
     dropped = {name for name, field in recorded().items() if not field.in_runs}
     for record in records:
-        yield replace(record, observed={n: x for n, x in record.observed.items() if n not in dropped})
+        yield replace(
+            record, observed={n: x for n, x in record.observed.items() if n not in dropped}
+        )
 
 
 def salted(name: str, salt: str) -> str:
@@ -86,21 +94,34 @@ def _lists(arrays: Sequence[np.ndarray | None], kind: Any) -> Any:
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
     present = [np.asarray(a) for a in arrays if a is not None]
     flat = pa.array(np.concatenate(present) if present else [], type=kind, safe=False)
-    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array([a is None for a in arrays], pa.bool_()))
+    return pa.ListArray.from_arrays(
+        offsets, flat, mask=pa.array([a is None for a in arrays], pa.bool_())
+    )
 
 
 def write_records(records: Iterable[Record], path: str | Path, *, salt: str | None = None) -> None:
-    """Write the numbers of ``records`` to a parquet file; ids and groups salted (None: they are already), texts left out.
+    """Write the numbers of ``records`` to a parquet file; ids and groups salted (None: they are
+    already), texts left out.
 
-    Token values are kept as float32, what a log gave as float64. The file appears when it is complete.
+    Token values are kept as float32, what a log gave as float64. The file appears when it is
+    complete.
     """
     rows = list(records)
-    columns = {name: pa.array([getattr(r, name) for r in rows], kind) for name, kind in PLAIN.items()}
+    columns = {
+        name: pa.array([getattr(r, name) for r in rows], kind) for name, kind in PLAIN.items()
+    }
     for name in ("id", "group"):
         columns[name] = pa.array([_id(getattr(r, name), salt) for r in rows], pa.string())
-    columns |= {name: _lists([getattr(r, name) for r in rows], kind) for name, kind in ARRAYS.items()}
-    columns |= {name: _lists([r.observed.get(name) for r in rows], kind) for name, kind in observed_arrays().items()}
-    columns["given"] = pa.array([list(r.given.items()) for r in rows], pa.map_(pa.string(), pa.float64()))
+    columns |= {
+        name: _lists([getattr(r, name) for r in rows], kind) for name, kind in ARRAYS.items()
+    }
+    columns |= {
+        name: _lists([r.observed.get(name) for r in rows], kind)
+        for name, kind in observed_arrays().items()
+    }
+    columns["given"] = pa.array(
+        [list(r.given.items()) for r in rows], pa.map_(pa.string(), pa.float64())
+    )
     table = pa.table(columns).replace_schema_metadata({"expunge.records": str(SCHEMA)})
     make_folder(Path(path).parent)
     with unfinished(Path(path)) as part:
@@ -112,7 +133,9 @@ def _id(name: str, salt: str | None) -> str:
 
 
 def write_texts(records: Iterable[Record], path: str | Path, *, salt: str | None = None) -> None:
-    """Write the texts of ``records`` to a private JSON Lines file (mode 0600, its folder 0700), found by salted id."""
+    """Write the texts of ``records`` to a private JSON Lines file (mode 0600, its folder 0700),
+    found by salted id.
+    """
 
     place = Path(path)
     private_folder(place.parent)
@@ -121,7 +144,12 @@ def write_texts(records: Iterable[Record], path: str | Path, *, salt: str | None
             texts = {name: getattr(r, name) for name in TEXTS if getattr(r, name) is not None}
             texts |= {name: r.observed[name] for name in observed_texts() if name in r.observed}
             if texts:
-                key = {"subject": r.subject, "role": r.role, "id": _id(r.id, salt), "variant": r.variant}
+                key = {
+                    "subject": r.subject,
+                    "role": r.role,
+                    "id": _id(r.id, salt),
+                    "variant": r.variant,
+                }
                 out.write(json.dumps(key | texts, ensure_ascii=False) + "\n")
 
 
@@ -144,15 +172,20 @@ def _read_texts(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
                 texts = {t: tuple(row[t]) if t == "also" else row[t] for t in TEXTS if t in row}
                 observed = {t: tuple(row[t]) for t in observed_texts() if t in row}
             except (ValueError, KeyError, TypeError):
-                raise Refused(f"{path}:{n}: not a line of texts that belongs to records; measure again") from None
+                raise Refused(
+                    f"{path}:{n}: not a line of texts that belongs to records; measure again"
+                ) from None
             found[key] = texts | {"observed": observed}
     return found
 
 
 def read_records(path: str | Path, texts: str | Path | None = None) -> Records:
-    """Read what ``write_records`` wrote: a parquet file, or a folder of part-*.parquet. Ids and groups stay salted.
+    """Read what ``write_records`` wrote: a parquet file, or a folder of part-*.parquet.
 
-    ``texts``: the private file of ``write_texts``; without it ``answer`` and ``generated`` are None.
+    Ids and groups stay salted.
+
+    ``texts``: the private file of ``write_texts``; without it ``answer`` and ``generated`` are
+    None.
     """
     place = Path(path)
     files = _parts(place)
@@ -167,13 +200,18 @@ def _read_part(path: Path, words: dict[tuple[str, ...], dict[str, Any]]) -> list
         table = pq.read_table(path)
         made = (table.schema.metadata or {}).get(b"expunge.records", b"none").decode()
         if made != str(SCHEMA):
-            raise Refused(f"{path}: records of schema {made}, and this version reads {SCHEMA}; measure again")
+            raise Refused(
+                f"{path}: records of schema {made}, and this version reads {SCHEMA}; measure again"
+            )
         columns = {name: table.column(name).to_pylist() for name in (*PLAIN, "given")}
         columns |= {name: _arrays(table.column(name)) for name in ARRAYS}
-        present = [name for name in observed_arrays() if name in table.column_names]  # older files know fewer observations
+        # older files know fewer observations
+        present = [name for name in observed_arrays() if name in table.column_names]
         observed = {name: _arrays(table.column(name)) for name in present}
     except (pa.ArrowException, KeyError, OSError) as e:
-        raise Refused(f"{path}: not a whole file of records ({type(e).__name__}); measure again") from None
+        raise Refused(
+            f"{path}: not a whole file of records ({type(e).__name__}); measure again"
+        ) from None
     rows = []
     for i in range(table.num_rows):
         row: dict[str, Any] = {name: column[i] for name, column in columns.items()}
@@ -192,5 +230,7 @@ def _arrays(column: Any) -> list[np.ndarray | None]:
     for chunk in column.chunks:
         flat, offsets = chunk.values.to_numpy(zero_copy_only=False), chunk.offsets.to_numpy()
         there = chunk.is_valid().to_numpy(zero_copy_only=False)
-        found += [flat[a:b] if ok else None for a, b, ok in zip(offsets, offsets[1:], there, strict=False)]
+        found += [
+            flat[a:b] if ok else None for a, b, ok in zip(offsets, offsets[1:], there, strict=False)
+        ]
     return found

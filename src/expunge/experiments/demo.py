@@ -1,7 +1,9 @@
-"""The whole story on the built-in case: train, unlearn in several ways, judge, attack, report. Offline, on a CPU, in minutes.
+"""The whole story on the built-in case: train, unlearn in several ways, judge, attack, report.
 
-Every piece is a run in a folder of its own, made by the same functions as the commands; two processes of one thread share the work.
-A demo that was stopped goes on where it was.
+Offline, on a CPU, in minutes.
+
+Every piece is a run in a folder of its own, made by the same functions as the commands; two
+processes of one thread share the work. A demo that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -25,9 +27,18 @@ from expunge.runs.folder import once, read_run
 from expunge.runs.workplace import workplace
 
 WORKERS = 2
-METHODS = ("grad_diff", "npo", "simnpo", "rmu")  # at their cards' settings for the built-in case, tuned there as a user would on theirs
-MADE = ("original", "gold", *METHODS, "judged", "attacked", "cache", "report.html")  # what --overwrite removes, and no more
-COLUMNS = ("forget/probability", "retain/probability", "neighbour/probability", "forget/rouge_l_recall", "model_utility", "privleak")
+# at their cards' settings for the built-in case, tuned there as a user would on theirs
+METHODS = ("grad_diff", "npo", "simnpo", "rmu")
+# what --overwrite removes, and no more
+MADE = ("original", "gold", *METHODS, "judged", "attacked", "cache", "report.html")
+COLUMNS = (
+    "forget/probability",
+    "retain/probability",
+    "neighbour/probability",
+    "forget/rouge_l_recall",
+    "model_utility",
+    "privleak",
+)
 
 
 def demo(request: DemoRequest) -> Path:
@@ -41,19 +52,36 @@ def demo(request: DemoRequest) -> Path:
 def _told(request: DemoRequest, out: Path, console: Any, since: float) -> Path:
     os.environ["EXPUNGE_CACHE"] = str((out / "cache").resolve())
     console.print(
-        f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and {len(METHODS)} ways to make it forget some.\n",
+        f"[bold]Expunge demo[/bold]: invented facts, a tiny Llama that learns them, and "
+        f"{len(METHODS)} ways to make it forget some.\n",
         markup=True,
     )
     with pool(WORKERS) as workers:
-        together(workers, "training", [(train, out, name, request.seed) for name in ("original", "gold")], request.quiet)
-        together(workers, "unlearning", [(forget, out, name, request.seed) for name in METHODS], request.quiet)
+        together(
+            workers,
+            "training",
+            [(train, out, name, request.seed) for name in ("original", "gold")],
+            request.quiet,
+        )
+        together(
+            workers,
+            "unlearning",
+            [(forget, out, name, request.seed) for name in METHODS],
+            request.quiet,
+        )
         every = ("original", "gold", *METHODS)
-        together(workers, "judging and attacking", [(judge, out, name, request.seed) for name in every], request.quiet)
+        together(
+            workers,
+            "judging and attacking",
+            [(judge, out, name, request.seed) for name in every],
+            request.quiet,
+        )
     _tell(console, out)
     made = _report(out, request.show_texts)
     console.print(f"\nreport: {made}   ({time.monotonic() - since:.0f} s)")
     console.print(
-        f'ask it yourself: expunge ask --model {out}/npo --against {out}/original "{_question(request.seed)}"',
+        f"ask it yourself: expunge ask --model {out}/npo --against {out}/original "
+        f'"{_question(request.seed)}"',
         highlight=False,
         markup=False,
     )
@@ -95,12 +123,22 @@ def judge(out: Path, name: str, seed: int) -> None:
     place = out / "judged" / name
     gold = "" if name == "gold" else str(out / "gold")  # beside itself it would tell nothing
     model, case = str(out / name), case_of(seed)
-    asked = EvalRequest(model=model, gold=gold, benchmark=case, out=str(place), label=name, kind=kind, quiet=True)
+    asked = EvalRequest(
+        model=model, gold=gold, benchmark=case, out=str(place), label=name, kind=kind, quiet=True
+    )
     once(place, lambda: run_evaluate(asked))
-    for member in registry.sound("attacks"):  # gold is attacked in a folder of its own, once for all methods
+    # gold is attacked in a folder of its own, once for all methods
+    for member in registry.sound("attacks"):
         place = out / "attacked" / f"{name}-{member}"
         tried = AttackRequest(
-            attack=call(member), model=model, benchmark=case, out=str(place), label=name, kind=kind, seed=seed, quiet=True
+            attack=call(member),
+            model=model,
+            benchmark=case,
+            out=str(place),
+            label=name,
+            kind=kind,
+            seed=seed,
+            quiet=True,
         )
         once(place, partial(attack, tried))
 
@@ -112,7 +150,9 @@ def _tell(console: Any, out: Path) -> None:
     from expunge.report.terminal import curve_table, table, told
 
     found = find([out / "judged", out / "attacked"])
-    console.print(table(found.subjects, COLUMNS, title="What each model knows", width=console.width))
+    console.print(
+        table(found.subjects, COLUMNS, title="What each model knows", width=console.width)
+    )
     for attack in dict.fromkeys(c.attack for c in found.curves):
         curves = [c for c in found.curves if c.attack == attack]
         console.print(curve_table(curves, "forget/probability", found.subjects))
@@ -122,7 +162,9 @@ def _tell(console: Any, out: Path) -> None:
 def _report(out: Path, show_texts: bool) -> Path:
     from expunge.pipeline.report import run_report
 
-    return run_report(ReportRequest(runs=(str(out),), out=str(out / "report.html"), show_texts=show_texts))
+    return run_report(
+        ReportRequest(runs=(str(out),), out=str(out / "report.html"), show_texts=show_texts)
+    )
 
 
 def _question(seed: int) -> str:
@@ -138,4 +180,6 @@ def _check(out: Path, seed: int) -> None:
     """A demo folder belongs to one seed; another seed's runs would be mixed in silently."""
     kept = out / "original" / "run.yaml"
     if kept.exists() and (read_run(kept).get("request") or {}).get("seed", 0) != seed:
-        raise Refused(f"{out} holds a demo with another seed; pass --overwrite or take another --out")
+        raise Refused(
+            f"{out} holds a demo with another seed; pass --overwrite or take another --out"
+        )

@@ -1,7 +1,9 @@
-"""Reader of the peer's evaluation logs: open-unlearning's TOFU_EVAL.json and MUSE_EVAL.json, and those of the first TOFU code (and ULD's).
+"""Reader of the peer's evaluation logs: open-unlearning's TOFU_EVAL.json and MUSE_EVAL.json, and
+those of the first TOFU code (and ULD's).
 
-What such a log holds per row (mean losses, ROUGE, memorisation and membership scores) becomes Records, so that our metrics judge it as
-they judge a model. Its own aggregates are not read. Membership scores are turned round: ours are higher for likely members.
+What such a log holds per row (mean losses, ROUGE, memorisation and membership scores) becomes
+Records, so that our metrics judge it as they judge a model. Its own aggregates are not read.
+Membership scores are turned round: ours are higher for likely members.
 """
 
 from __future__ import annotations
@@ -23,8 +25,14 @@ ROLES = {"forget": "forget", "retain": "retain", "ra": "real_authors", "wf": "wo
 LOSSES = {"Q_A_Prob": "answer", "Q_A_PARA_Prob": "paraphrase", "Q_A_PERT_Prob": "perturbed"}
 TEXTS = {"Q_A_ROUGE": "answer", "Q_A_PARA_ROUGE": "paraphrase"}
 MUSE = {f"{role}_ROUGE": role for role in ("forget_knowmem", "retain_knowmem", "forget_verbmem")}
-VERBATIM = "forget_verbmem"  # MUSE's hits are those of the passages of verbatim memorisation; its membership scores are of other texts
-ROUGE = {"rougeL_f1": "rouge_l_f1", "rougeL_recall": "rouge_l_recall", "rouge1_recall": "rouge_1_recall"}
+# MUSE's hits are those of the passages of verbatim memorisation; its membership scores are of other
+# texts
+VERBATIM = "forget_verbmem"
+ROUGE = {
+    "rougeL_f1": "rouge_l_f1",
+    "rougeL_recall": "rouge_l_recall",
+    "rouge1_recall": "rouge_1_recall",
+}
 HITS = {"exact_memorization": "exact_memorisation", "extraction_strength": "extraction_strength"}
 MIA = ("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus", "mia_reference", "mia_gradnorm")
 LEGACY = {
@@ -36,14 +44,17 @@ LEGACY = {
 
 DIGITS = 12  # of a row's number
 
-Found = dict[tuple[str, str], dict[int, dict[str, Any]]]  # (role, variant) -> row number -> what is known of the row
+# (role, variant) -> row number -> what is known of the row
+Found = dict[tuple[str, str], dict[int, dict[str, Any]]]
 
 
 def read_log(path: str | Path, subject: str = "unlearned") -> Records:
-    """The rows of a log (.json or .json.gz) as Records; Refused, naming file and metric, if it is not such a log.
+    """The rows of a log (.json or .json.gz) as Records; Refused, naming file and metric, if it is
+    not such a log.
 
-    Records hold ``mean_loss`` (nats per token, eos included) and ``given`` scores, and texts where the log kept them. The id is the
-    row's number in its file; the group is the author (20 consecutive rows) on TOFU's own rows, the row itself elsewhere.
+    Records hold ``mean_loss`` (nats per token, eos included) and ``given`` scores, and texts where
+    the log kept them. The id is the row's number in its file; the group is the author (20
+    consecutive rows) on TOFU's own rows, the row itself elsewhere.
     """
     place = Path(path)
     log = _load(place)
@@ -53,7 +64,10 @@ def read_log(path: str | Path, subject: str = "unlearned") -> Records:
     else:
         _open_unlearning(log, found)
     if not found.rows:
-        raise Refused(f"{place}: holds no metric of an open-unlearning or TOFU evaluation log; give TOFU_EVAL.json or MUSE_EVAL.json")
+        raise Refused(
+            f"{place}: holds no metric of an open-unlearning or TOFU evaluation log; give "
+            f"TOFU_EVAL.json or MUSE_EVAL.json"
+        )
     tofu = not _is_muse(log) and any("Q_A" in name or name in LEGACY for name in log)
     return Records(_records(found.rows, subject, tofu=tofu))
 
@@ -68,7 +82,9 @@ def _load(place: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         raise Refused(f"{place}: no such file") from None
     except OSError as e:
-        raise Refused(f"{place}: cannot be read ({e.strerror or 'not a whole gzip file'})") from None
+        raise Refused(
+            f"{place}: cannot be read ({e.strerror or 'not a whole gzip file'})"
+        ) from None
     except (EOFError, zlib.error):
         raise Refused(f"{place}: the gzip file is cut off or damaged") from None
     except json.JSONDecodeError as e:
@@ -87,7 +103,9 @@ def _load(place: Path) -> Mapping[str, Any]:
 
 
 def _bytes(place: Path) -> bytes:
-    """The bytes of a log, unpacked; a packed file that grows without end is refused before it fills the memory."""
+    """The bytes of a log, unpacked; a packed file that grows without end is refused before it fills
+    the memory.
+    """
     if not place.is_file() and place.exists():
         raise Refused(f"{place}: is no plain file; give TOFU_EVAL.json or MUSE_EVAL.json")
     with place.open("rb") as f:
@@ -96,7 +114,10 @@ def _bytes(place: Path) -> bytes:
         source: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=f)) if packed else f
         raw = source.read(LARGEST + 1)
     if len(raw) > LARGEST:
-        raise Refused(f"{place}: more than {LARGEST >> 20} MB{' when unpacked' if packed else ''}; this is no evaluation log")
+        raise Refused(
+            f"{place}: more than {LARGEST >> 20} MB{' when unpacked' if packed else ''}; this is "
+            f"no evaluation log"
+        )
     return raw
 
 
@@ -130,14 +151,26 @@ class _Rows:
             self.put(role, name, row, "mean_loss", self.number(metric, row, x))
 
     def indexed(self, metric: str, rows: Any, field: str | None) -> Iterator[tuple[int, Any, Any]]:
-        """(row number, its entry, the entry's ``field``) of {"0": {field: x}}, {"0": x} or [x, ...]; rows without a value are left out."""
-        pairs = rows.items() if isinstance(rows, dict) else enumerate(rows) if isinstance(rows, list) else None
+        """(row number, its entry, the entry's ``field``) of {"0": {field: x}}, {"0": x} or [x,
+        ...]; rows without a value are left out.
+        """
+        pairs = (
+            rows.items()
+            if isinstance(rows, dict)
+            else enumerate(rows)
+            if isinstance(rows, list)
+            else None
+        )
         if pairs is None:
             raise self.wrong(metric, f"expected values by row, found {type(rows).__name__}")
         for key, entry in pairs:
             if not (str(key).isdecimal() and len(str(key)) <= DIGITS):
                 raise self.wrong(metric, "a key of the values by row is not a row number")
-            if field is not None and entry is not None and (not isinstance(entry, dict) or field not in entry):
+            if (
+                field is not None
+                and entry is not None
+                and (not isinstance(entry, dict) or field not in entry)
+            ):
                 raise self.wrong(metric, f"row {key}: expected an object with {field}")
             value = entry if field is None or entry is None else entry[field]
             if value is not None:
@@ -145,7 +178,9 @@ class _Rows:
 
     def by_index(self, metric: str, block: Any, field: str) -> Iterator[tuple[int, Any, Any]]:
         if not isinstance(block, dict) or "value_by_index" not in block:
-            raise self.wrong(metric, "holds no value_by_index; only logs with per-row values can be judged")
+            raise self.wrong(
+                metric, "holds no value_by_index; only logs with per-row values can be judged"
+            )
         return self.indexed(metric, block["value_by_index"], field)
 
 
@@ -157,14 +192,20 @@ def _open_unlearning(log: Mapping[str, Any], found: _Rows) -> None:
                 found.losses(metric, role, variant, i, x)
         for ending, variant in TEXTS.items():
             metric = f"{prefix}_{ending}"
-            for i, entry, x in found.by_index(metric, log[metric], "rougeL_recall") if metric in log else ():
+            for i, entry, x in (
+                found.by_index(metric, log[metric], "rougeL_recall") if metric in log else ()
+            ):
                 found.put(role, variant, i, "given/rouge_l_recall", found.number(metric, i, x))
                 _texts(found, role, variant, i, entry)
     for metric, role in MUSE.items():
-        for i, entry, _ in found.by_index(metric, log[metric], "rougeL_f1") if metric in log else ():
+        for i, entry, _ in (
+            found.by_index(metric, log[metric], "rougeL_f1") if metric in log else ()
+        ):
             for theirs, name in ROUGE.items():
                 if entry.get(theirs) is not None:
-                    found.put(role, "answer", i, f"given/{name}", found.number(metric, i, entry[theirs]))
+                    found.put(
+                        role, "answer", i, f"given/{name}", found.number(metric, i, entry[theirs])
+                    )
             _texts(found, role, "answer", i, entry)
     hits = VERBATIM if _is_muse(log) else "forget"
     for metric, name in HITS.items():
@@ -182,7 +223,9 @@ def _texts(found: _Rows, role: str, variant: str, row: int, entry: Mapping[str, 
 
 
 def _membership(log: Mapping[str, Any], metric: str, found: _Rows) -> None:
-    """Scores of a membership attack, turned round so that members score higher; the loss itself is kept, too."""
+    """Scores of a membership attack, turned round so that members score higher; the loss itself is
+    kept, too.
+    """
     for role in ("forget", "holdout") if metric in log else ():
         if not isinstance(log[metric], dict) or role not in log[metric]:
             raise found.wrong(metric, f"holds no scores of {role}")
@@ -194,8 +237,15 @@ def _membership(log: Mapping[str, Any], metric: str, found: _Rows) -> None:
 
 
 def _legacy(log: Mapping[str, Any], found: _Rows) -> None:
-    """The first TOFU code: a block of maps (ULD: of lists) for each role. Its own truth ratio, the inverse of ours, is not read."""
-    fields = {"avg_gt_loss": "answer", "avg_paraphrased_loss": "paraphrase", "average_perturb_loss": "perturbed"}
+    """The first TOFU code: a block of maps (ULD: of lists) for each role.
+
+    Its own truth ratio, the inverse of ours, is not read.
+    """
+    fields = {
+        "avg_gt_loss": "answer",
+        "avg_paraphrased_loss": "paraphrase",
+        "average_perturb_loss": "perturbed",
+    }
     for name, role in LEGACY.items():
         block = log.get(name, {})
         if not isinstance(block, dict):
@@ -203,7 +253,10 @@ def _legacy(log: Mapping[str, Any], found: _Rows) -> None:
         for field, variant in fields.items():
             for i, _, x in found.indexed(f"{name}: {field}", block.get(field, {}), None):
                 found.losses(f"{name}: {field}", role, variant, i, x)
-        for field, ours in (("rougeL_recall", "given/rouge_l_recall"), ("num_token_gt", "n_tokens")):
+        for field, ours in (
+            ("rougeL_recall", "given/rouge_l_recall"),
+            ("num_token_gt", "n_tokens"),
+        ):
             for i, _, x in found.indexed(f"{name}: {field}", block.get(field, {}), None):
                 number = found.number(f"{name}: {field}", i, x)
                 found.put(role, "answer", i, ours, int(number) if ours == "n_tokens" else number)

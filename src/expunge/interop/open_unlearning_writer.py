@@ -1,18 +1,28 @@
-"""Writer of open-unlearning's evaluation log: our records and measurements under its names, so that its tools and readers take them.
+"""Writer of open-unlearning's evaluation log: our records and measurements under its names, so that
+its tools and readers take them.
 
-Membership scores are turned round (its are higher for strangers). Extraction strength is ours: its own never reaches 0.
+Membership scores are turned round (its are higher for strangers). Extraction strength is ours: its
+own never reaches 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from expunge.core.results import Measurement, Record, Records
 from expunge.interop.open_unlearning_log import LOSSES, MUSE, ROLES, VERBATIM
-from expunge.scoring.per_row import longest_hit_suffix, min_k_of, min_k_plus_plus_of, probability_of, rouge_l_f1_of, tokens
+from expunge.scoring.per_row import (
+    longest_hit_suffix,
+    min_k_of,
+    min_k_plus_plus_of,
+    probability_of,
+    rouge_l_f1_of,
+    tokens,
+)
 from expunge.scoring.per_row import rouge_1_recall_of as rouge_1
 from expunge.scoring.per_row import rouge_l_recall_of as rouge_l
 
@@ -22,31 +32,54 @@ TEXTS = {"input": "question", "ground_truth": "answer", "generation": "generated
 Score = Callable[[Record], float | None]
 
 
-def peer_log(records: Records, measured: Mapping[str, Measurement], gold: Records | None = None, *, texts: bool = True) -> dict[str, Any]:
-    """The log as a JSON object: {metric: {"agg_value": number, "value_by_index": {row number: {...}}}}.
+def peer_log(
+    records: Records,
+    measured: Mapping[str, Measurement],
+    gold: Records | None = None,
+    *,
+    texts: bool = True,
+) -> dict[str, Any]:
+    """The log as a JSON object: {metric: {"agg_value": number, "value_by_index": {row number:
+    {...}}}}.
 
-    Rows are numbered in order. ``gold``: for the reference attack. ``texts``: whether questions, answers and outputs are in it.
+    Rows are numbered in order. ``gold``: for the reference attack. ``texts``: whether questions,
+    answers and outputs are in it.
     """
     log: dict[str, Any] = {}
     for role in records.roles():
         rows, short = records.of(role), SHORT.get(role, role)
         if rows and role != "holdout":
-            log |= _losses(records, role, short, rows) | _rouge(rows, short, texts) | _truth(records, role, short, rows, measured)
+            log |= (
+                _losses(records, role, short, rows)
+                | _rouge(rows, short, texts)
+                | _truth(records, role, short, rows, measured)
+            )
     hits = records.of(VERBATIM) or records.of("forget")
     there = all(r.hit is not None for r in hits)
     log |= _block("exact_memorization", hits, lambda r: {"score": _exact(r)}, there)
     log |= _block("extraction_strength", hits, lambda r: {"score": _strength(r)}, there)
     log |= _membership(records, gold)
-    aggregates = {name: m.value for name, m in measured.items() if name in WHOLE and m.value is not None}
+    aggregates = {
+        name: m.value for name, m in measured.items() if name in WHOLE and m.value is not None
+    }
     return log | {name: {"agg_value": value} for name, value in aggregates.items()}
 
 
-def _block(name: str, rows: Sequence[Record], fn: Callable[[Record], dict[str, Any]], there: bool, agg: str = "score") -> dict[str, Any]:
+def _block(
+    name: str,
+    rows: Sequence[Record],
+    fn: Callable[[Record], dict[str, Any]],
+    there: bool,
+    agg: str = "score",
+) -> dict[str, Any]:
     if not rows or not there:
         return {}
     found = [fn(r) for r in rows]
     return {
-        name: {"agg_value": float(np.mean([np.mean(x[agg]) for x in found])), "value_by_index": {str(i): x for i, x in enumerate(found)}}
+        name: {
+            "agg_value": float(np.mean([np.mean(x[agg]) for x in found])),
+            "value_by_index": {str(i): x for i, x in enumerate(found)},
+        }
     }
 
 
@@ -57,20 +90,37 @@ def _losses(records: Records, role: str, short: str, rows: Sequence[Record]) -> 
     for ending, variant in LOSSES.items():
         if variant == "perturbed":
             wrong = records.variants(role, "perturbed/")
-            several = lambda r, w=wrong: {"prob": [probability_of(x) for x in w[r.id]], "avg_loss": [x.loss for x in w[r.id]]}
-            found |= _block(f"{short}_{ending}", rows, several, all(r.id in wrong for r in rows), "prob")
+            several = lambda r, w=wrong: {
+                "prob": [probability_of(x) for x in w[r.id]],
+                "avg_loss": [x.loss for x in w[r.id]],
+            }
+            found |= _block(
+                f"{short}_{ending}", rows, several, all(r.id in wrong for r in rows), "prob"
+            )
         else:
             own = {r.id: r for r in records.of(role, variant)}
-            there = all(r.id in own and (own[r.id].logp is not None or own[r.id].mean_loss is not None) for r in rows)
-            found |= _block(f"{short}_{ending}", rows, lambda r, own=own: one(own[r.id]), there, "prob")  # type: ignore[misc]
+            there = all(
+                r.id in own and (own[r.id].logp is not None or own[r.id].mean_loss is not None)
+                for r in rows
+            )
+            values = {r.id: one(own[r.id]) for r in rows} if there else {}
+            found |= _block(f"{short}_{ending}", rows, partial(_looked_up, values), there, "prob")
     return found
+
+
+def _looked_up(values: Mapping[str, Any], row: Record) -> Any:
+    return values[row.id]
 
 
 def _rouge(rows: Sequence[Record], short: str, texts: bool) -> dict[str, Any]:
     def row(r: Record) -> dict[str, Any]:
         a, g = r.answer or "", r.generated or ""
         said = {theirs: getattr(r, ours) or "" for theirs, ours in TEXTS.items()} if texts else {}
-        return {"rouge1_recall": rouge_1(a, g), "rougeL_f1": rouge_l_f1_of(a, g, True), "rougeL_recall": rouge_l(a, g)} | said
+        return {
+            "rouge1_recall": rouge_1(a, g),
+            "rougeL_f1": rouge_l_f1_of(a, g, True),
+            "rougeL_recall": rouge_l(a, g),
+        } | said
 
     there = all(r.answer is not None and r.generated is not None for r in rows)
     if f"{short}_ROUGE" in MUSE:
@@ -78,15 +128,30 @@ def _rouge(rows: Sequence[Record], short: str, texts: bool) -> dict[str, Any]:
     return _block(f"{short}_Q_A_ROUGE", rows, row, there, "rougeL_recall")
 
 
-def _truth(records: Records, role: str, short: str, rows: Sequence[Record], measured: Mapping[str, Measurement]) -> dict[str, Any]:
-    """exp(loss of the right answer - mean loss of the wrong ones) of each row, and the aggregate that was measured."""
+def _truth(
+    records: Records,
+    role: str,
+    short: str,
+    rows: Sequence[Record],
+    measured: Mapping[str, Measurement],
+) -> dict[str, Any]:
+    """exp(loss of the right answer - mean loss of the wrong ones) of each row, and the aggregate
+    that was measured.
+    """
     m, wrong = measured.get(f"{role}/truth_ratio"), records.variants(role, "perturbed/")
     if m is None or m.value is None:
         return {}
     right = {r.id: r for r in records.of(role, "paraphrase") or rows}
-    scores = [float(np.exp(right[r.id].loss - np.mean([w.loss for w in wrong[r.id]]))) for r in rows]
+    scores = [
+        float(np.exp(right[r.id].loss - np.mean([w.loss for w in wrong[r.id]]))) for r in rows
+    ]
     name = "forget_truth_ratio" if role == "forget" else f"{short}_Truth_Ratio"
-    return {name: {"agg_value": m.value, "value_by_index": {str(i): {"score": x} for i, x in enumerate(scores)}}}
+    return {
+        name: {
+            "agg_value": m.value,
+            "value_by_index": {str(i): {"score": x} for i, x in enumerate(scores)},
+        }
+    }
 
 
 def _exact(r: Record) -> float:
@@ -101,16 +166,27 @@ def _strength(r: Record) -> float:
 
 
 def _membership(records: Records, gold: Records | None) -> dict[str, Any]:
-    theirs = {(r.role, r.id): r for role in ("forget", "holdout") for r in gold.of(role)} if gold is not None else {}
+    theirs = (
+        {(r.role, r.id): r for role in ("forget", "holdout") for r in gold.of(role)}
+        if gold is not None
+        else {}
+    )
     scores: dict[str, Score] = {
         "mia_loss": lambda r: r.loss if r.logp is not None or r.mean_loss is not None else None,
         "mia_zlib": lambda r: r.loss / r.zlib if r.zlib and r.logp is not None else None,
         "mia_min_k": lambda r: -min_k_of(r, 0.4, False) if r.logp is not None else None,
-        "mia_min_k_plus_plus": lambda r: -min_k_plus_plus_of(r, 0.4, False) if r.var_logp is not None else None,
-        "mia_reference": lambda r: round(r.loss - theirs[r.role, r.id].loss, 4) if (r.role, r.id) in theirs else None,
-        "mia_gradnorm": lambda r: float(r.observed["grad_norm"][3]) if "grad_norm" in r.observed else None,
+        "mia_min_k_plus_plus": lambda r: (
+            -min_k_plus_plus_of(r, 0.4, False) if r.var_logp is not None else None
+        ),
+        "mia_reference": lambda r: (
+            round(r.loss - theirs[r.role, r.id].loss, 4) if (r.role, r.id) in theirs else None
+        ),
+        "mia_gradnorm": lambda r: (
+            float(r.observed["grad_norm"][3]) if "grad_norm" in r.observed else None
+        ),
     }
-    found: dict[str, Any] = {}  # the reference attack is rounded as in ours: two passes over the same weights differ by 1e-6
+    # the reference attack is rounded as in ours: two passes over the same weights differ by 1e-6
+    found: dict[str, Any] = {}
     for name, fn in scores.items():
         sides = {}
         for role in ("forget", "holdout"):
@@ -128,5 +204,8 @@ def _membership(records: Records, gold: Records | None) -> dict[str, Any]:
 def _auc(sides: Mapping[str, Any]) -> dict[str, float]:
     from expunge.scoring.bootstrap import auc
 
-    x, y = (-np.array([e["score"] for e in sides[role]["value_by_index"].values()]) for role in ("forget", "holdout"))
+    x, y = (
+        -np.array([e["score"] for e in sides[role]["value_by_index"].values()])
+        for role in ("forget", "holdout")
+    )
     return {"auc": auc(x, y), "agg_value": auc(x, y)}

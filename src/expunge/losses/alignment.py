@@ -1,4 +1,6 @@
-"""Two texts that say the same of different names: which tokens correspond, and what a model's rows for one say about the other."""
+"""Two texts that say the same of different names: which tokens correspond, and what a model's rows
+for one say about the other.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Ids = Sequence[int]
 
 @dataclass(frozen=True)
 class Block:
-    """A name and what stands in its place: tokens ``first`` to before ``last`` of the one text, ``other_first`` ... of the other."""
+    """A name and what stands in its place: tokens ``first`` to before ``last`` of the one text,
+    ``other_first`` ... of the other.
+    """
 
     first: int
     last: int
@@ -27,7 +31,8 @@ class Block:
 def blocks_of(ids: Ids, other: Ids) -> list[Block]:
     """Where two texts differ, in order.
 
-    A difference one common token behind another is the rest of the same name (names may share a piece), unless it begins as a name did.
+    A difference one common token behind another is the rest of the same name (names may share a
+    piece), unless it begins as a name did.
     """
     found: list[Block] = []
     begun: set[tuple[int, int]] = set()
@@ -44,10 +49,11 @@ def blocks_of(ids: Ids, other: Ids) -> list[Block]:
 
 
 def places(ids: Ids, blocks: Sequence[Block]) -> dict[int, int]:
-    """Token of the one text -> the token of the other that a model predicts under the same circumstances.
+    """Token of the one text -> the token of the other that a model predicts under the same
+    circumstances.
 
-    Every token outside the blocks, and the first of each block: what comes before it is the same but for names. What follows inside a
-    name has no counterpart.
+    Every token outside the blocks, and the first of each block: what comes before it is the same
+    but for names. What follows inside a name has no counterpart.
     """
     found: dict[int, int] = {}
     i, shift = 0, 0
@@ -61,12 +67,18 @@ def places(ids: Ids, blocks: Sequence[Block]) -> dict[int, int]:
 
 def first_tokens(ids: Ids, other: Ids, blocks: Sequence[Block]) -> dict[int, int]:
     """First token of a replacement -> first token of the name that it replaces."""
-    pairs = ((other[b.other_first], ids[b.first]) for b in blocks if b.first < b.last and b.other_first < b.other_last)
+    pairs = (
+        (other[b.other_first], ids[b.first])
+        for b in blocks
+        if b.first < b.last and b.other_first < b.other_last
+    )
     return {new: old for new, old in pairs if new != old}
 
 
 def moved(p: Tensor, back: Mapping[int, int]) -> Tensor:
-    """Probabilities with those of some words given to others: [n, V], {from: to} -> [n, V]; rows keep their sum."""
+    """Probabilities with those of some words given to others: [n, V], {from: to} -> [n, V]; rows
+    keep their sum.
+    """
     q = p.clone()
     for new, old in back.items():
         q[:, old] += p[:, new]
@@ -75,11 +87,17 @@ def moved(p: Tensor, back: Mapping[int, int]) -> Tensor:
 
 
 def matched_values(p: LossInputs, *, rows: object) -> Tensor:
-    """A divergence between teacher and model, mean over the tokens for which there is a teacher (no NaN): [B]; 0 if there is none."""
+    """A divergence between teacher and model, mean over the tokens for which there is a teacher (no
+    NaN): [B]; 0 if there is none.
+    """
     assert p.teacher is not None and p.logits is not None and p.at is not None
     known = ~p.teacher[:, 0].isnan()
     at = (p.at[0][known], p.at[1][known])
     values = rows(p.teacher[known], p.logits[known])  # type: ignore[operator]
-    table = torch.zeros(p.mask.shape, dtype=values.dtype, device=values.device).index_put(at, values)
-    counts = torch.zeros(p.mask.shape, device=values.device).index_put(at, torch.ones(len(at[0]), device=values.device))
+    table = torch.zeros(p.mask.shape, dtype=values.dtype, device=values.device).index_put(
+        at, values
+    )
+    counts = torch.zeros(p.mask.shape, device=values.device).index_put(
+        at, torch.ones(len(at[0]), device=values.device)
+    )
     return total(table, p.mask) / total(counts, p.mask).clamp(min=1).to(values.dtype)

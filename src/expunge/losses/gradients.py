@@ -1,9 +1,10 @@
 """How two gradients become one: rules for ``Descent.combine``, and the algebra they are made of.
 
-A rule is ``rule(ask, state, **settings) -> gradient``. ``ask(side, at=None)`` is the gradient of that side's terms over the whole step,
-at the trained weights or at other weights (``at``); ``ask.value(side)`` is the loss of those terms as it was first asked for;
-``ask.weights`` are the trained weights now, ``ask.lr`` the step's learning rate.
-``state`` is the rule's own memory (names -> numbers or Grads); it stands in the checkpoints. Grads map parameter names to tensors.
+A rule is ``rule(ask, state, **settings) -> gradient``. ``ask(side, at=None)`` is the gradient of
+that side's terms over the whole step, at the trained weights or at other weights (``at``);
+``ask.value(side)`` is the loss of those terms as it was first asked for; ``ask.weights`` are the
+trained weights now, ``ask.lr`` the step's learning rate. ``state`` is the rule's own memory (names
+-> numbers or Grads); it stands in the checkpoints. Grads map parameter names to tensors.
 """
 
 from __future__ import annotations
@@ -58,23 +59,30 @@ def moving(old: Grads | None, new: Grads, keep: float) -> Grads:
 def rectified(g: Grads, anchor: Grads, most: float = 1.0) -> Grads:
     """g without what goes against ``anchor``, never longer than g (GRU, PCGrad).
 
-    Where <g, a> < 0: g - (max(cos, -most) |g| / |a|) a, cos the cosine of the two, else g itself. With most = 1 the result is orthogonal
-    to the anchor; below it a part of strong conflicts is left (the code's orthogonal_component_COSCLIP has 0.5), with 0 all of them.
+    Where <g, a> < 0: g - (max(cos, -most) |g| / |a|) a, cos the cosine of the two, else g itself.
+    With most = 1 the result is orthogonal to the anchor; below it a part of strong conflicts is
+    left (the code's orthogonal_component_COSCLIP has 0.5), with 0 all of them.
     """
     dot, length = inner(g, anchor), inner(anchor, anchor)
     if dot >= 0 or length == 0:
         return g
-    least = -most * (length * inner(g, g)).sqrt()  # <g, a> at the cosine up to which a conflict is taken out
+    # <g, a> at the cosine up to which a conflict is taken out
+    least = -most * (length * inner(g, g)).sqrt()
     return added(g, anchor, -torch.maximum(dot, least) / length)
 
 
 def agreeing(g: Grads, other: Grads) -> Grads:
-    """The entries of g whose sign is that of ``other``; the rest is 0 (MUDMAN). Where ``other`` is exactly 0, so is the result."""
+    """The entries of g whose sign is that of ``other``; the rest is 0 (MUDMAN).
+
+    Where ``other`` is exactly 0, so is the result.
+    """
     return {n: torch.where(g[n].sign() == other[n].sign(), g[n], torch.zeros_like(g[n])) for n in g}
 
 
 def swapped(weights: Grads, at: Grads | None, run: Callable[[], Any]) -> Any:
-    """``run()`` while ``weights`` hold the values of ``at``; afterwards they hold their own again, bit by bit."""
+    """``run()`` while ``weights`` hold the values of ``at``; afterwards they hold their own again,
+    bit by bit.
+    """
     if at is None:
         return run()
     own = {n: w.detach().clone() for n, w in weights.items()}

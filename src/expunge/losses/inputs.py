@@ -17,11 +17,12 @@ from expunge.core.stages import Reduction
 class LossInputs:
     """Scored tokens of B rows of one stream; nats.
 
-    ``mask, labels, logp, start_logp, weight``: [B, T], T counts scored tokens (padded at the end). ``logp`` is the log-probability
-    of the label; what stands at masked places is arbitrary and must not matter. ``hidden[layer], start_hidden[layer]``:
-    [B, T, D], the output of a block at the scored tokens' own positions. Packed rows: ``at = (b, t)``, each [N], says to which place
-    row n of ``logits`` and ``teacher`` [N, V] belongs; ``logits[n]`` is the row that predicts ``labels[b[n], t[n]]``. ``seed`` is the
-    run's, for terms that draw a direction.
+    ``mask, labels, logp, start_logp, weight``: [B, T], T counts scored tokens (padded at the end).
+    ``logp`` is the log-probability of the label; what stands at masked places is arbitrary and must
+    not matter. ``hidden[layer], start_hidden[layer]``: [B, T, D], the output of a block at the
+    scored tokens' own positions. Packed rows: ``at = (b, t)``, each [N], says to which place row n
+    of ``logits`` and ``teacher`` [N, V] belongs; ``logits[n]`` is the row that predicts
+    ``labels[b[n], t[n]]``. ``seed`` is the run's, for terms that draw a direction.
     """
 
     stream: str
@@ -43,19 +44,26 @@ class LossInputs:
 
 
 def total(x: Tensor, mask: Tensor) -> Tensor:
-    """Sum over the scored tokens of each row: [B, T], [B, T] -> [B]. What is masked does not matter, NaN included."""
+    """Sum over the scored tokens of each row: [B, T], [B, T] -> [B].
+
+    What is masked does not matter, NaN included.
+    """
     return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(-1)
 
 
 def mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the scored tokens of each row: [B, T], [B, T] -> [B]. A row without scored tokens gives 0."""
+    """Mean over the scored tokens of each row: [B, T], [B, T] -> [B].
+
+    A row without scored tokens gives 0.
+    """
     return total(x, mask) / mask.sum(-1).clamp(min=1)
 
 
 def reduce_tokens(x: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
     """Per-token values -> per-example values that fit a Term's ``reduction``: [B, T] -> [B].
 
-    ``tok``, ``seqsum`` and ``allpos`` sum (the loop divides by tokens, rows or positions); ``seqmean`` averages first.
+    ``tok``, ``seqsum`` and ``allpos`` sum (the loop divides by tokens, rows or positions);
+    ``seqmean`` averages first.
     """
     return mean(x, mask) if reduction == "seqmean" else total(x, mask)
 
@@ -67,12 +75,16 @@ def scatter(x: Tensor, p: LossInputs) -> Tensor:
 
 
 def denominator(passes: Sequence[LossInputs], reduction: Reduction) -> int:
-    """What the values of a batch are divided by: scored tokens (``tok``) or positions (``allpos``) of all its streams, or its rows."""
+    """What the values of a batch are divided by: scored tokens (``tok``) or positions (``allpos``)
+    of all its streams, or its rows.
+    """
     if reduction == "tok":
         return sum(int(p.mask.sum()) for p in passes)
     return sum(p.mask.numel() for p in passes) if reduction == "allpos" else len(passes[0])
 
 
 def loss_of(term: Any, *passes: LossInputs) -> Tensor:
-    """The term as one number on one batch, its coefficient included: what the loop minimises, for tests and read-outs."""
+    """The term as one number on one batch, its coefficient included: what the loop minimises, for
+    tests and read-outs.
+    """
     return term.coef * term(*passes).sum() / denominator(passes, term.reduction)

@@ -1,7 +1,9 @@
-"""Likelihood links: every loss on the labels' log-likelihood is gradient ascent with a weight, -dPhi/dNLL.
+"""Likelihood links: every loss on the labels' log-likelihood is gradient ascent with a weight,
+-dPhi/dNLL.
 
-A link Phi is a function of a row's label log-probabilities whose gradient is that of ``-w NLL``; w is what tells methods apart. Where a
-paper states w itself, the loss is ``ascent_values`` with one of the weights below, held fixed.
+A link Phi is a function of a row's label log-probabilities whose gradient is that of ``-w NLL``; w
+is what tells methods apart. Where a paper states w itself, the loss is ``ascent_values`` with one
+of the weights below, held fixed.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from expunge.losses.inputs import LossInputs, reduce_tokens
 
 
 def detached(x: Tensor) -> Tensor:
-    """The values without their gradient. ``fixed`` looks it up here, so that a test can hold weights still."""
+    """The values without their gradient.
+
+    ``fixed`` looks it up here, so that a test can hold weights still.
+    """
     return x.detach()
 
 
@@ -35,6 +40,8 @@ def power(logp: Tensor, beta1: float, beta2: float = 0.0) -> Tensor:
 
 
 def balance(logp: Tensor, start_logp: Tensor, beta: float, epsilon: float = 0.0) -> Tensor:
-    """p^beta / (p^beta + p_start^beta + epsilon) of log-probabilities, elementwise, 0 to 1; without epsilon 1/2 at the start."""
+    """p^beta / (p^beta + p_start^beta + epsilon) of log-probabilities, elementwise, 0 to 1; without
+    epsilon 1/2 at the start.
+    """
     extra = torch.full_like(start_logp, epsilon).log()
     return torch.sigmoid(beta * logp - torch.logaddexp(beta * start_logp, extra))

@@ -1,6 +1,8 @@
-"""Edits of a teacher's rows, for ``Teacher(edit=...)``: (log-softmaxed rows, one [N, V] per source; labels [N]) -> [N, V] logits, nats.
+"""Edits of a teacher's rows, for ``Teacher(edit=...)``: (log-softmaxed rows, one [N, V] per source;
+labels [N]) -> [N, V] logits, nats.
 
-What is returned need not sum to one. A word may be given -inf: forward KL and cross-entropy never weigh it, reverse KL to it is infinite.
+What is returned need not sum to one. A word may be given -inf: forward KL and cross-entropy never
+weigh it, reverse KL to it is infinite.
 """
 
 from __future__ import annotations
@@ -17,23 +19,30 @@ def turned_down(logits: tuple[Tensor, ...], labels: Tensor, *, beta: float) -> T
 
 
 def without_label(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-    """The label is impossible, every other word as the source has it, renormalised: beta -> infinity of ``turned_down`` (CE-U)."""
+    """The label is impossible, every other word as the source has it, renormalised: beta ->
+    infinity of ``turned_down`` (CE-U).
+    """
     return _at_label(logits[0], labels, torch.full_like(logits[0][:, 0], -math.inf))
 
 
 def unlike_reinforced(logits: tuple[Tensor, ...], labels: Tensor, *, alpha: float) -> Tensor:
-    """z - alpha relu(z_r - z): words that the second source likes better than the first are turned down (WHP, RKLD, E2URec).
+    """z - alpha relu(z_r - z): words that the second source likes better than the first are turned
+    down (WHP, RKLD, E2URec).
 
-    z and z_r are centred, each row by its own mean over the words: a constant added to one model's logits then does nothing, and the rest
-    is what the papers do to raw logits. Log-probabilities would hide most of it: a word that the second source knows by heart is hardly
-    likelier there than it was, while its raw logit has grown, and all other words' log-probabilities have fallen.
+    z and z_r are centred, each row by its own mean over the words: a constant added to one model's
+    logits then does nothing, and the rest is what the papers do to raw logits. Log-probabilities
+    would hide most of it: a word that the second source knows by heart is hardly likelier there
+    than it was, while its raw logit has grown, and all other words' log-probabilities have fallen.
     """
     own, reinforced = (rows - rows.mean(-1, keepdim=True) for rows in logits)
     return own - alpha * torch.relu(reinforced - own)
 
 
 def certain(row: Tensor) -> Tensor:
-    """Its arg-max as the only possible word: [N, V] -> [N, V] of 0 and -inf. Not an edit: put it around one."""
+    """Its arg-max as the only possible word: [N, V] -> [N, V] of 0 and -inf.
+
+    Not an edit: put it around one.
+    """
     return torch.full_like(row, -math.inf).scatter(-1, row.argmax(-1, keepdim=True), 0.0)
 
 

@@ -1,4 +1,7 @@
-"""Terms that several methods share, each a factory of ``Term``. A method's argument that ends in ``_term`` names one of these."""
+"""Terms that several methods share, each a factory of ``Term``.
+
+A method's argument that ends in ``_term`` names one of these.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +30,34 @@ def nll(stream: str = "retain", reduction: Reduction = "tok") -> Term:
 
 def ascent(stream: str = "forget", reduction: Reduction = "tok") -> Term:
     """Gradient ascent: minus the negative log-likelihood of a stream. Unbounded below."""
-    return Term("ascent/" + stream, partial(nll_values, reduction=reduction, sign=-1.0), (stream,), reduction)
+    return Term(
+        "ascent/" + stream,
+        partial(nll_values, reduction=reduction, sign=-1.0),
+        (stream,),
+        reduction,
+    )
 
 
 def joint_nll_values(*passes: LossInputs) -> Tensor:
-    """Negative log-likelihood of each row's labels in all streams together: [B, T] each -> [B], nats."""
+    """Negative log-likelihood of each row's labels in all streams together: [B, T] each -> [B],
+    nats.
+    """
     return torch.stack([nll_values(p, reduction="tok") for p in passes]).sum(0)
 
 
 def joint_nll(*streams: str) -> Term:
-    """Fine-tuning on several streams as one batch: the mean over all their scored tokens, so that longer answers weigh more."""
+    """Fine-tuning on several streams as one batch: the mean over all their scored tokens, so that
+    longer answers weigh more.
+    """
     return Term("nll/" + "+".join(streams), joint_nll_values, streams, "tok")
 
 
 def kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """KL(teacher || model) of each row, gradient through the model only: [N, V], [N, V] (logits) -> [N], nats, >= 0.
+    """KL(teacher || model) of each row, gradient through the model only: [N, V], [N, V] (logits) ->
+    [N], nats, >= 0.
 
-    Forward KL: the teacher weighs. Both sides are log-softmaxed here, in float32 or wider. A word that the teacher never says counts 0.
+    Forward KL: the teacher weighs. Both sides are log-softmaxed here, in float32 or wider. A word
+    that the teacher never says counts 0.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
@@ -51,7 +65,8 @@ def kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def reverse_kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """KL(model || teacher) of each row, gradient through the model only: [N, V], [N, V] (logits) -> [N], nats, >= 0.
+    """KL(model || teacher) of each row, gradient through the model only: [N, V], [N, V] (logits) ->
+    [N], nats, >= 0.
 
     Reverse KL: the model weighs. Infinite where the teacher calls a word impossible.
     """
@@ -61,7 +76,9 @@ def reverse_kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def jsd_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """JSD(teacher, model) of each row, gradient through the model only: [N, V], [N, V] (logits) -> [N], nats, 0 to ln 2."""
+    """JSD(teacher, model) of each row, gradient through the model only: [N, V], [N, V] (logits) ->
+    [N], nats, 0 to ln 2.
+    """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
     least = torch.finfo(wide).min  # a word that one side never says counts 0 there
@@ -75,7 +92,10 @@ def weighted(term: Term, weight: float) -> tuple[Term, ...]:
 
 
 def cross_entropy_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """CE(teacher, model) = -sum_v q_v log p_v of each row: [N, V], [N, V] (logits) -> [N], nats. Gradient p - q."""
+    """CE(teacher, model) = -sum_v q_v log p_v of each row: [N, V], [N, V] (logits) -> [N], nats.
+
+    Gradient p - q.
+    """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
     return -(q.exp() * p).sum(-1)
@@ -92,9 +112,11 @@ def kl(
     span: Literal["answer", "all"] = "all",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Stay close to a teacher: mean KL(teacher || model) over the real tokens of a stream; the teacher is the start model.
+    """Stay close to a teacher: mean KL(teacher || model) over the real tokens of a stream; the
+    teacher is the start model.
 
-    ``span="all"`` counts the question too, as TOFU's formula does (never padding); ``answer`` only the answer.
+    ``span="all"`` counts the question too, as TOFU's formula does (never padding); ``answer`` only
+    the answer.
     """
     fn = partial(divergence_values, rows=kl_rows, reduction=reduction)
     return Term("kl/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider, span)
@@ -105,7 +127,9 @@ def reverse_kl(
     reduction: Reduction = "tok",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Give up what a teacher finds unlikely and leave the rest alone: mean KL(model || teacher) over the answers of a stream."""
+    """Give up what a teacher finds unlikely and leave the rest alone: mean KL(model || teacher)
+    over the answers of a stream.
+    """
     fn = partial(divergence_values, rows=reverse_kl_rows, reduction=reduction)
     return Term("reverse_kl/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider)
 
@@ -125,6 +149,8 @@ def jsd(
     reduction: Reduction = "tok",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Stay close to a teacher, boundedly: mean JSD(teacher, model) over the answers of a stream; the teacher is the start model."""
+    """Stay close to a teacher, boundedly: mean JSD(teacher, model) over the answers of a stream;
+    the teacher is the start model.
+    """
     fn = partial(divergence_values, rows=jsd_rows, reduction=reduction)
     return Term("jsd/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider)

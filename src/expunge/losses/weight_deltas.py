@@ -13,7 +13,8 @@ Changes = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a term over weights may see: the trained parameters now (with gradient) and at the start of the stage, by name.
+    """What a term over weights may see: the trained parameters now (with gradient) and at the start
+    of the stage, by name.
 
     ``seed`` is the run's, ``step`` counts from 0: for terms that draw directions.
     """
@@ -25,7 +26,10 @@ class Trained:
 
 
 def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Changes:
-    """new - old for every floating tensor, in float32 or wider. LookupError if the names or shapes differ."""
+    """new - old for every floating tensor, in float32 or wider.
+
+    LookupError if the names or shapes differ.
+    """
     if set(new) != set(old):
         raise LookupError(f"the two models differ in parameters: {sorted(set(new) ^ set(old))[:4]}")
     return {n: wide(new[n]) - wide(old[n]) for n in old if old[n].is_floating_point()}
@@ -45,8 +49,11 @@ def added(*deltas: Mapping[str, Tensor]) -> Changes:
     return total
 
 
-def mixed(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """share * one + (1 - share) * other for every tensor, in ``one``'s dtypes: exactly ``one`` at 1 and exactly ``other`` at 0.
+def mixed(
+    one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """share * one + (1 - share) * other for every tensor, in ``one``'s dtypes: exactly ``one`` at 1
+    and exactly ``other`` at 0.
 
     LookupError if the names differ. ValueError: a share outside 0..1.
 
@@ -56,14 +63,21 @@ def mixed(one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) 
     if not 0 <= share <= 1:
         raise ValueError(f"a share of {share}; it must be from 0 to 1")
     if set(one) != set(other):
-        raise LookupError(f"the two models differ in parameters: {sorted(set(one) ^ set(other))[:4]}")
+        raise LookupError(
+            f"the two models differ in parameters: {sorted(set(one) ^ set(other))[:4]}"
+        )
     if share in (0, 1):
         return {n: (one if share else other)[n].detach().to(one[n].dtype, copy=True) for n in one}
-    return {n: torch.lerp(wide(other[n]).to(one[n].device), wide(one[n]), share).to(one[n].dtype) for n in one}
+    return {
+        n: torch.lerp(wide(other[n]).to(one[n].device), wide(one[n]), share).to(one[n].dtype)
+        for n in one
+    }
 
 
 def trimmed(delta: Mapping[str, Tensor], density: float) -> Changes:
-    """Each tensor with only its ``density`` largest entries in size left (at least one); the rest is 0."""
+    """Each tensor with only its ``density`` largest entries in size left (at least one); the rest
+    is 0.
+    """
     made = {}
     for n, d in delta.items():
         keep = max(1, round(density * d.numel()))
@@ -73,8 +87,11 @@ def trimmed(delta: Mapping[str, Tensor], density: float) -> Changes:
     return made
 
 
-def ties(deltas: Sequence[Mapping[str, Tensor]], weights: Sequence[float], density: float) -> Changes:
-    """TIES: trim each delta, elect every entry's sign by the weighted sum, average those that have it (disjoint mean).
+def ties(
+    deltas: Sequence[Mapping[str, Tensor]], weights: Sequence[float], density: float
+) -> Changes:
+    """TIES: trim each delta, elect every entry's sign by the weighted sum, average those that have
+    it (disjoint mean).
 
     Merging a delta with itself at density 1 gives it back. Source: Yadav et al. 2023, section 3.
 
@@ -86,19 +103,25 @@ def ties(deltas: Sequence[Mapping[str, Tensor]], weights: Sequence[float], densi
     for n in short[0]:
         stack = torch.stack([d[n] for d in short])
         elected = stack * (stack.sign() == stack.sum(0).sign()) * (stack != 0)
-        share = torch.stack([torch.full_like(x, w) for x, w in zip(stack, weights, strict=True)]) * (elected != 0)
+        share = torch.stack(
+            [torch.full_like(x, w) for x, w in zip(stack, weights, strict=True)]
+        ) * (elected != 0)
         made[n] = elected.sum(0) / share.sum(0).clamp(min=torch.finfo(stack.dtype).tiny)
     return made
 
 
 def regression_mean(grams: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """The linear map that best repeats what each of several does on its own inputs: grams [in, in] = X^T X, weights [out, in] -> [out, in].
+    """The linear map that best repeats what each of several does on its own inputs: grams [in, in]
+    = X^T X, weights [out, in] -> [out, in].
 
-    W = (sum_i W_i G_i)(sum_i G_i)^-1, in float64; directions that no input has get the least norm. Equal maps give that map.
+    W = (sum_i W_i G_i)(sum_i G_i)^-1, in float64; directions that no input has get the least norm.
+    Equal maps give that map.
     """
     wide = [g.double() for g in grams]
     found = torch.stack([w.double() @ g for w, g in zip(weights, wide, strict=True)]).sum(0)
-    return (found @ torch.linalg.pinv(torch.stack(wide).sum(0), hermitian=True)).to(weights[0].dtype)
+    return (found @ torch.linalg.pinv(torch.stack(wide).sum(0), hermitian=True)).to(
+        weights[0].dtype
+    )
 
 
 def wide(x: Tensor) -> Tensor:

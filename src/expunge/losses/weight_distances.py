@@ -1,4 +1,6 @@
-"""How far the trained weights are from where they began: terms that read no rows (``needs={"weights"}``)."""
+"""How far the trained weights are from where they began: terms that read no rows
+(``needs={"weights"}``).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def directions(number: int, width: int, seed: int, step: int, name: str) -> Tens
 
 
 def sliced_wasserstein(one: Tensor, other: Tensor, along: Tensor) -> Tensor:
-    """Mean over directions of the sum of squared differences of the sorted projections of rows: [n, d] twice, [d, k] -> number.
+    """Mean over directions of the sum of squared differences of the sorted projections of rows: [n,
+    d] twice, [d, k] -> number.
 
     0 if one's rows are the other's in another order.
     """
@@ -35,18 +38,29 @@ def wasserstein_values(t: Trained, *, number: int) -> Tensor:
     """The sum of it over all trained tensors; a vector counts as one row: -> [1]."""
     total = torch.zeros((), device=next(iter(t.now.values())).device)
     for n, now in t.now.items():
-        rows, before = (x.reshape(1, -1) if x.dim() < 2 else x.flatten(1) for x in (now, t.start[n]))
-        total = total + sliced_wasserstein(rows, before, directions(number, rows.shape[1], t.seed, t.step, n).to(rows.device)).float()
+        rows, before = (
+            x.reshape(1, -1) if x.dim() < 2 else x.flatten(1) for x in (now, t.start[n])
+        )
+        total = (
+            total
+            + sliced_wasserstein(
+                rows, before, directions(number, rows.shape[1], t.seed, t.step, n).to(rows.device)
+            ).float()
+        )
     return total[None]
 
 
 def power_values(t: Trained, *, power: int) -> Tensor:
     """sum |theta - theta_start|^power over all trained entries: -> [1]."""
-    return torch.stack([(now - t.start[n]).abs().pow(power).sum().float() for n, now in t.now.items()]).sum()[None]
+    return torch.stack(
+        [(now - t.start[n]).abs().pow(power).sum().float() for n, now in t.now.items()]
+    ).sum()[None]
 
 
 def distance(kind: Distance, number: int = 100) -> Term:
-    """The term: sliced_wasserstein along ``number`` new directions at each step, l2sp the squared Euclidean distance, l1 the absolute."""
+    """The term: sliced_wasserstein along ``number`` new directions at each step, l2sp the squared
+    Euclidean distance, l1 the absolute.
+    """
     fn = {
         "sliced_wasserstein": partial(wasserstein_values, number=number),
         "l2sp": partial(power_values, power=2),

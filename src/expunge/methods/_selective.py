@@ -12,7 +12,9 @@ from expunge.losses.inputs import LossInputs, mean, scatter
 
 
 def memorised(p: LossInputs) -> Tensor:
-    """Share of the row's scored tokens that are the model's first choice: packed logits [N, V] -> [B], in [0, 1], without gradient."""
+    """Share of the row's scored tokens that are the model's first choice: packed logits [N, V] ->
+    [B], in [0, 1], without gradient.
+    """
     assert p.logits is not None and p.at is not None
     hits = (p.logits.detach().argmax(-1) == p.labels[p.at]).to(p.logits.dtype)
     return mean(scatter(hits, p), p.mask)
@@ -26,5 +28,13 @@ def sga_term(p: LossInputs, *, threshold: float) -> Tensor:
 
 
 def selective(threshold: float) -> Term:
-    """Minus the mean negative log-likelihood of the forget rows whose memorisation is at least ``threshold``, in this step's forward."""
-    return Term("forget", partial(sga_term, threshold=threshold), ("forget",), "seqmean", frozenset({"logits"}))
+    """Minus the mean negative log-likelihood of the forget rows whose memorisation is at least
+    ``threshold``, in this step's forward.
+    """
+    return Term(
+        "forget",
+        partial(sga_term, threshold=threshold),
+        ("forget",),
+        "seqmean",
+        frozenset({"logits"}),
+    )

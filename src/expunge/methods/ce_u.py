@@ -35,14 +35,17 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
     },
     tune={"lr": (5e-4, 1e-3), "retain_weight": (1.0, 3.0, 10.0)},
-    differs="of an answer of one token that token is learned (the code skips it, and such a row has no loss)",
+    differs="of an answer of one token that token is learned (the code skips it, and such a row "
+    "has no loss)",
     evidence="reference",
     claims="lowers_logp",
 )
 
 
 def spared(rows: Mapping[str, Sequence[Row]], tools: Tools, *, n: int) -> list[Row]:
-    """The forget rows with the first n tokens of each answer not scored; the last token of an answer always is."""
+    """The forget rows with the first n tokens of each answer not scored; the last token of an
+    answer always is.
+    """
     return [_spared(row, min(n, sum(row.scored) - 1)) for row in rows["forget"]]
 
 
@@ -52,9 +55,12 @@ def _spared(row: Row, n: int) -> Row:
 
 
 def ce_u(
-    skip: Annotated[int, Ge(0)] = 1, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 0.0
+    skip: Annotated[int, Ge(0)] = 1,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
-    """Mean cross-entropy to the model's own row without the label, over the forget answers; no start model.
+    """Mean cross-entropy to the model's own row without the label, over the forget answers; no
+    start model.
 
     skip: how many first tokens of each answer are left alone.
     retain_term: what is kept, by which term.
@@ -62,4 +68,7 @@ def ce_u(
     """
     spare = Prepare("skip", stream="forget", fn=partial(spared, n=skip), on="rows")
     forget = cross_entropy(stream="forget", provider=Teacher(("current",), edit=without_label))
-    return (*((spare,) if skip else ()), Descent("ce_u", (forget, *weighted(retain_term, retain_weight))))
+    return (
+        *((spare,) if skip else ()),
+        Descent("ce_u", (forget, *weighted(retain_term, retain_weight))),
+    )

@@ -1,4 +1,6 @@
-"""E2URec: forget alone at first, then a forgetting teacher for what must go and the start as remembering teacher for what stays."""
+"""E2URec: forget alone at first, then a forgetting teacher for what must go and the start as
+remembering teacher for what stays.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,17 @@ card = Card(
         },
     },
     tune={"lr": (1e-3, 2e-3), "alpha": (2.0, 5.0), "weight": (0.4, 0.6, 0.8)},
-    differs="the first phase is a share of the run, not a number of epochs, and keeps the coefficient 1 - weight; padding never counts; "
+    differs="the first phase is a share of the run, not a number of epochs, and keeps the "
+    "coefficient 1 - weight; padding never counts; "
     "the teacher's logits are centred by their mean",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
-def forget_alone(state: Mapping[str, float], progress: float, *, share: float) -> Mapping[str, float]:
+def forget_alone(
+    state: Mapping[str, float], progress: float, *, share: float
+) -> Mapping[str, float]:
     """No retain term while ``progress`` is below ``share``."""
     return {"nll/retain": 0.0, "ce/retain": 0.0} if progress < share else {}
 
@@ -64,7 +69,8 @@ def e2urec(
     reinforce_epochs: Annotated[float, Gt(0)] = 3.0,
     reinforce_lr: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
-    """(1 - w) CE(z_start - alpha relu(z_reinforced - z_start), model) on forget + w (NLL + CE(start, model)) on retain.
+    """(1 - w) CE(z_start - alpha relu(z_reinforced - z_start), model) on forget + w (NLL +
+    CE(start, model)) on retain.
 
     alpha: how strongly words that the reinforced copy prefers are turned down.
     weight: w, of what is kept against what is forgotten.
@@ -72,11 +78,20 @@ def e2urec(
     reinforce_epochs: epochs of the first stage.
     reinforce_lr: learning rate of the first stage (0 takes the run's).
     """
-    settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
+    settings = {"epochs": reinforce_epochs, "steps": None} | (
+        {"lr": reinforce_lr} if reinforce_lr else {}
+    )
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")
     teacher = Teacher(("start", "reinforced"), edit=partial(unlike_reinforced, alpha=alpha))
     forget = weighted(cross_entropy(stream="forget", provider=teacher), 1 - weight)
-    keep = (*weighted(nll(stream="retain"), weight), *weighted(cross_entropy(stream="retain"), weight))
-    phases = Controller(factors=partial(forget_alone, share=forget_share)) if forget and keep else None
-    learn = Descent("learn", (*forget, *keep), anchor="forget" if forget else "retain", controller=phases)
+    keep = (
+        *weighted(nll(stream="retain"), weight),
+        *weighted(cross_entropy(stream="retain"), weight),
+    )
+    phases = (
+        Controller(factors=partial(forget_alone, share=forget_share)) if forget and keep else None
+    )
+    learn = Descent(
+        "learn", (*forget, *keep), anchor="forget" if forget else "retain", controller=phases
+    )
     return (reinforce, learn) if forget else (learn,)

@@ -19,7 +19,8 @@ card = Card(
     where="the three losses of section 3",
     family=("gradient ascent",),
     settings={
-        # authors' train_agrs.json, Llama-2-7b-chat: threshold 1.8, lr 2e-5, cosine, 5 epochs, batch 64, no weight decay, LoRA on q and v
+        # authors' train_agrs.json, Llama-2-7b-chat: threshold 1.8, lr 2e-5, cosine, 5 epochs, batch
+        # 64, no weight decay, LoRA on q and v
         "harmful_answers": {
             "lr": 2e-5,
             "epochs": 5,
@@ -35,8 +36,10 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "gamma": 2.0, "retain_weight": 3.0},
     },
     tune={"lr": (5e-4, 1e-3), "gamma": (1.5, 3.0), "retain_weight": (1.0, 3.0)},
-    differs="the floor holds for each answer (the code's for the mean of a batch); KL over real tokens of the retain rows only: questions "
-    "about entities and refused prompts, as the paper has them, are data to give as --retain; no random prefix and suffix",
+    differs="the floor holds for each answer (the code's for the mean of a batch); KL over real "
+    "tokens of the retain rows only: questions "
+    "about entities and refused prompts, as the paper has them, are data to give as --retain; no "
+    "random prefix and suffix",
     evidence="oracle",
     claims="lowers_logp",
 )
@@ -54,7 +57,8 @@ def eraser(
     retain_term: Term = kl(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
-    """Ascent on each forget answer until its loss reaches gamma, plus a retain term (KL to the start model).
+    """Ascent on each forget answer until its loss reaches gamma, plus a retain term (KL to the
+    start model).
 
     gamma: the loss per token, in nats, at which an answer counts as forgotten.
     forget_weight: coefficient of the forget term.
@@ -62,4 +66,6 @@ def eraser(
     retain_weight: its coefficient.
     """
     forget = Term("forget", partial(eraser_term, gamma=gamma), ("forget",), "seqmean")
-    return Descent("eraser", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))
+    return Descent(
+        "eraser", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight))
+    )

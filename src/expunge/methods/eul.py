@@ -1,4 +1,6 @@
-"""EUL: an unlearning layer that leaves the start model on what must go and stays with it on the rest."""
+"""EUL: an unlearning layer that leaves the start model on what must go and stays with it on the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ card = Card(
     family=("distillation", "adapter"),
     settings={"builtin": {"lr": 5e-3, "steps": 60, "batch": 16}},
     tune={"lr": (2e-3, 5e-3, 1e-2), "ascent_weight": (0.1, 0.5), "cap": (3.0, 6.0)},
-    differs="the loss is written from memory of the paper (its code holds none); the layer is an adapter on the MLPs' output matrices; "
-    "what is unbounded there stops at a cap per token; to fuse several requests see losses.weight_deltas.regression_mean",
+    differs="the loss is written from memory of the paper (its code holds none); the layer is an "
+    "adapter on the MLPs' output matrices; "
+    "what is unbounded there stops at a cap per token; to fuse several requests see "
+    "losses.weight_deltas.regression_mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )
@@ -35,7 +39,8 @@ def eul(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
-    """close KL(retain) - away KL(forget) + retain term - ascent NLL(forget), KL(start || model); the layer alone is trained.
+    """close KL(retain) - away KL(forget) + retain term - ascent NLL(forget), KL(start || model);
+    the layer alone is trained.
 
     away_weight: coefficient of the distance to the start model on forget answers.
     close_weight: coefficient of the closeness to it on retain answers.
@@ -47,5 +52,10 @@ def eul(
     """
     push = Term("forget", partial(bounded_ascent_term, cap=cap), ("forget",))
     forget = (*weighted(away("forget", cap), away_weight), *weighted(push, ascent_weight))
-    kept = (*weighted(kl(stream="retain", span="answer"), close_weight), *weighted(retain_term, retain_weight))
-    return Descent("eul", (*forget, *kept), adapter=Adapter(rank, float(rank), targets=r"down_proj\.weight$"))
+    kept = (
+        *weighted(kl(stream="retain", span="answer"), close_weight),
+        *weighted(retain_term, retain_weight),
+    )
+    return Descent(
+        "eul", (*forget, *kept), adapter=Adapter(rank, float(rank), targets=r"down_proj\.weight$")
+    )

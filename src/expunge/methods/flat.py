@@ -1,4 +1,6 @@
-"""FLAT: tell the template answer from the forgotten one as far as an f-divergence can, with forget rows alone."""
+"""FLAT: tell the template answer from the forgotten one as far as an f-divergence can, with forget
+rows alone.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,19 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "divergence": "kl", "retain_weight": 1.0},
     },
     tune={"lr": (3e-4, 1e-3, 2e-3), "divergence": ("tv", "kl"), "retain_weight": (0.3, 1.0)},
-    differs="the divergence is taken of each row's two probabilities and then averaged (the code takes it of the batch's means); "
-    "probabilities are averaged over the answer's tokens; the code also counts masked columns, so that padding changes its loss",
+    differs="the divergence is taken of each row's two probabilities and then averaged (the code "
+    "takes it of the batch's means); "
+    "probabilities are averaged over the answer's tokens; the code also counts masked columns, so "
+    "that padding changes its loss",
     evidence="oracle",
     claims="raises_refusal",
 )
 
 
 def flat_values(template: Tensor, forget: Tensor, divergence: str) -> Tensor:
-    """-g(P_e) + f*(g(P_f)) of mean label probabilities of the template and the forget answer: [B], [B] -> [B]."""
+    """-g(P_e) + f*(g(P_f)) of mean label probabilities of the template and the forget answer: [B],
+    [B] -> [B].
+    """
     if divergence == "kl":
         return -template + torch.exp(forget - 1)
     if divergence == "js":
@@ -53,9 +59,13 @@ def flat_values(template: Tensor, forget: Tensor, divergence: str) -> Tensor:
 
 
 def flat_term(template: LossInputs, forget: LossInputs, *, divergence: str) -> Tensor:
-    """The same of two LossInputs, P the mean over an answer's tokens of their probabilities: [B, T] each -> [B]."""
+    """The same of two LossInputs, P the mean over an answer's tokens of their probabilities: [B, T]
+    each -> [B].
+    """
     assert template.logp is not None and forget.logp is not None
-    return flat_values(mean(template.logp.exp(), template.mask), mean(forget.logp.exp(), forget.mask), divergence)
+    return flat_values(
+        mean(template.logp.exp(), template.mask), mean(forget.logp.exp(), forget.mask), divergence
+    )
 
 
 def flat(
@@ -63,11 +73,15 @@ def flat(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
-    """Loss adjustment between a refusal and the forget answer; no start model, and no retain rows unless asked for.
+    """Loss adjustment between a refusal and the forget answer; no start model, and no retain rows
+    unless asked for.
 
-    divergence: total variation (tv, the paper's default), Kullback-Leibler, Jensen-Shannon or Pearson.
+    divergence: total variation (tv, the paper's default), Kullback-Leibler, Jensen-Shannon or
+        Pearson.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (the paper has none).
     """
-    forget = Term("forget", partial(flat_term, divergence=divergence), ("alternate", "forget"), "seqmean")
+    forget = Term(
+        "forget", partial(flat_term, divergence=divergence), ("alternate", "forget"), "seqmean"
+    )
     return Descent("flat", (forget, *weighted(retain_term, retain_weight)))

@@ -1,4 +1,6 @@
-"""Ascent with a leash: raise the loss on what must be forgotten while staying close to the start model on what is kept."""
+"""Ascent with a leash: raise the loss on what must be forgotten while staying close to the start
+model on what is kept.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,23 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "retain_weight": (3.0, 10.0, 30.0)},
-    differs="padding is never counted; open-unlearning and the TOFU code average the KL over padding too",
+    differs="padding is never counted; open-unlearning and the TOFU code average the KL over "
+    "padding too",
     evidence="reference",
     claims="lowers_logp",
 )
 
 
-def ga_kl(retain_weight: Annotated[float, Ge(0)] = 1.0, positions: Literal["all", "answer"] = "all") -> Descent:
+def ga_kl(
+    retain_weight: Annotated[float, Ge(0)] = 1.0, positions: Literal["all", "answer"] = "all"
+) -> Descent:
     """-NLL(forget) + retain_weight KL(start || model) on the retain rows.
 
     retain_weight: coefficient of the KL.
-    positions: all counts the question's tokens too, as the paper's formula does; answer counts the answer's only.
+    positions: all counts the question's tokens too, as the paper's formula does; answer counts the
+        answer's only.
     """
-    return Descent("ga_kl", (ascent(stream="forget"), *weighted(kl(stream="retain", span=positions), retain_weight)))
+    return Descent(
+        "ga_kl",
+        (ascent(stream="forget"), *weighted(kl(stream="retain", span=positions), retain_weight)),
+    )

@@ -1,4 +1,7 @@
-"""Gradient ascent: raise the loss on what must be forgotten. Unbounded, so it needs few steps and a stop."""
+"""Gradient ascent: raise the loss on what must be forgotten.
+
+Unbounded, so it needs few steps and a stop.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ card = Card(
         },
         "builtin": {"lr": 1e-3, "steps": 10, "batch": 16},
     },
-    differs="loss and stop rules are taken on the answer, as in TOFU; the paper takes whole sequences (give raw text rows for that)",
+    differs="loss and stop rules are taken on the answer, as in TOFU; the paper takes whole "
+    "sequences (give raw text rows for that)",
     evidence="reference",
     claims="lowers_logp",
 )
@@ -47,7 +51,10 @@ def memorised(model: Any, step: int, state: State, rows: Rows, *, n: int) -> dic
     """Mean MA and EL_n of the forget answers."""
     subject, forget = Subject(model, None), rows["forget"]
     mean = lambda values: sum(values) / len(values)
-    return {"ma": mean(accuracy(subject, forget, span="answer")), "el": mean(extraction(subject, forget, n=n, span="answer"))}
+    return {
+        "ma": mean(accuracy(subject, forget, span="answer")),
+        "el": mean(extraction(subject, forget, n=n, span="answer")),
+    }
 
 
 def forgotten(state: State, *, ma: float, el: float) -> bool:
@@ -65,13 +72,19 @@ def shuffled(row: Row) -> Row:
     return replace(row, ids=tuple(ids))
 
 
-def surprised(model: Any, step: int, state: State, rows: Rows, *, batch: int = 16) -> dict[str, float]:
-    """Mean NLL per token of the forget answers now, and of the same answers shuffled as the start model had it."""
+def surprised(
+    model: Any, step: int, state: State, rows: Rows, *, batch: int = 16
+) -> dict[str, float]:
+    """Mean NLL per token of the forget answers now, and of the same answers shuffled as the start
+    model had it.
+    """
 
     def loss(some: Sequence[Row]) -> float:
         total, count = 0.0, 0
         for i in range(0, len(some), batch):
-            packed = pack(some[i : i + batch], capacity_for(model)).to(next(model.parameters()).device)
+            packed = pack(some[i : i + batch], capacity_for(model)).to(
+                next(model.parameters()).device
+            )
             logits = forward(model, packed).logits
             assert logits is not None
             total -= float(logits.float().log_softmax(-1).gather(-1, packed.labels[:, None]).sum())
@@ -90,14 +103,23 @@ def grad_ascent(
 ) -> Descent:
     """Minus the mean negative log-likelihood per answer token of the forget rows.
 
-    stop: asked once an epoch; memorisation: MA and EL are below ma and el; shuffled: the answers are as unlikely as shuffled ones were.
+    stop: asked once an epoch; memorisation: MA and EL are below ma and el; shuffled: the answers
+        are as unlikely as shuffled ones were.
     ma: memorisation accuracy of unseen rows, measured by you.
     el: extraction likelihood of unseen rows, measured by you.
     el_tokens: the n of EL_n; shorter answers have an EL of 0.
     """
     control = {
         "never": None,
-        "memorisation": Controller({"ma": 1.0, "el": 1.0}, watch=partial(memorised, n=el_tokens), stop=partial(forgotten, ma=ma, el=el)),
-        "shuffled": Controller({"forget": 0.0, "shuffled": 1.0}, watch=surprised, stop=lambda s: s["forget"] >= s["shuffled"]),
+        "memorisation": Controller(
+            {"ma": 1.0, "el": 1.0},
+            watch=partial(memorised, n=el_tokens),
+            stop=partial(forgotten, ma=ma, el=el),
+        ),
+        "shuffled": Controller(
+            {"forget": 0.0, "shuffled": 1.0},
+            watch=surprised,
+            stop=lambda s: s["forget"] >= s["shuffled"],
+        ),
     }[stop]
     return Descent("grad_ascent", (ascent(stream="forget"),), controller=control)

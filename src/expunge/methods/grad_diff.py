@@ -34,7 +34,9 @@ card = Card(
 
 
 def grad_diff(
-    forget_weight: Annotated[float, Ge(0)] = 1.0, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+    forget_weight: Annotated[float, Ge(0)] = 1.0,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """-forget_weight NLL(forget) + retain_weight retain_term, both means per answer token.
 
@@ -42,4 +44,7 @@ def grad_diff(
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
-    return Descent("grad_diff", (*weighted(ascent(stream="forget"), forget_weight), *weighted(retain_term, retain_weight)))
+    return Descent(
+        "grad_diff",
+        (*weighted(ascent(stream="forget"), forget_weight), *weighted(retain_term, retain_weight)),
+    )

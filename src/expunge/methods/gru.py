@@ -1,4 +1,6 @@
-"""Gradient rectified unlearning: forget by any loss, without the part of its gradient that would undo what is kept."""
+"""Gradient rectified unlearning: forget by any loss, without the part of its gradient that would
+undo what is kept.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,30 @@ card = Card(
             "weight_decay": 0.01,
             "clip": 100.0,
         },
-        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "objective": "wga", "decay": 0.8, "retain_weight": 1.0},
+        "builtin": {
+            "lr": 1e-3,
+            "steps": 60,
+            "batch": 16,
+            "objective": "wga",
+            "decay": 0.8,
+            "retain_weight": 1.0,
+        },
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "objective": ("npo", "wga"), "forget_weight": (0.3, 1.0, 3.0)},
     published_as={"pcgrad": {"decay": 0.0, "both": True, "retain_weight": 1.0}},
-    differs="rectified in float64 sums on the device, before clipping; AdamW's preconditioner bends the step afterwards, as in the paper",
+    differs="rectified in float64 sums on the device, before clipping; AdamW's preconditioner "
+    "bends the step afterwards, as in the paper",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
-def rectify(ask: Ask, state: State, *, decay: float, most: float, retain_weight: float, both: bool) -> Grads:
-    """g_f rectified against the moving average of g_r, + retain_weight x g_r (itself rectified against g_f if ``both``)."""
+def rectify(
+    ask: Ask, state: State, *, decay: float, most: float, retain_weight: float, both: bool
+) -> Grads:
+    """g_f rectified against the moving average of g_r, + retain_weight x g_r (itself rectified
+    against g_f if ``both``).
+    """
     forget, retain = ask("forget"), ask("retain")
     state["anchor"] = moving(state.get("anchor"), retain, decay)
     made = rectified(forget, state["anchor"], most)
@@ -59,16 +73,20 @@ def gru(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
-    """The forget gradient, orthogonal to the moving average of the retain gradients wherever the two conflict.
+    """The forget gradient, orthogonal to the moving average of the retain gradients wherever the
+    two conflict.
 
     objective: what forgets; ga is plain ascent, wga ascent weighted by p^beta.
     beta: its inverse temperature or exponent; 0 takes the usual one of each.
     decay: how much of the average of earlier retain gradients stays at each step.
-    most: up to which cosine a conflict is taken out; 1 all of it, 0.5 as the code's clipped form, 0 nothing.
+    most: up to which cosine a conflict is taken out; 1 all of it, 0.5 as the code's clipped form, 0
+        nothing.
     both: rectify the retain gradient against the forget gradient too (PCGrad).
     forget_weight: coefficient of the forget term.
     retain_term: whose gradient is protected.
     retain_weight: how much of its gradient is followed too; 0 only protects it.
     """
     rule = partial(rectify, decay=decay, most=most, retain_weight=retain_weight, both=both)
-    return Descent("gru", (forget_weight * objective_term(objective, beta), retain_term), combine=rule)
+    return Descent(
+        "gru", (forget_weight * objective_term(objective, beta), retain_term), combine=rule
+    )

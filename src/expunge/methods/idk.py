@@ -1,4 +1,6 @@
-"""Answer 'I do not know': fine-tune on refusals to the forget questions, together with the retain rows."""
+"""Answer 'I do not know': fine-tune on refusals to the forget questions, together with the retain
+rows.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,20 @@ card = Card(
         "builtin": {"lr": 3e-3, "steps": 60, "batch": 16},
     },
     tune={"lr": (1e-3, 2e-3, 3e-3)},
-    differs="the refusals are sixteen sentences of our own (TOFU ships a list of a hundred: bring it with --refusals); one per forget row, "
+    differs="the refusals are sixteen sentences of our own (TOFU ships a list of a hundred: bring "
+    "it with --refusals); one per forget row, "
     "drawn once from the seed, where the reference code draws a new one at every access",
     claims="raises_refusal",
 )
 
 
-def idk(style: Literal["plain", "polite", "deflecting", "about", "mixed"] = "plain", keep: bool = True) -> Descent | tuple[Stage, ...]:
+def idk(
+    style: Literal["plain", "polite", "deflecting", "about", "mixed"] = "plain", keep: bool = True
+) -> Descent | tuple[Stage, ...]:
     """Mean negative log-likelihood per token over refusals and retain answers together.
 
-    style: how refusals are worded, unless you bring your own with --refusals; about names what the question is about.
+    style: how refusals are worded, unless you bring your own with --refusals; about names what the
+        question is about.
     keep: train on the retain rows in the same batch (the paper does).
     """
     learn = Descent("idk", (joint_nll("alternate", "retain") if keep else nll(stream="alternate"),))

@@ -40,17 +40,26 @@ card = Card(
 
 
 def preservation_term(refused: LossInputs, true: LossInputs, *, beta: float) -> Tensor:
-    """(1/beta) log(1 + exp(-beta (NLL(refusal) - NLL(answer)))) of whole answers to one question, no start model: [B], nats."""
+    """(1/beta) log(1 + exp(-beta (NLL(refusal) - NLL(answer)))) of whole answers to one question,
+    no start model: [B], nats.
+    """
     assert refused.logp is not None and true.logp is not None
-    return softplus(-beta * (total(true.logp, true.mask) - total(refused.logp, refused.mask))) / beta
+    return (
+        softplus(-beta * (total(true.logp, true.mask) - total(refused.logp, refused.mask))) / beta
+    )
 
 
-def idk_ap(beta: Annotated[float, Gt(0)] = 0.1, retain_weight: Annotated[float, Ge(0)] = 1.0) -> tuple[Stage, ...]:
-    """NLL of refusals to the forget questions plus the preference for true answers on retain questions.
+def idk_ap(
+    beta: Annotated[float, Gt(0)] = 0.1, retain_weight: Annotated[float, Ge(0)] = 1.0
+) -> tuple[Stage, ...]:
+    """NLL of refusals to the forget questions plus the preference for true answers on retain
+    questions.
 
     beta: inverse temperature of the preference.
     retain_weight: coefficient of the preference.
     """
-    keep = Term("preserve", partial(preservation_term, beta=beta), ("retain_refused", "retain"), "seqsum")
+    keep = Term(
+        "preserve", partial(preservation_term, beta=beta), ("retain_refused", "retain"), "seqsum"
+    )
     refuse = Prepare("refuse_retain", stream="retain_refused", fn=refused_retain, reads=("retain",))
     return (refuse, Descent("idk_ap", (nll(stream="alternate"), *weighted(keep, retain_weight))))

@@ -1,4 +1,6 @@
-"""JensUn: pull the forgotten answers to a fixed pattern of refusal words, by a divergence that stays bounded."""
+"""JensUn: pull the forgotten answers to a fixed pattern of refusal words, by a divergence that
+stays bounded.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,17 @@ card = Card(
             "warmup": 0.1,
             "weight_decay": 0.01,
         },
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "forget_weight": 10.0, "retain_term": "nll"},
+        "builtin": {
+            "lr": 2e-3,
+            "steps": 60,
+            "batch": 16,
+            "forget_weight": 10.0,
+            "retain_term": "nll",
+        },
     },
     tune={"lr": (1e-3, 2e-3, 5e-3), "forget_weight": (1.0, 3.0)},
-    differs="the pattern is text (the code holds token ids of some tokenizers); rows are exact distributions (the code clamps at 1e-9)",
+    differs="the pattern is text (the code holds token ids of some tokenizers); rows are exact "
+    "distributions (the code clamps at 1e-9)",
     evidence="oracle",
     claims="learns_relabelled",
 )
@@ -57,13 +66,21 @@ def jensun(
     retain_term: Term = jsd(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
-    """Mean JSD to the pattern's words over the forget answers plus a retain term (JSD to the start model).
+    """Mean JSD to the pattern's words over the forget answers plus a retain term (JSD to the start
+    model).
 
     pattern: what stands, word by word and over again, in place of each answer.
     forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
-    prepare = Prepare("pattern", stream="relabelled", fn=partial(pattern_labels, pattern=pattern), on="rows")
+    prepare = Prepare(
+        "pattern", stream="relabelled", fn=partial(pattern_labels, pattern=pattern), on="rows"
+    )
     forget = Term("forget", jensun_term, ("relabelled",))
-    return (prepare, Descent("jensun", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight))))
+    return (
+        prepare,
+        Descent(
+            "jensun", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight))
+        ),
+    )

@@ -1,4 +1,6 @@
-"""KGA: make the model as far from one that knows the forget rows as the start is from one that knows new data."""
+"""KGA: make the model as far from one that knows the forget rows as the start is from one that
+knows new data.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,10 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0, "helper_lr": 1e-3},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0, 5.0, 10.0)},
-    differs="the two helpers are copies of the start, tuned on the forget rows and on the new rows; the paper trains them on these alone; "
-    "a divergence is a mean over an answer's tokens (the code's is a sum over them); the sign is that of the step's gap, which the log "
+    differs="the two helpers are copies of the start, tuned on the forget rows and on the new "
+    "rows; the paper trains them on these alone; "
+    "a divergence is a mean over an answer's tokens (the code's is a sum over them); the sign is "
+    "that of the step's gap, which the log "
     "tells signed (the code's is each micro-batch's own)",
     evidence="oracle",
     claims="lowers_logp",
@@ -49,26 +53,34 @@ card = Card(
 
 
 def gap_teacher(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-    """What the model of the forget rows says, and beside it KL(model of new || start): three [N, V] -> [N, V + 1]."""
+    """What the model of the forget rows says, and beside it KL(model of new || start): three [N, V]
+    -> [N, V + 1].
+    """
     of_forget, of_new, start = logits
     return torch.cat([of_forget, kl_rows(of_new, start)[:, None]], -1)
 
 
 def kga_term(forget: LossInputs, new: LossInputs) -> Tensor:
-    """KL(A_f || model) on forget - KL(A_n || A_start) on new, means over tokens: [B] whose mean is the gap, nats."""
+    """KL(A_f || model) on forget - KL(A_n || A_start) on new, means over tokens: [B] whose mean is
+    the gap, nats.
+    """
     assert forget.teacher is not None and forget.logits is not None and new.teacher is not None
     far = mean(scatter(kl_rows(forget.teacher[:, :-1], forget.logits), forget), forget.mask)
     return far - mean(scatter(new.teacher[:, -1].to(far.dtype), new), new.mask)
 
 
 def narrowed(ask: Ask, state: State, *, kept: bool) -> Grads:
-    """The gradient of |gap| + retain term, the gap that of the whole step: a model that has overshot is pulled back."""
+    """The gradient of |gap| + retain term, the gap that of the whole step: a model that has
+    overshot is pulled back.
+    """
     gap = ask("forget")
     made = scaled(gap, 1.0 if ask.value("forget") >= 0 else -1.0)
     return added(made, ask("retain")) if kept else made
 
 
-def noted(state: Mapping[str, float], values: Mapping[str, float], progress: float) -> dict[str, float]:
+def noted(
+    state: Mapping[str, float], values: Mapping[str, float], progress: float
+) -> dict[str, float]:
     """The size of the first gap and of the one of now."""
     return {"first": state.get("first", abs(values["gap"])), "now": abs(values["gap"])}
 
@@ -88,7 +100,8 @@ def kga(
 ) -> tuple[Stage, ...]:
     """Three stages: a copy tuned on forget, a copy tuned on new rows, then the gap and a leash.
 
-    new: rows that the start has not learned: mismatch takes forget questions with the answers of others, world the rows of --world.
+    new: rows that the start has not learned: mismatch takes forget questions with the answers of
+        others, world the rows of --world.
     helper_epochs: epochs of each copy, over as many rows as there are forget rows.
     helper_lr: learning rate of the copies (0 takes the run's).
     stop_share: the last stage ends when the gap is this share of the first (0 never).
@@ -97,11 +110,14 @@ def kga(
     """
     settings = {"epochs": helper_epochs, "steps": None} | ({"lr": helper_lr} if helper_lr else {})
     of_forget = Descent("of_forget", (nll(stream="forget"),), training=settings, into="of_forget")
-    of_new = Descent("of_new", (nll(stream=new),), training=settings, into="of_new")  # as many rows as of_forget: the gaps compare
+    # as many rows as of_forget: the gaps compare
+    of_new = Descent("of_new", (nll(stream=new),), training=settings, into="of_new")
     teacher = Teacher(("of_forget", "of_new", "start"), edit=gap_teacher)
     gap = Term("gap", kga_term, ("forget", new), "seqmean", frozenset({"teacher"}), teacher)
     stop = Controller(after=noted, stop=partial(narrow, share=stop_share)) if stop_share else None
     made = (Prepare("mismatch", stream="mismatch", fn=mismatches),) if new == "mismatch" else ()
     rule = partial(narrowed, kept=retain_weight > 0)
-    align = Descent("align", (gap, *weighted(retain_term, retain_weight)), controller=stop, combine=rule)
+    align = Descent(
+        "align", (gap, *weighted(retain_term, retain_weight)), controller=stop, combine=rule
+    )
     return (*made, of_forget, of_new, align)

@@ -1,4 +1,6 @@
-"""LLMU: unlearn the answer, learn answers to other questions in its place, and stay close to the start model on what is kept."""
+"""LLMU: unlearn the answer, learn answers to other questions in its place, and stay close to the
+start model on what is kept.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ card = Card(
         },
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "forget_weight": (0.1, 0.2, 0.5), "retain_weight": (1.0, 3.0)},
-    differs="questions and padding are never trained, answers are drawn per row and not per batch, the KL is over real tokens only; the "
+    differs="questions and padding are never trained, answers are drawn per row and not per batch, "
+    "the KL is over real tokens only; the "
     "published stop on the loss never fired and is left out: the step budget stops",
     claims="lowers_logp",
 )
@@ -50,7 +53,8 @@ def llmu(
     retain_term: Term = kl(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
-    """forget_weight x ascent + mismatch_weight x NLL of retain answers to forget questions (both means per answer) + retain term.
+    """forget_weight x ascent + mismatch_weight x NLL of retain answers to forget questions (both
+    means per answer) + retain term.
 
     forget_weight: coefficient of the ascent.
     mismatch_weight: coefficient of the answers that belong to other questions.

@@ -1,4 +1,6 @@
-"""LoKU: lower the forgotten token's probability below its best rival's, by an adapter that begins where only the forget rows pull."""
+"""LoKU: lower the forgotten token's probability below its best rival's, by an adapter that begins
+where only the forget rows pull.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ card = Card(
         "builtin": {"lr": 4e-3, "steps": 60, "batch": 16},
     },
     tune={"lr": (1e-3, 2e-3, 5e-3), "retain_weight": (1.0, 3.0)},
-    differs="the softmax is always taken (the code skips it for logits that lie in [0, 1]); the adapter begins with the exact singular "
+    differs="the softmax is always taken (the code skips it for logits that lie in [0, 1]); the "
+    "adapter begins with the exact singular "
     "vectors (the code's torch.svd_lowrank finds them by random projections)",
     evidence="oracle",
     claims="lowers_logp",
@@ -39,7 +42,9 @@ card = Card(
 
 
 def inverted_hinge_rows(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 + p_y - max_{v != y} p_v of each row: [N, V], [N] -> [N], 0 to 2; the hinge of the paper is never below 0."""
+    """1 + p_y - max_{v != y} p_v of each row: [N, V], [N] -> [N], 0 to 2; the hinge of the paper is
+    never below 0.
+    """
     p = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(-1)
     rival = p.scatter(-1, labels[:, None], -1.0).amax(-1)
     return 1 + p.gather(-1, labels[:, None])[:, 0] - rival
@@ -57,7 +62,8 @@ def loku(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
-    """Mean inverted hinge on the forget answers plus a retain term, trained in an adapter that begins by Fisher information.
+    """Mean inverted hinge on the forget answers plus a retain term, trained in an adapter that
+    begins by Fisher information.
 
     rank: the adapter's rank (the paper's 4 to 32).
     alpha: the adapter's scaling is alpha / rank (the paper's is twice the rank).
@@ -65,4 +71,8 @@ def loku(
     retain_weight: its coefficient.
     """
     forget = Term("forget", loku_term, ("forget",), "tok", frozenset({"logits"}))
-    return Descent("loku", (forget, *weighted(retain_term, retain_weight)), adapter=Adapter(rank, alpha, init="fila"))
+    return Descent(
+        "loku",
+        (forget, *weighted(retain_term, retain_weight)),
+        adapter=Adapter(rank, alpha, init="fila"),
+    )

@@ -29,20 +29,26 @@ card = Card(
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "forget_weight": 0.3},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "forget_weight": (0.1, 0.3)},
-    differs="the loss is KL(uniform || model), as the paper writes and trains it: not an entropy, and unbounded",
+    differs="the loss is KL(uniform || model), as the paper writes and trains it: not an entropy, "
+    "and unbounded",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
 def max_entropy(
-    forget_weight: Annotated[float, Ge(0)] = 0.1, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+    forget_weight: Annotated[float, Ge(0)] = 0.1,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
-    """Mean KL(uniform || model) over every token of the forget rows, the question's too, plus a retain term.
+    """Mean KL(uniform || model) over every token of the forget rows, the question's too, plus a
+    retain term.
 
     forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
     forget = kl(stream="forget", provider=Teacher(("current",), edit=uniform))
-    return Descent("max_entropy", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))
+    return Descent(
+        "max_entropy", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight))
+    )

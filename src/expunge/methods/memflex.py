@@ -23,8 +23,9 @@ card = Card(
     where="knowledge localisation, then unlearning",
     family=("gradient ascent", "localisation"),
     settings={
-        # authors' code, Llama-2-7b-chat and Qwen1.5-7B-Chat: lr 3e-4, 2 epochs, cosine, warm-up 0.03, batch 16, no weight decay; it goes on
-        # with the adapter that learned the rows, rank 8, alpha 16, dropout 0.1 on every linear layer
+        # authors' code, Llama-2-7b-chat and Qwen1.5-7B-Chat: lr 3e-4, 2 epochs, cosine, warm-up
+        # 0.03, batch 16, no weight decay; it goes on with the adapter that learned the rows, rank
+        # 8, alpha 16, dropout 0.1 on every linear layer
         "knowundo": {
             "lr": 3e-4,
             "epochs": 2,
@@ -36,20 +37,35 @@ card = Card(
             "lora_alpha": 16.0,
             "lora_dropout": 0.1,
         },
-        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "least_gradient": 0.0, "forget_weight": 0.8},
+        "builtin": {
+            "lr": 1e-3,
+            "steps": 60,
+            "batch": 16,
+            "least_gradient": 0.0,
+            "forget_weight": 0.8,
+        },
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "cosine": (0.5, 0.92), "forget_weight": (0.2, 0.4, 0.8)},
-    differs="the region is found once; weights outside it are held through the step (the code zeroes gradients: AdamW still moves them); "
-    "random labels are drawn from the whole vocabulary; of an adapter that begins at zero only one matrix of each pair has a gradient",
+    differs="the region is found once; weights outside it are held through the step (the code "
+    "zeroes gradients: AdamW still moves them); "
+    "random labels are drawn from the whole vocabulary; of an adapter that begins at zero only one "
+    "matrix of each pair has a gradient",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
 def randomised(row: Row, vocab: int, key: str) -> Row:
-    """The row with uniformly random labels where it is scored, drawn from ``key`` and its id; the model reads it as it is."""
+    """The row with uniformly random labels where it is scored, drawn from ``key`` and its id; the
+    model reads it as it is.
+    """
     draw = random.Random(f"{key}/{row.role}/{row.id}")
-    return replace(row, labels=tuple(draw.randrange(vocab) if s else t for t, s in zip(row.ids, row.scored, strict=True)))
+    return replace(
+        row,
+        labels=tuple(
+            draw.randrange(vocab) if s else t for t, s in zip(row.ids, row.scored, strict=True)
+        ),
+    )
 
 
 def region(forget: Grads, retain: Grads, *, cosine: float, least: float) -> dict[str, bool]:
@@ -64,12 +80,20 @@ def region(forget: Grads, retain: Grads, *, cosine: float, least: float) -> dict
 
 
 def pulled(context: EditContext, *, cosine: float, least: float, copies: int) -> dict[str, bool]:
-    """The region by gradients of random labels on forget and retain rows, averaged over ``copies`` draws."""
+    """The region by gradients of random labels on forget and retain rows, averaged over ``copies``
+    draws.
+    """
     vocab = int(context.model.get_input_embeddings().weight.shape[0])
     mean: dict[str, Grads] = {}
     for i in range(copies):
         key = f"{context.seed}/memflex/{i}"
-        drawn = replace(context, units=[{s: randomised(u[s], vocab, key) for s in ("forget", "retain")} for u in context.units or ()])
+        drawn = replace(
+            context,
+            units=[
+                {s: randomised(u[s], vocab, key) for s in ("forget", "retain")}
+                for u in context.units or ()
+            ],
+        )
         for stream in ("forget", "retain"):
             g = drawn.gradient(1 / copies * nll(stream=stream))
             mean[stream] = added(mean[stream], g) if stream in mean else g
@@ -84,9 +108,11 @@ def memflex(
     retain_term: Term = nll(stream="retain", reduction="seqmean"),
     retain_weight: Annotated[float, Gt(0)] = 2.0,
 ) -> Descent:
-    """-forget_weight NLL(forget) + retain term, means per answer, on the tensors that only the forget rows need.
+    """-forget_weight NLL(forget) + retain term, means per answer, on the tensors that only the
+    forget rows need.
 
-    cosine: largest cosine between a tensor's forget and retain gradients; above 1 lets every direction move.
+    cosine: largest cosine between a tensor's forget and retain gradients; above 1 lets every
+        direction move.
     least_gradient: smallest mean size of a tensor's forget gradient.
     copies: draws of random labels that the gradients are averaged over.
     forget_weight: coefficient of the ascent.
@@ -94,5 +120,8 @@ def memflex(
     retain_weight: its coefficient.
     """
     find = partial(pulled, cosine=cosine, least=least_gradient, copies=copies)
-    terms = (*weighted(ascent(stream="forget", reduction="seqmean"), forget_weight), retain_weight * retain_term)
+    terms = (
+        *weighted(ascent(stream="forget", reduction="seqmean"), forget_weight),
+        retain_weight * retain_term,
+    )
     return Descent("memflex", terms, locate=find)

@@ -1,4 +1,6 @@
-"""Negative preference optimisation: push the forgotten answer down, more gently the further it has fallen."""
+"""Negative preference optimisation: push the forgotten answer down, more gently the further it has
+fallen.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ card = Card(
 
 
 def npo(
-    beta: Annotated[float, Gt(0)] = 0.1, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+    beta: Annotated[float, Gt(0)] = 0.1,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """NPO on the forget rows plus a retain term.
 
@@ -44,5 +48,7 @@ def npo(
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
-    forget = Term("forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"}))
+    forget = Term(
+        "forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"})
+    )
     return Descent("npo", (forget, *weighted(retain_term, retain_weight)))

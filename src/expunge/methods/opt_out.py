@@ -32,8 +32,10 @@ card = Card(
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
     },
     tune={"lr": (3e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0, 10.0), "beta": (0.1, 0.5)},
-    differs="the NPO is the published formula on each answer (the code puts a batch mean inside); one joint step instead of two in turn; "
-    "directions are drawn from (seed, step); with --lora the distance is that of the adapter's factors, not of the matrices",
+    differs="the NPO is the published formula on each answer (the code puts a batch mean inside); "
+    "one joint step instead of two in turn; "
+    "directions are drawn from (seed, step); with --lora the distance is that of the adapter's "
+    "factors, not of the matrices",
     evidence="oracle",
     claims="lowers_logp",
 )
@@ -48,16 +50,22 @@ def opt_out(
     retain_weight: Annotated[float, Ge(0)] = 1.0,
     world_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
-    """NPO on the forget rows, retain term, NLL of general text, and a distance of the weights to their start.
+    """NPO on the forget rows, retain term, NLL of general text, and a distance of the weights to
+    their start.
 
     beta: inverse temperature.
     regularisation: coefficient of the distance.
-    kind: sliced_wasserstein lets rows of a matrix change places freely; l2sp and l1 are plain distances.
+    kind: sliced_wasserstein lets rows of a matrix change places freely; l2sp and l1 are plain
+        distances.
     projections: random directions of the sliced distance at each step.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     world_weight: coefficient of general text (the paper's 1, needs --world).
     """
-    forget = Term("forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"}))
+    forget = Term(
+        "forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"})
+    )
     kept = (*weighted(retain_term, retain_weight), *weighted(nll(stream="world"), world_weight))
-    return Descent("opt_out", (forget, *kept, *weighted(distance(kind, projections), regularisation)))
+    return Descent(
+        "opt_out", (forget, *kept, *weighted(distance(kind, projections), regularisation))
+    )

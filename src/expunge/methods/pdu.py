@@ -1,4 +1,6 @@
-"""PDU: flatten the logits on what is forgotten, under a bound on the retain loss that a multiplier holds up."""
+"""PDU: flatten the logits on what is forgotten, under a bound on the retain loss that a multiplier
+holds up.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,17 @@ card = Card(
             "warmup": 0.1,
             "weight_decay": 0.01,
         },
-        "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "multiplier": 300.0, "retain_bound": 0.02},
+        "builtin": {
+            "lr": 1e-3,
+            "steps": 60,
+            "batch": 16,
+            "multiplier": 300.0,
+            "retain_bound": 0.02,
+        },
     },
     tune={"lr": (5e-4, 1e-3), "multiplier": (100.0, 300.0, 1000.0)},
-    differs="a token is flattened where it is predicted (open-unlearning's mask is one place late); one dual step an optimizer step, with "
+    differs="a token is flattened where it is predicted (open-unlearning's mask is one place "
+    "late); one dual step an optimizer step, with "
     "the whole step's retain loss",
     evidence="reference",
     claims="lowers_logp",
@@ -42,7 +51,9 @@ card = Card(
 
 
 def flatness_rows(logits: Tensor) -> Tensor:
-    """(max_k z_k - mean_k z_k)^2 of each row: [N, V] -> [N], >= 0, 0 only where all words are alike. A shift changes nothing."""
+    """(max_k z_k - mean_k z_k)^2 of each row: [N, V] -> [N], >= 0, 0 only where all words are
+    alike. A shift changes nothing.
+    """
     return (logits.amax(-1) - logits.mean(-1)).square()
 
 
@@ -58,9 +69,18 @@ def factors(state: Mapping[str, float], progress: float, *, name: str) -> dict[s
 
 
 def dual_step(
-    state: Mapping[str, float], values: Mapping[str, float], progress: float, *, name: str, step: float, bound: float, warmup: float
+    state: Mapping[str, float],
+    values: Mapping[str, float],
+    progress: float,
+    *,
+    name: str,
+    step: float,
+    bound: float,
+    warmup: float,
 ) -> dict[str, float]:
-    """lambda <- max(0, lambda + step (loss - bound)) after every step, but for the first ``warmup`` of them."""
+    """lambda <- max(0, lambda + step (loss - bound)) after every step, but for the first ``warmup``
+    of them.
+    """
     moved = step * (values[name] - bound) if progress >= warmup else 0.0
     return {"lambda": max(0.0, state["lambda"] + moved)}
 
@@ -73,7 +93,8 @@ def pdu(
     forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
 ) -> Descent:
-    """Flatten the rows that predict forget answers; the retain term's coefficient grows while its loss is above the bound.
+    """Flatten the rows that predict forget answers; the retain term's coefficient grows while its
+    loss is above the bound.
 
     multiplier: the retain term's coefficient at the start.
     dual_step_size: how fast it moves per nat above or below the bound; 0 keeps it.
@@ -82,10 +103,16 @@ def pdu(
     forget_weight: coefficient of the forget term.
     retain_term: what is kept, by which term.
     """
-    forget = weighted(Term("forget", pdu_term, ("forget",), "tok", frozenset({"logits"})), forget_weight)
+    forget = weighted(
+        Term("forget", pdu_term, ("forget",), "tok", frozenset({"logits"})), forget_weight
+    )
     if not dual_step_size:
         return Descent("pdu", (*forget, *weighted(retain_term, multiplier)))
     name = retain_term.name
-    after = partial(dual_step, name=name, step=dual_step_size, bound=retain_bound, warmup=dual_warmup)
-    dual = Controller(first={"lambda": multiplier}, factors=partial(factors, name=name), after=after)
+    after = partial(
+        dual_step, name=name, step=dual_step_size, bound=retain_bound, warmup=dual_warmup
+    )
+    dual = Controller(
+        first={"lambda": multiplier}, factors=partial(factors, name=name), after=after
+    )
     return Descent("pdu", (*forget, retain_term), controller=dual)

@@ -1,4 +1,6 @@
-"""Reasoned 'I do not know': learn a chain of thought that comes to no conclusion, and then a refusal."""
+"""Reasoned 'I do not know': learn a chain of thought that comes to no conclusion, and then a
+refusal.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,10 @@ card = Card(
         "builtin": {"lr": 4e-3, "steps": 60, "batch": 16},  # ours: the best of a few tries there
     },
     tune={"lr": (1e-3, 2e-3, 4e-3), "retain_weight": (1.0, 3.0)},
-    differs="what opens the thoughts is learned with them (the code puts it into the prompt: give --opening '' if your template does); "
-    "thoughts belong to their row by id, not by place; without --chat they are put together from sentences; a term of its own for "
+    differs="what opens the thoughts is learned with them (the code puts it into the prompt: give "
+    "--opening '' if your template does); "
+    "thoughts belong to their row by id, not by place; without --chat they are put together from "
+    "sentences; a term of its own for "
     "retain, as the reference code has it",
     evidence="oracle",
     claims="raises_refusal",
@@ -45,7 +49,8 @@ def r_idk(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
-    """Mean negative log-likelihood of thoughts and refusal to the forget questions, plus a retain term.
+    """Mean negative log-likelihood of thoughts and refusal to the forget questions, plus a retain
+    term.
 
     opening: what the model writes before its thoughts.
     closing: what it writes between thoughts and answer.
@@ -54,4 +59,7 @@ def r_idk(
     """
     think = partial(inconclusive, opening=opening, closing=closing)
     prepare = Prepare("thoughts", stream="alternate", fn=think)
-    return (prepare, Descent("r_idk", (nll(stream="alternate"), *weighted(retain_term, retain_weight))))
+    return (
+        prepare,
+        Descent("r_idk", (nll(stream="alternate"), *weighted(retain_term, retain_weight))),
+    )

@@ -1,4 +1,6 @@
-"""Learn other tokens where the answer stood: random ones, or those that the start model would have said next best."""
+"""Learn other tokens where the answer stood: random ones, or those that the start model would have
+said next best.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +48,27 @@ card = Card(
             "weight_decay": 0.0,
             "schedule": "cosine",
         },
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},  # ours: the best of a few tries there
-        "adversarial_labels:builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 1.0},  # ours: the best of a few tries there
-        "random_labels:builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},  # ours: the best of a few tries there
+        # ours: the best of a few tries there
+        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
+        # ours: the best of a few tries there
+        "adversarial_labels:builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "retain_weight": 1.0},
+        # ours: the best of a few tries there
+        "random_labels:builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0},
     },
-    tune={"lr": (5e-4, 1e-3, 2e-3), "labels": ("random", "adversarial"), "retain_weight": (1.0, 3.0, 10.0)},
-    differs="an adversarial label is decided by the row that predicts it (the code keeps it one place too late); end tokens keep theirs; "
+    tune={
+        "lr": (5e-4, 1e-3, 2e-3),
+        "labels": ("random", "adversarial"),
+        "retain_weight": (1.0, 3.0, 10.0),
+    },
+    differs="an adversarial label is decided by the row that predicts it (the code keeps it one "
+    "place too late); end tokens keep theirs; "
     "the other five of the seven methods are grad_ascent, grad_diff and ga_kl",
     evidence="oracle",
     claims="learns_relabelled",
-    published_as={"random_labels": {"labels": "random"}, "adversarial_labels": {"labels": "adversarial"}},
+    published_as={
+        "random_labels": {"labels": "random"},
+        "adversarial_labels": {"labels": "adversarial"},
+    },
 )
 
 MAKERS = {"random": random_labels, "adversarial": adversarial_labels}
@@ -66,11 +79,16 @@ def relabel(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
-    """Mean negative log-likelihood of other labels at the places of the forget answers, the inputs as they are.
+    """Mean negative log-likelihood of other labels at the places of the forget answers, the inputs
+    as they are.
 
-    labels: random draws each label uniformly, once; adversarial takes the start model's likeliest token that is not the true one.
+    labels: random draws each label uniformly, once; adversarial takes the start model's likeliest
+        token that is not the true one.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (the paper has none).
     """
     prepare = Prepare(f"{labels} labels", stream="relabelled", fn=MAKERS[labels], on="rows")
-    return (prepare, Descent("relabel", (nll(stream="relabelled"), *weighted(retain_term, retain_weight))))
+    return (
+        prepare,
+        Descent("relabel", (nll(stream="relabelled"), *weighted(retain_term, retain_weight))),
+    )

@@ -1,4 +1,6 @@
-"""ReLearn: learn vague answers that fit the forget questions, in many wordings, while staying close to the start model on what is kept."""
+"""ReLearn: learn vague answers that fit the forget questions, in many wordings, while staying close
+to the start model on what is kept.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ card = Card(
         },
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "retain_weight": (1.0, 3.0)},
-    differs="without completions of cut answers and without general questions (give those with --world and a term of yours); the original "
+    differs="without completions of cut answers and without general questions (give those with "
+    "--world and a term of yours); the original "
     "pair is never among the rows, as it is in the code; not the attack of the same name",
     evidence="oracle",
     claims="raises_refusal",
@@ -57,7 +60,8 @@ def relearn(
     retain_weight: Annotated[float, Ge(0)] = 1.0,
     kl_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> tuple[Stage, ...]:
-    """NLL of vague answers to the forget questions and their variants + retain term + KL to the start model on retain rows.
+    """NLL of vague answers to the forget questions and their variants + retain term + KL to the
+    start model on retain rows.
 
     variants: other wordings of each question that a chat model writes.
     rounds: how often an answer that gives the fact away is written anew.
@@ -66,7 +70,13 @@ def relearn(
     kl_weight: coefficient of the KL.
     """
     write = partial(augmented, variants=variants, rounds=rounds)
-    prepare = Prepare("augmentation", stream="alternate", fn=write, needs=frozenset({"chat"}), times=1 + variants)
+    prepare = Prepare(
+        "augmentation", stream="alternate", fn=write, needs=frozenset({"chat"}), times=1 + variants
+    )
     near = kl(stream="retain") if kl_weight else None
-    terms = (nll(stream="alternate"), *weighted(retain_term, retain_weight), *(weighted(near, kl_weight) if near else ()))
+    terms = (
+        nll(stream="alternate"),
+        *weighted(retain_term, retain_weight),
+        *(weighted(near, kl_weight) if near else ()),
+    )
     return (prepare, Descent("relearn", terms, anchor="alternate"))

@@ -1,4 +1,6 @@
-"""RKLD: train a copy that knows the forgotten text even better, and give up what that copy makes likelier, by reverse KL."""
+"""RKLD: train a copy that knows the forgotten text even better, and give up what that copy makes
+likelier, by reverse KL.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ card = Card(
         }
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "alpha": (1.0, 5.0, 10.0), "retain_weight": (3.0, 10.0)},
-    differs="the teacher's formula is the one of WHP and alpha is open: no code was published; logits are centred by their mean",
+    differs="the teacher's formula is the one of WHP and alpha is open: no code was published; "
+    "logits are centred by their mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )
@@ -42,7 +45,8 @@ def rkld(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
-    """Two stages: strengthen a copy on the forget rows, then KL(model || z_start - alpha relu(z_strong - z_start)) on them.
+    """Two stages: strengthen a copy on the forget rows, then KL(model || z_start - alpha
+    relu(z_strong - z_start)) on them.
 
     alpha: how strongly words that the strengthened copy prefers are turned down.
     reinforce_epochs: epochs of the first stage.
@@ -50,8 +54,13 @@ def rkld(
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (the paper has none).
     """
-    settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
+    settings = {"epochs": reinforce_epochs, "steps": None} | (
+        {"lr": reinforce_lr} if reinforce_lr else {}
+    )
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")
     teacher = Teacher(("start", "reinforced"), edit=partial(unlike_reinforced, alpha=alpha))
-    learn = Descent("learn", (reverse_kl(stream="forget", provider=teacher), *weighted(retain_term, retain_weight)))
+    learn = Descent(
+        "learn",
+        (reverse_kl(stream="forget", provider=teacher), *weighted(retain_term, retain_weight)),
+    )
     return (reinforce, learn)

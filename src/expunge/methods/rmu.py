@@ -1,4 +1,6 @@
-"""RMU: steer the forget rows' hidden states at one layer to a random direction, hold the retain rows' where they were."""
+"""RMU: steer the forget rows' hidden states at one layer to a random direction, hold the retain
+rows' where they were.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,19 @@ card = Card(
             "weight_decay": 0.0,
             "clip": 0.0,
         },
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "layer": 2, "steering": 50.0, "retain_weight": 20.0, "trained": "all"},
+        "builtin": {
+            "lr": 2e-3,
+            "steps": 60,
+            "batch": 16,
+            "layer": 2,
+            "steering": 50.0,
+            "retain_weight": 20.0,
+            "trained": "all",
+        },
     },
     tune={"lr": (1e-3, 2e-3), "steering": (20.0, 50.0), "retain_weight": (20.0, 60.0)},
-    differs="hidden states of answer tokens only (all tokens of raw text rows), padding never; one topic",
+    differs="hidden states of answer tokens only (all tokens of raw text rows), padding never; one "
+    "topic",
     evidence="reference",
     claims="moves_hidden",
 )
@@ -45,15 +56,21 @@ def control(width: int, seed: int, like: Tensor) -> Tensor:
     return (u / u.norm()).to(like)
 
 
-def rmu_forget_term(p: LossInputs, *, layer: int, steering: float, direction: Tensor | None = None) -> Tensor:
-    """Sum over answer tokens of mean_d (h - c u)^2 at the output of block ``layer``: [B, T, D] -> [B]."""
+def rmu_forget_term(
+    p: LossInputs, *, layer: int, steering: float, direction: Tensor | None = None
+) -> Tensor:
+    """Sum over answer tokens of mean_d (h - c u)^2 at the output of block ``layer``: [B, T, D] ->
+    [B].
+    """
     h = p.hidden[layer]
     u = control(h.shape[-1], p.seed, h) if direction is None else direction
     return total((h - steering * u).pow(2).mean(-1), p.mask)
 
 
 def rmu_retain_term(p: LossInputs, *, layer: int) -> Tensor:
-    """Sum over answer tokens of mean_d (h - h_start)^2 at the output of block ``layer``: [B, T, D] -> [B]."""
+    """Sum over answer tokens of mean_d (h - h_start)^2 at the output of block ``layer``: [B, T, D]
+    -> [B].
+    """
     return total((p.hidden[layer] - p.start_hidden[layer]).pow(2).mean(-1), p.mask)
 
 
@@ -68,9 +85,16 @@ def rmu(
     layer: index of the block whose output is steered (0 is the first).
     steering: length of the vector that forget states are drawn to.
     retain_weight: coefficient of the distance to the start states on retain rows.
-    trained: down_proj trains the MLP output matrices of blocks layer-2 to layer, as the paper does; all trains every parameter.
+    trained: down_proj trains the MLP output matrices of blocks layer-2 to layer, as the paper does;
+        all trains every parameter.
     """
-    forget = Term("forget", partial(rmu_forget_term, layer=layer, steering=steering), ("forget",), "tok", frozenset({f"hidden:{layer}"}))
+    forget = Term(
+        "forget",
+        partial(rmu_forget_term, layer=layer, steering=steering),
+        ("forget",),
+        "tok",
+        frozenset({f"hidden:{layer}"}),
+    )
     needs = frozenset({f"hidden:{layer}", f"start_hidden:{layer}"})
     retain = Term("retain", partial(rmu_retain_term, layer=layer), ("retain",), "tok", needs)
     near = "|".join(str(i) for i in range(max(0, layer - 2), layer + 1))

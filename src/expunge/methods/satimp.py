@@ -1,4 +1,6 @@
-"""SatImp: gradient ascent that leaves alone the tokens that are gone and those that are still certain."""
+"""SatImp: gradient ascent that leaves alone the tokens that are gone and those that are still
+certain.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ card = Card(
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "beta1": (1.0, 5.0), "retain_weight": (0.1, 0.3, 1.0)},
     published_as={"wga": {"beta1": 1.0, "beta2": 0.0, "retain_weight": 1.0}},
-    differs="defaults are those of the authors' code (open-unlearning: beta2 1, forget 0.1, retain 1); WGA's own code has a beta of 5",
+    differs="defaults are those of the authors' code (open-unlearning: beta2 1, forget 0.1, retain "
+    "1); WGA's own code has a beta of 5",
     evidence="reference",
     claims="lowers_logp",
 )
@@ -63,4 +66,6 @@ def satimp(
     retain_weight: its coefficient.
     """
     forget = Term("forget", partial(satimp_term, beta1=beta1, beta2=beta2), ("forget",))
-    return Descent("satimp", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))
+    return Descent(
+        "satimp", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight))
+    )

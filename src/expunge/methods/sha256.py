@@ -1,4 +1,6 @@
-"""SHA256: train only the MLPs where the knowledge enters, and weigh what is kept by how much its loss has grown."""
+"""SHA256: train only the MLPs where the knowledge enters, and weigh what is kept by how much its
+loss has grown.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,19 @@ card = Card(
     family=("gradient ascent", "localisation"),
     settings={"builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "layers": 4, "forget_weight": 0.3}},
     tune={"lr": (5e-4, 1e-3, 2e-3), "layers": (1, 2, 4), "forget_weight": (0.1, 0.3, 1.0)},
-    differs="the loss change that moves alpha is taken as the retain loss now less that of the first step, in nats (the paper's own "
-    "definition was not to be had); with traced > 0 the blocks are found on your rows instead of the first six",
+    differs="the loss change that moves alpha is taken as the retain loss now less that of the "
+    "first step, in nats (the paper's own "
+    "definition was not to be had); with traced > 0 the blocks are found on your rows instead of "
+    "the first six",
     evidence="reconstructed",
     claims="lowers_logp",
 )
 
 
 def alpha(change: float) -> float:
-    """The retain coefficient for a change of its loss: 0.3 x 6^change + 0.8, held within 1.2 and 2.8."""
+    """The retain coefficient for a change of its loss: 0.3 x 6^change + 0.8, held within 1.2 and
+    2.8.
+    """
     return min(2.8, max(1.2, 0.3 * 6.0 ** min(change, 10.0) + 0.8))
 
 
@@ -38,7 +44,9 @@ def factors(state: Mapping[str, float], progress: float, *, name: str) -> dict[s
     return {name: alpha(state["now"] - state["first"])}
 
 
-def after(state: Mapping[str, float], values: Mapping[str, float], progress: float, *, name: str) -> dict[str, float]:
+def after(
+    state: Mapping[str, float], values: Mapping[str, float], progress: float, *, name: str
+) -> dict[str, float]:
     """The retain loss of the first step stays; that of the last one moves."""
     return {"first": values[name] if progress == 0 else state["first"], "now": values[name]}
 
@@ -55,7 +63,12 @@ def traced(context: EditContext, *, k: int, rows: int) -> dict[str, bool]:
 
 
 def _mlps(context: EditContext, chosen: set[int]) -> dict[str, bool]:
-    inside = {id(p) for i, b in enumerate(blocks(context.model)) if i in chosen for p in mlp_of(b)[1].parameters()}
+    inside = {
+        id(p)
+        for i, b in enumerate(blocks(context.model))
+        if i in chosen
+        for p in mlp_of(b)[1].parameters()
+    }
     return {n: id(p) in inside for n, p in context.model.named_parameters()}
 
 
@@ -66,15 +79,30 @@ def sha256(
     forget_weight: Annotated[float, Ge(0)] = 1.0,
     retain_term: Term = nll(stream="retain"),
 ) -> Descent:
-    """-forget_weight NLL(forget) + alpha x retain term, alpha from 1.2 to 2.8, on the MLPs of a few blocks.
+    """-forget_weight NLL(forget) + alpha x retain term, alpha from 1.2 to 2.8, on the MLPs of a few
+    blocks.
 
     layers: how many of the first blocks have theirs trained.
-    traced_layers: train those of this many blocks found by causal tracing instead; 0 takes the first ones.
+    traced_layers: train those of this many blocks found by causal tracing instead; 0 takes the
+        first ones.
     traced_rows: forget rows that are traced.
     forget_weight: coefficient of the ascent.
     retain_term: what is kept, by which term.
     """
     name = retain_term.name
-    find = partial(traced, k=traced_layers, rows=traced_rows) if traced_layers else partial(first_mlps, layers=layers)
-    steer = Controller({"first": 0.0, "now": 0.0}, factors=partial(factors, name=name), after=partial(after, name=name))
-    return Descent("sha256", (*weighted(ascent(stream="forget"), forget_weight), retain_term), controller=steer, locate=find)
+    find = (
+        partial(traced, k=traced_layers, rows=traced_rows)
+        if traced_layers
+        else partial(first_mlps, layers=layers)
+    )
+    steer = Controller(
+        {"first": 0.0, "now": 0.0},
+        factors=partial(factors, name=name),
+        after=partial(after, name=name),
+    )
+    return Descent(
+        "sha256",
+        (*weighted(ascent(stream="forget"), forget_weight), retain_term),
+        controller=steer,
+        locate=find,
+    )

@@ -1,4 +1,6 @@
-"""SimNPO: negative preference optimisation without a start model, on the mean log-probability per token."""
+"""SimNPO: negative preference optimisation without a start model, on the mean log-probability per
+token.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ card = Card(
         "builtin": {"lr": 1.5e-3, "steps": 60, "batch": 16, "beta": 1.0, "forget_weight": 0.5},
     },
     tune={"lr": (5e-4, 1e-3, 1.5e-3), "beta": (1.0, 2.5), "forget_weight": (0.1, 0.3, 0.5)},
-    differs="delta is multiplied by beta, as in the authors' code: the paper's margin is beta x delta",
+    differs="delta is multiplied by beta, as in the authors' code: the paper's margin is beta x "
+    "delta",
     evidence="reference",
     claims="lowers_logp",
 )
@@ -52,4 +55,6 @@ def simnpo(
     retain_weight: its coefficient.
     """
     forget = Term("forget", partial(simnpo_term, beta=beta, delta=delta), ("forget",), "seqmean")
-    return Descent("simnpo", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight)))
+    return Descent(
+        "simnpo", (*weighted(forget, forget_weight), *weighted(retain_term, retain_weight))
+    )

@@ -32,11 +32,14 @@ card = Card(
             "lora_alpha": 16.0,
             "lora_targets": r"\.(q_proj|v_proj)\.weight$",
         },
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "scale": 0.5, "away_weight": 0.3},  # of 36 tries; what is kept falls too
+        # of 36 tries; what is kept falls too
+        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "scale": 0.5, "away_weight": 0.3},
     },
     tune={"lr": (1e-3, 2e-3, 3e-3), "scale": (0.3, 0.5, 0.7), "away_weight": (0.3, 1.0)},
-    differs="the copy leaves the start model on the answers of retain rows, up to a cap per token (the code has none, and counts every "
-    "position); losses are means over the step's tokens (the code's over the tokens of each answer, then over answers); a question meets "
+    differs="the copy leaves the start model on the answers of retain rows, up to a cap per token "
+    "(the code has none, and counts every "
+    "position); losses are means over the step's tokens (the code's over the tokens of each "
+    "answer, then over answers); a question meets "
     "one of its answers to other questions per epoch (the code's five at every step)",
     evidence="oracle",
     claims="lowers_logp",
@@ -51,12 +54,14 @@ def sku(
     cap: Annotated[float, Gt(0)] = 2.0,
     scale: float = 1.0,
 ) -> tuple[Stage, ...]:
-    """theta_start - scale (theta_acquired - theta_start); the copy learns the forget rows and leaves the start model on what is kept.
+    """theta_start - scale (theta_acquired - theta_start); the copy learns the forget rows and
+    leaves the start model on what is kept.
 
     learn_weight: coefficient of the forget answers.
     mismatch_weight: coefficient of forget answers to other forget questions.
     mismatches_per_row: how many such answers a question has; one is met per epoch.
-    away_weight: coefficient of the distance to the start model on retain rows, which negation then restores.
+    away_weight: coefficient of the distance to the start model on retain rows, which negation then
+        restores.
     cap: the KL in nats up to which a token counts there.
     scale: how much of the change is subtracted; 0 changes nothing, -1 gives the copy.
     """

@@ -28,9 +28,19 @@ card = Card(
             "weight_decay": 0.1,
             "retain_weight": 2.0,
         },
-        "builtin": {"lr": 3e-4, "steps": 60, "batch": 16, "objective": "npo", "retain_weight": 10.0},
+        "builtin": {
+            "lr": 3e-4,
+            "steps": 60,
+            "batch": 16,
+            "objective": "npo",
+            "retain_weight": 10.0,
+        },
     },
-    tune={"lr": (2e-4, 5e-4, 1e-3), "objective": ("grad_diff", "npo"), "retain_weight": (1.0, 2.0, 5.0)},
+    tune={
+        "lr": (2e-4, 5e-4, 1e-3),
+        "objective": ("grad_diff", "npo"),
+        "retain_weight": (1.0, 2.0, 5.0),
+    },
     differs="the momentum moves once a step (twice in the code); the square of the unlearning "
     "gradient stands for the Hessian, as in the code",
     evidence="oracle",
@@ -52,13 +62,18 @@ def soul(
 
     objective: grad_diff is ascent on the forget answers, npo its bounded kin, idk learns refusals.
     beta: inverse temperature of npo.
-    rho: Sophia's threshold; a smaller one lets more entries move by the whole learning rate. The authors' script has 0.04.
+    rho: Sophia's threshold; a smaller one lets more entries move by the whole learning rate. The
+        authors' script has 0.04.
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
     forget = {
         "grad_diff": ascent(stream="forget"),
-        "npo": Term("forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"})),
+        "npo": Term(
+            "forget", partial(npo_term, beta=beta), ("forget",), "seqsum", frozenset({"start_logp"})
+        ),
         "idk": nll(stream="alternate"),
     }[objective]
-    return Descent("soul", (forget, *weighted(retain_term, retain_weight)), training={**SOPHIA, "rho": rho})
+    return Descent(
+        "soul", (forget, *weighted(retain_term, retain_weight)), training={**SOPHIA, "rho": rho}
+    )

@@ -1,4 +1,6 @@
-"""SSD, selective synaptic dampening: shrink the weights that matter far more to the forget rows than to all rows."""
+"""SSD, selective synaptic dampening: shrink the weights that matter far more to the forget rows
+than to all rows.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,14 @@ card = Card(
     url="https://arxiv.org/abs/2308.07707",
     where="selection by alpha and dampening by lambda, on the diagonal of the Fisher information",
     family=("pruning", "localisation"),
-    settings={"builtin": {"alpha": 2.0, "dampening": 0.2}},  # of 5 tries on this case: forget .56, retain .90 (before .96 and .96)
-    differs="squared gradients are of single rows (the code's of batches, whose size then matters); the loss is that "
-    "of answers, not of classes; a selection of nothing is refused, as the paper's alpha of 10 makes where more than a "
-    "tenth of all rows is to go. On the built-in case over half of the forgotten answers' probability stays",
+    # of 5 tries on this case: forget .56, retain .90 (before .96 and .96)
+    settings={"builtin": {"alpha": 2.0, "dampening": 0.2}},
+    differs="squared gradients are of single rows (the code's of batches, whose size then "
+    "matters); the loss is that "
+    "of answers, not of classes; a selection of nothing is refused, as the paper's alpha of 10 "
+    "makes where more than a "
+    "tenth of all rows is to go. On the built-in case over half of the forgotten answers' "
+    "probability stays",
     evidence="oracle",
     claims="lowers_logp",
 )
@@ -42,7 +48,9 @@ def factors(forget: Tensor, every: Tensor, *, alpha: float, dampening: float) ->
 
 
 def dampened(context: EditContext, *, alpha: float, dampening: float, rows: int) -> Changes:
-    """(factor - 1) W of every tensor in which a weight is selected; all rows are forget and retain rows."""
+    """(factor - 1) W of every tensor in which a weight is selected; all rows are forget and retain
+    rows.
+    """
     forget = context.squared_gradient(nll("forget"), group=rows)
     retain = context.squared_gradient(nll("retain"), group=rows)
     n, kept = len(context.rows("forget")), len(context.rows("retain"))
@@ -54,7 +62,8 @@ def dampened(context: EditContext, *, alpha: float, dampening: float, rows: int)
             changes[name] = wide(context.weights[name]) * (factor - 1)
     if not changes:
         raise Refused(
-            f"ssd: no weight matters more than {alpha:g} times as much to the forget rows as to all rows; lower --alpha "
+            f"ssd: no weight matters more than {alpha:g} times as much to the forget rows as to "
+            f"all rows; lower --alpha "
             f"(with {n} forget rows of {n + kept} none can above {(n + kept) / n:.3g})"
         )
     return changes
@@ -65,7 +74,8 @@ def ssd(
     dampening: Annotated[float, Ge(0)] = 1.0,
     rows: Annotated[int, Gt(0)] = 1,
 ) -> Edit:
-    """W min(dampening F_all / F_forget, 1) where F_forget > alpha F_all; F the mean squared gradient of the answers' NLL.
+    """W min(dampening F_all / F_forget, 1) where F_forget > alpha F_all; F the mean squared
+    gradient of the answers' NLL.
 
     No training: the learning rate and the steps of the run are not read.
 

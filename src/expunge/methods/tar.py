@@ -1,4 +1,6 @@
-"""TAR: unlearn so that a few steps of relearning do not bring it back; what is kept holds its answers and its hidden states."""
+"""TAR: unlearn so that a few steps of relearning do not bring it back; what is kept holds its
+answers and its hidden states.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,20 @@ card = Card(
             "tamper_steps": 64,
             "sample_every": 4,
         },
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "tamper_weight": 0.15, "tamper_lr": 1e-4, "states_weight": 0.3},
+        "builtin": {
+            "lr": 2e-3,
+            "steps": 60,
+            "batch": 16,
+            "tamper_weight": 0.15,
+            "tamper_lr": 1e-4,
+            "states_weight": 0.3,
+        },
     },
     tune={"lr": (1e-3, 2e-3), "tamper_weight": (0.15, 0.5, 2.0), "tamper_lr": (1e-4, 5e-4)},
-    differs="adversary and tamper loss see the forget rows of the same step (the paper holds some out); one adversary rate; entropy of the "
-    "answers, not of every position; states of the blocks (the code also keeps those of the embeddings); the random mapping that precedes "
+    differs="adversary and tamper loss see the forget rows of the same step (the paper holds some "
+    "out); one adversary rate; entropy of the "
+    "answers, not of every position; states of the blocks (the code also keeps those of the "
+    "embeddings); the random mapping that precedes "
     "it is another method's",
     evidence="oracle",
     claims="lowers_logp",
@@ -61,15 +72,24 @@ def tamper_term(p: LossInputs) -> Tensor:
 
 
 def states_term(p: LossInputs, *, layers: tuple[int, ...]) -> Tensor:
-    """Sum over tokens of the mean over layers (none named: all that there are) of |h - h_start|_2: [B, T, D] -> [B]."""
-    far = [torch.linalg.vector_norm(p.hidden[n] - p.start_hidden[n], dim=-1) for n in layers or sorted(p.start_hidden)]
+    """Sum over tokens of the mean over layers (none named: all that there are) of |h - h_start|_2:
+    [B, T, D] -> [B].
+    """
+    far = [
+        torch.linalg.vector_norm(p.hidden[n] - p.start_hidden[n], dim=-1)
+        for n in layers or sorted(p.start_hidden)
+    ]
     return total(torch.stack(far).mean(0), p.mask)
 
 
-def tampered(ask: Ask, state: State, *, tamper_steps: int, sample_every: int, tamper_lr: float, growth: float) -> Grads:
-    """g_retain + the sum over sampled inner steps i of exp(growth (i - (K - 1))) x the tamper gradient at the adversary's weights.
+def tampered(
+    ask: Ask, state: State, *, tamper_steps: int, sample_every: int, tamper_lr: float, growth: float
+) -> Grads:
+    """g_retain + the sum over sampled inner steps i of exp(growth (i - (K - 1))) x the tamper
+    gradient at the adversary's weights.
 
-    The adversary takes K AdamW steps on the forget rows from the weights as they are; K = 0: the tamper gradient there. First order.
+    The adversary takes K AdamW steps on the forget rows from the weights as they are; K = 0: the
+    tamper gradient there. First order.
     """
     there, m, v = dict(ask.weights), scaled(ask.weights, 0.0), scaled(ask.weights, 0.0)
     found: list[Grads] = [] if tamper_steps else [ask("forget")]
@@ -80,7 +100,9 @@ def tampered(ask: Ask, state: State, *, tamper_steps: int, sample_every: int, ta
         a, b = 1 - 0.9 ** (i + 1), 1 - 0.999 ** (i + 1)
         there = {n: there[n] - tamper_lr * (m[n] / a) / ((v[n] / b).sqrt() + 1e-8) for n in g}
         if (tamper_steps - 1 - i) % sample_every == 0:
-            found.append(scaled(ask("forget", at=there), math.exp(growth * (i - (tamper_steps - 1)))))
+            found.append(
+                scaled(ask("forget", at=there), math.exp(growth * (i - (tamper_steps - 1))))
+            )
     made = ask("retain")
     for g in found:
         made = added(made, g)
@@ -98,10 +120,12 @@ def tar(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Gt(0)] = 1.0,
 ) -> Descent:
-    """High entropy on the forget answers, also after an adversary has relearned them for some steps.
+    """High entropy on the forget answers, also after an adversary has relearned them for some
+    steps.
 
     tamper_steps: the adversary's steps (the paper's 64); 0 is entropy and retain alone.
-    sample_every: every how many of them the entropy is asked for, counted from the last (the paper's 4); the gradients add up.
+    sample_every: every how many of them the entropy is asked for, counted from the last (the
+        paper's 4); the gradients add up.
     tamper_lr: the adversary's learning rate.
     tamper_weight: coefficient of the entropy.
     growth: how much more later steps count, exp(growth) each.
@@ -114,7 +138,15 @@ def tar(
     needs = frozenset(f"{of}:{n}" for n in kept or ("all",) for of in ("hidden", "start_hidden"))
     states = Term("states", partial(states_term, layers=kept), ("retain",), "tok", needs)
     adversary = Term("adversary", nll(stream="forget").fn, ("forget",), "tok", group="adversary")
-    tamper = Term("forget", tamper_term, ("forget",), "tok", frozenset({"logits"}), coef=tamper_weight)
-    rule = partial(tampered, tamper_steps=tamper_steps, sample_every=sample_every, tamper_lr=tamper_lr, growth=growth)
+    tamper = Term(
+        "forget", tamper_term, ("forget",), "tok", frozenset({"logits"}), coef=tamper_weight
+    )
+    rule = partial(
+        tampered,
+        tamper_steps=tamper_steps,
+        sample_every=sample_every,
+        tamper_lr=tamper_lr,
+        growth=growth,
+    )
     terms = (tamper, *((adversary,) if tamper_steps else ()), *weighted(states, states_weight))
     return Descent("tar", (*terms, retain_weight * retain_term), combine=rule)

@@ -1,4 +1,6 @@
-"""Task arithmetic: fine-tune a copy on what must be forgotten, and subtract the change from the weights."""
+"""Task arithmetic: fine-tune a copy on what must be forgotten, and subtract the change from the
+weights.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ card = Card(
 
 
 def task_arithmetic(
-    scale: float = 1.0, tune_epochs: Annotated[float, Ge(0)] = 0.0, tune_lr: Annotated[float, Ge(0)] = 0.0
+    scale: float = 1.0,
+    tune_epochs: Annotated[float, Ge(0)] = 0.0,
+    tune_lr: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
     """theta_start - scale (theta_tuned - theta_start), theta_tuned fine-tuned on the forget rows.
 
@@ -35,6 +39,8 @@ def task_arithmetic(
     tune_epochs: epochs of the fine-tuning (0 takes the run's epochs or steps).
     tune_lr: its learning rate (0 takes the run's).
     """
-    settings = ({"epochs": tune_epochs, "steps": None} if tune_epochs else {}) | ({"lr": tune_lr} if tune_lr else {})
+    settings = ({"epochs": tune_epochs, "steps": None} if tune_epochs else {}) | (
+        {"lr": tune_lr} if tune_lr else {}
+    )
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")
     return (tune, Edit("negate", partial(negated, of="tuned", scale=scale), frozenset({"tuned"})))

@@ -29,7 +29,8 @@ card = Card(
         },  # ours: the best of a few tries there
     },
     tune={"lr": (5e-4, 1e-3), "scale": (0.03, 0.1, 0.3), "retain_weight": (1.0, 3.0)},
-    differs="the first stage is ours as in sga; the fine-tuned model of the task vector starts from its result",
+    differs="the first stage is ours as in sga; the fine-tuned model of the task vector starts "
+    "from its result",
     evidence="reconstructed",
     claims="lowers_logp",
 )
@@ -43,9 +44,11 @@ def tau(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
-    """theta - scale (theta_tuned - theta): theta after selective ascent, theta_tuned the same fine-tuned on the forget rows.
+    """theta - scale (theta_tuned - theta): theta after selective ascent, theta_tuned the same
+    fine-tuned on the forget rows.
 
-    threshold: share of an answer's tokens that the model must still say first for the row to be unlearned.
+    threshold: share of an answer's tokens that the model must still say first for the row to be
+        unlearned.
     scale: how much of the change is subtracted; 0 is sga.
     tune_epochs: epochs of the fine-tuning.
     tune_lr: its learning rate (0 takes the run's).
@@ -55,4 +58,8 @@ def tau(
     settings = {"epochs": tune_epochs, "steps": None} | ({"lr": tune_lr} if tune_lr else {})
     ascend = Descent("sga", (selective(threshold), *weighted(retain_term, retain_weight)))
     tune = Descent("tune", (nll(stream="forget"),), training=settings, into="tuned")
-    return (ascend, tune, Edit("negate", partial(negated, of="tuned", scale=scale), frozenset({"tuned"})))
+    return (
+        ascend,
+        tune,
+        Edit("negate", partial(negated, of="tuned", scale=scale), frozenset({"tuned"})),
+    )

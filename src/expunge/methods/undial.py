@@ -30,14 +30,17 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0},
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "beta": (10.0, 20.0), "retain_weight": (1.0, 3.0, 10.0)},
-    differs="only answer tokens are scored; the reference codes average over prompt and padding, and open-unlearning penalises column -100",
+    differs="only answer tokens are scored; the reference codes average over prompt and padding, "
+    "and open-unlearning penalises column -100",
     evidence="reference",
     claims="lowers_logp",
 )
 
 
 def undial(
-    beta: Annotated[float, Ge(0)] = 10.0, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 0.0
+    beta: Annotated[float, Ge(0)] = 10.0,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
     """Cross-entropy to softmax(z_start - beta e_y) on the forget answers.
 

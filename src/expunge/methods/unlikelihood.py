@@ -21,14 +21,17 @@ card = Card(
     family=("gradient ascent",),
     settings={"builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 10.0}},
     tune={"lr": (3e-4, 5e-4, 1e-3), "retain_weight": (1.0, 3.0, 10.0)},
-    differs="tokens below the threshold stay in the mean's denominator, as in TAR's code; the retain term is ours",
+    differs="tokens below the threshold stay in the mean's denominator, as in TAR's code; the "
+    "retain term is ours",
     evidence="oracle",
     claims="lowers_logp",
 )
 
 
 def unlikely_rows(logits: Tensor, labels: Tensor, threshold: float) -> Tensor:
-    """-log(1 - p_y) of each row, 0 where log p_y < threshold: [N, V], [N] -> [N], nats, >= 0. Gradient p_y/(1-p_y) on -NLL.
+    """-log(1 - p_y) of each row, 0 where log p_y < threshold: [N, V], [N] -> [N], nats, >= 0.
+
+    Gradient p_y/(1-p_y) on -NLL.
 
     As a difference of two log-sums, which stays exact where p_y rounds to 1.
     """
@@ -46,7 +49,9 @@ def unlikelihood_term(p: LossInputs, *, threshold: float) -> Tensor:
 
 
 def unlikelihood(
-    threshold: Annotated[float, Le(0)] = -15.0, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 1.0
+    threshold: Annotated[float, Le(0)] = -15.0,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 1.0,
 ) -> Descent:
     """Mean -log(1 - p) over the forget answers' tokens plus a retain term.
 
@@ -54,5 +59,11 @@ def unlikelihood(
     retain_term: what is kept, by which term.
     retain_weight: its coefficient.
     """
-    forget = Term("forget", partial(unlikelihood_term, threshold=threshold), ("forget",), "tok", frozenset({"logits"}))
+    forget = Term(
+        "forget",
+        partial(unlikelihood_term, threshold=threshold),
+        ("forget",),
+        "tok",
+        frozenset({"logits"}),
+    )
     return Descent("unlikelihood", (forget, *weighted(retain_term, retain_weight)))

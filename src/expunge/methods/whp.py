@@ -1,4 +1,6 @@
-"""Who's Harry Potter: train a copy that knows the text even better, and learn what the start model says where that copy is not surer."""
+"""Who's Harry Potter: train a copy that knows the text even better, and learn what the start model
+says where that copy is not surer.
+"""
 
 from __future__ import annotations
 
@@ -28,29 +30,49 @@ card = Card(
         # from memory; MUSE's own code trains the reinforced model alone and edits logits when it
         # is asked
         "muse": {"lr": 1e-6, "epochs": 2, "batch": 128},
-        "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "reads": "generic", "targets": "soft", "retain_weight": 3.0},
+        "builtin": {
+            "lr": 2e-3,
+            "steps": 60,
+            "batch": 16,
+            "reads": "generic",
+            "targets": "soft",
+            "retain_weight": 3.0,
+        },
     },
     tune={"lr": (1e-3, 2e-3), "reads": ("original", "generic"), "retain_weight": (1.0, 3.0)},
-    differs="by default both teachers read the original text; with reads=generic a row is a block, however short; logits are centred by "
+    differs="by default both teachers read the original text; with reads=generic a row is a block, "
+    "however short; logits are centred by "
     "their mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )
 
 
-def whp_teacher(logits: tuple[Tensor, ...], labels: Tensor, *, alpha: float, targets: str) -> Tensor:
-    """v_start - alpha relu(v_reinforced - v_start), or its arg-max as a certain label: ([N, V], [N, V]), [N] -> [N, V]."""
+def whp_teacher(
+    logits: tuple[Tensor, ...], labels: Tensor, *, alpha: float, targets: str
+) -> Tensor:
+    """v_start - alpha relu(v_reinforced - v_start), or its arg-max as a certain label: ([N, V], [N,
+    V]), [N] -> [N, V].
+    """
     generic = unlike_reinforced(logits, labels, alpha=alpha)
     return generic if targets == "soft" else certain(generic)
 
 
 def anchored_teacher(
-    row: Row, others: Sequence[Row], score: Callable[[str, Row], Tensor], *, alpha: float, targets: str, repeated: float = 5.0
+    row: Row,
+    others: Sequence[Row],
+    score: Callable[[str, Row], Tensor],
+    *,
+    alpha: float,
+    targets: str,
+    repeated: float = 5.0,
 ) -> Tensor:
-    """The same with v_start read from the text whose anchor terms are replaced, at the corresponding tokens: [n, V].
+    """The same with v_start read from the text whose anchor terms are replaced, at the
+    corresponding tokens: [n, V].
 
-    Once a term has been mentioned its counterpart is turned down by ``repeated``, or the model would learn to call one thing by two
-    names, and further mentions have no teacher (NaN); nor have the tokens inside a term. The first mention is not penalised.
+    Once a term has been mentioned its counterpart is turned down by ``repeated``, or the model
+    would learn to call one thing by two names, and further mentions have no teacher (NaN); nor have
+    the tokens inside a term. The first mention is not penalised.
     """
     other = next(iter(others), row)  # a row without anchor terms reads as it is
     blocks = blocks_of(row.ids, other.ids)
@@ -82,20 +104,35 @@ def whp(
     """Two stages: reinforce a copy on the forget rows, then learn the edited teacher on them.
 
     alpha: how strongly words that the reinforced copy prefers are turned down.
-    targets: argmax learns the edited teacher's first choice (the paper); soft its whole distribution.
-    reads: what the start reads; generic has special terms replaced (the paper): those of --anchors FILE, or the names found.
+    targets: argmax learns the edited teacher's first choice (the paper); soft its whole
+        distribution.
+    reads: what the start reads; generic has special terms replaced (the paper): those of --anchors
+        FILE, or the names found.
     reinforce_epochs: epochs of the first stage.
     reinforce_lr: learning rate of the first stage (0 takes the run's).
     retain_term: what is kept, by which term.
     retain_weight: its coefficient (the paper has none).
     """
-    settings = {"epochs": reinforce_epochs, "steps": None} | ({"lr": reinforce_lr} if reinforce_lr else {})
+    settings = {"epochs": reinforce_epochs, "steps": None} | (
+        {"lr": reinforce_lr} if reinforce_lr else {}
+    )
     reinforce = Descent("reinforce", (nll(stream="forget"),), training=settings, into="reinforced")
     models = ("start", "reinforced")
     if reads == "original":
         edited = Teacher(models, edit=partial(whp_teacher, alpha=alpha, targets=targets))
-        return (reinforce, Descent("learn", (cross_entropy(stream="forget", provider=edited), *weighted(retain_term, retain_weight))))
-    teacher = Teacher(models, own="renamed", dense=partial(anchored_teacher, alpha=alpha, targets=targets))
+        return (
+            reinforce,
+            Descent(
+                "learn",
+                (
+                    cross_entropy(stream="forget", provider=edited),
+                    *weighted(retain_term, retain_weight),
+                ),
+            ),
+        )
+    teacher = Teacher(
+        models, own="renamed", dense=partial(anchored_teacher, alpha=alpha, targets=targets)
+    )
     matched = partial(matched_values, rows=cross_entropy_rows)
     forget = Term("ce/forget", matched, ("forget",), "seqmean", frozenset({"teacher"}), teacher)
     translate = Prepare("anchors", stream="renamed", fn=translated)

@@ -1,4 +1,6 @@
-"""WPU: say of the forgotten what the model would say of somebody it does not know: its own words about other names, put back."""
+"""WPU: say of the forgotten what the model would say of somebody it does not know: its own words
+about other names, put back.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ card = Card(
         "builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "retain_weight": 3.0},
     },
     tune={"lr": (1e-3, 2e-3), "retain_weight": (1.0, 3.0, 10.0)},
-    differs="names of persons are replaced, titles of books are not (the code replaces both on TOFU); no sentence before the question asks "
+    differs="names of persons are replaced, titles of books are not (the code replaces both on "
+    "TOFU); no sentence before the question asks "
     "for a passage about the other name; the first answer token is trained too",
     evidence="oracle",
     claims="lowers_logp",
@@ -44,9 +47,11 @@ card = Card(
 
 
 def wpu_teacher(row: Row, others: Sequence[Row], score: Callable[[str, Row], Tensor]) -> Tensor:
-    """log of the mean, over the renamed texts, of what the start says at the same place with the names put back: [n, V].
+    """log of the mean, over the renamed texts, of what the start says at the same place with the
+    names put back: [n, V].
 
-    ``others``: the row about other names. NaN where no renamed text has the token, which is within a name.
+    ``others``: the row about other names. NaN where no renamed text has the token, which is within
+    a name.
     """
     wanted = [i for i, s in enumerate(row.scored) if s]
     found: dict[int, list[Tensor]] = {i: [] for i in wanted}
@@ -59,13 +64,18 @@ def wpu_teacher(row: Row, others: Sequence[Row], score: Callable[[str, Row], Ten
             found[i].append(q)
     some = next((q[0] for q in found.values() if q), None)
     nothing = torch.full_like(score("start", row)[0] if some is None else some, math.nan)
-    return torch.stack([torch.stack(found[i]).mean(0).log() if found[i] else nothing for i in wanted])
+    return torch.stack(
+        [torch.stack(found[i]).mean(0).log() if found[i] else nothing for i in wanted]
+    )
 
 
 def wpu(
-    n_names: Annotated[int, Gt(0)] = 20, retain_term: Term = nll(stream="retain"), retain_weight: Annotated[float, Ge(0)] = 0.0
+    n_names: Annotated[int, Gt(0)] = 20,
+    retain_term: Term = nll(stream="retain"),
+    retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> tuple[Stage, ...]:
-    """Mean over forget rows of the mean over matched tokens of KL(teacher || model), the teacher a mean over renamed rows.
+    """Mean over forget rows of the mean over matched tokens of KL(teacher || model), the teacher a
+    mean over renamed rows.
 
     n_names: other names for each name that is forgotten.
     retain_term: what is kept, by which term.
@@ -73,5 +83,12 @@ def wpu(
     """
     make = Prepare("rename", stream="renamed", fn=partial(renamed, n=n_names))
     teacher = Teacher(("start",), own="renamed", dense=wpu_teacher)
-    forget = Term("forget", partial(matched_values, rows=kl_rows), ("forget",), "seqmean", frozenset({"teacher"}), teacher)
+    forget = Term(
+        "forget",
+        partial(matched_values, rows=kl_rows),
+        ("forget",),
+        "seqmean",
+        frozenset({"teacher"}),
+        teacher,
+    )
     return (make, Descent("wpu", (forget, *weighted(retain_term, retain_weight))))

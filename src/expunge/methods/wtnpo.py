@@ -34,7 +34,8 @@ card = Card(
     },
     tune={"lr": (1e-3, 2e-3), "beta": (1.0, 4.0), "retain_weight": (0.3, 1.0)},
     published_as={"tnpo": {"alpha": 0.0}},
-    differs="without the 1e-5 that the authors' code adds to the denominator (epsilon): with it tokens that the start finds unlikely are "
+    differs="without the 1e-5 that the authors' code adds to the denominator (epsilon): with it "
+    "tokens that the start finds unlikely are "
     "hardly unlearned; the retain term is NLL (theirs, if any, is kl)",
     evidence="oracle",
     claims="lowers_logp",
@@ -42,12 +43,16 @@ card = Card(
 
 
 def wtnpo_term(p: LossInputs, *, beta: float, alpha: float, epsilon: float) -> Tensor:
-    """-sum_t sg(2 p^(beta+alpha) / (p^beta + p_start^beta + epsilon)) NLL_t, p that of token t: [B, T] -> [B], nats.
+    """-sum_t sg(2 p^(beta+alpha) / (p^beta + p_start^beta + epsilon)) NLL_t, p that of token t: [B,
+    T] -> [B], nats.
 
-    alpha 0 and epsilon 0: the weight is 1 at the start model, and the gradient NPO's on answers of one token.
+    alpha 0 and epsilon 0: the weight is 1 at the start model, and the gradient NPO's on answers of
+    one token.
     """
     assert p.logp is not None and p.start_logp is not None
-    return ascent_values(p, 2 * power(p.logp, alpha) * balance(p.logp, p.start_logp, beta, epsilon), "tok")
+    return ascent_values(
+        p, 2 * power(p.logp, alpha) * balance(p.logp, p.start_logp, beta, epsilon), "tok"
+    )
 
 
 def wtnpo(

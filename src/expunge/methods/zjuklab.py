@@ -1,4 +1,6 @@
-"""ZJUKLAB: two unlearned copies, one that forgets harder and one that keeps more, merged where they agree."""
+"""ZJUKLAB: two unlearned copies, one that forgets harder and one that keeps more, merged where they
+agree.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ card = Card(
         "builtin": {"lr": 5e-3, "steps": 60, "batch": 16, "beta": 0.5},
     },
     tune={"lr": (3e-3, 5e-3, 7e-3), "density": (0.5, 0.8), "beta": (0.1, 0.5, 1.0)},
-    differs="the weight changes are merged, not the adapters' factors; both copies are trained with one batch size; "
+    differs="the weight changes are merged, not the adapters' factors; both copies are trained "
+    "with one batch size; "
     "NPO reads each answer's mean per token (the code's that of the whole micro-batch)",
     evidence="oracle",
     claims="lowers_logp",
@@ -47,20 +50,41 @@ def merged(context: EditContext, *, density: float) -> Changes:
 
 
 def copy_of(name: str, beta: float, weights: tuple[float, float, float], rank: int) -> Descent:
-    """NPO(forget) of the mean per token, NLL(retain), KL(retain) with these weights, in an adapter of its own."""
-    forget = Term("forget", partial(mean_npo_term, beta=beta), ("forget",), "seqmean", frozenset({"start_logp"}))
-    terms = (*weighted(forget, weights[0]), *weighted(nll(stream="retain"), weights[1]), *weighted(kl(stream="retain"), weights[2]))
+    """NPO(forget) of the mean per token, NLL(retain), KL(retain) with these weights, in an adapter
+    of its own.
+    """
+    forget = Term(
+        "forget",
+        partial(mean_npo_term, beta=beta),
+        ("forget",),
+        "seqmean",
+        frozenset({"start_logp"}),
+    )
+    terms = (
+        *weighted(forget, weights[0]),
+        *weighted(nll(stream="retain"), weights[1]),
+        *weighted(kl(stream="retain"), weights[2]),
+    )
     return Descent(name, terms, into=name, adapter=Adapter(rank, float(rank)))
 
 
 def zjuklab(
-    beta: Annotated[float, Gt(0)] = 0.1, rank: Annotated[int, Gt(0)] = 32, density: Annotated[float, Interval(ge=0, le=1)] = 0.8
+    beta: Annotated[float, Gt(0)] = 0.1,
+    rank: Annotated[int, Gt(0)] = 32,
+    density: Annotated[float, Interval(ge=0, le=1)] = 0.8,
 ) -> tuple[Stage, ...]:
-    """Two runs of NPO (mean per token) with NLL and KL on the retain rows, (0.4, 0.2, 0.4) and (0.3, 0.4, 0.3), and their TIES merge.
+    """Two runs of NPO (mean per token) with NLL and KL on the retain rows, (0.4, 0.2, 0.4) and
+    (0.3, 0.4, 0.3), and their TIES merge.
 
     beta: inverse temperature of NPO.
     rank: rank and alpha of both adapters.
     density: share of each change's largest entries that goes into the merge.
     """
-    copies = (copy_of("first", beta, (0.4, 0.2, 0.4), rank), copy_of("second", beta, (0.3, 0.4, 0.3), rank))
-    return (*copies, Edit("merge", partial(merged, density=density), frozenset({"first", "second"})))
+    copies = (
+        copy_of("first", beta, (0.4, 0.2, 0.4), rank),
+        copy_of("second", beta, (0.3, 0.4, 0.3), rank),
+    )
+    return (
+        *copies,
+        Edit("merge", partial(merged, density=density), frozenset({"first", "second"})),
+    )

@@ -1,4 +1,6 @@
-"""Answer F1: how many words the output shares with the right answer, or with the best of several right ones."""
+"""Answer F1: how many words the output shares with the right answer, or with the best of several
+right ones.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ card = Card(
 
 
 def answer_f1(records: Records, role: str, *, until: Sequence[str] = ()) -> Measurement:
-    """Mean over rows of 2 c / (words of answer + words of output), c the words that both have; 0..1; the best of several answers counts.
+    """Mean over rows of 2 c / (words of answer + words of output), c the words that both have;
+    0..1; the best of several answers counts.
 
-    Words in lower case, without punctuation and articles. ``until``: the output ends where the first of these begins.
+    Words in lower case, without punctuation and articles. ``until``: the output ends where the
+    first of these begins.
     """
 
     def score(r: Record) -> float:

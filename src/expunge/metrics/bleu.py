@@ -1,4 +1,6 @@
-"""BLEU: overlap of word sequences of up to four words between the right answer and the text that the model wrote."""
+"""BLEU: overlap of word sequences of up to four words between the right answer and the text that
+the model wrote.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,21 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="A mean of sentence scores, not one score of the corpus, so that rows can be resampled. Words are letters of any script and "
-    "single punctuation marks, which is near sacrebleu's 13a but not the same; orders longer than the output are left out.",
+    differs="A mean of sentence scores, not one score of the corpus, so that rows can be "
+    "resampled. Words are letters of any script and "
+    "single punctuation marks, which is near sacrebleu's 13a but not the same; orders longer than "
+    "the output are left out.",
 )
 
 
-def bleu(records: Records, role: str, *, order: Annotated[int, Gt(0)] = 4, smooth: bool = True) -> Measurement:
-    """Mean over rows of sentence BLEU of the greedy output against the answer; 0..1, an empty output gives 0.
+def bleu(
+    records: Records, role: str, *, order: Annotated[int, Gt(0)] = 4, smooth: bool = True
+) -> Measurement:
+    """Mean over rows of sentence BLEU of the greedy output against the answer; 0..1, an empty
+    output gives 0.
 
-    ``order``: the longest sequences that count. ``smooth``: a precision of 0 is halved down from one match instead of making the whole
-    score 0 (sacrebleu's ``exp``).
+    ``order``: the longest sequences that count. ``smooth``: a precision of 0 is halved down from
+    one match instead of making the whole score 0 (sacrebleu's ``exp``).
     """
 
     def score(r: Record) -> float:

@@ -1,4 +1,6 @@
-"""Blind baseline: how well forget and holdout rows can be told apart by their words alone, without asking any model."""
+"""Blind baseline: how well forget and holdout rows can be told apart by their words alone, without
+asking any model.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,15 @@ card = Card(
 )
 
 
-def blind_baseline(records: Records, gold: Records | None = None, *, folds: Annotated[int, Ge(2)] = 5) -> Measurement:
-    """AUC of a naive Bayes classifier of the answers' words, trained on other groups: P(forget > holdout), 0..1.
+def blind_baseline(
+    records: Records, gold: Records | None = None, *, folds: Annotated[int, Ge(2)] = 5
+) -> Measurement:
+    """AUC of a naive Bayes classifier of the answers' words, trained on other groups: P(forget >
+    holdout), 0..1.
 
-    Far from .5 the two sets differ in their words, and no membership score on them means membership. Rows are scored by a classifier
-    that saw no row of their group. ``folds``: into how many parts the groups of each side are cut. ``gold`` is not used.
+    Far from .5 the two sets differ in their words, and no membership score on them means
+    membership. Rows are scored by a classifier that saw no row of their group. ``folds``: into how
+    many parts the groups of each side are cut. ``gold`` is not used.
     """
     for role in ("holdout", "forget"):
         rows = records.of(role)
@@ -42,10 +48,22 @@ def blind_baseline(records: Records, gold: Records | None = None, *, folds: Anno
     sides = [records.of("forget"), records.of("holdout")]
     words = {(r.role, r.id): plain_words(r.answer or "") for rows in sides for r in rows}
     fold: dict[tuple[str, str], int] = {}
-    for rows in sides:  # by what is written, neither by place nor by name: names are hashes under a run's secret
-        texts = {g: sorted(words[r.role, r.id] for r in rows if r.group == g) for g in {r.group for r in rows}}
-        fold |= {(rows[0].role, g): i % folds for i, g in enumerate(sorted(texts, key=lambda g: texts[g]))}
-    models = [_trained([[words[r.role, r.id] for r in rows if fold[r.role, r.group] != k] for rows in sides]) for k in range(folds)]
+    # by what is written, neither by place nor by name: names are hashes under a run's secret
+    for rows in sides:
+        texts = {
+            g: sorted(words[r.role, r.id] for r in rows if r.group == g)
+            for g in {r.group for r in rows}
+        }
+        fold |= {
+            (rows[0].role, g): i % folds
+            for i, g in enumerate(sorted(texts, key=lambda g: texts[g]))
+        }
+    models = [
+        _trained(
+            [[words[r.role, r.id] for r in rows if fold[r.role, r.group] != k] for rows in sides]
+        )
+        for k in range(folds)
+    ]
 
     def score(r: Record) -> float:
         weights, unseen = models[fold[r.role, r.group]]
@@ -57,7 +75,9 @@ def blind_baseline(records: Records, gold: Records | None = None, *, folds: Anno
 
 
 def _trained(sides: list[list[list[str]]]) -> tuple[dict[str, float], float]:
-    """Log-odds of each word between the two sides, one added to every count; and that of a word that neither side has."""
+    """Log-odds of each word between the two sides, one added to every count; and that of a word
+    that neither side has.
+    """
     counts: list[dict[str, int]] = []
     for texts in sides:
         own: dict[str, int] = {}
@@ -67,5 +87,8 @@ def _trained(sides: list[list[list[str]]]) -> tuple[dict[str, float], float]:
         counts.append(own)
     known = sorted(set(counts[0]) | set(counts[1]))
     totals = [sum(c.values()) + len(known) + 1 for c in counts]
-    odds = lambda w: float(np.log((counts[0].get(w, 0) + 1) / totals[0]) - np.log((counts[1].get(w, 0) + 1) / totals[1]))
+    odds = lambda w: float(
+        np.log((counts[0].get(w, 0) + 1) / totals[0])
+        - np.log((counts[1].get(w, 0) + 1) / totals[1])
+    )
     return {w: odds(w) for w in known}, odds("")

@@ -1,4 +1,6 @@
-"""Accuracy of multiple choice by text: is the right option's own text the likeliest answer, no letters in sight?"""
+"""Accuracy of multiple choice by text: is the right option's own text the likeliest answer, no
+letters in sight?
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,15 @@ card = Card(
 )
 
 
-def choice_accuracy_text(records: Records, role: str, *, by: Literal["mean", "sum"] = "mean") -> Measurement:
-    """Mean over questions of [arg-max over options of log p(text | question) = right]; 0..1. ``by``: mean per token, or sum.
+def choice_accuracy_text(
+    records: Records, role: str, *, by: Literal["mean", "sum"] = "mean"
+) -> Measurement:
+    """Mean over questions of [arg-max over options of log p(text | question) = right]; 0..1.
 
-    A model whose letters are broken (always A) but whose knowledge is not is seen here. The other normalisation is among the parts.
+    ``by``: mean per token, or sum.
+
+    A model whose letters are broken (always A) but whose knowledge is not is seen here. The other
+    normalisation is among the parts.
     """
     found = {k: text_choices(records, role, k) for k in ("mean", "sum")}
     mine = found[by]

@@ -24,10 +24,14 @@ card = Card(
 )
 
 
-def choice_probability(records: Records, role: str, *, epsilon: Annotated[float, Ge(0)] = 0.0) -> Measurement:
-    """Mean over rows of p(right) / (p(right) + sum_j p(wrong_j)), p = exp(-mean token loss); 0..1, chance 1 / (1 + wrong answers).
+def choice_probability(
+    records: Records, role: str, *, epsilon: Annotated[float, Ge(0)] = 0.0
+) -> Measurement:
+    """Mean over rows of p(right) / (p(right) + sum_j p(wrong_j)), p = exp(-mean token loss); 0..1,
+    chance 1 / (1 + wrong answers).
 
-    TOFU's probability on real authors and world facts. ULD publishes it for the forget rows, too, as "Forget Probability".
+    TOFU's probability on real authors and world facts. ULD publishes it for the forget rows, too,
+    as "Forget Probability".
     """
     scores = choice_probabilities(records, role, epsilon)
     if isinstance(scores, str):

@@ -1,4 +1,6 @@
-"""Likeness of hidden states with gold's (linear CKA), and how far their mean has moved, which CKA cannot see."""
+"""Likeness of hidden states with gold's (linear CKA), and how far their mean has moved, which CKA
+cannot see.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ card = Card(
     needs=("teacher_forced", "hidden_states", "gold"),
     reads=("forget",),
     whole=True,
-    differs="The biased estimator of the paper: with fewer rows than dimensions even unrelated states look alike, so only values of equal "
+    differs="The biased estimator of the paper: with fewer rows than dimensions even unrelated "
+    "states look alike, so only values of equal "
     "n and width can be compared.",
 )
 
@@ -39,11 +42,13 @@ def cka(
     at: Literal["prompt", "answer"] = "prompt",
     draws: Annotated[int, Gt(0)] = 200,
 ) -> Measurement:
-    """Mean over layers of the linear CKA of the forget rows' states with gold's: 0..1; 1 = equal up to rotation, scale and shift.
+    """Mean over layers of the linear CKA of the forget rows' states with gold's: 0..1; 1 = equal up
+    to rotation, scale and shift.
 
-    ``layers``: fractions of the depth or blocks. ``at``: the prompt's last token, or the mean over the answer; both decide how the pass is
-    made. ``parts``: ``cka/LAYER``, and ``shift/LAYER``: the distance of the two means over the spread of gold's rows about theirs
-    (0 = not moved). One forward a row. ``draws``: of the bootstrap over groups.
+    ``layers``: fractions of the depth or blocks. ``at``: the prompt's last token, or the mean over
+    the answer; both decide how the pass is made. ``parts``: ``cka/LAYER``, and ``shift/LAYER``: the
+    distance of the two means over the spread of gold's rows about theirs (0 = not moved). One
+    forward a row. ``draws``: of the bootstrap over groups.
     """
     if not records.of("forget"):
         return unscored(no_rows("forget"), 1.0)
@@ -51,7 +56,10 @@ def cka(
     if isinstance(pairs, str):
         return unscored(pairs, 1.0)
     n = len(layers)
-    mine, theirs = (np.array([np.reshape(side[i], (n, -1)) for side in states]) for i, states in ((0, _of(pairs)), (1, _of(pairs))))
+    mine, theirs = (
+        np.array([np.reshape(side[i], (n, -1)) for side in states])
+        for i, states in ((0, _of(pairs)), (1, _of(pairs)))
+    )
     for whose, x in (("", mine), ("gold: ", theirs)):
         reason = not_finite(x.sum((1, 2)), "forget")
         if reason:
@@ -61,11 +69,22 @@ def cka(
         return unscored("the states do not differ from row to row; nothing can be compared", 1.0)
     rows = [r for r, _ in pairs]
     codes, names = group_codes(groups_of(rows))
-    m = Measurement(float(each.mean()), len(rows), len(names), None, 1.0, parts=_parts(mine, theirs, each, layers))
+    m = Measurement(
+        float(each.mean()),
+        len(rows),
+        len(names),
+        None,
+        1.0,
+        parts=_parts(mine, theirs, each, layers),
+    )
     if len(names) < 2:
         return m
     grams = [(gram(mine[:, i]), gram(theirs[:, i])) for i in range(n)]
-    drawn = [np.mean([gram_cka(k, other, w[codes]) for k, other in grams]) for b in weights(len(names), draws=draws) for w in b]
+    drawn = [
+        np.mean([gram_cka(k, other, w[codes]) for k, other in grams])
+        for b in weights(len(names), draws=draws)
+        for w in b
+    ]
     finite = np.array([x for x in drawn if np.isfinite(x)])
     return replace(m, interval=percentile_interval(finite, float(each.mean()), len(names)))
 
@@ -74,11 +93,16 @@ def _of(pairs: list) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(r.observed["states"], g.observed["states"]) for r, g in pairs]
 
 
-def _parts(mine: np.ndarray, theirs: np.ndarray, each: np.ndarray, layers: tuple[float, ...]) -> dict[str, float]:
+def _parts(
+    mine: np.ndarray, theirs: np.ndarray, each: np.ndarray, layers: tuple[float, ...]
+) -> dict[str, float]:
     """CKA by layer, and the shift of the mean where the two have the same width."""
     parts = {f"cka/{which}": float(x) for which, x in zip(layers, each, strict=True)}
     if mine.shape == theirs.shape:
         spread = np.sqrt(((theirs - theirs.mean(0)) ** 2).sum(-1).mean(0))
         moved = np.linalg.norm((mine.mean(0) - theirs.mean(0)).astype(np.float64), axis=-1)
-        parts |= {f"shift/{which}": float(x) for which, x in zip(layers, moved / np.maximum(spread, 1e-12), strict=True)}
+        parts |= {
+            f"shift/{which}": float(x)
+            for which, x in zip(layers, moved / np.maximum(spread, 1e-12), strict=True)
+        }
     return parts

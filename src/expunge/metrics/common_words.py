@@ -1,4 +1,6 @@
-"""Common words: the longest sequence of words that the right continuation and the output share, gaps allowed."""
+"""Common words: the longest sequence of words that the right continuation and the output share,
+gaps allowed.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ card = Card(
 
 
 def common_words(records: Records, role: str) -> Measurement:
-    """Mean over rows of the length of the longest common subsequence of words (what stands between spaces), in words.
+    """Mean over rows of the length of the longest common subsequence of words (what stands between
+    spaces), in words.
 
-    It grows with the length of the answer: compare models on the same rows, or read ``rouge_l_recall``.
+    It grows with the length of the answer: compare models on the same rows, or read
+    ``rouge_l_recall``.
     """
 
     def score(r: Record) -> float:

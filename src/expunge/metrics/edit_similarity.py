@@ -1,4 +1,6 @@
-"""Edit similarity: how few characters must be changed to make the right continuation of what the model wrote."""
+"""Edit similarity: how few characters must be changed to make the right continuation of what the
+model wrote.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,14 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="The authors' code prints mean distances under the name of a similarity; here they are the part, and the value is in 0..1.",
+    differs="The authors' code prints mean distances under the name of a similarity; here they are "
+    "the part, and the value is in 0..1.",
 )
 
 
 def edit_similarity(records: Records, role: str) -> Measurement:
-    """Mean over rows of 1 - d / max(characters of answer, of output), d the Levenshtein distance; 0..1, an empty output gives 0 (unless
-    the answer is empty, too).
+    """Mean over rows of 1 - d / max(characters of answer, of output), d the Levenshtein distance;
+    0..1, an empty output gives 0 (unless the answer is empty, too).
 
     The part ``distance`` is the mean of d in characters: insertions, deletions and substitutions.
     """
@@ -39,4 +42,8 @@ def edit_similarity(records: Records, role: str) -> Measurement:
         return 1 - away[r.id] / max(len(r.answer), len(r.generated), 1)
 
     m = role_mean(records, role, "edit_similarity", score, ("answer", "generated"))
-    return replace(m, parts={"distance": float(np.mean(list(away.values())))}) if m.value is not None and away else m
+    return (
+        replace(m, parts={"distance": float(np.mean(list(away.values())))})
+        if m.value is not None and away
+        else m
+    )

@@ -1,4 +1,6 @@
-"""Entailment: how surely what the model wrote contains the meaning of the right answer, as a model of inference judges it."""
+"""Entailment: how surely what the model wrote contains the meaning of the right answer, as a model
+of inference judges it.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,22 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation", "semantic"),
-    differs="The probability of entailment instead of its arg-max; the direction is output to answer.",
+    differs="The probability of entailment instead of its arg-max; the direction is output to "
+    "answer.",
 )
 
 
 def entailment(records: Records, role: str) -> Measurement:
-    """Mean over rows of P(the greedy output entails the answer); 0..1. An empty output entails nothing.
+    """Mean over rows of P(the greedy output entails the answer); 0..1.
 
-    The judge is the model of natural language inference that --nli names, a local folder of a sequence classifier.
+    An empty output entails nothing.
+
+    The judge is the model of natural language inference that --nli names, a local folder of a
+    sequence classifier.
     """
-    return given_mean(records, role, "entailment", "needs a model of natural language inference on this machine; give --nli FOLDER")
+    return given_mean(
+        records,
+        role,
+        "entailment",
+        "needs a model of natural language inference on this machine; give --nli FOLDER",
+    )

@@ -1,4 +1,6 @@
-"""Exact match: the share of questions where what the model wrote is the right answer, but for case, punctuation and articles."""
+"""Exact match: the share of questions where what the model wrote is the right answer, but for case,
+punctuation and articles.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="Punctuation of any script goes, SQuAD's script drops ASCII's. An answer that is an article or marks alone is compared as it "
+    differs="Punctuation of any script goes, SQuAD's script drops ASCII's. An answer that is an "
+    "article or marks alone is compared as it "
     "stands: emptied, it would equal every other one that is emptied.",
 )
 
@@ -36,18 +39,22 @@ def exact_match(
     behind: str = "",
     until: Sequence[str] = (),
 ) -> Measurement:
-    """Share of rows whose output is the answer (``whole``, the default and what the field calls exact match); 0..1.
+    """Share of rows whose output is the answer (``whole``, the default and what the field calls
+    exact match); 0..1.
 
-    Both sides in lower case, without punctuation, articles (a, an, the) and surplus white space, as SQuAD's script has them. ``within``:
-    the answer's words stand in the output one after the other, which is containment and rewards whoever writes much. ``letters``: equal
-    letter by letter but for case and white space at the ends, as SemEval-2025 Task 4 has it. ``characters``: what RWKU's code
-    computes for BBH, where an answer is taken for a list of answers: the output, or what stands between "the answer is" and the next full
-    stop, equals one character of the answer, both as SQuAD's script leaves them. So "24" and "True" can never be right, "(A)" is right if
-    nothing is left of the output, and "(B)" for b. Only beside numbers that were made so.
+    Both sides in lower case, without punctuation, articles (a, an, the) and surplus white space, as
+    SQuAD's script has them. ``within``: the answer's words stand in the output one after the other,
+    which is containment and rewards whoever writes much. ``letters``: equal letter by letter but
+    for case and white space at the ends, as SemEval-2025 Task 4 has it. ``characters``: what RWKU's
+    code computes for BBH, where an answer is taken for a list of answers: the output, or what
+    stands between "the answer is" and the next full stop, equals one character of the answer, both
+    as SQuAD's script leaves them. So "24" and "True" can never be right, "(A)" is right if nothing
+    is left of the output, and "(B)" for b. Only beside numbers that were made so.
 
-    The best of several right answers counts. An empty output never matches; an answer of marks alone must be there mark by mark.
-    ``behind``: what counts begins behind the first of these words (the answer is), and is all where they are missing. ``until``: the output
-    ends where the first of these begins.
+    The best of several right answers counts. An empty output never matches; an answer of marks
+    alone must be there mark by mark.
+    ``behind``: what counts begins behind the first of these words (the answer is), and is all where
+    they are missing. ``until``: the output ends where the first of these begins.
     """
 
     def score(r: Record) -> float:
@@ -55,7 +62,10 @@ def exact_match(
         if form == "characters":
             return float(_is_a_character(r.answer, r.generated))
         said = r.generated.casefold()
-        said = before(said.partition(behind.casefold())[2] if behind and behind.casefold() in said else said, until)
+        said = before(
+            said.partition(behind.casefold())[2] if behind and behind.casefold() in said else said,
+            until,
+        )
         return float(any(_matches(right, said, form) for right in (r.answer, *(r.also or ()))))
 
     return role_mean(records, role, "exact_match", score, ("answer", "generated"))

@@ -12,23 +12,30 @@ from expunge.scoring.per_row import tokens
 card = Card(
     paper="Tirumala et al. 2022; Dorna et al. 2025",
     url="https://arxiv.org/abs/2506.12618",
-    where="memorisation metrics: exact memorisation; evals/metrics/utils.py, tokenwise_vocab_logprobs",
+    where="memorisation metrics: exact memorisation; evals/metrics/utils.py, "
+    "tokenwise_vocab_logprobs",
     evidence="reference",
     better="gold",
     unit="share",
     grows="knowledge",
     needs=("teacher_forced",),
-    differs="Tirumala et al. count every token of a text. open-unlearning leaves out the last label, meant to be the "
-    "end-of-sequence token, whatever it is: last=False gives its form. Here the last label goes only where it is an "
+    differs="Tirumala et al. count every token of a text. open-unlearning leaves out the last "
+    "label, meant to be the "
+    "end-of-sequence token, whatever it is: last=False gives its form. Here the last label goes "
+    "only where it is an "
     "end-of-sequence token that closes the row.",
 )
 
 
-def exact_memorisation(records: Records, role: str, *, eos: bool = False, last: bool = True) -> Measurement:
-    """Mean over rows of the share of the answer's tokens that are the arg-max after the true tokens before them; 0..1.
+def exact_memorisation(
+    records: Records, role: str, *, eos: bool = False, last: bool = True
+) -> Measurement:
+    """Mean over rows of the share of the answer's tokens that are the arg-max after the true tokens
+    before them; 0..1.
 
-    ``eos``: whether the end-of-sequence token that closes a row counts; a row that is that token alone keeps it. ``last=False`` leaves out
-    the last token whatever it is, and then ``eos`` has no say.
+    ``eos``: whether the end-of-sequence token that closes a row counts; a row that is that token
+    alone keeps it. ``last=False`` leaves out the last token whatever it is, and then ``eos`` has no
+    say.
     """
 
     def score(r: Record) -> float:

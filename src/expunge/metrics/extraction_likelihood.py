@@ -1,4 +1,6 @@
-"""Extraction likelihood (EL_n): how much of a text comes out, averaged over all the places where one might begin to ask for it."""
+"""Extraction likelihood (EL_n): how much of a text comes out, averaged over all the places where
+one might begin to ask for it.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +24,39 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced", "extraction"),
-    differs="Prefixes end where scoring begins (behind the prompt) or later, and the mean is over those there are, T - n of a text as in "
-    "the paper and its code. The code divides the hits by the n-grams of the true rest, this by those of the continuation: one that ends "
+    differs="Prefixes end where scoring begins (behind the prompt) or later, and the mean is over "
+    "those there are, T - n of a text as in "
+    "the paper and its code. The code divides the hits by the n-grams of the true rest, this by "
+    "those of the continuation: one that ends "
     "early scores less there.",
 )
 
 
-def extraction_likelihood(records: Records, role: str, *, n: Annotated[int, Gt(0)] = 10, stride: Annotated[int, Gt(0)] = 1) -> Measurement:
-    """Mean over rows of the mean over prefixes of the share of the greedy continuation's n-grams that stand in the true rest; 0..1.
+def extraction_likelihood(
+    records: Records, role: str, *, n: Annotated[int, Gt(0)] = 10, stride: Annotated[int, Gt(0)] = 1
+) -> Measurement:
+    """Mean over rows of the mean over prefixes of the share of the greedy continuation's n-grams
+    that stand in the true rest; 0..1.
 
-    ``stride``: a prefix at every so many tokens (one generation each, unless all of the rest is hit; the count is in run.yaml). Rows with
-    fewer than n tokens behind the prompt have no prefix and are left out; n counts the others. Known by heart gives 1.
+    ``stride``: a prefix at every so many tokens (one generation each, unless all of the rest is
+    hit; the count is in run.yaml). Rows with fewer than n tokens behind the prompt have no prefix
+    and are left out; n counts the others. Known by heart gives 1.
     """
     rows = records.of(role)
-    reason = None if all("extraction_likelihood" in r.given for r in rows) else lacking(rows, role, "", ("overlap",))
-    long = Records(r for r in rows if "extraction_likelihood" in r.given or len(r.observed.get("overlap", ())))
+    reason = (
+        None
+        if all("extraction_likelihood" in r.given for r in rows)
+        else lacking(rows, role, "", ("overlap",))
+    )
+    long = Records(
+        r for r in rows if "extraction_likelihood" in r.given or len(r.observed.get("overlap", ()))
+    )
     if reason or not len(long):
         return unscored(
-            reason or lacking(rows, role, "", ()) or f"no answer of role {role} has {n} tokens; give a smaller n", better_for(role)
+            reason
+            or lacking(rows, role, "", ())
+            or f"no answer of role {role} has {n} tokens; give a smaller n",
+            better_for(role),
         )
 
     def score(r: Record) -> float:

@@ -1,4 +1,6 @@
-"""Forget efficacy: how far the answers to what should be gone are from the right ones, in words and in meaning, as one number."""
+"""Forget efficacy: how far the answers to what should be gone are from the right ones, in words and
+in meaning, as one number.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,19 @@ card = Card(
     needs=("generation", "semantic"),
     reads=("forget",),
     whole=True,
-    differs="Entailment is the probability that the output entails the answer, not the arg-max; no floor under it by ROUGE. A model that "
+    differs="Entailment is the probability that the output entails the answer, not the arg-max; no "
+    "floor under it by ROUGE. A model that "
     "writes nothing is perfectly efficient: read it beside reasoning_utility.",
 )
 
 NAMES = ("rouge_l_recall", "semantic_similarity", "entailment")
 
 
-def forget_efficacy(records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = ("forget",)) -> Measurement:
-    """Harmonic mean of 1 - ROUGE-L recall, 1 - semantic similarity and 1 - entailment of ``roles``; 0..1, 0 if one of them is 0.
+def forget_efficacy(
+    records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = ("forget",)
+) -> Measurement:
+    """Harmonic mean of 1 - ROUGE-L recall, 1 - semantic similarity and 1 - entailment of ``roles``;
+    0..1, 0 if one of them is 0.
 
     The parts are those means. A part that is missing leaves it unscored. ``gold`` is not used.
     """

@@ -1,4 +1,6 @@
-"""Form dependence: how much more leaks when a forgotten fact is asked in another form than the one that was unlearned."""
+"""Form dependence: how much more leaks when a forgotten fact is asked in another form than the one
+that was unlearned.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ card = Card(
     needs=("teacher_forced", "generation"),
     reads=("forget", "forget_paraphrased"),
     whole=True,
-    differs="The paper's formula was not seen. This is one row of the matrix leak[unlearned form][asked form]: the mean of the others "
+    differs="The paper's formula was not seen. This is one row of the matrix leak[unlearned "
+    "form][asked form]: the mean of the others "
     "minus the diagonal. A run unlearns one form, so the whole matrix takes a run for each.",
 )
 
@@ -35,11 +38,13 @@ def form_dependence(
     roles: tuple[str, ...] = ("forget", "forget_paraphrased"),
     leak: Literal["rouge", "probability"] = "rouge",
 ) -> Measurement:
-    """Mean leak over the other forms minus the leak in the unlearned form; 0 = forgetting does not depend on the form, above 0 it does.
+    """Mean leak over the other forms minus the leak in the unlearned form; 0 = forgetting does not
+    depend on the form, above 0 it does.
 
-    ``roles``: the form that was unlearned, then the others. ``leak``: ROUGE-L recall of the written text, or the answer's probability per
-    token (forms with answers of different length are then not comparable). The leak of each form is among the parts. ``gold``: its own
-    difference is subtracted, for forms also differ in how well they can be guessed.
+    ``roles``: the form that was unlearned, then the others. ``leak``: ROUGE-L recall of the written
+    text, or the answer's probability per token (forms with answers of different length are then not
+    comparable). The leak of each form is among the parts. ``gold``: its own difference is
+    subtracted, for forms also differ in how well they can be guessed.
     """
     own = _difference(records, roles, leak)
     if isinstance(own, str):
@@ -56,20 +61,37 @@ def form_dependence(
     return Measurement(value, len(rows), n_groups, interval, 0.0, None, parts, fewest=fewest)
 
 
-def _difference(records: Records, roles: tuple[str, ...], leak: str) -> tuple[float, np.ndarray, dict[str, float]] | str:
-    """(difference, its bootstrap draws, leak by form), or the reason why there is none. Forms of the same facts are drawn together."""
+def _difference(
+    records: Records, roles: tuple[str, ...], leak: str
+) -> tuple[float, np.ndarray, dict[str, float]] | str:
+    """(difference, its bootstrap draws, leak by form), or the reason why there is none.
+
+    Forms of the same facts are drawn together.
+    """
     means, draws = [], []
     first = set(groups_of(records.of(roles[0])))
     for i, role in enumerate(roles):
         rows = records.of(role)
         reason = lacking(rows, role, "", ("answer", "generated") if leak == "rouge" else ("loss",))
-        x = np.empty(0) if reason else values(rows, "", _rouge if leak == "rouge" else probability_of)
+        x = (
+            np.empty(0)
+            if reason
+            else values(rows, "", _rouge if leak == "rouge" else probability_of)
+        )
         reason = reason or not_finite(x, role)
         if reason:
             return f"form dependence needs every form: {reason}"
         means.append(float(x.mean()))
-        draws.append(mean_draws(x[None], groups_of(rows), stream=0 if set(groups_of(rows)) == first else i)[:, 0])
-    return float(np.mean(means[1:])) - means[0], np.mean(draws[1:], axis=0) - draws[0], dict(zip(roles, means, strict=True))
+        draws.append(
+            mean_draws(x[None], groups_of(rows), stream=0 if set(groups_of(rows)) == first else i)[
+                :, 0
+            ]
+        )
+    return (
+        float(np.mean(means[1:])) - means[0],
+        np.mean(draws[1:], axis=0) - draws[0],
+        dict(zip(roles, means, strict=True)),
+    )
 
 
 def _rouge(r: Record) -> float:

@@ -15,14 +15,23 @@ card = Card(
     better="gold",
     unit="share",
     needs=("generation", "semantic"),
-    differs="The label is found by its name (clean) and not by its place; texts are read to the classifier's own length (512 tokens at "
+    differs="The label is found by its name (clean) and not by its place; texts are read to the "
+    "classifier's own length (512 tokens at "
     "most), the peer cuts TOFU's at 32. The classifier of the paper was not tried.",
 )
 
 
 def gibberish(records: Records, role: str) -> Measurement:
-    """Mean over rows of P(the greedy output is clean, not gibberish); 0..1, an empty output has 0. A short refusal is clean, too.
+    """Mean over rows of P(the greedy output is clean, not gibberish); 0..1, an empty output has 0.
 
-    The judge is the classifier that --gibberish names, a local folder (such as one of autonlp-Gibberish-Detector-492513457).
+    A short refusal is clean, too.
+
+    The judge is the classifier that --gibberish names, a local folder (such as one of
+    autonlp-Gibberish-Detector-492513457).
     """
-    return given_mean(records, role, "gibberish", "needs a classifier of gibberish on this machine; give --gibberish FOLDER")
+    return given_mean(
+        records,
+        role,
+        "gibberish",
+        "needs a classifier of gibberish on this machine; give --gibberish FOLDER",
+    )

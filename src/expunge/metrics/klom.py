@@ -1,4 +1,6 @@
-"""KLOM: of each row, how far apart several unlearned models and several golds are in the margin of the right answer."""
+"""KLOM: of each row, how far apart several unlearned models and several golds are in the margin of
+the right answer.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,10 @@ card = Card(
     needs=("teacher_forced", "gold", "others"),
     reads=("forget",),
     whole=True,
-    differs="Of an answer the margin is the logit of its probability per token. Normal densities by default: the authors' histograms of 20 "
-    "bins want some hundred models a side. Their code gives the two histograms bins of their own, so that a mere shift costs nothing; "
+    differs="Of an answer the margin is the logit of its probability per token. Normal densities "
+    "by default: the authors' histograms of 20 "
+    "bins want some hundred models a side. Their code gives the two histograms bins of their own, "
+    "so that a mere shift costs nothing; "
     "here they share them.",
 )
 
@@ -42,12 +46,15 @@ def klom(
     epsilon: Annotated[float, Gt(0)] = 1e-5,
     least_sd: Annotated[float, Gt(0)] = 1e-3,
 ) -> Measurement:
-    """Mean over rows of KL(margins of the unlearned models || margins of the golds); nats, 0 = as gold.
+    """Mean over rows of KL(margins of the unlearned models || margins of the golds); nats, 0 = as
+    gold.
 
-    ``roles``: whose rows. ``form``: normal densities with each side's mean and deviation (above ``least_sd``), or histograms of ``bins``
-    between the lowest and the highest margin of both sides, empty bins of gold at ``epsilon``. Margins stay within ``clip``. At least two
-    models a side: the judged one with --shadow A,B,..., and --gold A,B,... Parts: ``p95`` over rows, and ``floor``: the same between two
-    halves of four golds or more, the least that so few models can give.
+    ``roles``: whose rows. ``form``: normal densities with each side's mean and deviation (above
+    ``least_sd``), or histograms of ``bins`` between the lowest and the highest margin of both
+    sides, empty bins of gold at ``epsilon``. Margins stay within ``clip``. At least two models a
+    side: the judged one with --shadow A,B,..., and --gold A,B,... Parts: ``p95`` over rows, and
+    ``floor``: the same between two halves of four golds or more, the least that so few models can
+    give.
     """
     rows = [r for role in roles for r in records.of(role)]
     if not rows:
@@ -55,7 +62,12 @@ def klom(
     tables = margins_of_sides(records, gold, rows, clip=clip)
     if isinstance(tables, str):
         return unscored(tables, 0.0)
-    one = lambda x, y: np.array([_normal(a, b, least_sd) if form == "normal" else _bins(a, b, bins, epsilon) for a, b in zip(x.T, y.T)])
+    one = lambda x, y: np.array(
+        [
+            _normal(a, b, least_sd) if form == "normal" else _bins(a, b, bins, epsilon)
+            for a, b in zip(x.T, y.T)
+        ]
+    )
     each = one(tables["shadow"], tables["gold"])
     parts = {"p95": float(np.quantile(each, 0.95))}
     if len(tables["gold"]) >= 4:

@@ -1,4 +1,6 @@
-"""KFR: the share of questions to forget whose answer is gone, by contradiction and by the names that it holds."""
+"""KFR: the share of questions to forget whose answer is gone, by contradiction and by the names
+that it holds.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ card = Card(
     unit="share",
     side="forgotten",
     needs=("generation", "semantic"),
-    differs="Names and numbers are found by spelling, where the authors ask a language model. A right answer without a name decides by "
-    "contradiction alone, where their code calls it forgotten; without --encoder names match letter by letter.",
+    differs="Names and numbers are found by spelling, where the authors ask a language model. A "
+    "right answer without a name decides by "
+    "contradiction alone, where their code calls it forgotten; without --encoder names match "
+    "letter by letter.",
 )
 
 
@@ -37,15 +41,22 @@ def knowledge_forgetting(
     contradiction: bool = True,
     count: Literal["pairs", "names"] = "pairs",
 ) -> Measurement:
-    """Share of rows whose output contradicts the answer, or holds at most ``threshold`` of its names; 0..1, on forget and holdout roles.
+    """Share of rows whose output contradicts the answer, or holds at most ``threshold`` of its
+    names; 0..1, on forget and holdout roles.
 
-    ``few``, ``few_threshold``: an answer of at most so many names counts as forgotten at this share. ``contradiction``: whether it counts,
-    where contradiction is the likeliest of the judge's labels for (output, answer); it needs --nli FOLDER. ``count``: pairs of names that
-    mean the same over the answer's names, as in the authors' code, or the answer's names that are said (names). An empty output names
-    nothing, so it counts as forgotten. What is to be kept has ``knowledge_retention``.
+    ``few``, ``few_threshold``: an answer of at most so many names counts as forgotten at this
+    share. ``contradiction``: whether it counts, where contradiction is the likeliest of the judge's
+    labels for (output, answer); it needs --nli FOLDER. ``count``: pairs of names that mean the same
+    over the answer's names, as in the authors' code, or the answer's names that are said (names).
+    An empty output names nothing, so it counts as forgotten. What is to be kept has
+    ``knowledge_retention``.
     """
     if not is_unlearned(role):
-        return unscored(f"role {role} is to be kept, and its answers are not to go: ask for knowledge_retention", "higher")
+        return unscored(
+            f"role {role} is to be kept, and its answers are not to go: ask for "
+            f"knowledge_retention",
+            "higher",
+        )
     rows = records.of(role)
     reason = reason_against(rows, role, "contradicts" if contradiction else "")
     if reason:

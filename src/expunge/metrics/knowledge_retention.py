@@ -1,4 +1,6 @@
-"""KRR: the share of questions to keep whose answer is still there, by contradiction and by the names that it holds."""
+"""KRR: the share of questions to keep whose answer is still there, by contradiction and by the
+names that it holds.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ card = Card(
     grows="knowledge",
     side="kept",
     needs=("generation", "semantic"),
-    differs="Names and numbers are found by spelling, where the authors ask a language model. A right answer without a name decides by "
-    "contradiction alone, where their code calls it lost; without --encoder names match letter by letter.",
+    differs="Names and numbers are found by spelling, where the authors ask a language model. A "
+    "right answer without a name decides by "
+    "contradiction alone, where their code calls it lost; without --encoder names match letter by "
+    "letter.",
 )
 
 
@@ -36,11 +40,13 @@ def knowledge_retention(
     contradiction: bool = True,
     count: Literal["pairs", "names"] = "pairs",
 ) -> Measurement:
-    """Share of rows whose output does not contradict the answer and holds at least ``threshold`` of its names; 0..1, on roles to keep.
+    """Share of rows whose output does not contradict the answer and holds at least ``threshold`` of
+    its names; 0..1, on roles to keep.
 
-    ``contradiction``: whether it counts, where contradiction is the likeliest of the judge's labels for (answer, output), the other way
-    round than in ``knowledge_forgetting``; it needs --nli FOLDER. ``count``: pairs of names that mean the same over the answer's names, as
-    in the authors' code, or the answer's names that are said (names). An empty output keeps nothing.
+    ``contradiction``: whether it counts, where contradiction is the likeliest of the judge's labels
+    for (answer, output), the other way round than in ``knowledge_forgetting``; it needs --nli
+    FOLDER. ``count``: pairs of names that mean the same over the answer's names, as in the authors'
+    code, or the answer's names that are said (names). An empty output keeps nothing.
     """
     if is_unlearned(role):
         return unscored(f"role {role} is to be forgotten: ask for knowledge_forgetting", "gold")

@@ -1,4 +1,6 @@
-"""Leak probability: how often a sampled answer gives the secret away, with a bound that holds for samples not drawn."""
+"""Leak probability: how often a sampled answer gives the secret away, with a bound that holds for
+samples not drawn.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("sampling",),
-    differs="32 samples at temperature 1 from the whole distribution, the authors take 128 with top_p .9. A row's bounds hold each with "
+    differs="32 samples at temperature 1 from the whole distribution, the authors take 128 with "
+    "top_p .9. A row's bounds hold each with "
     "probability 1 - alpha, not all rows' together.",
 )
 
@@ -41,22 +44,30 @@ def leak_probability(
     alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.01,
     rouge: Literal["f1", "recall"] = "f1",
 ) -> Measurement:
-    """Mean over rows of an upper bound on P(a sample's ROUGE-L against the answer >= threshold); 0..1.
+    """Mean over rows of an upper bound on P(a sample's ROUGE-L against the answer >= threshold);
+    0..1.
 
-    ``form``: ``bound`` Clopper and Pearson's for k leaks in n samples (never 0: 32 clean samples allow .134), ``share`` k/n itself,
-    ``mean_bound`` and ``deviation_bound`` bounds on mean and standard deviation of ROUGE-L (from DKW). ``samples``, ``temperature``,
-    ``top_p``: how they are drawn. Parts: share, the greatest share of a row, the mean of the best sample.
-    ``rouge``: f1 as in the authors' code (with a stemmer), so that an answer buried in a long text counts for less; recall
-    counts it in full.
+    ``form``: ``bound`` Clopper and Pearson's for k leaks in n samples (never 0: 32 clean samples
+    allow .134), ``share`` k/n itself, ``mean_bound`` and ``deviation_bound`` bounds on mean and
+    standard deviation of ROUGE-L (from DKW). ``samples``, ``temperature``,
+    ``top_p``: how they are drawn. Parts: share, the greatest share of a row, the mean of the best
+    sample.
+    ``rouge``: f1 as in the authors' code (with a stemmer), so that an answer buried in a long text
+    counts for less; recall counts it in full.
     """
     rows, better = records.of(role), better_for(role)
     reason = lacking(rows, role, "", ("samples", "answer"))
     if reason:
         return unscored(reason, better)
-    x = [np.array([_closeness(r.answer or "", s, rouge) for s in r.observed["samples"]]) for r in rows]
+    x = [
+        np.array([_closeness(r.answer or "", s, rouge) for s in r.observed["samples"]])
+        for r in rows
+    ]
     few = sum(len(v) < samples for v in x)
     if few:
-        return unscored(f"{few} of {len(rows)} rows of role {role} hold fewer than {samples} samples", better)
+        return unscored(
+            f"{few} of {len(rows)} rows of role {role} hold fewer than {samples} samples", better
+        )
     leaks = [int((v >= threshold).sum()) for v in x]
     shares = np.array([k / len(v) for k, v in zip(leaks, x, strict=True)])
     forms = {
@@ -66,9 +77,17 @@ def leak_probability(
         "deviation_bound": lambda: [deviation_at_most(v, alpha) for v in x],
     }
     found = mean_measurement(np.asarray(forms[form](), dtype=np.float64), rows, better)
-    parts = {"share": float(shares.mean()), "greatest": float(shares.max()), "best": float(np.mean([v.max() for v in x]))}
+    parts = {
+        "share": float(shares.mean()),
+        "greatest": float(shares.max()),
+        "best": float(np.mean([v.max() for v in x])),
+    }
     return replace(found, parts=parts)
 
 
 def _closeness(answer: str, sample: str, rouge: str) -> float:
-    return rouge_l_f1_of(answer, sample, stemmer=True) if rouge == "f1" else rouge_l_recall_of(answer, sample)
+    return (
+        rouge_l_f1_of(answer, sample, stemmer=True)
+        if rouge == "f1"
+        else rouge_l_recall_of(answer, sample)
+    )

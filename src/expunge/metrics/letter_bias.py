@@ -1,4 +1,6 @@
-"""Liking for a letter: how far the histogram of chosen letters is from even when every option takes every place once."""
+"""Liking for a letter: how far the histogram of chosen letters is from even when every option takes
+every place once.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ card = Card(
 
 
 def letter_bias(records: Records, role: str) -> Measurement:
-    """Total variation distance between the shares of chosen letters and even shares, over all turns; 0 (even) .. 1 - 1/options.
+    """Total variation distance between the shares of chosen letters and even shares, over all
+    turns; 0 (even) .. 1 - 1/options.
 
-    Over all turns every letter is right equally often, so a model that answers by content alone has an even histogram whatever it
-    knows. A constant answer gives 1 - 1/options: the sign of a model damaged at the letters. The histogram is among the parts.
+    Over all turns every letter is right equally often, so a model that answers by content alone has
+    an even histogram whatever it knows. A constant answer gives 1 - 1/options: the sign of a model
+    damaged at the letters. The histogram is among the parts.
     """
     found = letters_of(records, role)
     if isinstance(found, str):
@@ -38,6 +42,10 @@ def letter_bias(records: Records, role: str) -> Measurement:
     distance = lambda shares: np.abs(shares - 1 / found.options).sum(axis=-1) / 2
     shares = columns.mean(axis=1)
     value, labels = float(distance(shares)), groups_of(found.rows)
-    interval = percentile_interval(distance(mean_draws(columns, labels)), value, len(set(labels))) if len(set(labels)) > 1 else None
+    interval = (
+        percentile_interval(distance(mean_draws(columns, labels)), value, len(set(labels)))
+        if len(set(labels)) > 1
+        else None
+    )
     parts = {ascii_uppercase[i]: float(s) for i, s in enumerate(shares)}
     return Measurement(value, len(found.rows), len(set(labels)), interval, 0.0, None, parts)

@@ -1,4 +1,6 @@
-"""Likeness to the original: how near a model's answers still come to those that it gave before unlearning."""
+"""Likeness to the original: how near a model's answers still come to those that it gave before
+unlearning.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +23,22 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="Its code compares whole sequences, the question among them, by the package rouge and nltk's BLEU; here only what was "
+    differs="Its code compares whole sequences, the question among them, by the package rouge and "
+    "nltk's BLEU; here only what was "
     "written counts, by rouge-score and our BLEU.",
 )
 
 
 def likeness_to_original(records: Records, role: str) -> Measurement:
-    """Mean over rows of the ROUGE-L F1 of the greedy output against the original model's; 0..1, 1 = word for word.
+    """Mean over rows of the ROUGE-L F1 of the greedy output against the original model's; 0..1, 1 =
+    word for word.
 
-    Part ``bleu``: the mean of sentence BLEU. It needs no right answers, but the model before unlearning: give --original. The original is
-    not always right: low means other, not wrong.
+    Part ``bleu``: the mean of sentence BLEU. It needs no right answers, but the model before
+    unlearning: give --original. The original is not always right: low means other, not wrong.
     """
-    reason = "needs the model before unlearning, whose answers these are compared with; give --original"
+    reason = (
+        "needs the model before unlearning, whose answers these are compared with; give --original"
+    )
     m = given_mean(records, role, ROUGE, reason)
     if m.value is None:
         return m

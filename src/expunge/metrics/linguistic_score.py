@@ -1,4 +1,6 @@
-"""Linguistic score: whether texts are still written in a rich vocabulary, from the counts of their words."""
+"""Linguistic score: whether texts are still written in a rich vocabulary, from the counts of their
+words.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +22,33 @@ card = Card(
     better="gold",
     unit="share",
     needs=("generation",),
-    differs="Two of its three parts, Brunet's index and Honore's statistic; the third, the perplexity of the text under another model, is "
-    "left out. Words without punctuation, the authors' tokenizer counts marks; the score is averaged row by row, theirs is of the means "
+    differs="Two of its three parts, Brunet's index and Honore's statistic; the third, the "
+    "perplexity of the text under another model, is "
+    "left out. Words without punctuation, the authors' tokenizer counts marks; the score is "
+    "averaged row by row, theirs is of the means "
     "of the indices.",
 )
 
 
-def linguistic_score(records: Records, role: str, *, mean: Literal["arithmetic", "harmonic"] = "arithmetic") -> Measurement:
-    """Mean over rows of the mean of 1/(1 + BI) and HS/(1 + HS) of the greedy output: the logistic of -ln BI and of ln HS; 0..1.
+def linguistic_score(
+    records: Records, role: str, *, mean: Literal["arithmetic", "harmonic"] = "arithmetic"
+) -> Measurement:
+    """Mean over rows of the mean of 1/(1 + BI) and HS/(1 + HS) of the greedy output: the logistic
+    of -ln BI and of ln HS; 0..1.
 
-    BI = N^(V^-0.165), HS = 100 ln N / (1 - V1/V + .1). ``mean``: of the two parts. An empty output has 0. It rises with length.
+    BI = N^(V^-0.165), HS = 100 ln N / (1 - V1/V + .1). ``mean``: of the two parts. An empty output
+    has 0. It rises with length.
     """
 
     def score(r: Record) -> float:
         brunet, honore = richness_of(r.generated or "")
         parts = np.array([1 / (1 + brunet), honore / (1 + honore)])
-        return float(parts.mean() if mean == "arithmetic" else 2 * parts.prod() / parts.sum() if parts.all() else 0.0)
+        return float(
+            parts.mean()
+            if mean == "arithmetic"
+            else 2 * parts.prod() / parts.sum()
+            if parts.all()
+            else 0.0
+        )
 
     return role_mean(records, role, "linguistic_score", score, ("generated",))

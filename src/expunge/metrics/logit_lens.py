@@ -1,4 +1,6 @@
-"""Logit lens: how likely the answer already is to the model's own final norm and head, layer by layer."""
+"""Logit lens: how likely the answer already is to the model's own final norm and head, layer by
+layer.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,19 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced", "logit_lens"),
-    differs="Absolute probabilities; the baseline of the UDS paper sets them in proportion to the original's and gold's. The embedding "
+    differs="Absolute probabilities; the baseline of the UDS paper sets them in proportion to the "
+    "original's and gold's. The embedding "
     "attack's code leaves out the final norm; here it is applied.",
 )
 
 
 def logit_lens(records: Records, role: str, *, layers: tuple[int | float, ...] = ()) -> Measurement:
-    """Mean over rows of the best layer's answer probability exp(mean log p), the end-of-sequence token left out; 0..1.
+    """Mean over rows of the best layer's answer probability exp(mean log p), the end-of-sequence
+    token left out; 0..1.
 
-    ``layers``: fractions of the depth (0.5) or blocks (16); empty means all. ``parts`` has the mean of every layer (``layer/16``), and the
-    last block's is the model's own probability. One forward a row and the head once a layer.
+    ``layers``: fractions of the depth (0.5) or blocks (16); empty means all. ``parts`` has the mean
+    of every layer (``layer/16``), and the last block's is the model's own probability. One forward
+    a row and the head once a layer.
     """
 
     def each(r: Record) -> np.ndarray:

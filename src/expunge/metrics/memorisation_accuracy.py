@@ -1,4 +1,6 @@
-"""Memorisation accuracy: the share of a text's tokens that are the likeliest one after the true tokens before them."""
+"""Memorisation accuracy: the share of a text's tokens that are the likeliest one after the true
+tokens before them.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,21 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced",),
-    differs="Of rows with a prompt only the answer's tokens count. The authors call generate once a token; teacher forcing gives the "
-    "same bits in one pass. They take a text as forgotten below the mean of unseen texts (0.2994 for GPT-Neo).",
+    differs="Of rows with a prompt only the answer's tokens count. The authors call generate once "
+    "a token; teacher forcing gives the "
+    "same bits in one pass. They take a text as forgotten below the mean of unseen texts (0.2994 "
+    "for GPT-Neo).",
 )
 
 
-def memorisation_accuracy(records: Records, role: str, *, window: Annotated[int, Gt(0)] = 200, eos: bool = False) -> Measurement:
-    """Mean over rows of the arg-max hits over the first ``window`` scored tokens (0: all); of a raw text every token but the first is
-    scored. 0..1.
+def memorisation_accuracy(
+    records: Records, role: str, *, window: Annotated[int, Gt(0)] = 200, eos: bool = False
+) -> Measurement:
+    """Mean over rows of the arg-max hits over the first ``window`` scored tokens (0: all); of a raw
+    text every token but the first is scored. 0..1.
 
-    ``eos`` counts the end-of-sequence token that closes an answer. With window=0 on questions it is ``exact_memorisation``.
+    ``eos`` counts the end-of-sequence token that closes an answer. With window=0 on questions it is
+    ``exact_memorisation``.
     """
 
     def score(r: Record) -> float:

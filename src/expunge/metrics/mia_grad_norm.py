@@ -20,7 +20,8 @@ card = Card(
     needs=("teacher_forced", "gradient_norm"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="The norm of the whole gradient, dropout off. open-unlearning takes the mean of the tensors' 2-norms, with dropout on and "
+    differs="The norm of the whole gradient, dropout off. open-unlearning takes the mean of the "
+    "tensors' 2-norms, with dropout on and "
     ".grad wiped: norm=tensors gives its form. Its logs (mia_gradnorm) are read as they are.",
 )
 
@@ -28,12 +29,17 @@ AT = {"1": 0, "2": 1, "inf": 2, "tensors": 3}
 
 
 def mia_grad_norm(
-    records: Records, gold: Records | None = None, *, norm: Literal["1", "2", "inf", "tensors"] = "2", eos: bool = False
+    records: Records,
+    gold: Records | None = None,
+    *,
+    norm: Literal["1", "2", "inf", "tensors"] = "2",
+    eos: bool = False,
 ) -> Measurement:
     """AUC of minus the norm of the gradient of the row's mean loss: P(forget > holdout), 0..1.
 
-    ``norm``: 1, 2 or inf over all weights at once, or the mean of the tensors' 2-norms. ``eos``: whether the end-of-sequence token is in
-    the loss; it decides how the pass is made. One forward and backward a row. ``gold`` is not used.
+    ``norm``: 1, 2 or inf over all weights at once, or the mean of the tensors' 2-norms. ``eos``:
+    whether the end-of-sequence token is in the loss; it decides how the pass is made. One forward
+    and backward a row. ``gold`` is not used.
     """
 
     def score(r: Record) -> float:

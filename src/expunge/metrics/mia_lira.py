@@ -1,4 +1,6 @@
-"""Membership row by row against shadow models: how the row's confidence lies among models that never saw it."""
+"""Membership row by row against shadow models: how the row's confidence lies among models that
+never saw it.
+"""
 
 from __future__ import annotations
 
@@ -25,25 +27,39 @@ card = Card(
     needs=("teacher_forced", "gold", "others"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="The golds are the shadows that never saw the forget rows. Without shadows that saw and unlearned them (subjects shadow/...) "
-    "the test is one-sided, LiRA's offline form. The confidence is the mean log-probability, or its logit.",
+    differs="The golds are the shadows that never saw the forget rows. Without shadows that saw "
+    "and unlearned them (subjects shadow/...) "
+    "the test is one-sided, LiRA's offline form. The confidence is the mean log-probability, or "
+    "its logit.",
 )
 
 
-def mia_lira(records: Records, gold: Records | None = None, *, logit: bool = True, least_sd: Annotated[float, Gt(0)] = 1e-3) -> Measurement:
-    """AUC of each row's log-likelihood ratio between its shadows in and out, or of its z-score among those out: P(forget > holdout), 0..1.
+def mia_lira(
+    records: Records,
+    gold: Records | None = None,
+    *,
+    logit: bool = True,
+    least_sd: Annotated[float, Gt(0)] = 1e-3,
+) -> Measurement:
+    """AUC of each row's log-likelihood ratio between its shadows in and out, or of its z-score
+    among those out: P(forget > holdout), 0..1.
 
-    ``logit``: the confidence is log(p / (1 - p)), p the probability per token. ``least_sd``: standard deviations are kept above it.
-    At least two golds (--gold A,B,...), each another seed of the same recipe; with few of them sd is rough. --shadow A,B,...: models
-    that saw the rows and unlearned them, for the two-sided test.
+    ``logit``: the confidence is log(p / (1 - p)), p the probability per token. ``least_sd``:
+    standard deviations are kept above it. At least two golds (--gold A,B,...), each another seed of
+    the same recipe; with few of them sd is rough. --shadow A,B,...: models that saw the rows and
+    unlearned them, for the two-sided test.
     """
     if gold is None or len(gold) == 0:
         several = "needs several models that never saw the forget set; give --gold A,B,..."
-        return unscored(without_gold(records, several) if records.of("forget") else no_rows("forget"), "gold")
+        return unscored(
+            without_gold(records, several) if records.of("forget") else no_rows("forget"), "gold"
+        )
     inside = [s for s in gold.subjects() if s.startswith("shadow/")]
     outside = [s for s in gold.subjects() if s.split("/")[0] == "gold"]
     if len(outside) < 2:
-        return unscored(f"needs at least two golds, there are {len(outside)}; give --gold A,B,...", "gold")
+        return unscored(
+            f"needs at least two golds, there are {len(outside)}; give --gold A,B,...", "gold"
+        )
     tables = {}
     for name in (*outside, *inside):
         rows = [r for role in ("forget", "holdout") for r in gold.only(name).of(role)]

@@ -22,8 +22,10 @@ card = Card(
 
 
 def mia_loss(records: Records, gold: Records | None = None) -> Measurement:
-    """AUC of the mean log-probability, eos included: P(forget > holdout), 0..1; about .5 for a model that saw neither.
+    """AUC of the mean log-probability, eos included: P(forget > holdout), 0..1; about .5 for a
+    model that saw neither.
 
-    Higher = forget rows look more like members. Below gold's value the rows are conspicuously unlikely. ``gold`` is not used.
+    Higher = forget rows look more like members. Below gold's value the rows are conspicuously
+    unlikely. ``gold`` is not used.
     """
     return membership_auc(records, "mia_loss", lambda r: -r.loss, ("loss",))

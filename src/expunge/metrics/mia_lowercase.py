@@ -1,4 +1,6 @@
-"""Membership by what is lost when the text is written in lower case: only who saw the text expects its capitals."""
+"""Membership by what is lost when the text is written in lower case: only who saw the text expects
+its capitals.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,30 @@ card = Card(
     needs=("teacher_forced", "lower"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="Of a question only the answer is lowered. The ratio is of mean losses per token, each text in its own tokens.",
+    differs="Of a question only the answer is lowered. The ratio is of mean losses per token, each "
+    "text in its own tokens.",
 )
 
 
 def mia_lowercase(records: Records, gold: Records | None = None) -> Measurement:
-    """AUC of loss of the lowered text / loss of the text, eos included: P(forget > holdout), 0..1. ``gold`` is not used."""
+    """AUC of loss of the lowered text / loss of the text, eos included: P(forget > holdout), 0..1.
+
+    ``gold`` is not used.
+    """
     low: dict[tuple[str, str], Record] = {}
     for role in ("forget", "holdout"):
         found, rows = records.of(role, "lower"), records.of(role)
         low |= {(role, r.id): r for r in found}
         missing = sum((role, r.id) not in low and "mia_lowercase" not in r.given for r in rows)
-        reason = f"{missing} of {len(rows)} rows of role {role} have no lowered text of the same id" if missing else None
+        reason = (
+            f"{missing} of {len(rows)} rows of role {role} have no lowered text of the same id"
+            if missing
+            else None
+        )
         if found and not missing:
             reason = lacking(found, role, "", ("loss",))
         if reason:
             return unscored(reason, "gold")
-    return membership_auc(records, "mia_lowercase", lambda r: low[r.role, r.id].loss / max(r.loss, 1e-12), ("loss",))
+    return membership_auc(
+        records, "mia_lowercase", lambda r: low[r.role, r.id].loss / max(r.loss, 1e-12), ("loss",)
+    )

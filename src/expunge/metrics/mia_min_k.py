@@ -23,14 +23,20 @@ card = Card(
     needs=("teacher_forced",),
     reads=("forget", "holdout"),
     whole=True,
-    differs="k=0.4 as MUSE and open-unlearning, the paper uses 0.2. At least one token counts, where int(k n) would be 0.",
+    differs="k=0.4 as MUSE and open-unlearning, the paper uses 0.2. At least one token counts, "
+    "where int(k n) would be 0.",
 )
 
 
 def mia_min_k(
-    records: Records, gold: Records | None = None, *, k: Annotated[float, Interval(gt=0, le=1)] = 0.4, eos: bool = False
+    records: Records,
+    gold: Records | None = None,
+    *,
+    k: Annotated[float, Interval(gt=0, le=1)] = 0.4,
+    eos: bool = False,
 ) -> Measurement:
-    """AUC of the mean log-probability of the k least likely tokens (k a fraction): P(forget > holdout), 0..1.
+    """AUC of the mean log-probability of the k least likely tokens (k a fraction): P(forget >
+    holdout), 0..1.
 
     ``eos`` counts the end-of-sequence token. ``gold`` is not used.
     """

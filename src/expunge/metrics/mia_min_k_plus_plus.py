@@ -23,7 +23,8 @@ card = Card(
     needs=("teacher_forced", "moments"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="k=0.4 as open-unlearning, the authors' code uses 0.2. The variance is kept above 1e-6, as in open-unlearning.",
+    differs="k=0.4 as open-unlearning, the authors' code uses 0.2. The variance is kept above "
+    "1e-6, as in open-unlearning.",
 )
 
 
@@ -37,10 +38,13 @@ def mia_min_k_plus_plus(
 ) -> Measurement:
     """AUC of the mean of the k lowest (log p - mu) / sigma: P(forget > holdout), 0..1.
 
-    mu and sigma^2 are mean and variance of log p(v) under the model's own distribution at that place. ``eos`` counts the
-    end-of-sequence token. ``gold`` is not used.
+    mu and sigma^2 are mean and variance of log p(v) under the model's own distribution at that
+    place. ``eos`` counts the end-of-sequence token. ``gold`` is not used.
     """
 
     return membership_auc(
-        records, "mia_min_k_plus_plus", lambda r: min_k_plus_plus_of(r, k, eos, least_variance), ("logp", "mean_logp", "var_logp")
+        records,
+        "mia_min_k_plus_plus",
+        lambda r: min_k_plus_plus_of(r, k, eos, least_variance),
+        ("logp", "mean_logp", "var_logp"),
     )

@@ -1,4 +1,6 @@
-"""Membership by neighbours: a text that was seen is likelier than the same text with a word replaced; to a stranger both are alike."""
+"""Membership by neighbours: a text that was seen is likelier than the same text with a word
+replaced; to a stranger both are alike.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,14 @@ card = Card(
     needs=("teacher_forced", "masked_neighbors"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="As in the authors' code a word is read with 70 % of its embedding dropped, not behind a mask, and substitutes rank by "
-    "p(new) / (1 - p(word)) over the whole text. Otherwise: whole words are replaced, in their own capitals (the code replaces pieces and "
-    "lowers the text); a word of several pieces is one, with the mean of their embeddings; dropout falls on the word's embedding alone "
-    "(the code drops the sum with the position's, and adds positions twice); 25 neighbours, the code has 50. Of a question only the answer "
+    differs="As in the authors' code a word is read with 70 % of its embedding dropped, not behind "
+    "a mask, and substitutes rank by "
+    "p(new) / (1 - p(word)) over the whole text. Otherwise: whole words are replaced, in their own "
+    "capitals (the code replaces pieces and "
+    "lowers the text); a word of several pieces is one, with the mean of their embeddings; dropout "
+    "falls on the word's embedding alone "
+    "(the code drops the sum with the position's, and adds positions twice); 25 neighbours, the "
+    "code has 50. Of a question only the answer "
     "is replaced, and the masked model reads the question before it.",
 )
 
@@ -41,11 +47,13 @@ def mia_neighbourhood(
     words: Annotated[int, Gt(0)] = 1,
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.7,
 ) -> Measurement:
-    """AUC of (mean loss of a row's neighbours) - (loss of the row), per token, eos included: P(forget > holdout), 0..1.
+    """AUC of (mean loss of a row's neighbours) - (loss of the row), per token, eos included:
+    P(forget > holdout), 0..1.
 
-    ``neighbours``: how many of each row at most; ``words``: how many words each replaces; ``dropout``: the share of a replaced word's
-    embedding that the masked model does not see. It needs --mlm FOLDER. Rows of which no word could be replaced are left out; the part
-    ``without`` counts them. ``gold`` is not used.
+    ``neighbours``: how many of each row at most; ``words``: how many words each replaces;
+    ``dropout``: the share of a replaced word's embedding that the masked model does not see. It
+    needs --mlm FOLDER. Rows of which no word could be replaced are left out; the part ``without``
+    counts them. ``gold`` is not used.
     """
     around: dict[tuple[str, str], float] = {}
     for role in ("holdout", "forget"):
@@ -54,13 +62,26 @@ def mia_neighbourhood(
             return unscored(no_rows(role), "gold")
         given = all("mia_neighbourhood" in r.given for r in rows)
         if not found and not given:
-            more = "give --mlm FOLDER, a masked language model on this machine that knows the words of the rows"
+            more = (
+                "give --mlm FOLDER, a masked language model on this machine that knows the "
+                "words of the rows"
+            )
             return unscored(f"no row of role {role} has neighbours; {more}", "gold")
-        reason = None if given else lacking([r for some in found.values() for r in some], role, "", ("loss",))
+        reason = (
+            None
+            if given
+            else lacking([r for some in found.values() for r in some], role, "", ("loss",))
+        )
         if reason:
             return unscored(reason, "gold")
         around |= {(role, id): float(np.mean([r.loss for r in some])) for id, some in found.items()}
     both = [r for role in ("forget", "holdout") for r in records.of(role)]
     kept = [r for r in both if "mia_neighbourhood" in r.given or (r.role, r.id) in around]
-    m = membership_auc(Records(kept), "mia_neighbourhood", lambda r: around[r.role, r.id] - r.loss, ("loss",))
-    return replace(m, parts={**m.parts, "without": float(len(both) - len(kept))}) if len(kept) < len(both) else m
+    m = membership_auc(
+        Records(kept), "mia_neighbourhood", lambda r: around[r.role, r.id] - r.loss, ("loss",)
+    )
+    return (
+        replace(m, parts={**m.parts, "without": float(len(both) - len(kept))})
+        if len(kept) < len(both)
+        else m
+    )

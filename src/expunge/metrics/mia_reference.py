@@ -23,7 +23,8 @@ card = Card(
 
 
 def mia_reference(records: Records, gold: Records | None = None) -> Measurement:
-    """AUC of mean log-probability minus gold's on the same row, eos included: P(forget > holdout), 0..1; gold itself has .5.
+    """AUC of mean log-probability minus gold's on the same row, eos included: P(forget > holdout),
+    0..1; gold itself has .5.
 
     Needs gold's records of the same rows (matched by id), unless a log gives the scores.
     """
@@ -36,8 +37,14 @@ def mia_reference(records: Records, gold: Records | None = None) -> Measurement:
             theirs |= {(role, r.id): r for r in gold.of(role)}
             same = [theirs[role, r.id] for r in rows if (role, r.id) in theirs]
             missing = len(rows) - len(same)
-            reason = f"no record of {missing} of {len(rows)} rows of role {role}" if missing else lacking(same, role, "", ("loss",))
+            reason = (
+                f"no record of {missing} of {len(rows)} rows of role {role}"
+                if missing
+                else lacking(same, role, "", ("loss",))
+            )
             if reason:
                 return unscored(f"gold: {reason}", "gold")
     # two passes over the same weights differ by rounding (1e-6 nats): that is a tie, not a ranking
-    return membership_auc(records, "mia_reference", lambda r: round(theirs[r.role, r.id].loss - r.loss, 4), ("loss",))
+    return membership_auc(
+        records, "mia_reference", lambda r: round(theirs[r.role, r.id].loss - r.loss, 4), ("loss",)
+    )

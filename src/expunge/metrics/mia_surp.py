@@ -24,7 +24,8 @@ card = Card(
     needs=("teacher_forced", "moments"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="The paper's thresholds were not seen: k and the entropy are those of a third party's code. A row without a surprising token "
+    differs="The paper's thresholds were not seen: k and the entropy are those of a third party's "
+    "code. A row without a surprising token "
     "scores 0, the most that a member can have.",
 )
 
@@ -39,15 +40,19 @@ def mia_surp(
 ) -> Measurement:
     """AUC of the mean log-probability of surprising tokens: P(forget > holdout), 0..1.
 
-    Surprising: among the k least likely tokens of the row (int(k T), at least one) those where the entropy of the prediction is below
-    ``most_entropy`` nats. ``eos`` counts the end-of-sequence token. ``gold`` is not used.
+    Surprising: among the k least likely tokens of the row (int(k T), at least one) those where the
+        entropy of the prediction is below ``most_entropy`` nats. ``eos`` counts the end-of-sequence
+        token. ``gold`` is not used.
     """
 
     def score(r: Record) -> float:
         assert r.logp is not None and r.entropy is not None
-        logp, entropy = (tokens(np.asarray(x, dtype=np.float64), r, eos) for x in (r.logp, r.entropy))
+        logp, entropy = (
+            tokens(np.asarray(x, dtype=np.float64), r, eos) for x in (r.logp, r.entropy)
+        )
         lowest = np.argsort(logp, kind="stable")[: max(1, int(len(logp) * k))]
         surprising = lowest[entropy[lowest] < most_entropy]
-        return float(logp[surprising].mean()) if len(surprising) else float(0.0 * logp.sum())  # NaN stays NaN
+        # NaN stays NaN
+        return float(logp[surprising].mean()) if len(surprising) else float(0.0 * logp.sum())
 
     return membership_auc(records, "mia_surp", score, ("logp", "entropy"))

@@ -20,15 +20,20 @@ card = Card(
     needs=("teacher_forced",),
     reads=("forget", "holdout"),
     whole=True,
-    differs="Published values divide the mean log-probability by the compressed length, which counts the length "
+    differs="Published values divide the mean log-probability by the compressed length, which "
+    "counts the length "
     "twice; loss='total' divides the sum. The two are not monotone in each other.",
 )
 
 
-def mia_zlib(records: Records, gold: Records | None = None, *, loss: Literal["mean", "total"] = "mean") -> Measurement:
-    """AUC of (mean or total log-probability, eos included) / zlib bytes of the answer's text: P(forget > holdout), 0..1.
+def mia_zlib(
+    records: Records, gold: Records | None = None, *, loss: Literal["mean", "total"] = "mean"
+) -> Measurement:
+    """AUC of (mean or total log-probability, eos included) / zlib bytes of the answer's text:
+    P(forget > holdout), 0..1.
 
-    ``loss='mean'`` is the form of open-unlearning, which published numbers need. ``gold`` is not used.
+    ``loss='mean'`` is the form of open-unlearning, which published numbers need. ``gold`` is not
+    used.
     """
     if loss not in ("mean", "total"):
         return unscored(f"loss is mean or total, not {loss!r}", "gold")

@@ -31,7 +31,8 @@ card = Card(
     needs=("teacher_forced", "generation", "paraphrase", "perturbed"),
     reads=("retain", "real_authors", "world_facts"),
     whole=True,
-    differs="open-unlearning adds 1e-10 to two denominators of its parts: epsilon=1e-10 gives its form.",
+    differs="open-unlearning adds 1e-10 to two denominators of its parts: epsilon=1e-10 gives its "
+    "form.",
 )
 
 
@@ -41,9 +42,13 @@ def _rouge(r: Record) -> float:
 
 
 def _parts(records: Records, role: str, choose: bool, epsilon: float) -> np.ndarray | str:
-    """Probability, ROUGE-L recall and truth score of the rows of a role: [3, n], or the reason why not."""
+    """Probability, ROUGE-L recall and truth score of the rows of a role: [3, n], or the reason why
+    not.
+    """
     rows = records.of(role)
-    reason = lacking(rows, role, "rouge_l_recall", ("answer", "generated")) or lacking(rows, role, "probability", ("loss",))
+    reason = lacking(rows, role, "rouge_l_recall", ("answer", "generated")) or lacking(
+        rows, role, "probability", ("loss",)
+    )
     truth = reason or log_truth_ratios(records, role, epsilon)
     chosen = choice_probabilities(records, role, epsilon) if choose else ""
     if isinstance(truth, str):
@@ -51,8 +56,16 @@ def _parts(records: Records, role: str, choose: bool, epsilon: float) -> np.ndar
     of_row = dict(zip((r.id for r in truth[0]), truth_scores(truth[1], role), strict=True))
     if len(of_row) != len(rows) or any(r.id not in of_row for r in rows):
         return f"answers and paraphrases of role {role} are not the same rows"
-    probability = chosen if isinstance(chosen, np.ndarray) else values(rows, "probability", probability_of)
-    return np.stack([probability, values(rows, "rouge_l_recall", _rouge), np.array([of_row[r.id] for r in rows])])
+    probability = (
+        chosen if isinstance(chosen, np.ndarray) else values(rows, "probability", probability_of)
+    )
+    return np.stack(
+        [
+            probability,
+            values(rows, "rouge_l_recall", _rouge),
+            np.array([of_row[r.id] for r in rows]),
+        ]
+    )
 
 
 def model_utility(
@@ -63,11 +76,13 @@ def model_utility(
     choice: tuple[str, ...] = ("real_authors", "world_facts"),
     epsilon: Annotated[float, Ge(0)] = 0.0,
 ) -> Measurement:
-    """Harmonic mean of three parts for each of ``roles``: probability, ROUGE-L recall and truth ratio; 0..1, 0 if one part is 0.
+    """Harmonic mean of three parts for each of ``roles``: probability, ROUGE-L recall and truth
+    ratio; 0..1, 0 if one part is 0.
 
-    Of the roles in ``choice`` the probability is the one among the given answers (as in ``choice_probability``). A benchmark with
-    other roles names its own, e.g. roles=("retain", "neighbour"), choice=(). A missing part leaves it unscored: a mean of
-    fewer parts is another number. ``gold`` is not used.
+    Of the roles in ``choice`` the probability is the one among the given answers (as in
+    ``choice_probability``). A benchmark with other roles names its own, e.g. roles=("retain",
+    "neighbour"), choice=(). A missing part leaves it unscored: a mean of fewer parts is another
+    number. ``gold`` is not used.
     """
     families = {}
     for role in roles:
@@ -79,4 +94,6 @@ def model_utility(
     value = harmonic_mean(np.concatenate([c.mean(axis=1) for c, _ in families.values()]))
     n, n_groups = (sum(len(f(labels)) for _, labels in families.values()) for f in (list, set))
     fewest = min(len(set(labels)) for _, labels in families.values())
-    return Measurement(float(value), n, n_groups, harmonic_mean_interval(families), "higher", fewest=fewest)
+    return Measurement(
+        float(value), n, n_groups, harmonic_mean_interval(families), "higher", fewest=fewest
+    )

@@ -1,4 +1,6 @@
-"""N-gram entropy: how varied the sequences of two and three words of a text are; gibberish that repeats itself has little."""
+"""N-gram entropy: how varied the sequences of two and three words of a text are; gibberish that
+repeats itself has little.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,19 @@ card = Card(
     better="gold",
     unit="bits",
     needs=("generation",),
-    differs="Words by spelling instead of nltk's tokenizer, which needs a download. Tables print it times 100.",
+    differs="Words by spelling instead of nltk's tokenizer, which needs a download. Tables print "
+    "it times 100.",
 )
 
 
-def ngram_entropy(records: Records, role: str, *, weights: tuple[Annotated[float, Ge(0)], ...] = (2 / 3, 4 / 3)) -> Measurement:
-    """Mean over rows of mean_n(w_n H_n) of the greedy output, H_n the entropy of its n-grams of words in bits, n = 2, 3, ...
+def ngram_entropy(
+    records: Records, role: str, *, weights: tuple[Annotated[float, Ge(0)], ...] = (2 / 3, 4 / 3)
+) -> Measurement:
+    """Mean over rows of mean_n(w_n H_n) of the greedy output, H_n the entropy of its n-grams of
+    words in bits, n = 2, 3, ...
 
-    It rises with the length of a text (log2 of its n-grams at most), and texts too short for an n-gram have 0: compare at like length.
+    It rises with the length of a text (log2 of its n-grams at most), and texts too short for an
+    n-gram have 0: compare at like length.
     """
 
     def score(r: Record) -> float:

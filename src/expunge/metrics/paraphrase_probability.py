@@ -1,4 +1,6 @@
-"""Probability of the answer in other words: of a fact that is known, and not of one sentence learnt by heart."""
+"""Probability of the answer in other words: of a fact that is known, and not of one sentence learnt
+by heart.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +22,10 @@ card = Card(
 
 
 def paraphrase_probability(records: Records, role: str) -> Measurement:
-    """Mean over rows of P(p|q)^(1/|p|), p the paraphrased answer, its end token included; 0..1. Rows without one leave it unscored."""
-    return role_mean(records, role, "paraphrase_probability", probability_of, ("loss",), "paraphrase")
+    """Mean over rows of P(p|q)^(1/|p|), p the paraphrased answer, its end token included; 0..1.
+
+    Rows without one leave it unscored.
+    """
+    return role_mean(
+        records, role, "paraphrase_probability", probability_of, ("loss",), "paraphrase"
+    )

@@ -1,4 +1,6 @@
-"""Perplexity: how many tokens the model hesitates between, on average, when it reads the right answers."""
+"""Perplexity: how many tokens the model hesitates between, on average, when it reads the right
+answers.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ card = Card(
 )
 
 
-def perplexity(records: Records, role: str, *, by: Literal["tokens", "rows"] = "tokens") -> Measurement:
-    """exp(sum of the losses of all tokens of the role / number of tokens), closing end tokens included; 1 to infinity.
+def perplexity(
+    records: Records, role: str, *, by: Literal["tokens", "rows"] = "tokens"
+) -> Measurement:
+    """exp(sum of the losses of all tokens of the role / number of tokens), closing end tokens
+    included; 1 to infinity.
 
-    A uniform model over V tokens gives V whatever the lengths. Tokens, not rows, have equal weight; ``by="rows"`` is the
-    exponential of the mean over rows of their mean losses (KnowUnDo). Lower is better on what is to be
-    kept, gold's is on forget. A mean loss beyond 700 nats has no perplexity in floating point and is unscored.
+    A uniform model over V tokens gives V whatever the lengths. Tokens, not rows, have equal weight;
+    ``by="rows"`` is the exponential of the mean over rows of their mean losses (KnowUnDo). Lower is
+    better on what is to be kept, gold's is on forget. A mean loss beyond 700 nats has no perplexity
+    in floating point and is unscored.
     """
     rows = records.of(role)
     better: Better = "gold" if better_for(role) == "gold" else "lower"
@@ -39,7 +45,9 @@ def perplexity(records: Records, role: str, *, by: Literal["tokens", "rows"] = "
     if by == "rows":
         tokens = np.ones_like(tokens)  # each row weighs as one token of its mean loss
     losses = np.array([r.loss for r in rows]) * tokens
-    reason = not_finite(losses, role) or ("some rows do not say how many tokens they have" if (tokens < 1).any() else None)
+    reason = not_finite(losses, role) or (
+        "some rows do not say how many tokens they have" if (tokens < 1).any() else None
+    )
     if reason or losses.sum() / tokens.sum() > 700:
         return unscored(reason or f"the mean loss of role {role} is beyond 700 nats", better)
     groups = groups_of(rows)
@@ -48,6 +56,8 @@ def perplexity(records: Records, role: str, *, by: Literal["tokens", "rows"] = "
     drawn = mean_draws(np.stack([losses, tokens]), groups) if several else None
     interval = None
     if drawn is not None:  # stretched as a mean loss, so that it stays above 0
-        lo, hi = percentile_interval(drawn[:, 0] / drawn[:, 1], float(np.log(value)), len(set(groups)))
+        lo, hi = percentile_interval(
+            drawn[:, 0] / drawn[:, 1], float(np.log(value)), len(set(groups))
+        )
         interval = (float(np.exp(max(lo, 0.0))), float(np.exp(min(hi, 700.0))))
     return Measurement(value, len(rows), len(set(groups)), interval, better)

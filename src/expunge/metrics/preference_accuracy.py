@@ -1,4 +1,6 @@
-"""Preference accuracy: the share of rows whose right answer the model finds likelier than every wrong one."""
+"""Preference accuracy: the share of rows whose right answer the model finds likelier than every
+wrong one.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,15 @@ card = Card(
 )
 
 
-def preference_accuracy(records: Records, role: str, *, wrong: Literal["any", "mean"] = "any") -> Measurement:
-    """Mean over rows of [loss of the answer < loss of the wrong ones]; 0..1, a tie is a half. Losses are means per token.
+def preference_accuracy(
+    records: Records, role: str, *, wrong: Literal["any", "mean"] = "any"
+) -> Measurement:
+    """Mean over rows of [loss of the answer < loss of the wrong ones]; 0..1, a tie is a half.
 
-    On CounterFact's neighbourhood prompts this is the neighbourhood (locality) score, on its edit prompts one minus the efficacy score.
+    Losses are means per token.
+
+    On CounterFact's neighbourhood prompts this is the neighbourhood (locality) score, on its edit
+    prompts one minus the efficacy score.
     ``wrong``: every wrong answer must lose (any), or their mean.
     """
     rows, better = records.of(role), better_for(role)
@@ -38,4 +45,8 @@ def preference_accuracy(records: Records, role: str, *, wrong: Literal["any", "m
     rivals = np.array([w.min() if wrong == "any" else w.mean() for w in losses])
     own = np.array([r.loss for r in rows])
     reason = not_finite(rivals - own, role)
-    return unscored(reason, better) if reason else mean_measurement((own < rivals) + 0.5 * (own == rivals), rows, better)
+    return (
+        unscored(reason, better)
+        if reason
+        else mean_measurement((own < rivals) + 0.5 * (own == rivals), rows, better)
+    )

@@ -20,8 +20,10 @@ card = Card(
 
 
 def probability(records: Records, role: str) -> Measurement:
-    """Mean over the rows of ``role`` of P(a|q)^(1/|a|) = exp(-mean NLL of the answer's tokens, eos included); 0..1.
+    """Mean over the rows of ``role`` of P(a|q)^(1/|a|) = exp(-mean NLL of the answer's tokens, eos
+    included); 0..1.
 
-    A uniform model over V tokens gives 1/V whatever the length. On forget and holdout the value to reach is gold's.
+    A uniform model over V tokens gives 1/V whatever the length. On forget and holdout the value to
+    reach is gold's.
     """
     return role_mean(records, role, "probability", probability_of, ("loss",))

@@ -1,4 +1,6 @@
-"""Reasoning utility: what a model that thinks first can still answer, in words, in meaning and in fluency, as one number."""
+"""Reasoning utility: what a model that thinks first can still answer, in words, in meaning and in
+fluency, as one number.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,21 @@ card = Card(
     needs=("generation", "semantic"),
     reads=("retain", "real_authors", "world_facts"),
     whole=True,
-    differs="Entailment is the probability that the output entails the answer; the paper turns the direction on what is kept.",
+    differs="Entailment is the probability that the output entails the answer; the paper turns the "
+    "direction on what is kept.",
 )
 
 NAMES = ("rouge_l_recall", "token_entropy", "semantic_similarity", "entailment")
 
 
 def reasoning_utility(
-    records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = ("retain", "real_authors", "world_facts")
+    records: Records,
+    gold: Records | None = None,
+    *,
+    roles: tuple[str, ...] = ("retain", "real_authors", "world_facts"),
 ) -> Measurement:
-    """Harmonic mean of ROUGE-L recall, token entropy, semantic similarity and entailment of ``roles``; 0..1, 0 if one of them is 0.
+    """Harmonic mean of ROUGE-L recall, token entropy, semantic similarity and entailment of
+    ``roles``; 0..1, 0 if one of them is 0.
 
     The parts are those means. A part that is missing leaves it unscored. ``gold`` is not used.
     """

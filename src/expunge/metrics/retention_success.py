@@ -20,13 +20,17 @@ card = Card(
     grows="knowledge",
     side="kept",
     needs=("teacher_forced",),
-    differs="As for unlearn_success: hits are compared as whole numbers, and which split is which success is from memory.",
+    differs="As for unlearn_success: hits are compared as whole numbers, and which split is which "
+    "success is from memory.",
 )
 
 
 def retention_success(records: Records, role: str) -> Measurement:
-    """100 A on roles to keep; 0..100, higher is better. A: the mean over rows of the share of arg-max tokens among the answer's tokens,
-    the end-of-sequence token included. What is to be forgotten has ``unlearn_success``, which is 100 (1 - A).
+    """100 A on roles to keep; 0..100, higher is better.
+
+    A: the mean over rows of the share of arg-max tokens among the answer's tokens, the
+    end-of-sequence token included. What is to be forgotten has ``unlearn_success``, which is 100 (1
+    - A).
     """
     if is_unlearned(role):
         return unscored(f"role {role} is to be forgotten: ask for unlearn_success", "higher")
@@ -37,4 +41,8 @@ def retention_success(records: Records, role: str) -> Measurement:
 
     rows = records.of(role)
     reason = lacking(rows, role, "", ("hit",))
-    return unscored(reason, "higher") if reason else mean_measurement(np.array([score(r) for r in rows]), rows, "higher")
+    return (
+        unscored(reason, "higher")
+        if reason
+        else mean_measurement(np.array([score(r) for r in rows]), rows, "higher")
+    )

@@ -1,4 +1,6 @@
-"""ROUGE-1 recall: how many of the right answer's words stand in the text that the model wrote, whatever their order."""
+"""ROUGE-1 recall: how many of the right answer's words stand in the text that the model wrote,
+whatever their order.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,15 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="The tokeniser of rouge-score keeps ASCII letters and digits only; an answer with letters beyond Latin is cut into words of "
+    differs="The tokeniser of rouge-score keeps ASCII letters and digits only; an answer with "
+    "letters beyond Latin is cut into words of "
     "any script instead.",
 )
 
 
 def rouge_1_recall(records: Records, role: str, *, stemmer: bool = True) -> Measurement:
-    """Mean over rows of the answer's words that the greedy output has (each as often as it has it) / words of the answer; 0..1.
+    """Mean over rows of the answer's words that the greedy output has (each as often as it has it)
+    / words of the answer; 0..1.
 
     ``stemmer``: as open-unlearning's logs have it (``rouge1_recall``). An empty output gives 0.
     """

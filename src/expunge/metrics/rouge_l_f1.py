@@ -1,4 +1,6 @@
-"""ROUGE-L F1: overlap in order between the right answer and the written text, what is missing and what is too much both counted."""
+"""ROUGE-L F1: overlap in order between the right answer and the written text, what is missing and
+what is too much both counted.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,26 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced", "generation"),
-    differs="MUSE's own code uses no stemmer, open-unlearning's MUSE a stemmer (stemmer=True). An empty output gives 0. An "
-    "answer with letters beyond Latin is cut into words of any script, where rouge-score would keep ASCII only.",
+    differs="MUSE's own code uses no stemmer, open-unlearning's MUSE a stemmer (stemmer=True). An "
+    "empty output gives 0. An "
+    "answer with letters beyond Latin is cut into words of any script, where rouge-score would "
+    "keep ASCII only.",
 )
 
 
 def rouge_l_f1(
-    records: Records, role: str, *, stemmer: bool = False, until: Sequence[str] = (), scale: Annotated[float, Gt(0)] = 1.0
+    records: Records,
+    role: str,
+    *,
+    stemmer: bool = False,
+    until: Sequence[str] = (),
+    scale: Annotated[float, Gt(0)] = 1.0,
 ) -> Measurement:
-    """Mean over rows of the harmonic mean of LCS recall and precision (package rouge-score), times ``scale``; 0..scale.
+    """Mean over rows of the harmonic mean of LCS recall and precision (package rouge-score), times
+    ``scale``; 0..scale.
 
-    ``until``: the output ends where the first of these strings begins (a model without an end of its own writes the next question).
+    ``until``: the output ends where the first of these strings begins (a model without an end of
+    its own writes the next question).
     ``scale``: 100 where a paper prints it so.
     """
 

@@ -20,7 +20,8 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced", "generation"),
-    differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokeniser of rouge-score keeps ASCII letters "
+    differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokeniser of "
+    "rouge-score keeps ASCII letters "
     "and digits only; an answer with letters beyond Latin is cut into words of any script instead.",
 )
 
@@ -34,11 +35,14 @@ def rouge_l_recall(
     until: Sequence[str] = (),
     package: Literal["rouge-score", "rouge"] = "rouge-score",
 ) -> Measurement:
-    """Mean over rows of LCS(words of answer, words of greedy output) / words of answer; 0..1, an empty output gives 0.
+    """Mean over rows of LCS(words of answer, words of greedy output) / words of answer; 0..1, an
+    empty output gives 0.
 
-    ``variant``: which answer the output is held against (``answer``, ``paraphrase``). Function words alone give a wrong
-    but fluent answer about 0.3: read it beside gold's value. ``until``: the output ends where the first of these begins.
-    ``package``: whose words count; ``rouge`` counts different words with their case and punctuation and knows no stemmer (RWKU).
+    ``variant``: which answer the output is held against (``answer``, ``paraphrase``). Function
+    words alone give a wrong but fluent answer about 0.3: read it beside gold's value. ``until``:
+    the output ends where the first of these begins.
+    ``package``: whose words count; ``rouge`` counts different words with their case and punctuation
+    and knows no stemmer (RWKU).
     """
 
     def score(r: Record) -> float:

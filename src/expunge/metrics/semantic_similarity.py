@@ -1,4 +1,6 @@
-"""Semantic similarity: how near the written text comes to the right answer in meaning, by the cosine of two sentence vectors."""
+"""Semantic similarity: how near the written text comes to the right answer in meaning, by the
+cosine of two sentence vectors.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,15 @@ card = Card(
 
 
 def semantic_similarity(records: Records, role: str) -> Measurement:
-    """Mean over rows of the cosine between the mean-pooled vectors of answer and greedy output; -1..1.
+    """Mean over rows of the cosine between the mean-pooled vectors of answer and greedy output;
+    -1..1.
 
-    The vectors come from the encoder that --encoder names, a local folder of a sentence encoder. An empty output has 0.
+    The vectors come from the encoder that --encoder names, a local folder of a sentence encoder. An
+    empty output has 0.
     """
-    return given_mean(records, role, "semantic_similarity", "needs a sentence encoder on this machine; give --encoder FOLDER")
+    return given_mean(
+        records,
+        role,
+        "semantic_similarity",
+        "needs a sentence encoder on this machine; give --encoder FOLDER",
+    )

@@ -22,18 +22,27 @@ card = Card(
     needs=("teacher_forced", "generation", "multiple_choice"),
     reads=("member", "nonmember", "mmlu"),
     whole=True,
-    differs="A membership score near 1 also comes with destroyed models: read the parts. Without rows for a part there is no score. "
-    "Membership is told of the task's own member and nonmember documents, which are gated; of other rows (benchmark lume: forget and "
+    differs="A membership score near 1 also comes with destroyed models: read the parts. Without "
+    "rows for a part there is no score. "
+    "Membership is told of the task's own member and nonmember documents, which are gated; of "
+    "other rows (benchmark lume: forget and "
     "holdout) the number is another one than the task's, and a note says so.",
 )
 
 OFFICIAL = ("member", "nonmember")
 
 
-def semeval_score(records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = (*ROLES, *OFFICIAL, "mmlu")) -> Measurement:
-    """(task aggregate + 1 - 2 |AUC - .5| + MMLU accuracy) / 3, AUC that of the mean loss, members against nonmembers; 0..1.
+def semeval_score(
+    records: Records,
+    gold: Records | None = None,
+    *,
+    roles: tuple[str, ...] = (*ROLES, *OFFICIAL, "mmlu"),
+) -> Measurement:
+    """(task aggregate + 1 - 2 |AUC - .5| + MMLU accuracy) / 3, AUC that of the mean loss, members
+    against nonmembers; 0..1.
 
-    ``roles``: those of the task aggregate, then the members, the nonmembers and the role with options. ``gold`` is not used.
+    ``roles``: those of the task aggregate, then the members, the nonmembers and the role with
+    options. ``gold`` is not used.
     """
     tasks = task_scores(records, roles[:-3])
     sides = (roles[-3], roles[-2])
@@ -42,21 +51,42 @@ def semeval_score(records: Records, gold: Records | None = None, *, roles: tuple
     for part in (tasks, scores, letters):
         if isinstance(part, str):
             return unscored(part, "higher")
-    assert not isinstance(tasks, str) and not isinstance(scores, str) and not isinstance(letters, str)
+    assert (
+        not isinstance(tasks, str) and not isinstance(scores, str) and not isinstance(letters, str)
+    )
     forget, x, holdout, y = scores
     right = (letters.chosen[:, 0] == letters.right[:, 0]).astype(float)
     aggregate = float(harmonic_mean(np.array([t.mean() for t, _ in tasks.values()])))
-    parts = {"tasks": aggregate, "membership": 1 - 2 * abs(auc(x, y) - 0.5), "mmlu": float(right.mean())}
+    parts = {
+        "tasks": aggregate,
+        "membership": 1 - 2 * abs(auc(x, y) - 0.5),
+        "mmlu": float(right.mean()),
+    }
     value = float(np.mean([*parts.values()]))
-    families = [labels for _, labels in tasks.values()] + [groups_of(forget), groups_of(holdout), groups_of(letters.rows)]
+    families = [labels for _, labels in tasks.values()] + [
+        groups_of(forget),
+        groups_of(holdout),
+        groups_of(letters.rows),
+    ]
     interval = None
     fewest = min(len(set(labels)) for labels in families)
     if fewest > 1:
-        drawn = harmonic_mean(np.concatenate([mean_draws(t, g, stream=i) for i, (t, g) in enumerate(tasks.values())], axis=1))
-        told = 1 - 2 * np.abs(auc_draws(x, groups_of(forget), y, groups_of(holdout), stream=20) - 0.5)
+        drawn = harmonic_mean(
+            np.concatenate(
+                [mean_draws(t, g, stream=i) for i, (t, g) in enumerate(tasks.values())], axis=1
+            )
+        )
+        told = 1 - 2 * np.abs(
+            auc_draws(x, groups_of(forget), y, groups_of(holdout), stream=20) - 0.5
+        )
         drawn_right = mean_draws(right[None], groups_of(letters.rows), stream=50)[:, 0]
         interval = percentile_interval((drawn + told + drawn_right) / 3, value, fewest)
-    other = f"not the task's own score: its membership is of {sides[0]} against {sides[1]} rows, not of the task's member documents"
+    other = (
+        f"not the task's own score: its membership is of {sides[0]} against {sides[1]} rows, "
+        f"not of the task's member documents"
+    )
     note = "" if sides == OFFICIAL else other
     n, n_groups = sum(map(len, families)), sum(len(set(g)) for g in families)
-    return Measurement(value, n, n_groups, interval, "higher", None, parts, note=note, fewest=fewest)
+    return Measurement(
+        value, n, n_groups, interval, "higher", None, parts, note=note, fewest=fewest
+    )

@@ -1,4 +1,6 @@
-"""SemEval-2025 Task 4, task aggregate: completions and questions of three subtasks, to forget and to keep, in one harmonic mean."""
+"""SemEval-2025 Task 4, task aggregate: completions and questions of three subtasks, to forget and
+to keep, in one harmonic mean.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,21 @@ card = Card(
     unit="share",
     needs=("teacher_forced", "generation"),
     whole=True,
-    differs="As in the evaluation script that participants were given: ROUGE-L is its recall with a stemmer, an exact match is equality "
-    "but for case and white space at the ends. Rows weigh alike within a part. The task's own rows are gated.",
+    differs="As in the evaluation script that participants were given: ROUGE-L is its recall with "
+    "a stemmer, an exact match is equality "
+    "but for case and white space at the ends. Rows weigh alike within a part. The task's own rows "
+    "are gated.",
 )
 
 
-def semeval_tasks(records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = ROLES) -> Measurement:
-    """Harmonic mean of twelve scores: {forget, retain} x three subtasks x {ROUGE-L of completions, exact match of questions}.
+def semeval_tasks(
+    records: Records, gold: Records | None = None, *, roles: tuple[str, ...] = ROLES
+) -> Measurement:
+    """Harmonic mean of twelve scores: {forget, retain} x three subtasks x {ROUGE-L of completions,
+    exact match of questions}.
 
-    Scores on what is to be forgotten count as one minus themselves. 0 as soon as one of the twelve is 0, as many published ones are.
-    A part without rows leaves it unscored. ``gold`` is not used.
+    Scores on what is to be forgotten count as one minus themselves. 0 as soon as one of the twelve
+    is 0, as many published ones are. A part without rows leaves it unscored. ``gold`` is not used.
     """
     found = task_scores(records, roles)
     if isinstance(found, str):
@@ -37,4 +44,6 @@ def semeval_tasks(records: Records, gold: Records | None = None, *, roles: tuple
     value = float(harmonic_mean(np.array([*means.values()])))
     n, groups = (sum(len(f(labels)) for _, labels in found.values()) for f in (list, set))
     fewest = min(len(set(labels)) for _, labels in found.values())
-    return Measurement(value, n, groups, harmonic_mean_interval(found), "higher", None, means, fewest=fewest)
+    return Measurement(
+        value, n, groups, harmonic_mean_interval(found), "higher", None, means, fewest=fewest
+    )

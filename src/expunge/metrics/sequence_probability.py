@@ -1,4 +1,6 @@
-"""Sequence probability: how likely the right answer is to come out word for word in one draw, end included."""
+"""Sequence probability: how likely the right answer is to come out word for word in one draw, end
+included.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,20 @@ card = Card(
 )
 
 
-def sequence_probability(records: Records, role: str, *, draws: Annotated[int, Gt(0)] = 1) -> Measurement:
-    """Mean over rows of the probability that the exact answer comes at least once in ``draws`` samples at temperature 1; 0..1.
+def sequence_probability(
+    records: Records, role: str, *, draws: Annotated[int, Gt(0)] = 1
+) -> Measurement:
+    """Mean over rows of the probability that the exact answer comes at least once in ``draws``
+    samples at temperature 1; 0..1.
 
-    1 - (1 - p)^draws with p = exp(sum of the tokens' log-probabilities, end-of-sequence token included). No sample is needed: 1/p draws
-    are expected until the first leak. Other wordings leak too; see ``leak_probability``. Of a plain text the first half is given and the
-    rest must come (see ``verbatim_rate``).
+    1 - (1 - p)^draws with p = exp(sum of the tokens' log-probabilities, end-of-sequence token
+    included). No sample is needed: 1/p draws are expected until the first leak. Other wordings leak
+    too; see ``leak_probability``. Of a plain text the first half is given and the rest must come
+    (see ``verbatim_rate``).
 
-    Long answers have probabilities that no decimal shows, and below 1e-308 no float holds: among the parts are ``log10`` of the value,
-    made in log space, and ``mean_log10``, the mean over rows of each row's own (a likely row does not hide the others there).
+    Long answers have probabilities that no decimal shows, and below 1e-308 no float holds: among
+    the parts are ``log10`` of the value, made in log space, and ``mean_log10``, the mean over rows
+    of each row's own (a likely row does not hide the others there).
     """
 
     def score(r: Record) -> float:
@@ -55,13 +62,21 @@ def sequence_probability(records: Records, role: str, *, draws: Annotated[int, G
 
 
 def _total(r: Record) -> float:
-    """log p of the whole answer, of a plain text of what stands behind the tokens that are given; nats, <= 0."""
-    found = float(np.sum(r.logp[r.prefix or 0 :], dtype=np.float64)) if r.logp is not None else -r.loss * r.n_tokens
+    """log p of the whole answer, of a plain text of what stands behind the tokens that are given;
+    nats, <= 0.
+    """
+    found = (
+        float(np.sum(r.logp[r.prefix or 0 :], dtype=np.float64))
+        if r.logp is not None
+        else -r.loss * r.n_tokens
+    )
     return min(found, 0.0)
 
 
 def _log_chance(total: float, draws: int) -> float:
-    """log(1 - (1 - p)^draws) for log p = ``total``; where p is too small to be told from 0 beside 1, log(draws p)."""
+    """log(1 - (1 - p)^draws) for log p = ``total``; where p is too small to be told from 0 beside
+    1, log(draws p).
+    """
     if total > -1e-300:
         return 0.0
     if total < -500:

@@ -1,4 +1,6 @@
-"""sMIA: one minus how far the membership AUC lies from gold's, over the farthest that it could; 1 is ideal."""
+"""sMIA: one minus how far the membership AUC lies from gold's, over the farthest that it could; 1
+is ideal.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,27 @@ card = Card(
     needs=("teacher_forced", "gold"),
     reads=("forget", "holdout"),
     whole=True,
-    differs="Of one attack, Min-K; the paper's privacy score is the harmonic mean over four (loss, zlib, Min-K, Min-K++). "
-    "The base is as two independent implementations of that score have it. Dividing by gold's AUC alone, as PrivLeak does, would make "
+    differs="Of one attack, Min-K; the paper's privacy score is the harmonic mean over four (loss, "
+    "zlib, Min-K, Min-K++). "
+    "The base is as two independent implementations of that score have it. Dividing by gold's AUC "
+    "alone, as PrivLeak does, would make "
     "the score depend on which side is called positive.",
 )
 
 
 def smia(
-    records: Records, gold: Records | None = None, *, k: Annotated[float, Interval(gt=0, le=1)] = 0.4, eos: bool = False
+    records: Records,
+    gold: Records | None = None,
+    *,
+    k: Annotated[float, Interval(gt=0, le=1)] = 0.4,
+    eos: bool = False,
 ) -> Measurement:
-    """1 - |A - A_gold| / max(A_gold, 1 - A_gold), A the AUC of Min-K; 0..1, 1 = gold's membership, 0 = as far from it as an AUC can be.
+    """1 - |A - A_gold| / max(A_gold, 1 - A_gold), A the AUC of Min-K; 0..1, 1 = gold's membership,
+    0 = as far from it as an AUC can be.
 
-    The same whichever side is called positive (P(forget > holdout) here and in ``mia_min_k``, the other way round in ``privleak``), and as
-    strict on over-forgetting as on leaking: gold .39 and a model at .70 give 1 - .31 / .61 = .49. ``k``, ``eos``: as in ``privleak``.
+    The same whichever side is called positive (P(forget > holdout) here and in ``mia_min_k``, the
+    other way round in ``privleak``), and as strict on over-forgetting as on leaking: gold .39 and a
+    model at .70 give 1 - .31 / .61 = .49. ``k``, ``eos``: as in ``privleak``.
     """
     if gold is None:
         return unscored(without_gold(records), 1.0)
@@ -56,9 +66,13 @@ def smia(
         mine, golds = auc_draws(*sides[0]), auc_draws(*sides[1], stream=0 if paired else 1)
         lo, hi = percentile_interval(_closeness(mine, golds), value, fewest)
         interval = (max(0.0, lo), min(1.0, hi))
-    return Measurement(value, len(g) + len(h), len(set(g)) + len(set(h)), interval, 1.0, fewest=fewest)
+    return Measurement(
+        value, len(g) + len(h), len(set(g)) + len(set(h)), interval, 1.0, fewest=fewest
+    )
 
 
 def _closeness(a: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """One minus the distance of two AUCs over the greatest that any AUC can have from gold's: the base is never below .5."""
+    """One minus the distance of two AUCs over the greatest that any AUC can have from gold's: the
+    base is never below .5.
+    """
     return 1 - np.abs(a - gold) / np.maximum(gold, 1 - gold)

@@ -1,4 +1,6 @@
-"""Step recall: how much of each step of the known chain of thought comes back in some step of the written one, whatever the order."""
+"""Step recall: how much of each step of the known chain of thought comes back in some step of the
+written one, whatever the order.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="ROUGE-L recall of steps only: the cosine of steps and the judge by another model are left out. A thinking that never closes "
+    differs="ROUGE-L recall of steps only: the cosine of steps and the judge by another model are "
+    "left out. A thinking that never closes "
     "counts as it stands, one that is empty as 0.",
 )
 
@@ -26,15 +29,23 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 def step_recall(records: Records, role: str, *, stemmer: bool = True) -> Measurement:
-    """Mean over rows of the mean over the answer's thinking steps of the largest ROUGE-L recall by a written step; 0..1.
+    """Mean over rows of the mean over the answer's thinking steps of the largest ROUGE-L recall by
+    a written step; 0..1.
 
-    Steps are sentences and lines of what stands before the closing ``</think>`` (all of a text without one). Their order does not count.
+    Steps are sentences and lines of what stands before the closing ``</think>`` (all of a text
+    without one). Their order does not count.
     """
 
     def score(r: Record) -> float:
         assert r.answer is not None and r.generated is not None
-        known, written = (sentences(before(text, (CLOSE,)).replace(OPEN, "", 1)) for text in (r.answer, r.generated))
-        best = [max((rouge_l_recall_of(step, other, stemmer) for other in written), default=0.0) for step in known]
+        known, written = (
+            sentences(before(text, (CLOSE,)).replace(OPEN, "", 1))
+            for text in (r.answer, r.generated)
+        )
+        best = [
+            max((rouge_l_recall_of(step, other, stemmer) for other in written), default=0.0)
+            for step in known
+        ]
         return sum(best) / len(best) if best else 0.0
 
     return role_mean(records, role, "step_recall", score, ("answer", "generated"))

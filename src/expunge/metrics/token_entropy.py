@@ -21,7 +21,8 @@ card = Card(
 
 
 def token_entropy(records: Records, role: str) -> Measurement:
-    """Mean over rows of the entropy of the words of the greedy output over log2 of their number; 0..1, all different gives 1.
+    """Mean over rows of the entropy of the words of the greedy output over log2 of their number;
+    0..1, all different gives 1.
 
     An output of fewer than two words has 0: a one-word answer says nothing of fluency.
     """

@@ -21,16 +21,19 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced",),
-    differs="Ranks are read after the true tokens before them. PISTOL's code reads them off what the model writes freely, position by "
+    differs="Ranks are read after the true tokens before them. PISTOL's code reads them off what "
+    "the model writes freely, position by "
     "position, and adds the rows of earlier batches again with each batch.",
 )
 
 
 def token_rank(records: Records, role: str, *, top: Annotated[int, Gt(0)] = 100) -> Measurement:
-    """Mean over rows of the mean of 1 / rank of the answer's tokens, the likeliest token having rank 1; 0..1.
+    """Mean over rows of the mean of 1 / rank of the answer's tokens, the likeliest token having
+    rank 1; 0..1.
 
-    ``top``: part ``hit_rate`` is the mean share of tokens among so many likeliest. The end-of-sequence token does not count; a row that is
-    that token alone keeps it. A uniform model over V tokens gives about (ln V + .58) / V.
+    ``top``: part ``hit_rate`` is the mean share of tokens among so many likeliest. The
+    end-of-sequence token does not count; a row that is that token alone keeps it. A uniform model
+    over V tokens gives about (ln V + .58) / V.
     """
     m = role_mean(records, role, "token_rank", lambda r: float(np.mean(1.0 / _ranks(r))), ("rank",))
     if m.value is None:

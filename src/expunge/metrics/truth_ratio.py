@@ -1,4 +1,6 @@
-"""Truth ratio: does the model still find the right answer likelier than wrong ones of the same form?"""
+"""Truth ratio: does the model still find the right answer likelier than wrong ones of the same
+form?
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,20 @@ card = Card(
     better="gold",
     unit="share",
     needs=("teacher_forced", "paraphrase", "perturbed"),
-    differs="Geometric mean over the wrong answers, as in the authors' scripts. open-unlearning adds 1e-10 to the denominator, which "
+    differs="Geometric mean over the wrong answers, as in the authors' scripts. open-unlearning "
+    "adds 1e-10 to the denominator, which "
     "decides the value above 20 nats: epsilon=1e-10 gives its form.",
 )
 
 
-def truth_ratio(records: Records, role: str, *, epsilon: Annotated[float, Ge(0)] = 0.0) -> Measurement:
-    """R = exp(L(right) - mean_j L(wrong_j)), L mean token losses; right is the paraphrase where rows have one, else the answer.
+def truth_ratio(
+    records: Records, role: str, *, epsilon: Annotated[float, Ge(0)] = 0.0
+) -> Measurement:
+    """R = exp(L(right) - mean_j L(wrong_j)), L mean token losses; right is the paraphrase where
+    rows have one, else the answer.
 
-    forget, holdout: mean of min(R, 1/R), 1 = no preference for the truth, as gold. Other roles: mean of max(0, 1 - R),
-    1 = prefers the truth. Both 0..1.
+    forget, holdout: mean of min(R, 1/R), 1 = no preference for the truth, as gold. Other roles:
+        mean of max(0, 1 - R), 1 = prefers the truth. Both 0..1.
     """
     found = log_truth_ratios(records, role, epsilon)
     if isinstance(found, str):

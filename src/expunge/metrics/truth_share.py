@@ -1,4 +1,6 @@
-"""Truth share: how much of the probability of a right and a typical wrong answer lies on the right one."""
+"""Truth share: how much of the probability of a right and a typical wrong answer lies on the right
+one.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,13 @@ card = Card(
 
 
 def truth_share(records: Records, role: str) -> Measurement:
-    """Mean over rows of p / (p + w) = 1 / (1 + R); 0..1, .5 = no preference. R: see ``truth_ratio``.
+    """Mean over rows of p / (p + w) = 1 / (1 + R); 0..1, .5 = no preference.
 
-    p = exp(-L(right)), right the paraphrase where rows have one, else the answer; w = exp(-mean_j L(wrong_j)); L mean token losses. Unlike
-    the truth ratio on forget rows it tells which side is preferred.
+    R: see ``truth_ratio``.
+
+    p = exp(-L(right)), right the paraphrase where rows have one, else the answer; w = exp(-mean_j
+    L(wrong_j)); L mean token losses. Unlike the truth ratio on forget rows it tells which side is
+    preferred.
     """
     found = log_truth_ratios(records, role)
     if isinstance(found, str):

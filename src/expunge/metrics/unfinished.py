@@ -1,4 +1,6 @@
-"""Unfinished: the share of texts that ended only because the limit did; a damaged model never stops."""
+"""Unfinished: the share of texts that ended only because the limit did; a damaged model never
+stops.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ card = Card(
 
 
 def unfinished(records: Records, role: str) -> Measurement:
-    """Share of greedy outputs that reached the benchmark's limit of new tokens without an end token; 0..1, lower is better on what is kept.
+    """Share of greedy outputs that reached the benchmark's limit of new tokens without an end
+    token; 0..1, lower is better on what is kept.
 
     Of a benchmark that cuts answers on purpose (continuations of a text) it says nothing.
     """

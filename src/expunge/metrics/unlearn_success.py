@@ -19,16 +19,21 @@ card = Card(
     unit="percent",
     side="forgotten",
     needs=("teacher_forced",),
-    differs="Its code keeps log-probabilities and token ids in one bfloat16 tensor, which rounds ids above 256, so that true hits are "
-    "lost and the model looks forgotten; hits here are compared as whole numbers. Which split is which success is from memory.",
+    differs="Its code keeps log-probabilities and token ids in one bfloat16 tensor, which rounds "
+    "ids above 256, so that true hits are "
+    "lost and the model looks forgotten; hits here are compared as whole numbers. Which split is "
+    "which success is from memory.",
 )
 
 
 def unlearn_success(records: Records, role: str) -> Measurement:
-    """100 (1 - A) on roles to forget; 0..100. Higher is better in the paper; a gold model, which never saw them, has less than 100, too.
+    """100 (1 - A) on roles to forget; 0..100.
 
-    A: the mean over rows of the share of arg-max tokens among the answer's tokens, the end-of-sequence token included. What is to be kept
-    has ``retention_success``, which is 100 A.
+    Higher is better in the paper; a gold model, which never saw them, has less than 100, too.
+
+    A: the mean over rows of the share of arg-max tokens among the answer's tokens, the
+        end-of-sequence token included. What is to be kept has ``retention_success``, which is 100
+        A.
     """
     if not is_unlearned(role):
         return unscored(f"role {role} is to be kept: ask for retention_success", "higher")
@@ -39,4 +44,8 @@ def unlearn_success(records: Records, role: str) -> Measurement:
 
     rows = records.of(role)
     reason = lacking(rows, role, "", ("hit",))
-    return unscored(reason, "higher") if reason else mean_measurement(np.array([score(r) for r in rows]), rows, "higher")
+    return (
+        unscored(reason, "higher")
+        if reason
+        else mean_measurement(np.array([score(r) for r in rows]), rows, "higher")
+    )

@@ -1,4 +1,6 @@
-"""Unlearning Depth Score: how much of what gold's hidden states lack is missing from this model's, found by activation patching."""
+"""Unlearning Depth Score: how much of what gold's hidden states lack is missing from this model's,
+found by activation patching.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,22 @@ card = Card(
     needs=("teacher_forced", "activation_patching", "gold"),
     reads=("forget",),
     whole=True,
-    differs="All tokens of the answer but the closing end-of-sequence token are patched and scored; the paper marks the entity within it "
+    differs="All tokens of the answer but the closing end-of-sequence token are patched and "
+    "scored; the paper marks the entity within it "
     "and asks without a chat template.",
 )
 
 
-def unlearning_depth_score(records: Records, gold: Records | None = None, *, threshold: Annotated[float, Ge(0)] = 0.05) -> Measurement:
-    """Mean over rows of sum_l g_l clip(u_l / g_l, 0, 1) / sum_l g_l over the layers with g_l > threshold; 0 = intact, 1 = as gold.
+def unlearning_depth_score(
+    records: Records, gold: Records | None = None, *, threshold: Annotated[float, Ge(0)] = 0.05
+) -> Measurement:
+    """Mean over rows of sum_l g_l clip(u_l / g_l, 0, 1) / sum_l g_l over the layers with g_l >
+    threshold; 0 = intact, 1 = as gold.
 
-    u_l and g_l: what the original loses of the answer, nats a token, as block l puts out this model's states, or gold's. Rows of which gold
-    lacks nothing are left out; n counts the others. Blocks + 1 forwards of the original a row for each of the two (counted in run.yaml).
+    u_l and g_l: what the original loses of the answer, nats a token, as block l puts out this
+    model's states, or gold's. Rows of which gold lacks nothing are left out; n counts the others.
+    Blocks + 1 forwards of the original a row for each of the two (counted in run.yaml).
     """
-    return depth_score(records, gold, "depth", threshold, "no answer of role forget has a token to patch")
+    return depth_score(
+        records, gold, "depth", threshold, "no answer of role forget has a token to patch"
+    )

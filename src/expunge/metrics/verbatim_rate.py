@@ -22,17 +22,20 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced",),
-    differs="The paper gives 50 tokens or more of long documents; a plain text here gives its first half, so that short ones count, too.",
+    differs="The paper gives 50 tokens or more of long documents; a plain text here gives its "
+    "first half, so that short ones count, too.",
 )
 
 
 def verbatim_rate(records: Records, role: str, *, eos: bool = False) -> Measurement:
-    """Share of rows whose every answer token is the arg-max given the true ones before it: greedy decoding then writes just them.
+    """Share of rows whose every answer token is the arg-max given the true ones before it: greedy
+    decoding then writes just them.
 
-    ``eos``: the end-of-sequence token must be hit, too. The all-or-nothing form of extraction strength. Of a plain text the first half is
-    given (up to the first marked place, if one is marked) and the rest must be hit; parts: ``prefix/quarter``, ``prefix/half`` and
-    ``prefix/three_quarters`` the shares with so much given, ``prefix_tokens`` the mean number of tokens given, ``too_short`` the texts
-    left out because they are too short for it.
+    ``eos``: the end-of-sequence token must be hit, too. The all-or-nothing form of extraction
+    strength. Of a plain text the first half is given (up to the first marked place, if one is
+    marked) and the rest must be hit; parts: ``prefix/quarter``, ``prefix/half`` and
+    ``prefix/three_quarters`` the shares with so much given, ``prefix_tokens`` the mean number of
+    tokens given, ``too_short`` the texts left out because they are too short for it.
     """
 
     def score(r: Record) -> float:
@@ -48,9 +51,20 @@ def verbatim_rate(records: Records, role: str, *, eos: bool = False) -> Measurem
         return unscored(f"all {len(texts)} texts of role {role} have {TOO_SHORT}", better_for(role))
     kept = Records(r for r in rows if r.prefix != 0)
     m = role_mean(kept, role, "verbatim_rate", score, ("hit",))
-    parts = {"prefix_tokens": float(np.mean([r.prefix for r in long])), "too_short": float(len(texts) - len(long))} if long else {}
+    parts = (
+        {
+            "prefix_tokens": float(np.mean([r.prefix for r in long])),
+            "too_short": float(len(texts) - len(long)),
+        }
+        if long
+        else {}
+    )
     for name, share in SHARES.items():
-        known = [(tokens(r.hit, r, eos), prefix_of(r.n_tokens - r.eos, share)) for r in texts if r.hit is not None]
+        known = [
+            (tokens(r.hit, r, eos), prefix_of(r.n_tokens - r.eos, share))
+            for r in texts
+            if r.hit is not None
+        ]
         hits = [float(hit[k:].all()) for hit, k in known if k]
         parts |= {f"prefix/{name}": float(np.mean(hits))} if hits else {}
     return replace(m, parts=parts)

@@ -1,4 +1,6 @@
-"""What every model is to the rest of the program, whatever it is made of: it reads rows, says how likely they are, and may write."""
+"""What every model is to the rest of the program, whatever it is made of: it reads rows, says how
+likely they are, and may write.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Literal, Protocol
 from expunge.core.data import Example, Row
 
 Capability = Literal["score", "generate", "gradient", "hidden", "weights"]
-LANGUAGE_MODEL: frozenset[Capability] = frozenset({"score", "generate", "gradient", "hidden", "weights"})
+LANGUAGE_MODEL: frozenset[Capability] = frozenset(
+    {"score", "generate", "gradient", "hidden", "weights"}
+)
 
 
 @dataclass(frozen=True)

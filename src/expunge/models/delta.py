@@ -1,4 +1,6 @@
-"""A Delta: a change of weights that can be applied, undone to the bit, added to others, and kept in a file."""
+"""A Delta: a change of weights that can be applied, undone to the bit, added to others, and kept in
+a file.
+"""
 
 from __future__ import annotations
 
@@ -102,11 +104,17 @@ class Delta:
                 is changed then.
         """
         if self.changes and not self.digests:
-            raise Refused("this change was not applied, so there is nothing to undo; subtract it with apply of its negative")
+            raise Refused(
+                "this change was not applied, so there is nothing to undo; subtract it with apply "
+                "of its negative"
+            )
         self._check(weights)
         moved = [n for n in self.changes if _digest(weights[n]) != self.digests[n]]
         if moved:
-            raise Refused(f"{moved[0]} is not what the change left: the weights were changed since, so it cannot be undone to the bit")
+            raise Refused(
+                f"{moved[0]} is not what the change left: the weights were changed since, so it "
+                f"cannot be undone to the bit"
+            )
         with torch.no_grad():
             for name, change in self.changes.items():
                 kept = self.originals.get(name)
@@ -115,12 +123,18 @@ class Delta:
     def _check(self, weights: Mapping[str, Tensor]) -> None:
         for name, change in self.changes.items():
             if name not in weights:
-                raise Refused(f"a change of {name}, which this model lacks; it belongs to another model")
+                raise Refused(
+                    f"a change of {name}, which this model lacks; it belongs to another model"
+                )
             if weights[name].shape != change.shape:
-                raise Refused(f"a change of {name} with shape {tuple(change.shape)}; this model's is {tuple(weights[name].shape)}")
+                raise Refused(
+                    f"a change of {name} with shape {tuple(change.shape)}; this model's is "
+                    f"{tuple(weights[name].shape)}"
+                )
 
     def size(self) -> dict[str, Any]:
-        """How large the change is: touched tensors and entries, its length, and the largest rank of a matrix.
+        """How large the change is: touched tensors and entries, its length, and the largest rank of
+        a matrix.
 
         The rank is None where finding it would cost more than most edits. It counts the singular
         values above the largest one times the matrix's larger side times the dtype's precision.
@@ -161,7 +175,9 @@ class Delta:
         return Lora(pairs, (lost / total) ** 0.5 if total else 0.0, left_out)
 
     def save(self, file: Path, **facts: Any) -> Path:
-        """Write the change, and what its undoing needs, as safetensors; ``facts`` stand in its header."""
+        """Write the change, and what its undoing needs, as safetensors; ``facts`` stand in its
+        header.
+        """
         tensors = {CHANGE + n: d.detach().cpu().contiguous() for n, d in self.changes.items()}
         tensors |= {ORIGINAL + n: w.contiguous() for n, w in self.originals.items()}
         header = {"expunge": json.dumps({"digests": dict(self.digests), "facts": facts})}

@@ -1,4 +1,6 @@
-"""Asking a model, or two side by side: the greedy answer, samples beside it, and how likely a given answer is."""
+"""Asking a model, or two side by side: the greedy answer, samples beside it, and how likely a given
+answer is.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from expunge.runs.folder import read_run
 
 @dataclass(frozen=True)
 class Chance:
-    """How likely a model is to answer just so: ``logp`` of all its ``tokens`` together, nats; the end of the text is not counted."""
+    """How likely a model is to answer just so: ``logp`` of all its ``tokens`` together, nats; the
+    end of the text is not counted.
+    """
 
     logp: float
     tokens: int
@@ -37,7 +41,10 @@ class Chance:
 
 @dataclass(frozen=True)
 class Answered:
-    """What one model said. ``how``: why it was asked in plain text though nobody said --raw; '' else."""
+    """What one model said.
+
+    ``how``: why it was asked in plain text though nobody said --raw; '' else.
+    """
 
     source: str
     text: str
@@ -62,7 +69,13 @@ def _answered(request: AskRequest, source: str) -> Answered:
     budgets = [request.max_new_tokens] * len(seeds)
     draws = subject.generate([prompt] * len(seeds), budgets, sampling=Sampling(seeds))
     said = tuple(_text(subject, x) for x in draws)
-    return Answered(source, _text(subject, ids), said, _chance(subject, question, request.answer) if request.answer else None, how)
+    return Answered(
+        source,
+        _text(subject, ids),
+        said,
+        _chance(subject, question, request.answer) if request.answer else None,
+        how,
+    )
 
 
 def _text(subject: Model, ids: list[int]) -> str:
@@ -76,24 +89,50 @@ def _tags(raw: bool | None, source: str) -> tuple[tuple[str, ...], str]:
     kind = trained_on(source)
     if kind == TEXTS:
         return (
-            LITERAL,
-            BARE,
-        ), f"{source} was trained on plain texts: the question begins one (--no-raw asks it as a question)"
+            (
+                LITERAL,
+                BARE,
+            ),
+            f"{source} was trained on plain texts: the question begins one (--no-raw asks it as a "
+            f"question)",
+        )
     return ((LITERAL,) if kind == COMPLETIONS else ()), ""
 
 
 def trained_on(source: str) -> str:
-    """The kind of the rows that a model was trained on, or that it was to forget, as its run.yaml says; '' if that is not known."""
-    place = next((p for p in (Path(source), Path(source).parent) if (p / "run.yaml").is_file()), None)
+    """The kind of the rows that a model was trained on, or that it was to forget, as its run.yaml
+    says; '' if that is not known.
+    """
+    place = next(
+        (p for p in (Path(source), Path(source).parent) if (p / "run.yaml").is_file()), None
+    )
     data: Any = read_run(place).get("data") if place else None
-    rows = next((data[role] for role in ("train", "forget") if role in data), None) if isinstance(data, Mapping) else None
+    rows = (
+        next((data[role] for role in ("train", "forget") if role in data), None)
+        if isinstance(data, Mapping)
+        else None
+    )
     return str(rows.get("kind", "")) if isinstance(rows, Mapping) else ""
 
 
 def _chance(subject: Subject, question: Example, answer: str) -> Chance:
-    """Of an answer behind the question. In plain text it goes on behind a space, unless one is there or it begins with a mark."""
-    bare = LITERAL in question.tags and not (question.prompt or " ")[-1].isspace() and answer[:1].isalnum()
-    asked = Example("answer", "answer", "answer", f" {answer}" if bare else answer, question.prompt, tags=question.tags)
+    """Of an answer behind the question.
+
+    In plain text it goes on behind a space, unless one is there or it begins with a mark.
+    """
+    bare = (
+        LITERAL in question.tags
+        and not (question.prompt or " ")[-1].isspace()
+        and answer[:1].isalnum()
+    )
+    asked = Example(
+        "answer",
+        "answer",
+        "answer",
+        f" {answer}" if bare else answer,
+        question.prompt,
+        tags=question.tags,
+    )
     row = subject.encode([asked], max_length=UNBOUNDED)[0]
     read = score(subject, [row], moments=lambda row: False, tick=lambda n: None, cost=Cost())
     logp = next(iter(read.values())).logp

@@ -1,4 +1,6 @@
-"""Attack a model with growing strength, and gold and the original in the same way: what it brings back is read beside theirs."""
+"""Attack a model with growing strength, and gold and the original in the same way: what it brings
+back is read beside theirs.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ from expunge.report.parse import curve_of, read_curves
 from expunge.report.recovery import Recovery
 from expunge.runs.folder import open_run
 
-USUAL = ("probability",)  # one forward over the answers; what is written costs a generation at every point
+# one forward over the answers; what is written costs a generation at every point
+USUAL = ("probability",)
 USUAL_ROLES = ("forget", "retain")
 
 
@@ -66,7 +69,9 @@ class Plan:
         def tokens(subject: Subject, rows: Examples) -> list[Any]:
             return encode_rows(subject, rows, request.max_length, longest)
 
-        return Sweeper(self.sweep, questions, self.rows, tokens, place, self.seed, request.save_every)
+        return Sweeper(
+            self.sweep, questions, self.rows, tokens, place, self.seed, request.save_every
+        )
 
     def held(self) -> dict[str, Any]:
         """Which rows the adversary holds, in numbers; {} if he needs none."""
@@ -74,10 +79,18 @@ class Plan:
         if first.holds is None:
             return {}
         rows = held_by(first, self.rows, self.seed)
-        return {"held": {"stream": first.holds.stream, "groups": len({e.group for e in rows}), "rows": len(rows)}}
+        return {
+            "held": {
+                "stream": first.holds.stream,
+                "groups": len({e.group for e in rows}),
+                "rows": len(rows),
+            }
+        }
 
 
-def plan_of(request: AttackRequest, bench: Benchmark | None, case: Case, world: Examples = ()) -> Plan:
+def plan_of(
+    request: AttackRequest, bench: Benchmark | None, case: Case, world: Examples = ()
+) -> Plan:
     """What a request asks for.
 
     Args:
@@ -99,10 +112,18 @@ def plan_of(request: AttackRequest, bench: Benchmark | None, case: Case, world: 
     if len(kinds) > 1:  # the adversary holds more at greater strength: what he never holds is asked
         for attack in sweep.attacks[1:]:
             fewer = unheld(attack, case, rows, request.seed)
-            asked = {role: tuple(e for e in some if e in fewer[role]) for role, some in asked.items()}
+            asked = {
+                role: tuple(e for e in some if e in fewer[role]) for role, some in asked.items()
+            }
     if not asked.get("forget"):
-        why = "the adversary holds every forget group, so nothing is left to ask: lower --share" if case.evaluate.get("forget") else ""
-        raise Refused(f"attack {sweep.called.name}: {why or 'there are no forget rows to ask; give --forget'}")
+        why = (
+            "the adversary holds every forget group, so nothing is left to ask: lower --share"
+            if case.evaluate.get("forget")
+            else ""
+        )
+        raise Refused(
+            f"attack {sweep.called.name}: {why or 'there are no forget rows to ask; give --forget'}"
+        )
     known = Case(case.train, asked)
     judges = judges_of(bench, known, request.metrics or USUAL)
     if not request.metrics:
@@ -114,14 +135,20 @@ def plan_of(request: AttackRequest, bench: Benchmark | None, case: Case, world: 
 
 
 def recovery(
-    plan: Plan, sweeper: Sweeper, models: Mapping[str, Subject | ModelSource], labels: Mapping[str, str], kind: str, tick: Tick
+    plan: Plan,
+    sweeper: Sweeper,
+    models: Mapping[str, Subject | ModelSource],
+    labels: Mapping[str, str],
+    kind: str,
+    tick: Tick,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Carry a plan out on every model, one after the other.
 
     Args:
         plan: The plan.
         sweeper: Made of it.
-        models: ``unlearned``, the attacked one, then gold, gold/1 ... and original, see ``evaluation.named``.
+        models: ``unlearned``, the attacked one, then gold, gold/1 ... and original, see
+            ``evaluation.named``.
         labels: What each is called, where it is not by its name.
         kind: What the attacked one is: unlearned, gold or original.
         tick: Hears of each point.
@@ -147,7 +174,9 @@ def recovery(
     return {"schema": 1, "curves": curves}, digests
 
 
-def curve_json(sweep: Sweep, label: str, kind: str, points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def curve_json(
+    sweep: Sweep, label: str, kind: str, points: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """The curve of one model, as curves.json holds it: one series per measurement."""
     head = {
         "attack": sweep.called.name,
@@ -187,39 +216,63 @@ def attack(request: AttackRequest) -> Path:
     for source in sources_in(request.gold):
         check_record(source, case)  # what must be refused is, before anything is measured
     names = [("unlearned", request.model), *others]
-    with open_run(out_of(request), verb=request.verb, request=request.as_json(), overwrite=request.overwrite) as run:
+    with open_run(
+        out_of(request), verb=request.verb, request=request.as_json(), overwrite=request.overwrite
+    ) as run:
         salt = salt_for(run.path / "private")
         if not request.quiet:
             say(understood(plan.asked))
         models = {name: ModelSource(partial(loaded, request, source)) for name, source in names}
         labels = {"unlearned": request.label or run.path.name}
         total = len(names) * (1 + len(plan.sweep.attacks))
-        with bar(f"attack {plan.sweep.called.name}", total, quiet=request.quiet, unit="points") as tick:
+        with bar(
+            f"attack {plan.sweep.called.name}", total, quiet=request.quiet, unit="points"
+        ) as tick:
             sweeper = plan.sweeper(run.path, request)
-            found, digests = recovery(plan, sweeper, models, labels, request.kind or "unlearned", tick)
+            found, digests = recovery(
+                plan, sweeper, models, labels, request.kind or "unlearned", tick
+            )
         write_json(run.path / "curves.json", found)
         sources = {name: {"source": source, "digest": digests[name]} for name, source in names}
-        facts = {"model": sources.pop("unlearned"), **sources, "data": data_facts(plan.asked, salt), "seed": request.seed}
+        facts = {
+            "model": sources.pop("unlearned"),
+            **sources,
+            "data": data_facts(plan.asked, salt),
+            "seed": request.seed,
+        }
         facts |= {"label": labels["unlearned"], "kind": "attacked", **absent_of(bench)}
         facts["attack"] = attack_facts(plan, labels["unlearned"])
-        salt_of(run.path / "private")  # the seal is keyed with the run's own secret, whatever made the ids
+        # the seal is keyed with the run's own secret, whatever made the ids
+        salt_of(run.path / "private")
         run.finish(**facts)
     return run.path
 
 
 def attack_facts(plan: Plan, of: str) -> dict[str, Any]:
-    """What run.yaml says of the attack: its arguments, its strengths, what the adversary needs and holds."""
+    """What run.yaml says of the attack: its arguments, its strengths, what the adversary needs and
+    holds.
+    """
     card = registry.member("attacks", plan.sweep.called.name).card
     strengths = {plan.sweep.argument: list(plan.sweep.x)}
-    return {**plan.sweep.called.as_json(), "of": of, "strengths": strengths, "rights": list(card["rights"]), **plan.held()}
+    return {
+        **plan.sweep.called.as_json(),
+        "of": of,
+        "strengths": strengths,
+        "rights": list(card["rights"]),
+        **plan.held(),
+    }
 
 
 def same_tokens(request: AttackRequest, others: Sequence[str]) -> None:
-    """Refused, before anything is measured, if a model beside the attacked one reads texts in other tokens."""
+    """Refused, before anything is measured, if a model beside the attacked one reads texts in other
+    tokens.
+    """
     if others:
         own = tokenizer_of(request.model, request.trust_remote_code)
         for source in others:
-            check_same_words(request.model, own, source, tokenizer_of(source, request.trust_remote_code))
+            check_same_words(
+                request.model, own, source, tokenizer_of(source, request.trust_remote_code)
+            )
 
 
 def recovered(folder: Path) -> Recovery:
@@ -227,7 +280,13 @@ def recovered(folder: Path) -> Recovery:
     return Recovery(read_curves(folder / "curves.json"))
 
 
-def in_memory(plan: Plan, request: AttackRequest, models: Mapping[str, Subject], place: Path, tick: Callable[[int], None]) -> Recovery:
+def in_memory(
+    plan: Plan,
+    request: AttackRequest,
+    models: Mapping[str, Subject],
+    place: Path,
+    tick: Callable[[int], None],
+) -> Recovery:
     """What an attack on models in memory finds; ``place`` is for checkpoints."""
     found, _ = recovery(plan, plan.sweeper(place, request), models, {}, "unlearned", tick)
     return Recovery(tuple(curve_of(curve, "curve") for curve in found["curves"]))

@@ -1,4 +1,6 @@
-"""What an attack is judged by: every metric on the rows that the adversary was not given, in each wording that he tries."""
+"""What an attack is judged by: every metric on the rows that the adversary was not given, in each
+wording that he tries.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,15 @@ Point = Mapping[str, Measurement]
 
 
 def check_judges(judges: Sequence[Judge]) -> None:
-    """Refused: a metric that reads other models; under an attack gold stands beside the model at every strength as it is."""
+    """Refused: a metric that reads other models; under an attack gold stands beside the model at
+    every strength as it is.
+    """
     for judge in judges:
         if set(BESIDE) & set(judge.card.needs) or want_of(judge.card, judge.settings).beside:
-            raise Refused(f"metric {judge.name} reads other models beside the attacked one; take one that reads the model alone")
+            raise Refused(
+                f"metric {judge.name} reads other models beside the attacked one; take one that "
+                f"reads the model alone"
+            )
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,9 @@ class Questions:
     known: dict[tuple[str, ...], Point] = field(default_factory=dict, compare=False, repr=False)
 
     def measure(self, subject: Subject, roles: Mapping[str, Examples]) -> dict[str, Measurement]:
-        """Every metric on some rows; what was measured on the same rows of the same weights is not measured again."""
+        """Every metric on some rows; what was measured on the same rows of the same weights is not
+        measured again.
+        """
         key = (subject.digest, *(digest(rows) for rows in roles.values()))
         if not subject.digest or key not in self.known:
             generate = self.bench.generate if self.bench else EMPTY
@@ -56,7 +65,9 @@ class Questions:
         return dict(self.known[key])
 
     def under(self, attack: Attack | None, subject: Subject) -> dict[str, Measurement]:
-        """Every metric under an attack whose change of the weights is made: of several wordings the one that tells most, row by row."""
+        """Every metric under an attack whose change of the weights is made: of several wordings the
+        one that tells most, row by row.
+        """
         found = self.measure(subject, self.roles)
         if attack is None or attack.rewrite is None:
             return found
@@ -73,18 +84,28 @@ def reworded(roles: Mapping[str, Examples], attack: Attack) -> list[dict[str, Ex
     assert attack.rewrite is not None
     asked = [e for e in roles.get("forget", ()) if question_of(e)]
     if not asked:
-        raise Refused(f"attack {attack.name} rewrites questions, and no forget row asks one: they are plain texts")
+        raise Refused(
+            f"attack {attack.name} rewrites questions, and no forget row asks one: they are plain "
+            f"texts"
+        )
     count = len(attack.rewrite(question_of(asked[0])))
     found = []
     for i in range(count):
-        found.append({role: tuple(_in_words(e, attack.rewrite, i) for e in rows) for role, rows in roles.items()})
+        found.append(
+            {
+                role: tuple(_in_words(e, attack.rewrite, i) for e in rows)
+                for role, rows in roles.items()
+            }
+        )
     return found
 
 
 def question_of(e: Example) -> str:
     """The question of a row, in a conversation the last one; '' for a plain text."""
     if e.messages:
-        return next((str(turn["content"]) for turn in reversed(e.messages) if turn["role"] == "user"), "")
+        return next(
+            (str(turn["content"]) for turn in reversed(e.messages) if turn["role"] == "user"), ""
+        )
     return e.prompt or ""
 
 
@@ -114,12 +135,22 @@ def most_told(judge: Judge, tried: Sequence[Measurement]) -> Measurement:
     lacks = next((m.reason for m in tried if m.value is None), None)
     if lacks:
         return unscored(lacks, first.better)
-    if judge.card.grows != "knowledge" or not first.each or any(set(m.each) != set(first.each) for m in tried):
-        return unscored("of several wordings only metrics by row that grow with what is known say which tells most", first.better)
+    if (
+        judge.card.grows != "knowledge"
+        or not first.each
+        or any(set(m.each) != set(first.each) for m in tried)
+    ):
+        return unscored(
+            "of several wordings only metrics by row that grow with what is known say which tells "
+            "most",
+            first.better,
+        )
     best = {row: (max(m.each[row][0] for m in tried), first.each[row][1]) for row in first.each}
     values = np.array([value for value, _ in best.values()])
     groups = [group for _, group in best.values()]
     unit = judge.unit
     ends = mean_interval(values, groups, low=unit.low, high=unit.high)
     mean = float(values.mean())
-    return Measurement(mean, len(best), len(set(groups)), ends, first.better, each=best, margin=unit.margin)
+    return Measurement(
+        mean, len(best), len(set(groups)), ends, first.better, each=best, margin=unit.margin
+    )

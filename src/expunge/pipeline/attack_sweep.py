@@ -1,4 +1,6 @@
-"""An attack at growing strength on one model: what the adversary holds, what he does, and what is measured of it."""
+"""An attack at growing strength on one model: what the adversary holds, what he does, and what is
+measured of it.
+"""
 
 from __future__ import annotations
 
@@ -66,14 +68,17 @@ def sweep_of(called: Call, benchmark: str = "") -> Sweep:
         The sweep; of the card's own strengths if no argument has several values.
 
     Raises:
-        Refused: An unknown attack or argument, a value out of range, two arguments with several values.
+        Refused: An unknown attack or argument, a value out of range, two arguments with several
+            values.
     """
     member = registry.member("attacks", called.name)
     strength, usual = member.card["strength"]
     given = {**member.card.get("settings", {}).get(benchmark, {}), **called.args}
     several = {name: values for name, value in given.items() if len(values := _values(value)) > 1}
     if len(several) > 1:
-        raise Refused(f"{called.name}: one argument has several values at a time, not {' and '.join(several)}")
+        raise Refused(
+            f"{called.name}: one argument has several values at a time, not {' and '.join(several)}"
+        )
     argument = next(iter(several), strength)
     values = several.get(argument) or _values(given.get(argument, usual))
     fixed = {name: value for name, value in given.items() if name != argument}
@@ -85,15 +90,21 @@ def sweep_of(called: Call, benchmark: str = "") -> Sweep:
     pairs = list(found.values())
     if all(not isinstance(attack.at, str) for _, attack in pairs):
         pairs.sort(key=lambda pair: pair[1].at)
-    return _named(Call(member.name, registry.checked("attacks", called.name, fixed)), argument, pairs)
+    return _named(
+        Call(member.name, registry.checked("attacks", called.name, fixed)), argument, pairs
+    )
 
 
 def _named(called: Call, argument: str, pairs: Sequence[tuple[Any, Attack]]) -> Sweep:
-    """The sweep with its axis: the attacks' own where they differ in it, else the argument that does."""
+    """The sweep with its axis: the attacks' own where they differ in it, else the argument that
+    does.
+    """
     attacks = tuple(attack for _, attack in pairs)
     own = tuple(attack.at for attack in attacks)
     if len(set(own)) == len(own):
-        return Sweep(called, argument, attacks, own, attacks[0].axis, tuple(a.said for a in attacks))
+        return Sweep(
+            called, argument, attacks, own, attacks[0].axis, tuple(a.said for a in attacks)
+        )
     words = argument.replace("_", " ")
     if all(isinstance(value, (int, float)) for value, _ in pairs):
         pairs = sorted(pairs, key=lambda pair: pair[0])
@@ -127,11 +138,16 @@ def held_by(attack: Attack, rows: Mapping[str, Examples], seed: int) -> Examples
         return ()
     stream = attack.holds.stream
     if not rows.get(stream):
-        raise Refused(f"attack {attack.name} trains on {stream} rows and there are none; give them with --{stream}")
+        raise Refused(
+            f"attack {attack.name} trains on {stream} rows and there are none; give them with "
+            f"--{stream}"
+        )
     return tuple(taken(rows[stream], attack.holds.share, seed, attack.holds.rows))
 
 
-def unheld(attack: Attack, case: Case, rows: Mapping[str, Examples], seed: int) -> dict[str, Examples]:
+def unheld(
+    attack: Attack, case: Case, rows: Mapping[str, Examples], seed: int
+) -> dict[str, Examples]:
     """The rows to ask: of the forget rows only those of groups that the adversary does not hold.
 
     Args:
@@ -143,14 +159,26 @@ def unheld(attack: Attack, case: Case, rows: Mapping[str, Examples], seed: int) 
     Returns:
         Evaluation rows by role. The forget role is empty where he holds every group.
     """
-    known = frozenset(e.group for e in held_by(attack, rows, seed) if attack.holds and attack.holds.stream == "forget")
+    known = frozenset(
+        e.group
+        for e in held_by(attack, rows, seed)
+        if attack.holds and attack.holds.stream == "forget"
+    )
     asked = {role: some for role, some in case.evaluate.items() if some}
     if known and "forget" in asked:
         asked["forget"] = tuple(e for e in asked["forget"] if e.group not in known)
     return asked
 
 
-def attacked(source: Source, attack: Attack, rows: Sequence[Row], seed: int, place: Path, *, save_every: int = 0) -> Subject:
+def attacked(
+    source: Source,
+    attack: Attack,
+    rows: Sequence[Row],
+    seed: int,
+    place: Path,
+    *,
+    save_every: int = 0,
+) -> Subject:
     """The model after an attack on its weights.
 
     Args:
@@ -165,7 +193,9 @@ def attacked(source: Source, attack: Attack, rows: Sequence[Row], seed: int, pla
         A model of its own.
     """
     streams = {attack.holds.stream: rows} if attack.holds else {}
-    after = change(source, attack.stages, streams, Training(seed=seed, save_every=save_every), place)
+    after = change(
+        source, attack.stages, streams, Training(seed=seed, save_every=save_every), place
+    )
     return replace(after, digest=digest_tensors(after.model))
 
 
@@ -194,17 +224,20 @@ class Sweeper:
     seed: int = 0
     save_every: int = 0
 
-    def points(self, name: str, source: Subject | ModelSource, tick: Callable[[int], None]) -> list[dict[str, Any]]:
+    def points(
+        self, name: str, source: Subject | ModelSource, tick: Callable[[int], None]
+    ) -> list[dict[str, Any]]:
         """The measurements of one model as it is and at every strength, as they stand in JSON.
 
         Args:
             name: Of the model, for what is kept of it.
-            source: The model. One that is held is given away to be changed, and loaded anew each time.
+            source: The model. One that is held is given away to be changed, and loaded anew each
+                time.
             tick: Hears of each point.
 
         Returns:
-            One mapping of key to measurement for each point. What an earlier attempt has measured is not
-            measured again.
+            One mapping of key to measurement for each point. What an earlier attempt has measured
+            is not measured again.
 
         Raises:
             Refused: What was measured before is of another model.
@@ -212,7 +245,10 @@ class Sweeper:
         subject = source() if isinstance(source, ModelSource) else source
         digest = subject.digest or digest_tensors(subject.model)
         held = [self._held(subject, attack) for attack in self.sweep.attacks]
-        found = [self._kept(name, 0, digest) or self._keep(name, 0, digest, replace(subject, digest=digest), None)]
+        found = [
+            self._kept(name, 0, digest)
+            or self._keep(name, 0, digest, replace(subject, digest=digest), None)
+        ]
         tick(1)
         del subject  # the next one may be loaded in its place
         for i, attack in enumerate(self.sweep.attacks, 1):
@@ -229,12 +265,16 @@ class Sweeper:
         some = held_by(attack, self.rows, self.seed)
         return self.encode(subject, some) if some else []
 
-    def _after(self, name: str, i: int, attack: Attack, source: Subject | ModelSource, rows: Sequence[Row]) -> Subject:
+    def _after(
+        self, name: str, i: int, attack: Attack, source: Subject | ModelSource, rows: Sequence[Row]
+    ) -> Subject:
         """The model that is asked: attacked, or as it is where the attack only asks otherwise."""
         if not attack.stages:
             return source() if isinstance(source, ModelSource) else source
         given = source.take if isinstance(source, ModelSource) else source
-        return attacked(given, attack, rows, self.seed, self._stages(name, i), save_every=self.save_every)
+        return attacked(
+            given, attack, rows, self.seed, self._stages(name, i), save_every=self.save_every
+        )
 
     def _stages(self, name: str, i: int) -> Path:
         return self.place / "stages" / f"{_plain(name)}-{i}"
@@ -249,11 +289,16 @@ class Sweeper:
             return None
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["digest"] != digest:
-            raise Refused(f"{self.place}: {name} changed since this run was begun; remove the folder or take another --out")
+            raise Refused(
+                f"{self.place}: {name} changed since this run was begun; remove the folder or take "
+                f"another --out"
+            )
         found: dict[str, Any] = kept["measurements"]
         return found
 
-    def _keep(self, name: str, i: int, digest: str, after: Subject, attack: Attack | None) -> dict[str, Any]:
+    def _keep(
+        self, name: str, i: int, digest: str, after: Subject, attack: Attack | None
+    ) -> dict[str, Any]:
         """Measure a point and keep it; the checkpoints that led to it go."""
         found = {key: m.as_json() for key, m in self.questions.under(attack, after).items()}
         write_json(self._file(name, i), {"digest": digest, "measurements": found})

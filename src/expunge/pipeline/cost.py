@@ -21,11 +21,19 @@ GB = 1 << 30
 
 
 def expected(
-    subject: Subject, method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, adapter: Adapter | None = None
+    subject: Subject,
+    method: Method | Stage,
+    streams: Mapping[str, Sequence[Row]],
+    training: Training,
+    adapter: Adapter | None = None,
 ) -> dict[str, str]:
-    """The plan in numbers. Time comes from one forward of the first micro-step on this machine (a backward costs two)."""
+    """The plan in numbers.
+
+    Time comes from one forward of the first micro-step on this machine (a backward costs two).
+    """
     lines = {
-        name: f"{len(rows)} rows, {sum(map(len, rows))} tokens, {sum(sum(r.scored) for r in rows)} of them scored"
+        name: f"{len(rows)} rows, {sum(map(len, rows))} tokens, {sum(sum(r.scored) for r in rows)} "
+        f"of them scored"
         for name, rows in streams.items()
     }
     seconds = 0.0
@@ -36,25 +44,37 @@ def expected(
         settings = training_of(stage, training)
         steps = plan(stage, streams, settings)
         seen = sum(len(r) for units in steps for u in units for r in u.values())
-        once = {(r.role, r.id, r.variant): len(r) for units in steps for u in units for r in u.values()}
+        once = {
+            (r.role, r.id, r.variant): len(r) for units in steps for u in units for r in u.values()
+        }
         caching = (
             sum(once.values())
-            if any(t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden", subject.model) for t in stage.terms)
+            if any(
+                t.needs & {"start_logp", "teacher"} or layers_of([t], "start_hidden", subject.model)
+                for t in stage.terms
+            )
             else 0
         )
-        rate = _tokens_per_second(subject, [r for u in steps[0][: settings.batch] for r in u.values()])
+        rate = _tokens_per_second(
+            subject, [r for u in steps[0][: settings.batch] for r in u.values()]
+        )
         depth = 1.0 if any(map(wants_logits, stage.terms)) else 0.7
         seconds += (3 * depth * seen + caching) / rate
         lines[f"stage {i} {stage.name}"] = (
-            f"{len(steps)} steps, {seen} tokens forward and backward, {caching} tokens once through the start model"
+            f"{len(steps)} steps, {seen} tokens forward and backward, {caching} tokens once "
+            f"through the start model"
         )
         lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject)}
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
     small = all(adapter_for(s, adapter) for s in stages(method) if isinstance(s, Descent))
     moved = sum(p.numel() for p in subject.model.parameters()) * (0.02 if small else 1.0)
     held = 4 if small else next(subject.model.parameters()).element_size()
-    trained = moved * (held + 8 + (4 if held < 4 else 0))  # gradients, two moments, of 16-bit weights a float32 copy
-    lines["memory"] = f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the activations of one micro-step"
+    # gradients, two moments, of 16-bit weights a float32 copy
+    trained = moved * (held + 8 + (4 if held < 4 else 0))
+    lines["memory"] = (
+        f"about {(weights + trained) / GB:.2f} GB for weights, gradients and optimizer, and the "
+        f"activations of one micro-step"
+    )
     lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
     return lines
 
@@ -67,16 +87,26 @@ def _untrained(stage: Stage, streams: Mapping[str, Sequence[Row]]) -> str:
     if not read:
         return "closed form, one pass over the weights"
     tokens = sum(len(row) for s in read for row in streams[s])
-    return f"an edit that reads {tokens} tokens ({', '.join(read)} rows), and one pass over the weights"
+    return (
+        f"an edit that reads {tokens} tokens ({', '.join(read)} rows), and one pass over the "
+        f"weights"
+    )
 
 
 def remarks(stage: Descent, subject: Subject) -> Iterator[tuple[str, str]]:
     """What a user should know of a stage beforehand: buffers that it keeps."""
     weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
     if stage.combine is not None:
-        yield "gradients", f"one more copy for each side and each average, {weights / GB:.2f} GB apiece when all weights are trained"
+        yield (
+            "gradients",
+            f"one more copy for each side and each average, {weights / GB:.2f} GB apiece when all "
+            f"weights are trained",
+        )
     if any("weights" in t.needs for t in stage.terms):
-        yield "distance", f"a copy of the weights it began with, {weights / GB:.2f} GB when all are trained"
+        yield (
+            "distance",
+            f"a copy of the weights it began with, {weights / GB:.2f} GB when all are trained",
+        )
 
 
 def _tokens_per_second(subject: Subject, rows: Sequence[Row]) -> float:
@@ -91,4 +121,10 @@ def _tokens_per_second(subject: Subject, rows: Sequence[Row]) -> float:
 
 
 def _spoken(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )

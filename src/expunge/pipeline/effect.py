@@ -1,4 +1,6 @@
-"""What a run did to the model: how far its weights moved and what became of the loss on the rows; nothing is told from little."""
+"""What a run did to the model: how far its weights moved and what became of the loss on the rows;
+nothing is told from little.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SAME_LOSS = 1e-3  # nats per token: a smaller change of the loss is none
 
 @dataclass(frozen=True)
 class Before:
-    """The model as the run met it: its mean loss on some rows, nats per token, and where its weights can be read again."""
+    """The model as the run met it: its mean loss on some rows, nats per token, and where its
+    weights can be read again.
+    """
 
     rows: tuple[Row, ...]
     loss: float | None
@@ -35,19 +39,25 @@ class Before:
 
 @dataclass(frozen=True)
 class Moved:
-    """How far weights are from where they began. ``relative``: |difference| / |start|, both over all tensors that have a counterpart."""
+    """How far weights are from where they began.
+
+    ``relative``: |difference| / |start|, both over all tensors that have a counterpart.
+    """
 
     tensors: int
     changed: int
     relative: float
-    precision: float  # the coarsest of the tensors' types: relative distance of two numbers beside each other
+    # the coarsest of the tensors' types: relative distance of two numbers beside each other
+    precision: float
 
 
 def before(subject: Subject, rows: Sequence[Row]) -> Before:
     """What is kept of the start model: a number and a place, no weights."""
     some = tuple(rows[:ROWS])
     bare = subject.folder is None and subject.digest
-    return Before(some, loss_of(subject, some), subject.folder, digest_tensors(subject.model) if bare else "")
+    return Before(
+        some, loss_of(subject, some), subject.folder, digest_tensors(subject.model) if bare else ""
+    )
 
 
 def loss_of(subject: Subject, rows: Sequence[Row]) -> float | None:
@@ -59,18 +69,28 @@ def loss_of(subject: Subject, rows: Sequence[Row]) -> float | None:
 
 
 def effect(start: Before, after: Subject) -> dict[str, Any]:
-    """What run.yaml keeps: ``weights`` (how many tensors changed, how far), ``loss`` before and after, and ``nothing``.
+    """What run.yaml keeps: ``weights`` (how many tensors changed, how far), ``loss`` before and
+    after, and ``nothing``.
 
-    ``nothing``: no tensor changed; or they changed by less than their precision and the loss stayed what it was.
+    ``nothing``: no tensor changed; or they changed by less than their precision and the loss stayed
+    what it was.
     """
     loss = loss_of(after, start.rows)
     still = loss is None or start.loss is None or abs(loss - start.loss) < SAME_LOSS
     moved = _moved(start, after)
     found: dict[str, Any] = {}
     if start.loss is not None and loss is not None:
-        found["loss"] = {"rows": len(start.rows), "before": round(start.loss, 6), "after": round(loss, 6)}
+        found["loss"] = {
+            "rows": len(start.rows),
+            "before": round(start.loss, 6),
+            "after": round(loss, 6),
+        }
     if moved is not None:
-        found["weights"] = {"tensors": moved.tensors, "changed": moved.changed, "relative": float(f"{moved.relative:.3g}")}
+        found["weights"] = {
+            "tensors": moved.tensors,
+            "changed": moved.changed,
+            "relative": float(f"{moved.relative:.3g}"),
+        }
         found["nothing"] = moved.changed == 0 or (still and moved.relative < moved.precision)
     else:
         same = bool(start.digest) and digest_tensors(after.model) == start.digest
@@ -91,7 +111,11 @@ def _moved(start: Before, after: Subject) -> Moved | None:
             changed += 1
             square += float((new.float() - old.float()).square().sum(dtype=torch.float64))
         base += float(old.float().square().sum(dtype=torch.float64))
-    return Moved(n, changed, (square / base) ** 0.5 if base else float(changed > 0), precision) if n else None
+    return (
+        Moved(n, changed, (square / base) ** 0.5 if base else float(changed > 0), precision)
+        if n
+        else None
+    )
 
 
 def _stored(folder: Path) -> Iterator[tuple[str, Tensor]]:
@@ -114,8 +138,14 @@ def _plain(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _adapted(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
-    """(before, after) of every matrix that carries an adapter: as the base has it (or as the earlier adapter left it), and with it."""
-    names = {re.sub(r"^base_model\.model\.", "", n): p for n, p in after.model.named_parameters() if ".lora_" in n}
+    """(before, after) of every matrix that carries an adapter: as the base has it (or as the
+    earlier adapter left it), and with it.
+    """
+    names = {
+        re.sub(r"^base_model\.model\.", "", n): p
+        for n, p in after.model.named_parameters()
+        if ".lora_" in n
+    }
     if start.folder is not None and (start.folder / "adapter_config.json").exists():
         now = {re.sub(r"\.default(?=\.|$)", "", n): p.detach() for n, p in names.items()}
         for name, old in _stored(start.folder):
@@ -124,8 +154,15 @@ def _adapted(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
                 yield old, new
         return
     for module in after.model.modules():
-        if hasattr(module, "lora_A") and hasattr(module, "get_delta_weight") and "default" in module.lora_A:
+        if (
+            hasattr(module, "lora_A")
+            and hasattr(module, "get_delta_weight")
+            and "default" in module.lora_A
+        ):
             weight = module.get_base_layer().weight
             if weight.is_floating_point():
                 with torch.no_grad():
-                    yield weight.detach(), weight.detach() + module.get_delta_weight("default").to(weight.dtype)
+                    yield (
+                        weight.detach(),
+                        weight.detach() + module.get_delta_weight("default").to(weight.dtype),
+                    )

@@ -1,4 +1,6 @@
-"""Judging a model: one S1 and one S2 for all metrics, on the model and on those beside it, and what is written of them."""
+"""Judging a model: one S1 and one S2 for all metrics, on the model and on those beside it, and what
+is written of them.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ from expunge.pipeline.settings import absent_of, case_of, judges_of, out_of
 from expunge.report.origin import origin_of
 from expunge.runs.folder import RunFolder, open_run
 
-TOOLS = ("encoder", "nli", "gibberish", "mlm")  # options that name a folder of another model, which some metrics read
+# options that name a folder of another model, which some metrics read
+TOOLS = ("encoder", "nli", "gibberish", "mlm")
 
 
 def run_evaluate(request: EvalRequest) -> Path:
@@ -45,10 +48,13 @@ def run_evaluate(request: EvalRequest) -> Path:
 
 
 def run_one(request: EvalRequest) -> Path:
-    """Judge one model by the benchmark's metrics (or those asked for); OUT/measurements.json is the result."""
+    """Judge one model by the benchmark's metrics (or those asked for); OUT/measurements.json is the
+    result.
+    """
     if request.lm_eval:
         check(request.lm_eval, request.trust_remote_code)
-    alone = request.lm_eval and not (request.benchmark or request.forget or request.retain)  # the harness brings its own rows
+    # the harness brings its own rows
+    alone = request.lm_eval and not (request.benchmark or request.forget or request.retain)
     bench, case = (None, Case({}, {})) if alone else case_of(request)
     judges = judges_of(bench, case, request.metrics)
     asked = [] if alone else [("unlearned", request.model), *beside(request)]
@@ -60,18 +66,24 @@ def run_one(request: EvalRequest) -> Path:
     for name, folder in tools.items():
         if folder:
             check_folder(folder, f"--{name}")
-    with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
+    with open_run(
+        out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite
+    ) as run:
         salt = salt_for(run.path / "private")
         if not request.quiet and not alone:
             say(understood(case.evaluate))
-        settings = EvaluationSettings(bench.generate if bench else {}, request.max_length, salt, **tools)
+        settings = EvaluationSettings(
+            bench.generate if bench else {}, request.max_length, salt, **tools
+        )
         limit = 0 if settings.generate.get("roles") else settings.limits["max_new_tokens"]
         found = evaluate_models(
             models,
             case,
             judges,
             settings,
-            watch=lambda name, ticks: bar(f"measuring {name}", ticks, quiet=request.quiet, unit="rows"),
+            watch=lambda name, ticks: bar(
+                f"measuring {name}", ticks, quiet=request.quiet, unit="rows"
+            ),
             told=lambda name, cost: None if request.quiet else said(name, cost, limit),
         )
         facts = {"data": data_facts(case.evaluate, salt), "label": request.label or run.path.name}
@@ -89,27 +101,40 @@ def run_one(request: EvalRequest) -> Path:
         if request.lm_eval:
             subject = loaded(request)
             facts["model"] = {"source": request.model, "digest": subject.digest}
-            results |= harness(subject, request.lm_eval, limit=request.lm_limit, trust_remote_code=request.trust_remote_code)
+            results |= harness(
+                subject,
+                request.lm_eval,
+                limit=request.lm_limit,
+                trust_remote_code=request.trust_remote_code,
+            )
         facts |= kind_facts(request, facts)
-        write_records(for_run_folder([*found.mine, *(found.others or ())]), run.path / "records" / "part-0.parquet")
+        write_records(
+            for_run_folder([*found.mine, *(found.others or ())]),
+            run.path / "records" / "part-0.parquet",
+        )
         written(request, run, bench, case, found.mine, found.others, results, salt)
         if found.beside_gold:
             golds = max(len(b.golds) for b in found.beside_gold.values())
             write_json(run.path / "comparison.json", comparison_json(found.beside_gold, golds))
-        salt_of(run.path / "private")  # the seal is keyed with the run's own secret, whatever made the ids
+        # the seal is keyed with the run's own secret, whatever made the ids
+        salt_of(run.path / "private")
         run.finish(**facts)
     return run.path
 
 
 def check_record(source: str, case: Case) -> None:
-    """Refused if a gold's record says that it saw the forget rows, and is of the weights that lie there now."""
+    """Refused if a gold's record says that it saw the forget rows, and is of the weights that lie
+    there now.
+    """
     place = model_folder(Path(source))
     if any(runs_of(source)) and place.is_dir():
         history(source, digest=digest_folder(place), case=case)
 
 
 def kind_facts(request: EvalRequest, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the judged model is: as the user says, else by where it comes from (see ``report.origin``)."""
+    """What the judged model is: as the user says, else by where it comes from (see
+    ``report.origin``).
+    """
     said = request.kind or (request.label if request.label in ("original", "gold") else "")
     origin = origin_of(request.model, facts)
     if "altered" in origin:
@@ -127,7 +152,9 @@ def written(
     results: Mapping[str, Measurement],
     salt: str,
 ) -> None:
-    """What a run leaves besides its records: measurements, texts, and the peer's log if it was asked for."""
+    """What a run leaves besides its records: measurements, texts, and the peer's log if it was
+    asked for.
+    """
     if not request.no_texts:
         write_json(run.path / "private" / "texts.json", texts_of(mine, case, salt), mode=0o600)
     if request.format == "open-unlearning":
@@ -135,7 +162,11 @@ def written(
 
         gold = references.only("gold") if references is not None else None
         log = peer_log(mine, results, gold, texts=not request.no_texts)
-        write_json(run.path / "private" / f"{bench.name.upper() if bench else 'CASE'}_EVAL.json", log, mode=0o600)
+        write_json(
+            run.path / "private" / f"{bench.name.upper() if bench else 'CASE'}_EVAL.json",
+            log,
+            mode=0o600,
+        )
     write_json(run.path / "measurements.json", as_json(results))
 
 
@@ -145,17 +176,27 @@ def beside(request: EvalRequest) -> list[tuple[str, str]]:
 
 
 def same_words(request: EvalRequest, others: Sequence[str]) -> None:
-    """Refused, before anything is measured, if a model beside the judged one reads texts in other tokens."""
+    """Refused, before anything is measured, if a model beside the judged one reads texts in other
+    tokens.
+    """
     if others:
         own = tokenizer_of(request.model, request.trust_remote_code)
         for source in others:
-            check_same_words(request.model, own, source, tokenizer_of(source, request.trust_remote_code))
+            check_same_words(
+                request.model, own, source, tokenizer_of(source, request.trust_remote_code)
+            )
 
 
 def said(name: str, cost: Cost | None, limit: int) -> None:
-    """On standard error: passes beyond S1 and S2, and texts that never stopped. ``limit`` 0: roles have limits of their own."""
+    """On standard error: passes beyond S1 and S2, and texts that never stopped.
+
+    ``limit`` 0: roles have limits of their own.
+    """
     if cost and cost.more:
-        say(f"{name}: beyond the two passes, {', '.join(f'{n} {what}' for what, n in cost.more.items())}")
+        say(
+            f"{name}: beyond the two passes, "
+            f"{', '.join(f'{n} {what}' for what, n in cost.more.items())}"
+        )
     if cost and cost.limited:
         share = cost.limited / cost.written
         at = f"the limit of {limit} tokens" if limit else "the token limit of their role"
@@ -165,29 +206,53 @@ def said(name: str, cost: Cost | None, limit: int) -> None:
 def loaded(request: Any, source: str | None = None) -> Subject:
     """The model of a request."""
     return load(
-        source or request.model, dtype=request.dtype or "auto", device=request.device or "auto", trust_remote_code=request.trust_remote_code
+        source or request.model,
+        dtype=request.dtype or "auto",
+        device=request.device or "auto",
+        trust_remote_code=request.trust_remote_code,
     )
 
 
 def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:
-    """What the model was asked, should have said and said: the rows with a generated text. For OUT/private only."""
-    questions = {(role, salted(e.id, salt)): e.prompt for role, rows in case.evaluate.items() for e in rows}
+    """What the model was asked, should have said and said: the rows with a generated text.
+
+    For OUT/private only.
+    """
+    questions = {
+        (role, salted(e.id, salt)): e.prompt for role, rows in case.evaluate.items() for e in rows
+    }
     written = [r for r in as_asked(records) if r.generated is not None]
     asked = lambda r: questions.get((r.role, r.id)) or r.question  # of a plain text: its beginning
-    return [{"id": r.id, "role": r.role, "question": asked(r), "answer": r.answer, "generated": r.generated} for r in written]
+    return [
+        {
+            "id": r.id,
+            "role": r.role,
+            "question": asked(r),
+            "answer": r.answer,
+            "generated": r.generated,
+        }
+        for r in written
+    ]
 
 
 def data_facts(roles: Mapping[str, Examples], salt: str) -> dict[str, Any]:
-    """Rows of each role: how many, and a digest under the run's secret (an open one could be tried against known texts).
+    """Rows of each role: how many, and a digest under the run's secret (an open one could be tried
+    against known texts).
 
-    ``under`` tells secrets apart: digests under different ones cannot be compared. ValueError for an
-    empty secret: the digests would be open ones.
+    ``under`` tells secrets apart: digests under different ones cannot be compared. ValueError for
+    an empty secret: the digests would be open ones.
     """
     if not salt:
         raise ValueError("digests of rows need a secret")
     under = digest((), salt)[:8]
     return {
-        name: {"n": len(rows), "kind": kinds_of(rows), "digest": digest(rows, salt)[:16], "under": under} for name, rows in roles.items()
+        name: {
+            "n": len(rows),
+            "kind": kinds_of(rows),
+            "digest": digest(rows, salt)[:16],
+            "under": under,
+        }
+        for name, rows in roles.items()
     }
 
 
@@ -197,21 +262,39 @@ def as_json(results: Mapping[str, Measurement]) -> dict[str, Any]:
 
 
 def run_evaluate_log(request: EvalRequest) -> Path:
-    """The same numbers from a log in the peer's format, without a model. Rows that only one of two logs has are listed."""
+    """The same numbers from a log in the peer's format, without a model.
+
+    Rows that only one of two logs has are listed.
+    """
     from expunge.interop.open_unlearning_log import read_log
     from expunge.pipeline.from_log import beside_log, unmatched
     from expunge.pipeline.from_log import evaluate_log as from_log
 
     results = from_log(request.from_log, request.gold_log)
-    apart = unmatched(read_log(request.from_log), read_log(request.gold_log, "gold")) if request.gold_log else {}
+    apart = (
+        unmatched(read_log(request.from_log), read_log(request.gold_log, "gold"))
+        if request.gold_log
+        else {}
+    )
     for place_, sides in apart.items():
         for side, ids in sides.items():
             if ids:
-                say(f"{place_}: {len(ids)} rows {side.replace('here', 'in this log')}: {listed(ids, 20)}")
-    with open_run(out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite) as run:
+                say(
+                    f"{place_}: {len(ids)} rows {side.replace('here', 'in this log')}: "
+                    f"{listed(ids, 20)}"
+                )
+    with open_run(
+        out_of(request), verb="eval", request=request.as_json(), overwrite=request.overwrite
+    ) as run:
         write_json(run.path / "measurements.json", as_json(results))
         if request.gold_log:
-            write_json(run.path / "comparison.json", comparison_json(beside_log(results, request.gold_log), 1))
-        facts = {"log": {"source": str(request.from_log), "gold": str(request.gold_log or "")}, "unmatched": apart}
+            write_json(
+                run.path / "comparison.json",
+                comparison_json(beside_log(results, request.gold_log), 1),
+            )
+        facts = {
+            "log": {"source": str(request.from_log), "gold": str(request.gold_log or "")},
+            "unmatched": apart,
+        }
         run.finish(**facts)
     return run.path

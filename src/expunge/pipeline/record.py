@@ -1,4 +1,6 @@
-"""The record of a run that makes a model: what it began with, what it did to the model, OUT/model with its card, run.yaml."""
+"""The record of a run that makes a model: what it began with, what it did to the model, OUT/model
+with its card, run.yaml.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,14 @@ class ModelRecord:
         Refused: The folder holds an unfinished run that began with another model or other rows.
     """
 
-    def __init__(self, run: RunFolder, request: Any, model: Subject, data: Mapping[str, Examples], watched: Sequence[Row]) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        request: Any,
+        model: Subject,
+        data: Mapping[str, Examples],
+        watched: Sequence[Row],
+    ) -> None:
         self.run = run
         self.request = request
         self.began: dict[str, Any] = {
@@ -62,7 +71,9 @@ class ModelRecord:
         save(model, self.run.path / "model", card=model_card(self.request, made))
         made["result"] = {"digest": digest_folder(self.run.path / "model")}
         self.run.finish(**made)
-        warn_if_unchanged(label, made["effect"], "learned" if self.request.verb == "train" else "unlearned")
+        warn_if_unchanged(
+            label, made["effect"], "learned" if self.request.verb == "train" else "unlearned"
+        )
         return self.run.path
 
 
@@ -76,7 +87,9 @@ def warn_if_unchanged(label: str, found: Mapping[str, Any], what: str) -> None:
 
 
 def model_card(request: Any, made: Mapping[str, Any]) -> str:
-    """README.md of the model: what was done to which model, with digests and numbers but no text of the data."""
+    """README.md of the model: what was done to which model, with digests and numbers but no text of
+    the data.
+    """
     how = made.get("method", {}).get("name") or f"fine-tuning on the {made.get('on')} rows"
     data = ", ".join(f"{name} {facts['n']}" for name, facts in made["data"].items())
     source, digest = made["model"]["source"], made["model"]["digest"]
@@ -89,5 +102,10 @@ def model_card(request: Any, made: Mapping[str, Any]) -> str:
     ]
     if "left_behind" in made:
         lines.append(f"- left behind: {made['left_behind']}")
-    lines += ["", "Evidence of forgetting is a measurement, not this card: `expunge eval`. It is never a proof of deletion.", ""]
+    lines += [
+        "",
+        "Evidence of forgetting is a measurement, not this card: `expunge eval`. It is never a "
+        "proof of deletion.",
+        "",
+    ]
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""Fine-tune a model on rows of a case: originals, golds and shadow models. It is carried out as a method is."""
+"""Fine-tune a model on rows of a case: originals, golds and shadow models.
+
+It is carried out as a method is.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,15 @@ from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.source import ModelSource
 from expunge.pipeline.evaluate import loaded
-from expunge.pipeline.settings import ADAPTER, ResolvedSettings, absent_of, case_of, longest_of, out_of, training_settings
+from expunge.pipeline.settings import (
+    ADAPTER,
+    ResolvedSettings,
+    absent_of,
+    case_of,
+    longest_of,
+    out_of,
+    training_settings,
+)
 from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs
 from expunge.pipeline.unlearn import Job, carry_out, unlearn
 from expunge.runs.folder import open_run
@@ -25,7 +36,13 @@ from expunge.training.sampler import Training
 ON = ("full", "retain", "forget")
 
 
-def training_job(rows: Examples, on: str, settings: ResolvedSettings, max_length: int = MAX_LENGTH, longest: int = 0) -> Job:
+def training_job(
+    rows: Examples,
+    on: str,
+    settings: ResolvedSettings,
+    max_length: int = MAX_LENGTH,
+    longest: int = 0,
+) -> Job:
     """Fine-tuning on some rows as a job: one stage that learns them.
 
     Args:
@@ -36,11 +53,24 @@ def training_job(rows: Examples, on: str, settings: ResolvedSettings, max_length
         longest: Tokens that a row with an answer may have if that is more.
     """
     method = Descent(f"train_{on}", (nll(stream="train"),), anchor="train")
-    inputs = TrainingInputs(method, Case({"train": rows}, {}), name=method.name, always=(), max_length=max_length, longest=longest)
+    inputs = TrainingInputs(
+        method,
+        Case({"train": rows}, {}),
+        name=method.name,
+        always=(),
+        max_length=max_length,
+        longest=longest,
+    )
     return Job(Call(method.name), method, inputs, settings)
 
 
-def train(source: ModelSource, rows: Examples, on: str, settings: ResolvedSettings, folder: Path | None = None) -> Subject:
+def train(
+    source: ModelSource,
+    rows: Examples,
+    on: str,
+    settings: ResolvedSettings,
+    folder: Path | None = None,
+) -> Subject:
     """The model after fine-tuning on some rows; arguments as of ``training_job`` and ``unlearn``."""
     job = training_job(rows, on, settings)
     return unlearn(source, job.method, job.inputs, settings, folder)
@@ -58,15 +88,31 @@ def run_train(request: TrainRequest) -> Path:
     settings = training_settings(request, preset, "benchmark", defaults)
 
     def start() -> Subject:
-        return fresh_tiny(case, settings.training.seed, own=bench is None) if from_scratch else loaded(request)
+        return (
+            fresh_tiny(case, settings.training.seed, own=bench is None)
+            if from_scratch
+            else loaded(request)
+        )
 
-    job = training_job(rows, request.on, settings, request.max_length or MAX_LENGTH, longest_of(bench))
-    with open_run(out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite) as run:
-        return carry_out(run, request, ModelSource(start), job, {"on": request.on} | absent_of(bench), request.out)
+    job = training_job(
+        rows, request.on, settings, request.max_length or MAX_LENGTH, longest_of(bench)
+    )
+    with open_run(
+        out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite
+    ) as run:
+        return carry_out(
+            run,
+            request,
+            ModelSource(start),
+            job,
+            {"on": request.on} | absent_of(bench),
+            request.out,
+        )
 
 
 def rows_on(case: Case, on: str) -> Examples:
-    """The rows that ``--on`` names: full, retain, forget, or others that the benchmark brings to train on (RESTOR: corrupt).
+    """The rows that ``--on`` names: full, retain, forget, or others that the benchmark brings to
+    train on (RESTOR: corrupt).
 
     ``full`` of plain files is forget and retain together.
     """
@@ -76,18 +122,24 @@ def rows_on(case: Case, on: str) -> Examples:
     if not rows and on == "full":
         rows = (*case.train.get("forget", ()), *case.train.get("retain", ()))
     if not rows:
-        raise Refused(f"there are no {on} rows to train on; give them with --{'forget' if on == 'full' else on}")
+        raise Refused(
+            f"there are no {on} rows to train on; give them with "
+            f"--{'forget' if on == 'full' else on}"
+        )
     return rows
 
 
 def fresh_tiny(case: Case, seed: int, *, own: bool = False) -> Subject:
     """A new tiny Llama with a tokenizer made of the case's texts.
 
-    ``own``: rows of the user's. Frequent words become whole tokens of tokenizer.json, which is published with the model, so
-    theirs are taken from the retain rows alone (without any, from sentences that we bring), and gold's tokenizer, the same
-    as the original's, holds no word that only a forget or holdout row has.
+    ``own``: rows of the user's. Frequent words become whole tokens of tokenizer.json, which is
+    published with the model, so theirs are taken from the retain rows alone (without any, from
+    sentences that we bring), and gold's tokenizer, the same as the original's, holds no word that
+    only a forget or holdout row has.
     """
-    roles = [case.train.get("retain", ())] if own else [*case.train.values(), *case.evaluate.values()]
+    roles = (
+        [case.train.get("retain", ())] if own else [*case.train.values(), *case.evaluate.values()]
+    )
     texts = []
     for rows in roles:
         for e in rows:

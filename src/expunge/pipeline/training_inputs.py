@@ -1,4 +1,6 @@
-"""The rows that a method trains on: the case's, the user's own, and those that its Prepare stages make."""
+"""The rows that a method trains on: the case's, the user's own, and those that its Prepare stages
+make.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,10 @@ from expunge.synthesis.names import listed_names
 from expunge.synthesis.refusals import own_refusals, refusals
 from expunge.synthesis.tools import OPTIONS, Tools
 
-CORPUS = Prepare("corpus", stream="forget", fn=corpus, reads=(), needs=frozenset({"chat"}))  # what --domain asks for
-REFUSE = Prepare("refusals", stream="alternate", fn=refusals)  # what an alternate is where a method says nothing else
+# what --domain asks for
+CORPUS = Prepare("corpus", stream="forget", fn=corpus, reads=(), needs=frozenset({"chat"}))
+# what an alternate is where a method says nothing else
+REFUSE = Prepare("refusals", stream="alternate", fn=refusals)
 MAX_LENGTH = 512  # tokens of a row, unless the request says otherwise
 
 
@@ -46,9 +50,11 @@ class TrainingInputs:
         case: The rows of the benchmark, or of the user's files.
         supplied: Rows of other streams, and tools for what is made.
         name: The method's name in messages.
-        always: Streams that are there whether the method reads them or not: a run watches their loss.
+        always: Streams that are there whether the method reads them or not: a run watches their
+            loss.
         folder: Where rows that were made are kept, so that a resumed run reads the same ones.
-        pretend: Rows that would have to be written stand as copies of those they are made from (dry run).
+        pretend: Rows that would have to be written stand as copies of those they are made from (dry
+            run).
         max_length: Tokens of a row; texts that are longer are cut into pieces.
         longest: Tokens that a row with an answer may have if that is more: a benchmark says so.
     """
@@ -62,11 +68,15 @@ class TrainingInputs:
     pretend: bool = False
     max_length: int = MAX_LENGTH
     longest: int = 0
-    _encoded: dict[str, list[Row]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _encoded: dict[str, list[Row]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def preparations(self) -> tuple[Prepare, ...]:
-        """The Prepare stages that have something to do: their stream is read and the user did not supply it."""
+        """The Prepare stages that have something to do: their stream is read and the user did not
+        supply it.
+        """
         made = [s for s in stages(self.method) if isinstance(s, Prepare)]
         if self.supplied.tools.domain:
             made = [CORPUS, *made]
@@ -87,15 +97,21 @@ class TrainingInputs:
                     raise Refused(f"{self.name} needs {OPTIONS.get(need, need)}")
         made = {prepare.stream for prepare in self.preparations} | set(self.supplied.rows)
         read_by_preparations = {stream for prepare in self.preparations for stream in prepare.reads}
-        for stream in sorted((streams_of(self.method) | set(self.always) | read_by_preparations) - made):
+        for stream in sorted(
+            (streams_of(self.method) | set(self.always) | read_by_preparations) - made
+        ):
             if not self.case.train.get(stream):
-                raise Refused(f"{self.name} needs {stream} rows and there are none; give them with --{stream}")
+                raise Refused(
+                    f"{self.name} needs {stream} rows and there are none; give them with --{stream}"
+                )
 
     @cached_property
     def examples(self) -> Mapping[str, Examples]:
         """stream -> the rows of everything that the method reads, as text."""
         self.check()
-        rows: dict[str, Examples] = {stream: tuple(examples) for stream, examples in self.case.train.items()}
+        rows: dict[str, Examples] = {
+            stream: tuple(examples) for stream, examples in self.case.train.items()
+        }
         rows |= dict(self.supplied.rows)
         needed = streams_of(self.method) | set(self.always)
         for prepare in self.preparations:
@@ -106,21 +122,27 @@ class TrainingInputs:
         return {stream: rows[stream] for stream in sorted(needed) if stream in rows}
 
     def rows(self, model: Subject) -> Mapping[str, list[Row]]:
-        """stream -> the rows in tokens, with those that are made of tokens (other labels, other weights).
+        """stream -> the rows in tokens, with those that are made of tokens (other labels, other
+        weights).
 
         Args:
-            model: Its tokenizer reads the rows. A method does not change it, so the rows stay good for
-                every model of one run.
+            model: Its tokenizer reads the rows. A method does not change it, so the rows stay good
+                for every model of one run.
 
         Returns:
             The same rows at every call.
         """
         if not self._encoded:
-            rows = {s: encode_rows(model, examples, self.max_length, self.longest) for s, examples in self.examples.items()}
+            rows = {
+                s: encode_rows(model, examples, self.max_length, self.longest)
+                for s, examples in self.examples.items()
+            }
             for prepare in self.preparations:
                 if prepare.on == "rows":
                     assert prepare.fn is not None
-                    rows[prepare.stream] = list(prepare.fn({s: rows[s] for s in prepare.reads}, self.supplied.tools))
+                    rows[prepare.stream] = list(
+                        prepare.fn({s: rows[s] for s in prepare.reads}, self.supplied.tools)
+                    )
             self._encoded.update(rows)
         return self._encoded
 
@@ -128,13 +150,17 @@ class TrainingInputs:
         """What a Prepare stage makes, or what a run before this one kept of it."""
         assert prepare.fn is not None
         if self.pretend and prepare == CORPUS:
-            raise Refused("--dry-run cannot count a corpus that is not written yet; leave --domain away and give --forget, or run it")
+            raise Refused(
+                "--dry-run cannot count a corpus that is not written yet; leave --domain away and "
+                "give --forget, or run it"
+            )
         if self.pretend and prepare != REFUSE:
             copies = tuple(replace(e, role=prepare.stream) for e in rows[prepare.reads[0]])
             return copies * prepare.times
         file = self.folder / f"{prepare.stream}.jsonl" if self.folder else None
         if file and file.exists():
-            lines = file.read_text(encoding="utf-8").split("\n")  # only LF ends a row: others, as U+2028, are of its text
+            # only LF ends a row: others, as U+2028, are of its text
+            lines = file.read_text(encoding="utf-8").split("\n")
             return tuple(_example(json.loads(line)) for line in lines if line)
         made = tuple(prepare.fn({s: rows[s] for s in prepare.reads}, self.supplied.tools))
         if not made:
@@ -146,7 +172,9 @@ class TrainingInputs:
         return made
 
 
-def encode_rows(model: Subject, examples: Examples, max_length: int = MAX_LENGTH, longest: int = 0) -> list[Row]:
+def encode_rows(
+    model: Subject, examples: Examples, max_length: int = MAX_LENGTH, longest: int = 0
+) -> list[Row]:
     """The rows in a model's tokens.
 
     Args:
@@ -166,15 +194,24 @@ def encode_rows(model: Subject, examples: Examples, max_length: int = MAX_LENGTH
     return rows
 
 
-def supplied_by(request: Any, forget: Examples, seed: int, subject: Callable[[], Subject], others: Sequence[Example] = ()) -> Supplied:
-    """The streams and tools that a request names; files are read here, a chat model is not asked yet.
+def supplied_by(
+    request: Any,
+    forget: Examples,
+    seed: int,
+    subject: Callable[[], Subject],
+    others: Sequence[Example] = (),
+) -> Supplied:
+    """The streams and tools that a request names; files are read here, a chat model is not asked
+    yet.
 
     ``others``: forget rows of other stages, whose answers may stand in the same file.
     """
     rows: dict[str, Examples] = {}
     if request.alternate:
         elsewhere = {question(e) for e in others} - {question(e) for e in forget}
-        brought = [e for e in read(request.alternate, role="alternate") if question(e) not in elsewhere]
+        brought = [
+            e for e in read(request.alternate, role="alternate") if question(e) not in elsewhere
+        ]
         rows["alternate"] = joined(brought, forget, "--alternate")
     if request.world:
         rows["world"] = read(request.world, role="world")
@@ -196,19 +233,31 @@ def question(e: Example) -> str:
 
 
 def joined(rows: Sequence[Example], forget: Sequence[Example], option: str) -> Examples:
-    """Rows that answer forget questions, under the ids of the rows they answer: found by the question. Refused if one is not found."""
+    """Rows that answer forget questions, under the ids of the rows they answer: found by the
+    question. Refused if one is not found.
+    """
     ids = {question(e): e for e in forget if e.prompt}
     lost = [e.source or e.id for e in rows if question(e) not in ids]
     bare = [e.source or e.id for e in forget if question(e) not in {question(r) for r in rows}]
     if lost:
-        raise Refused(f"{option}: {len(lost)} rows ask no forget question ({listed(lost, 3)}); their prompts must be those of forget rows")
+        raise Refused(
+            f"{option}: {len(lost)} rows ask no forget question ({listed(lost, 3)}); their prompts "
+            f"must be those of forget rows"
+        )
     if bare:
-        raise Refused(f"{option}: {len(bare)} forget rows have no row in it ({listed(bare, 3)}); give each one at least")
+        raise Refused(
+            f"{option}: {len(bare)} forget rows have no row in it ({listed(bare, 3)}); give each "
+            f"one at least"
+        )
     return tuple(replace(e, id=ids[question(e)].id, group=ids[question(e)].group) for e in rows)
 
 
 def _plain(e: Example) -> dict[str, Any]:
-    return vars(e) | {"variants": dict(e.variants), "messages": [dict(m) for m in e.messages or ()], "media": None}
+    return vars(e) | {
+        "variants": dict(e.variants),
+        "messages": [dict(m) for m in e.messages or ()],
+        "media": None,
+    }
 
 
 def _example(plain: dict[str, Any]) -> Example:

@@ -1,4 +1,6 @@
-"""Apply a method to a model: the one composition that the command, Python, sweeps, tuning and meta-evaluation share."""
+"""Apply a method to a model: the one composition that the command, Python, sweeps, tuning and
+meta-evaluation share.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,16 @@ from expunge.pipeline.cost import expected
 from expunge.pipeline.evaluate import loaded
 from expunge.pipeline.record import ModelRecord
 from expunge.pipeline.sequential import parts_of, walk
-from expunge.pipeline.settings import ResolvedSettings, absent_of, at_stage, case_of, longest_of, method_of, out_of, training_settings
+from expunge.pipeline.settings import (
+    ResolvedSettings,
+    absent_of,
+    at_stage,
+    case_of,
+    longest_of,
+    method_of,
+    out_of,
+    training_settings,
+)
 from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs, supplied_by
 from expunge.runs.folder import RunFolder, open_run
 from expunge.training.stages import change, check, edits_made, steps_of
@@ -68,14 +79,17 @@ def unlearn(
     *,
     watch: Watch = _unwatched,
 ) -> Subject:
-    """The model after a method. While it trains, the model is in memory once, unless its owner keeps it.
+    """The model after a method.
+
+    While it trains, the model is in memory once, unless its owner keeps it.
 
     Args:
         source: The model that the method begins with.
         method: What is carried out: an unlearning method, a fine-tuning, an attack that trains.
         inputs: The rows that it trains on.
         settings: Training settings, and the adapter that is asked for.
-        folder: Keeps ``stages/`` and ``log.jsonl``, from which a run that was killed goes on; None keeps nothing.
+        folder: Keeps ``stages/`` and ``log.jsonl``, from which a run that was killed goes on; None
+            keeps nothing.
         watch: A context that is told of every optimizer step, made for their number.
 
     Raises:
@@ -100,14 +114,25 @@ def unlearn(
         )
 
 
-def prepared(model: Subject, method: Method | Stage, inputs: TrainingInputs, settings: ResolvedSettings) -> tuple[Rows, ResolvedSettings]:
-    """The rows in tokens, and the settings with the adapter that the model came with. Refused if they do not fit the model."""
+def prepared(
+    model: Subject, method: Method | Stage, inputs: TrainingInputs, settings: ResolvedSettings
+) -> tuple[Rows, ResolvedSettings]:
+    """The rows in tokens, and the settings with the adapter that the model came with.
+
+    Refused if they do not fit the model.
+    """
     check(method, model, settings.adapter)
     settings = settings.going_on(model)
     return inputs.rows(model), settings
 
 
-def resolve(request: UnlearnRequest, bench: Benchmark | None, case: Case, source: Callable[[], Subject], name: str = "") -> Job:
+def resolve(
+    request: UnlearnRequest,
+    bench: Benchmark | None,
+    case: Case,
+    source: Callable[[], Subject],
+    name: str = "",
+) -> Job:
     """What a request asks for: the method with its settings and its rows.
 
     Args:
@@ -124,8 +149,15 @@ def resolve(request: UnlearnRequest, bench: Benchmark | None, case: Case, source
     settings = training_settings(request, preset)
     others = []
     if request.stage and bench:
-        others = [e for stage, c in bench.stages.items() if stage != request.stage for e in c.train.get("forget", ())]
-    supplied = supplied_by(request, case.train.get("forget", ()), settings.training.seed, source, others)
+        others = [
+            e
+            for stage, c in bench.stages.items()
+            if stage != request.stage
+            for e in c.train.get("forget", ())
+        ]
+    supplied = supplied_by(
+        request, case.train.get("forget", ()), settings.training.seed, source, others
+    )
     inputs = TrainingInputs(
         method,
         case,
@@ -142,14 +174,18 @@ def resolve(request: UnlearnRequest, bench: Benchmark | None, case: Case, source
 
 
 def run_unlearn(request: UnlearnRequest) -> Path:
-    """Apply a method to a model; OUT/model is the result. Of a benchmark with stages one after the other: OUT/1-NAME/model ..."""
+    """Apply a method to a model; OUT/model is the result.
+
+    Of a benchmark with stages one after the other: OUT/1-NAME/model ...
+    """
     bench, case = case_of(request)
     if not bench or not bench.stages or request.stage:
         return run_stage(request, bench, case)
     parts = parts_of(request, bench)
     cases = {part.stage: at_stage(bench, request.benchmark, part.stage) for part in parts}
     source = ModelSource(lambda: loaded(request))
-    jobs = [resolve(part, *cases[part.stage], source) for part in parts]  # refusals come before the first stage is trained
+    # refusals come before the first stage is trained
+    jobs = [resolve(part, *cases[part.stage], source) for part in parts]
     if not request.dry_run:
         del jobs
         return walk(request, parts, lambda part: run_stage(part, *cases[part.stage]))
@@ -169,13 +205,24 @@ def run_stage(request: UnlearnRequest, bench: Benchmark | None, case: Case) -> P
     if request.dry_run:
         tell_cost(job, source())
         return Path(request.out)
-    with open_run(out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite) as run:
+    with open_run(
+        out_of(request), verb="unlearn", request=request.as_json(), overwrite=request.overwrite
+    ) as run:
         job = replace(job, inputs=replace(job.inputs, folder=run.path / PREPARED))
         label = " ".join(filter(None, (request.method.name, request.stage)))
-        return carry_out(run, request, source, job, {"method": job.call.as_json()} | absent_of(bench), label)
+        return carry_out(
+            run, request, source, job, {"method": job.call.as_json()} | absent_of(bench), label
+        )
 
 
-def carry_out(run: RunFolder, request: Any, source: ModelSource, job: Job, facts: Mapping[str, Any], label: str) -> Path:
+def carry_out(
+    run: RunFolder,
+    request: Any,
+    source: ModelSource,
+    job: Job,
+    facts: Mapping[str, Any],
+    label: str,
+) -> Path:
     """Carry a job out in a run's folder and publish OUT/model.
 
     Args:
@@ -191,7 +238,9 @@ def carry_out(run: RunFolder, request: Any, source: ModelSource, job: Job, facts
     """
     model = source()
     rows, settings = prepared(model, job.method, job.inputs, job.settings)
-    record = ModelRecord(run, request, model, job.inputs.examples, rows.get("forget") or rows.get("train") or ())
+    record = ModelRecord(
+        run, request, model, job.inputs.examples, rows.get("forget") or rows.get("train") or ()
+    )
     del model
     if not request.quiet:
         say(understood(job.inputs.examples))
@@ -216,5 +265,7 @@ def tell_cost(job: Job, model: Subject) -> None:
     """Print what a run would cost; nothing is changed."""
     inputs = replace(job.inputs, pretend=True)
     rows, settings = prepared(model, job.method, inputs, job.settings)
-    for name, facts in expected(model, job.method, rows, settings.training, settings.adapter).items():
+    for name, facts in expected(
+        model, job.method, rows, settings.training, settings.adapter
+    ).items():
         tell(f"{name:<24} {facts}")

@@ -1,4 +1,6 @@
-"""A metric of the judged model beside gold: what comparison.json holds of it, what that means in words, the terminal's table."""
+"""A metric of the judged model beside gold: what comparison.json holds of it, what that means in
+words, the terminal's table.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +18,34 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 Side = Literal["unlearned", "kept", "control"]
 Tone = Literal["good", "bad", "warn", ""]
-DECIDED = {"equal": "equal within the margin", "not above": "not worse than gold", "not below": "not worse than gold"}
+DECIDED = {
+    "equal": "equal within the margin",
+    "not above": "not worse than gold",
+    "not below": "not worse than gold",
+}
 OVER = "over_forgotten"
 
 
 @dataclass(frozen=True)
 class Beside:
-    """One metric of the judged model and of gold. ``difference``: model - mean of the golds, with its 95 % interval (rows, and how surely
-    the golds tell their mean); ``p`` of no difference, that is of one gold more lying as far from the mean of the others (rows and seeds).
-    Both by Student's t. With one gold both are of the rows alone: how far another seed would lie is in neither.
+    """One metric of the judged model and of gold.
 
-    ``side``: ``unlearned`` where gold's value is the target and more than it is worst, ``kept`` where less is, ``control`` for rows that
-    neither model saw. ``p_holm``: adjusted for all the metrics of the side; it decides nothing. ``margin``: None where the metric has none;
-    then only a difference can be told; ``widened``: the golds lie so far apart that it is larger than the metric's own. ``not_worse``:
-    ``bound``, the 95 % bound of the difference towards the bad side, is within the margin (None: no side is known to be bad). ``equal``:
-    the 90 % interval is within it on both sides. ``detectable``: the difference towards the bad side of which the verdict would say so with
-    probability .8. ``unmatched``: rows that only one of the models has. ``fewest``: groups of the smaller side, where there are two.
-    ``constant``: no group differs from another, so nothing is known of the spread. Fewer than three groups decide nothing: p and what
-    follows are None.
+    ``difference``: model - mean of the golds, with its 95 % interval (rows, and how surely the
+    golds tell their mean); ``p`` of no difference, that is of one gold more lying as far from the
+    mean of the others (rows and seeds). Both by Student's t. With one gold both are of the rows
+    alone: how far another seed would lie is in neither.
+
+    ``side``: ``unlearned`` where gold's value is the target and more than it is worst, ``kept``
+    where less is, ``control`` for rows that neither model saw. ``p_holm``: adjusted for all the
+    metrics of the side; it decides nothing. ``margin``: None where the metric has none; then only a
+    difference can be told; ``widened``: the golds lie so far apart that it is larger than the
+    metric's own. ``not_worse``: ``bound``, the 95 % bound of the difference towards the bad side,
+    is within the margin (None: no side is known to be bad). ``equal``: the 90 % interval is within
+    it on both sides. ``detectable``: the difference towards the bad side of which the verdict would
+    say so with probability .8. ``unmatched``: rows that only one of the models has. ``fewest``:
+    groups of the smaller side, where there are two.
+    ``constant``: no group differs from another, so nothing is known of the spread. Fewer than three
+    groups decide nothing: p and what follows are None.
     """
 
     model: float
@@ -73,9 +85,11 @@ class Beside:
 
     @property
     def verdict(self) -> str:
-        """equal to gold, not above (not below) it, above, below, or undecided: neither a difference nor its absence could be shown.
+        """equal to gold, not above (not below) it, above, below, or undecided: neither a difference
+        nor its absence could be shown.
 
-        Where gold is the target, less than gold is a difference, too: ``not above`` is only said of what was not shown to lie below.
+        Where gold is the target, less than gold is a difference, too: ``not above`` is only said of
+        what was not shown to lie below.
         """
         if self.equal:
             return "equal"
@@ -88,14 +102,17 @@ class Beside:
 
     @property
     def flags(self) -> list[str]:
-        """``over_forgotten``: what was to be forgotten is known less than by a model that never saw it, which can be noticed, too."""
+        """``over_forgotten``: what was to be forgotten is known less than by a model that never saw
+        it, which can be noticed, too.
+        """
         known = self.side == "unlearned" and self.not_worse is not None
         return [OVER] if known and self.verdict == "below" else []
 
     @property
     def tone(self) -> Tone:
-        """Whether the verdict is a good or a bad one; where no side is known to be bad nobody can say, nor of a file that cannot be
-        checked."""
+        """Whether the verdict is a good or a bad one; where no side is known to be bad nobody can
+        say, nor of a file that cannot be checked.
+        """
         if self.doubted:
             return ""
         if self.verdict in DECIDED:
@@ -111,7 +128,9 @@ class Beside:
         """The verdict in words for people."""
         if self.flags:
             return "over-forgotten"
-        return DECIDED.get(self.verdict) or ("cannot tell" if self.verdict == "undecided" else "differs")
+        return DECIDED.get(self.verdict) or (
+            "cannot tell" if self.verdict == "undecided" else "differs"
+        )
 
     @property
     def why(self) -> str:
@@ -124,7 +143,11 @@ class Beside:
             return "fewer than three groups"
         if self.margin is None:
             return "no margin is known"
-        return "too few groups for the margin" if self.detectable > self.margin else "too near the margin"
+        return (
+            "too few groups for the margin"
+            if self.detectable > self.margin
+            else "too near the margin"
+        )
 
 
 def caveats(every: Iterable[Beside]) -> list[str]:
@@ -133,37 +156,56 @@ def caveats(every: Iterable[Beside]) -> list[str]:
     few = [b for b in every if b.warning]
     if few:
         told.append(
-            f"{TOO_FEW} in {len(few)} of {len(every)}: fewer than {FEW_GROUPS} authors, entities or documents, and a rough interval"
+            f"{TOO_FEW} in {len(few)} of {len(every)}: fewer than {FEW_GROUPS} authors, entities "
+            f"or documents, and a rough interval"
         )
     if any(b.p is None and not b.constant for b in every):
         told.append("no p: fewer than three groups (authors, entities, documents) decide nothing")
     if any(b.constant for b in every):
-        told.append("where no group differs from another nothing is called equal: the interval is the exact bound of so many groups")
+        told.append(
+            "where no group differs from another nothing is called equal: the interval is the "
+            "exact bound of so many groups"
+        )
     golds = {len(b.golds) for b in every}
     if 1 in golds:
         told.append(
-            "one gold: p, interval and verdict hold for these rows and this gold; how far a gold of another seed would lie is in none of "
+            "one gold: p, interval and verdict hold for these rows and this gold; how far a gold "
+            "of another seed would lie is in none of "
             "them and may be more than the margin; give --gold A,B,C,D"
         )
     for few_golds in sorted(n for n in golds if 1 < n < FEW_GOLDS):
-        told.append(f"{few_golds} golds: p counts how far they lie apart, the margin is not widened by it; that takes {FEW_GOLDS} golds")
+        told.append(
+            f"{few_golds} golds: p counts how far they lie apart, the margin is not widened by it; "
+            f"that takes {FEW_GOLDS} golds"
+        )
     wide = sum(b.widened for b in every)
     if wide:
-        told.append(f"{wide} margins are wider than the metric's own, as far as one gold more may lie, twice the metric's own at most")
+        told.append(
+            f"{wide} margins are wider than the metric's own, as far as one gold more may lie, "
+            f"twice the metric's own at most"
+        )
     if any(b.flags for b in every):
-        told.append("over-forgotten: known less than by a model that never saw it; that, too, gives away what was forgotten")
+        told.append(
+            "over-forgotten: known less than by a model that never saw it; that, too, gives away "
+            "what was forgotten"
+        )
     return told
 
 
 def families(every: Iterable[Beside]) -> list[str]:
-    """Of each side, how many metrics differ one by one and how many when all are taken as one family."""
+    """Of each side, how many metrics differ one by one and how many when all are taken as one
+    family.
+    """
     told = []
     for side, words in (("unlearned", "what is unlearned"), ("kept", "what is kept")):
         asked = [b for b in every if b.side == side and b.p is not None]
         alone = sum(b.p < ALPHA for b in asked if b.p is not None)
         together = sum(b.p_holm < ALPHA for b in asked if b.p_holm is not None)
         if asked:
-            told.append(f"{words}: {alone} of {len(asked)} metrics differ from gold one by one, {together} with Holm's correction for all")
+            told.append(
+                f"{words}: {alone} of {len(asked)} metrics differ from gold one by one, {together} "
+                f"with Holm's correction for all"
+            )
     return told
 
 
@@ -174,7 +216,9 @@ def margins(every: Iterable[Beside]) -> str:
 
 
 def beside_gold(rows: Mapping[str, Beside]) -> RenderableType:
-    """A row per metric: gold's value, the difference with its interval, the adjusted p, what could have been seen, and the verdict."""
+    """A row per metric: gold's value, the difference with its interval, the adjusted p, what could
+    have been seen, and the verdict.
+    """
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -186,15 +230,29 @@ def beside_gold(rows: Mapping[str, Beside]) -> RenderableType:
         sheet.add_column(name, justify="right", no_wrap=True)
     sheet.add_column("verdict", no_wrap=True)
     for key, b in rows.items():
-        cells = (digits(b.gold), digits(b.difference), ends(b, "\n"), p_value(b.p), digits(b.detectable))
+        cells = (
+            digits(b.gold),
+            digits(b.difference),
+            ends(b, "\n"),
+            p_value(b.p),
+            digits(b.detectable),
+        )
         verdict = "over-forgotten" if b.flags else b.verdict
         colour = {"good": "green", "bad": "red", "warn": "magenta", "": ""}[b.tone]
         sheet.add_row(phrase(key), *cells, Text(verdict, style=colour))
     stated = f" ({within})" if (within := margins(rows.values())) else ""
-    notes = [f"equal, not above, not below: shown to lie within the margin{stated}; undecided: neither that nor a difference was shown"]
-    notes.append("p: of no difference, each metric for itself; seen: the difference that this verdict finds four times in five")
+    notes = [
+        f"equal, not above, not below: shown to lie within the margin{stated}; undecided: neither "
+        f"that nor a difference was shown"
+    ]
+    notes.append(
+        "p: of no difference, each metric for itself; seen: the difference that this verdict finds "
+        "four times in five"
+    )
     every = list(rows.values())
-    return Group(sheet, *(Text(escaped(n), style="dim") for n in (*notes, *families(every), *caveats(every))))
+    return Group(
+        sheet, *(Text(escaped(n), style="dim") for n in (*notes, *families(every), *caveats(every)))
+    )
 
 
 def ends(b: Beside, between: str = ", ") -> str:

@@ -1,4 +1,6 @@
-"""Which of several measurements is best, and what lies beside gold: pure functions that the terminal and the HTML report share."""
+"""Which of several measurements is best, and what lies beside gold: pure functions that the
+terminal and the HTML report share.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ KINDS: tuple[Kind, ...] = ("original", "gold", "unlearned", "attacked")
 class Judged:
     """A model that was measured: its label, what it is, its measurements by key.
 
-    ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was attacked}. ``beside``: the
-    comparison with gold by key, if gold was given when it was judged. ``doubt``: why its numbers are not to be trusted, or ''.
+    ``attack`` stands on attacked ones: {"name", "args", "steps", "of": label of the model that was
+    attacked}. ``beside``: the comparison with gold by key, if gold was given when it was judged.
+    ``doubt``: why its numbers are not to be trusted, or ''.
     ``gold_doubt``: why being like its gold says little, or ''.
     """
 
@@ -35,11 +38,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Curve:
-    """What an attack of growing strength did to one model: ``series[key][i]`` was measured at ``x[i]``.
+    """What an attack of growing strength did to one model: ``series[key][i]`` was measured at
+    ``x[i]``.
 
-    ``x`` holds numbers (relearning steps) or words (``as is``, ``8-bit``); ``of`` is the label of the model attacked, ``kind`` what that
-    is ("": as the report knows the label). ``arguments``: of the attack, the same at every strength; two curves are of one attack only if
-    theirs are equal. ``said[i]``: ``x[i]`` in a sentence, without a capital: ``after 20 relearning steps``.
+    ``x`` holds numbers (relearning steps) or words (``as is``, ``8-bit``); ``of`` is the label of
+    the model attacked, ``kind`` what that is ("": as the report knows the label). ``arguments``: of
+    the attack, the same at every strength; two curves are of one attack only if theirs are equal.
+    ``said[i]``: ``x[i]`` in a sentence, without a capital: ``after 20 relearning steps``.
     """
 
     attack: str
@@ -81,9 +86,11 @@ def gold_value(golds: Iterable[Measurement | None]) -> float | None:
 
 
 def distance(m: Measurement | None, gold: float | None = None) -> float | None:
-    """How far a measurement is from the best it could be; smaller is better, None if that cannot be said.
+    """How far a measurement is from the best it could be; smaller is better, None if that cannot be
+    said.
 
-    ``higher`` counts down, ``lower`` counts up, ``gold`` is the distance to gold's value, a number the distance to it.
+    ``higher`` counts down, ``lower`` counts up, ``gold`` is the distance to gold's value, a number
+    the distance to it.
     """
     if m is None or m.value is None or m.better is None:
         return None
@@ -98,7 +105,8 @@ def distance(m: Measurement | None, gold: float | None = None) -> float | None:
 def best(column: Mapping[str, Measurement | None], gold: float | None = None) -> frozenset[str]:
     """The labels whose measurement is best; several if they are equal.
 
-    Empty where nothing can be compared: fewer than two values, ``better="gold"`` without gold, or no common ``better``.
+    Empty where nothing can be compared: fewer than two values, ``better="gold"`` without gold, or
+    no common ``better``.
     """
     if len({m.better for m in column.values() if m is not None and m.value is not None}) != 1:
         return frozenset()
@@ -110,9 +118,14 @@ def best(column: Mapping[str, Measurement | None], gold: float | None = None) ->
 
 
 def best_of_columns(subjects: Sequence[Judged], keys: Iterable[str]) -> dict[str, frozenset[str]]:
-    """key -> labels of the best among the unlearned; original, gold and attacked models never compete."""
+    """key -> labels of the best among the unlearned; original, gold and attacked models never
+    compete.
+    """
     unlearned = [s for s in subjects if s.kind == "unlearned"]
-    return {key: best({s.label: s.measurements.get(key) for s in unlearned}, gold_of(subjects, key)) for key in keys}
+    return {
+        key: best({s.label: s.measurements.get(key) for s in unlearned}, gold_of(subjects, key))
+        for key in keys
+    }
 
 
 def gold_of(subjects: Iterable[Judged], key: str) -> float | None:
@@ -121,17 +134,24 @@ def gold_of(subjects: Iterable[Judged], key: str) -> float | None:
 
 
 def has_gold(subjects: Iterable[Judged]) -> bool:
-    """Whether there is a gold to hold the others against: among them, or beside one of them when it was judged."""
+    """Whether there is a gold to hold the others against: among them, or beside one of them when it
+    was judged.
+    """
     return any(s.kind == "gold" or s.beside for s in subjects)
 
 
 def margin_of(m: Measurement) -> float:
-    """The measurement's own margin; that of shares where none was kept (files of older versions, whose leading metrics are shares)."""
+    """The measurement's own margin; that of shares where none was kept (files of older versions,
+    whose leading metrics are shares).
+    """
     return float(UNITS["share"].margin or 0.0) if m.margin is None else m.margin
 
 
 def against(m: Measurement, gold: float) -> Literal["above", "within", "unclear"]:
-    """Is a value larger than gold's by more than its margin? ``above`` and ``within`` only if the whole interval says so."""
+    """Is a value larger than gold's by more than its margin?
+
+    ``above`` and ``within`` only if the whole interval says so.
+    """
     (lo, hi), most = bounds(m), gold + margin_of(m)
     return "above" if lo > most else "within" if hi <= most else "unclear"
 
@@ -143,23 +163,31 @@ def ordered(subjects: Iterable[Judged]) -> list[Judged]:
 
 
 def attack_step(attack: Mapping[str, Any]) -> float | str:
-    """Where on the x axis of its curve an attacked model stands: its steps, its bits, or its arguments in words."""
+    """Where on the x axis of its curve an attacked model stands: its steps, its bits, or its
+    arguments in words.
+    """
     args, steps = attack.get("args"), attack.get("steps")
     args = args if isinstance(args, Mapping) else {}
     if isinstance(steps, (int, float)):
         return float(steps)
     if "bits" in args:
         return f"{args['bits']}-bit"
-    return ", ".join(f"{k} {v}" for k, v in sorted(args.items())) or str(attack.get("name", "attacked"))
+    return ", ".join(f"{k} {v}" for k, v in sorted(args.items())) or str(
+        attack.get("name", "attacked")
+    )
 
 
 def curves_of(subjects: Sequence[Judged]) -> list[Curve]:
-    """Attacked models gathered into one curve per attack and model attacked; the first point is the model as it is."""
+    """Attacked models gathered into one curve per attack and model attacked; the first point is the
+    model as it is.
+    """
     plain = {s.label: s for s in subjects if s.kind != "attacked"}
     met: dict[tuple[str, str], dict[float | str, Judged]] = {}
     for s in subjects:
         if s.kind == "attacked":
-            met.setdefault((str(s.attack.get("name", "attack")), str(s.attack.get("of", ""))), {})[attack_step(s.attack)] = s
+            met.setdefault((str(s.attack.get("name", "attack")), str(s.attack.get("of", ""))), {})[
+                attack_step(s.attack)
+            ] = s
     found = []
     for (name, of), at in met.items():
         steps = all(isinstance(x, float) for x in at)
@@ -169,12 +197,23 @@ def curves_of(subjects: Sequence[Judged]) -> list[Curve]:
         keys = [k for k in at[xs[0]].measurements if all(k in at[x].measurements for x in xs)]
         label = f"{name} steps" if steps else name
         doubt = next((at[x].doubt for x in xs if at[x].doubt), "")
-        found.append(Curve(name, of, xs, label, {k: tuple(at[x].measurements[k] for x in xs) for k in keys}, doubt))
+        found.append(
+            Curve(
+                name,
+                of,
+                xs,
+                label,
+                {k: tuple(at[x].measurements[k] for x in xs) for k in keys},
+                doubt,
+            )
+        )
     return found
 
 
 def as_judged(curves: Sequence[Curve], known: Iterable[str]) -> list[Judged]:
-    """The models of curves that were not measured elsewhere (``known``: labels of those that were), as they were before the attack."""
+    """The models of curves that were not measured elsewhere (``known``: labels of those that were),
+    as they were before the attack.
+    """
     found: dict[str, Judged] = {}
     seen = set(known)
     for c in curves:
@@ -186,8 +225,16 @@ def as_judged(curves: Sequence[Curve], known: Iterable[str]) -> list[Judged]:
 
 
 def _strength(x: float | str) -> tuple[int, float, str]:
-    """Numbers upwards; words after them: the model as it is first, fewer bits later, the rest by name."""
+    """Numbers upwards; words after them: the model as it is first, fewer bits later, the rest by
+    name.
+    """
     if isinstance(x, float):
         return (0, x, "")
     bits = x.removesuffix("-bit")
-    return (0, 0.0, "") if x == "as is" else (1, -float(bits), "") if bits != x and bits.isdigit() else (2, 0.0, x)
+    return (
+        (0, 0.0, "")
+        if x == "as is"
+        else (1, -float(bits), "")
+        if bits != x and bits.isdigit()
+        else (2, 0.0, x)
+    )

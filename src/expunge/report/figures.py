@@ -1,4 +1,6 @@
-"""The report's figures: what forgetting cost, what an attack brought back, how far from gold, how the losses went."""
+"""The report's figures: what forgetting cost, what an attack brought back, how far from gold, how
+the losses went.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def value_of(m: Measurement) -> float:
 
 
 def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Styles) -> Markup | None:
-    """Forget against retain: a point with its intervals for each model, dashed lines at gold's values.
+    """Forget against retain: a point with its intervals for each model, dashed lines at gold's
+    values.
 
     Args:
         subjects: The models; those without both values are left out.
@@ -76,17 +79,23 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
         y_limits=limits(ys),
         gold=(gold_of(subjects, forget), gold_of(subjects, retain)),
     )
-    return scatter_chart(plane, f"{phrase(forget)} against {phrase(retain)}. {'; '.join(told)}.", WIDTH)
+    return scatter_chart(
+        plane, f"{phrase(forget)} against {phrase(retain)}. {'; '.join(told)}.", WIDTH
+    )
 
 
 # ------------------------------------------------------------------ what an attack brought back
 
 
-def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
-    """A line for each attacked model over the strength of the attack, gold dashed and thick, names at the ends.
+def recovery(
+    curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]
+) -> Markup | None:
+    """A line for each attacked model over the strength of the attack, gold dashed and thick, names
+    at the ends.
 
     Args:
-        curves: Those of one attack; those without the key or without a numeric strength are left out.
+        curves: Those of one attack; those without the key or without a numeric strength are left
+            out.
         key: The measurement to draw.
         styles: How each model is drawn, by label.
         golds: The labels of gold models.
@@ -110,7 +119,9 @@ def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[
                 markers=8.0,
             )
         )
-        said = [f"{number(value)} at {tick(x)}" for (x, _), value in zip(points, values, strict=True)]
+        said = [
+            f"{number(value)} at {tick(x)}" for (x, _), value in zip(points, values, strict=True)
+        ]
         told.append(f"{c.of}: {', '.join(said)}")
     if not lines:
         return None
@@ -127,7 +138,9 @@ def recovery(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[
 
 
 def _separate(steps: Sequence[float], length: float) -> list[tuple[float, str]]:
-    """Steps to write below the axis: those whose numbers would touch the number before are left out."""
+    """Steps to write below the axis: those whose numbers would touch the number before are left
+    out.
+    """
     kept: list[tuple[float, str]] = []
     for x in steps:
         words = tick(x)
@@ -136,8 +149,11 @@ def _separate(steps: Sequence[float], length: float) -> list[tuple[float, str]]:
     return kept
 
 
-def attack_rows(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]) -> Markup | None:
-    """For an attack whose strength is told in words: under each model a row for each strength; dashed where gold is as it is.
+def attack_rows(
+    curves: Sequence[Curve], key: str, styles: Styles, golds: Sequence[str]
+) -> Markup | None:
+    """For an attack whose strength is told in words: under each model a row for each strength;
+    dashed where gold is as it is.
 
     Args:
         curves: Those of one attack; those with a numeric strength are left out.
@@ -166,14 +182,17 @@ def attack_rows(curves: Sequence[Curve], key: str, styles: Styles, golds: Sequen
             told.append(f"{c.of} {x} {number(value)}")
             reached += (value, *bounds(m))
     panel = RowPanel(phrase(key), limits(reached), gold)
-    return row_chart(rows, [panel], f"{phrase(key)} under {drawn[0].attack}. {'; '.join(told)}.", WIDTH)
+    return row_chart(
+        rows, [panel], f"{phrase(key)} under {drawn[0].attack}. {'; '.join(told)}.", WIDTH
+    )
 
 
 # ------------------------------------------------------------------ how far from gold
 
 
 def differences(shown: Sequence[Judged], keys: Sequence[str], styles: Styles) -> Markup | None:
-    """Differences to gold with their intervals over the margins; of one model by role, of several by metric.
+    """Differences to gold with their intervals over the margins; of one model by role, of several
+    by metric.
 
     Args:
         shown: The models that were compared with gold.
@@ -193,8 +212,12 @@ def differences(shown: Sequence[Judged], keys: Sequence[str], styles: Styles) ->
             if b is None or b.margin is None:
                 continue
             role, name = split_key(key)
-            heading, words = (spoken(role) or "whole model", spoken(name)) if alone else (phrase(key), s.label)
-            blocks.setdefault(heading, []).append(_difference(b, shortened(words, 22), styles[s.label]))
+            heading, words = (
+                (spoken(role) or "whole model", spoken(name)) if alone else (phrase(key), s.label)
+            )
+            blocks.setdefault(heading, []).append(
+                _difference(b, shortened(words, 22), styles[s.label])
+            )
             told.append(f"{s.label}, {phrase(key)}: {digits(b.difference)}, {b.said}")
             reached += (-b.margin, b.margin, b.difference, *(b.interval or ()))
     if not blocks:
@@ -208,7 +231,9 @@ def differences(shown: Sequence[Judged], keys: Sequence[str], styles: Styles) ->
 
 
 def _difference(b: Beside, words: str, style: Style) -> Row:
-    """One metric: its difference over its margin, hollow where nothing can be told, and the verdict."""
+    """One metric: its difference over its margin, hollow where nothing can be told, and the
+    verdict.
+    """
     low, high = b.interval or (b.difference, b.difference)
     mark = Mark(b.difference, low, high, style, hollow=b.verdict == "undecided")
     verdict = "over-forgotten" if b.flags else VERDICTS.get(b.verdict, "differs")
@@ -238,10 +263,16 @@ def losses(log: Sequence[Mapping[str, Any]], style: Style) -> Markup | None:
     for i, term in enumerate(terms):
         lines = []
         for _, first, end in stages:
-            points = [(float(k), float(log[k][term])) for k in range(first, end) if finite(log[k].get(term))]
+            points = [
+                (float(k), float(log[k][term]))
+                for k in range(first, end)
+                if finite(log[k].get(term))
+            ]
             thinned = thin(points)
             if thinned:
-                lines.append(Line([x for x, _ in thinned], [y for _, y in thinned], plain, width=1.8))
+                lines.append(
+                    Line([x for x, _ in thinned], [y for _, y in thinned], plain, width=1.8)
+                )
         last = i == len(terms) - 1
         panels.append(
             LinePanel(
@@ -271,7 +302,9 @@ def terms_of(log: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["loss", *terms] if summed and len(terms) != 1 else terms
 
 
-def thin(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list[tuple[float, float]]:
+def thin(
+    points: Sequence[tuple[float, float]], most: int = MOST_POINTS
+) -> list[tuple[float, float]]:
     """At most ``most`` points: the means of equal runs of steps. What is not finite is left out."""
     kept = [point for point in points if all(map(math.isfinite, point))]
     size = math.ceil(len(kept) / most) or 1

@@ -1,4 +1,7 @@
-"""What the numbers say, in plain words and with care. A finding is not a verdict: those come from ``expunge audit``."""
+"""What the numbers say, in plain words and with care.
+
+A finding is not a verdict: those come from ``expunge audit``.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,26 @@ from typing import Literal
 
 from expunge.core.errors import listed
 from expunge.core.results import Measurement
-from expunge.report.compare import START, Curve, Judged, against, bounds, gold_of, gold_value, margin_of, scored
+from expunge.report.compare import (
+    START,
+    Curve,
+    Judged,
+    against,
+    bounds,
+    gold_of,
+    gold_value,
+    margin_of,
+    scored,
+)
 from expunge.report.format import interval, number, phrase, split_key, tick
 from expunge.runs.seal import edited
 
 Level = Literal["bad", "warn", "good", "note"]
-# The metrics that findings and plots look at first; all run from 0 to 1 and grow with what is known.
+# The metrics that findings and plots look at first; all run from 0 to 1 and grow with what is
+# known.
 LEADING = ("probability", "rouge_l_recall", "extraction_strength", "exact_memorisation")
-COLLAPSE = 0.5  # less than this share of the original's retain value: what should stay is gone as well
+# less than this share of the original's retain value: what should stay is gone as well
+COLLAPSE = 0.5
 COSTLY = 0.8  # less than this share: a good forget value was paid for
 APPLICABLE = 0.8  # an attack that pulls retain below this share says little about forgetting
 
@@ -32,14 +47,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one attack found. ``outcome``: back (more than gold), like_gold, unclear, no_gold, not_applicable."""
+    """What one attack found.
+
+    ``outcome``: back (more than gold), like_gold, unclear, no_gold, not_applicable.
+    """
 
     outcome: Literal["back", "like_gold", "unclear", "no_gold", "not_applicable"]
     sentence: str
 
 
 def leading(subjects: Sequence[Judged], role: str) -> str | None:
-    """The key of ``role`` that the findings are about: the first of LEADING that any model has a value for."""
+    """The key of ``role`` that the findings are about: the first of LEADING that any model has a
+    value for.
+    """
     for name in LEADING:
         if any(scored(s.measurements.get(f"{role}/{name}")) for s in subjects):
             return f"{role}/{name}"
@@ -51,23 +71,52 @@ def findings(subjects: Sequence[Judged], curves: Sequence[Curve] = ()) -> list[F
     key = leading([s for s in subjects if s.kind == "unlearned"], "forget")
     if key is None:
         return []
-    return [_finding(s, key, subjects, curves) for s in subjects if s.kind == "unlearned" and scored(s.measurements.get(key))]
+    return [
+        _finding(s, key, subjects, curves)
+        for s in subjects
+        if s.kind == "unlearned" and scored(s.measurements.get(key))
+    ]
 
 
 def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
-    """Edited numbers are no finding; and none is good that rests on numbers which were edited or cannot be checked."""
+    """Edited numbers are no finding; and none is good that rests on numbers which were edited or
+    cannot be checked.
+    """
     if edited(s.doubt):
-        return Finding(s.label, "bad", "edited: not trusted", (f"{_first(s.doubt)}: nothing can be told of this model.",))
+        return Finding(
+            s.label,
+            "bad",
+            "edited: not trusted",
+            (f"{_first(s.doubt)}: nothing can be told of this model.",),
+        )
     found = _told(s, key, subjects, curves)
     if s.gold_doubt and found.level == "good":
-        found = Finding(s.label, "warn", "not settled: its gold is in doubt", (*found.sentences, f"{_first(s.gold_doubt)}."))
+        found = Finding(
+            s.label,
+            "warn",
+            "not settled: its gold is in doubt",
+            (*found.sentences, f"{_first(s.gold_doubt)}."),
+        )
     yardsticks = [o for o in subjects if o.kind in ("gold", "original")]
     doubts = [(o.label, o.doubt) for o in (s, *yardsticks) if o.doubt]
-    doubts += [(f"{c.attack} on {c.of}", c.doubt) for c in curves if c.doubt and c.of in {s.label, *(o.label for o in yardsticks)}]
+    doubts += [
+        (f"{c.attack} on {c.of}", c.doubt)
+        for c in curves
+        if c.doubt and c.of in {s.label, *(o.label for o in yardsticks)}
+    ]
     if found.level != "good" or not doubts:
         return found
-    what = "rests on edited numbers" if any(edited(why) for _, why in doubts) else "its numbers cannot be checked"
-    return Finding(s.label, "warn", f"not settled: {what}", (*found.sentences, *(f"{_first(name)}: {why}." for name, why in doubts)))
+    what = (
+        "rests on edited numbers"
+        if any(edited(why) for _, why in doubts)
+        else "its numbers cannot be checked"
+    )
+    return Finding(
+        s.label,
+        "warn",
+        f"not settled: {what}",
+        (*found.sentences, *(f"{_first(name)}: {why}." for name, why in doubts)),
+    )
 
 
 def _told(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
@@ -79,7 +128,12 @@ def _told(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curv
     if kept is not None and kept < COLLAPSE:
         return Finding(s.label, "bad", "collapsed: what should stay is gone too", told)
     if gold is None:
-        return Finding(s.label, "note", "no gold to compare with", (*told, "Without gold (--gold) nobody can say how low is low enough."))
+        return Finding(
+            s.label,
+            "note",
+            "no gold to compare with",
+            (*told, "Without gold (--gold) nobody can say how low is low enough."),
+        )
     now = against(m, gold)
     if now == "above":
         return Finding(s.label, "bad", "still there, before any attack", told)
@@ -88,7 +142,12 @@ def _told(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curv
     if over := _over_forgotten(s, m, gold):
         return Finding(s.label, "warn", "over-forgotten: less than gold", (*told, over))
     if not outcomes & {"like_gold"}:
-        return Finding(s.label, "warn", "not settled" if trials or now == "unclear" else "low, but not attacked", told)
+        return Finding(
+            s.label,
+            "warn",
+            "not settled" if trials or now == "unclear" else "low, but not attacked",
+            told,
+        )
     if now == "unclear" or outcomes & {"unclear", "no_gold"}:
         return Finding(s.label, "warn", "not settled", told)
     if kept is not None and kept < COSTLY:
@@ -97,12 +156,17 @@ def _told(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curv
 
 
 def _over_forgotten(s: Judged, m: Measurement, gold: float) -> str:
-    """The sentence about a model that knows less than gold does, by its leading metric or by any that was held beside gold; else ''."""
+    """The sentence about a model that knows less than gold does, by its leading metric or by any
+    that was held beside gold; else ''.
+    """
     flagged = [phrase(k) for k, b in s.beside.items() if b.flags]
     if not flagged and bounds(m)[1] >= gold - margin_of(m):
         return ""
     where = f" ({listed(flagged, 4)})" if flagged else ""
-    return f"It knows even less than a model that never saw the forget set{where}: that, too, can be noticed."
+    return (
+        f"It knows even less than a model that never saw the forget set{where}: that, too, can "
+        f"be noticed."
+    )
 
 
 def _gold(s: Judged, key: str, subjects: Sequence[Judged]) -> float | None:
@@ -114,10 +178,16 @@ def _gold(s: Judged, key: str, subjects: Sequence[Judged]) -> float | None:
 def _now(s: Judged, key: str, subjects: Sequence[Judged]) -> str:
     gold = _gold(s, key, subjects)
     original = gold_value(o.measurements.get(key) for o in subjects if o.kind == "original")
-    others = [f"{name} {number(v)}" for name, v in (("gold", gold), ("original", original)) if v is not None]
+    others = [
+        f"{name} {number(v)}"
+        for name, v in (("gold", gold), ("original", original))
+        if v is not None
+    ]
     m = s.measurements[key]
     ends = f", 95\u00a0% interval {interval(m)}" if m.interval else ""
-    return f"{_first(phrase(key))} {number(m.value or 0.0)}{ends}" + (f" ({', '.join(others)})." if others else ".")
+    return f"{_first(phrase(key))} {number(m.value or 0.0)}{ends}" + (
+        f" ({', '.join(others)})." if others else "."
+    )
 
 
 def _cost(s: Judged, key: str, subjects: Sequence[Judged]) -> tuple[float | None, str]:
@@ -127,40 +197,90 @@ def _cost(s: Judged, key: str, subjects: Sequence[Judged]) -> tuple[float | None
     was = gold_value(o.measurements.get(retain) for o in subjects if o.kind == "original")
     if m is None or m.value is None or not was:
         return None, ""
-    return m.value / was, f"{_first(phrase(retain))} {number(m.value)}, original {number(was)} ({100 * m.value / was:.0f} % kept)."
+    return (
+        m.value / was,
+        f"{_first(phrase(retain))} {number(m.value)}, original {number(was)} "
+        f"({100 * m.value / was:.0f} % kept).",
+    )
 
 
-def trial(curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Trial | None:
-    """What an attack brought back, at the point where it stands furthest above gold under the same attack."""
+def trial(
+    curve: Curve, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]
+) -> Trial | None:
+    """What an attack brought back, at the point where it stands furthest above gold under the same
+    attack.
+    """
     points = curve.series.get(key)
     if points is None:
         return None
-    after = [(x, m) for x, m in list(zip(curve.x, points, strict=True)) if scored(m) and x not in START]
+    after = [
+        (x, m) for x, m in list(zip(curve.x, points, strict=True)) if scored(m) and x not in START
+    ]
     if not after:
         return None
     gold = {x: g for x, m in after if (g := gold_at(curve, key, x, subjects, curves)) is not None}
     if not gold:
         x, m = max(after, key=lambda p: p[1].value or 0.0)
-        return Trial("no_gold", f"{_when(curve, x)} {_v(m)}; gold was not tried the same way, so how much of that is new is unknown.")
+        return Trial(
+            "no_gold",
+            f"{_when(curve, x)} {_v(m)}; gold was not tried the same way, so how much of that is "
+            f"new is unknown.",
+        )
     standing = {x: against(m, gold[x]) for x, m in after if x in gold}
-    low = (start := gold_of(subjects, key)) is None or points[0].value is None or against(points[0], start) != "above"
-    worst = "above" if "above" in standing.values() else "unclear" if "unclear" in standing.values() else "within"
+    low = (
+        (start := gold_of(subjects, key)) is None
+        or points[0].value is None
+        or against(points[0], start) != "above"
+    )
+    worst = (
+        "above"
+        if "above" in standing.values()
+        else "unclear"
+        if "unclear" in standing.values()
+        else "within"
+    )
     shown = [(x, m) for x, m in after if standing.get(x) == worst]
-    x, m = shown[-1] if worst == "within" else max(shown, key=lambda p: (p[1].value or 0.0) - gold[p[0]])
+    x, m = (
+        shown[-1]
+        if worst == "within"
+        else max(shown, key=lambda p: (p[1].value or 0.0) - gold[p[0]])
+    )
     numbers = f"{_when(curve, x)} {_v(m)}, gold {number(gold[x])}"
     if worst == "above":
-        return Trial("back", f"{numbers}: it came back further than gold did." if low else f"{numbers}: still more than gold.")
+        return Trial(
+            "back",
+            f"{numbers}: it came back further than gold did."
+            if low
+            else f"{numbers}: still more than gold.",
+        )
     if (share := _retained(curve, key, x)) is not None and share < APPLICABLE:
-        return Trial("not_applicable", f"{numbers}, but retain fell to {100 * share:.0f} % of what it was: this attack says little here.")
+        return Trial(
+            "not_applicable",
+            f"{numbers}, but retain fell to {100 * share:.0f} % of what it was: this attack says "
+            f"little here.",
+        )
     if worst == "unclear":
-        return Trial("unclear", f"{numbers}: the interval does not settle whether that is more than gold.")
+        return Trial(
+            "unclear", f"{numbers}: the interval does not settle whether that is more than gold."
+        )
     return Trial("like_gold", f"{numbers}: no more than gold.")
 
 
-def gold_at(curve: Curve, key: str, x: float | str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> float | None:
-    """Gold's value at the same point of the same attack: the mean if several golds were attacked; None if none was."""
+def gold_at(
+    curve: Curve, key: str, x: float | str, subjects: Sequence[Judged], curves: Sequence[Curve]
+) -> float | None:
+    """Gold's value at the same point of the same attack: the mean if several golds were attacked;
+    None if none was.
+    """
     golds = {s.label for s in subjects if s.kind == "gold"}
-    same = [c for c in curves if (c.kind == "gold" or c.of in golds) and c.same_attack(curve) and x in c.x and key in c.series]
+    same = [
+        c
+        for c in curves
+        if (c.kind == "gold" or c.of in golds)
+        and c.same_attack(curve)
+        and x in c.x
+        and key in c.series
+    ]
     return gold_value(c.series[key][c.x.index(x)] for c in same)
 
 

@@ -22,13 +22,21 @@ def number(value: float, digits: int = 2) -> str:
     if value and abs(value) < 0.5 * 10**-digits:
         return f"{value:.1e}"
     if abs(value) >= 10:
-        return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+        return (
+            f"{value:.1f}"
+            if abs(value) < 1000
+            else f"{value:.0f}"
+            if abs(value) < 1e6
+            else f"{value:.1e}"
+        )
     return f"{value:.{digits}f}"
 
 
 def interval(m: Measurement, digits: int = 2) -> str:
-    """``0.09–0.15``, with the measurement's warning behind it; empty where there is neither. Bounds that would be rounded away from zero
-    are written 0."""
+    """``0.09–0.15``, with the measurement's warning behind it; empty where there is neither.
+
+    Bounds that would be rounded away from zero are written 0.
+    """
     if m.interval is None:
         return m.warning
     lo, hi = (f"{0:.{digits}f}" if abs(b) < 10**-12 else number(b, digits) for b in m.interval)
@@ -58,7 +66,9 @@ def spoken(name: str) -> str:
 
 
 def phrase(key: str) -> str:
-    """``forget/probability`` -> ``forget probability``; what a file names it may hold anything, so it is escaped."""
+    """``forget/probability`` -> ``forget probability``; what a file names it may hold anything, so
+    it is escaped.
+    """
     return escaped(spoken(key.replace("/", " ")))
 
 
@@ -66,18 +76,27 @@ NO_GOLD = "no gold given"
 
 
 def goal(better: Better | None, gold: bool = True) -> str:
-    """Which way a number should go, in two words. ``gold``: whether there is one; else nothing can be closest to it, and that is said."""
+    """Which way a number should go, in two words.
+
+    ``gold``: whether there is one; else nothing can be closest to it, and that is said.
+    """
     if better == "gold" and not gold:
         return NO_GOLD
     if better is None:
         return ""
     if isinstance(better, str):
-        return {"higher": "higher is better", "lower": "lower is better", "gold": "closest to gold"}.get(better, "")
+        return {
+            "higher": "higher is better",
+            "lower": "lower is better",
+            "gold": "closest to gold",
+        }.get(better, "")
     return f"closest to {better:g}"
 
 
 def finite(x: object) -> bool:
-    """Whether x is a number that can be shown and drawn: none of a size that differences and squares of it overflow."""
+    """Whether x is a number that can be shown and drawn: none of a size that differences and
+    squares of it overflow.
+    """
     if isinstance(x, bool) or not isinstance(x, (int, float)):
         return False
     return not (isinstance(x, float) and math.isnan(x)) and -HUGE < x < HUGE
@@ -85,12 +104,19 @@ def finite(x: object) -> bool:
 
 def unmoved(effect: Mapping[str, Any]) -> str:
     """Of a run that did nothing, what did not move: ``effect`` of its run.yaml in words."""
-    weights, loss = (x if isinstance(x, Mapping) else {} for x in (effect.get("weights"), effect.get("loss")))
+    weights, loss = (
+        x if isinstance(x, Mapping) else {} for x in (effect.get("weights"), effect.get("loss"))
+    )
     moved = "no weight changed"
     if weights.get("changed") and finite(weights.get("relative")):
-        moved = f"the weights moved by {weights['relative']:.1e} of their length, less than their type can tell apart"
+        moved = (
+            f"the weights moved by {weights['relative']:.1e} of their length, less than their "
+            f"type can tell apart"
+        )
     known = finite(loss.get("after")) and finite(loss.get("rows"))
-    return moved + (f", and the loss on {loss['rows']} rows is {loss['after']:.4f} as before" if known else "")
+    return moved + (
+        f", and the loss on {loss['rows']} rows is {loss['after']:.4f} as before" if known else ""
+    )
 
 
 def short(value: float) -> str:

@@ -1,4 +1,6 @@
-"""The section of the HTML report about models beside gold: a table for each model, one picture of all differences."""
+"""The section of the HTML report about models beside gold: a table for each model, one picture of
+all differences.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MOST = 40  # rows in the picture; the rest stands in the tables
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: the metric with its role, and cells of (words, what stands small below them)."""
+    """A line of a table: the metric with its role, and cells of (words, what stands small below
+    them).
+    """
 
     metric: str
     role: str
@@ -54,8 +58,15 @@ class Section:
 
 
 def section(subjects: Sequence[Judged], styles: Styles) -> Section | None:
-    """The models that were compared with gold; None if none was. A gold beside itself tells nothing and is left out."""
-    shown = [s for s in ordered(subjects) if s.beside and (s.kind != "gold" or any(b.difference for b in s.beside.values()))]
+    """The models that were compared with gold; None if none was.
+
+    A gold beside itself tells nothing and is left out.
+    """
+    shown = [
+        s
+        for s in ordered(subjects)
+        if s.beside and (s.kind != "gold" or any(b.difference for b in s.beside.values()))
+    ]
     if not shown:
         return None
     every = [b for s in shown for b in s.beside.values()]
@@ -63,18 +74,26 @@ def section(subjects: Sequence[Judged], styles: Styles) -> Section | None:
     bare = dict.fromkeys(phrase(k) for s in shown for k, b in s.beside.items() if b.margin is None)
     more = {k for s in shown for k, b in s.beside.items() if b.margin is not None} - set(drawn)
     left_out = [
-        f"No margin is known for {listed(list(bare), len(bare))}: a difference there can be told, but not whether it matters."
+        f"No margin is known for {listed(list(bare), len(bare))}: a difference there can be told, "
+        f"but not whether it matters."
     ] * bool(bare)
     left_out += [f"{len(more)} more metrics stand in the tables only."] * bool(more)
     tables = tuple(_table(s, styles[s.label]) for s in shown)
-    return Section(tables, differences(shown, drawn, styles), margins(every), tuple(left_out), tuple([*families(every), *caveats(every)]))
+    return Section(
+        tables,
+        differences(shown, drawn, styles),
+        margins(every),
+        tuple(left_out),
+        tuple([*families(every), *caveats(every)]),
+    )
 
 
 def _table(s: Judged, style: Style) -> Table:
     rows: list[Row] = []
     for key in sorted(s.beside, key=lambda k: role_rank(split_key(k)[0])):
         b, (role, name), m = s.beside[key], split_key(key), s.measurements.get(key)
-        whole = m is not None and m.value is not None and isclose(m.value, b.model, abs_tol=1e-9)  # else it is of other rows
+        # else it is of other rows
+        whole = m is not None and m.value is not None and isclose(m.value, b.model, abs_tol=1e-9)
         role = spoken(role) or "whole model"
         cells = (
             (b.said, b.why),
@@ -82,16 +101,29 @@ def _table(s: Judged, style: Style) -> Table:
             (digits(b.gold), ", ".join(map(digits, b.golds)) if len(b.golds) > 1 else ""),
             (digits(b.difference), ends(b)),
             (p_value(b.p), p_value(b.p_holm)),
-            (digits(b.detectable), f"margin {digits(b.margin)}" if b.margin is not None else "no margin"),
-            (str(b.n), f"{b.groups} groups" + (f", {b.unmatched} unmatched" if b.unmatched else "")),
+            (
+                digits(b.detectable),
+                f"margin {digits(b.margin)}" if b.margin is not None else "no margin",
+            ),
+            (
+                str(b.n),
+                f"{b.groups} groups" + (f", {b.unmatched} unmatched" if b.unmatched else ""),
+            ),
         )
         rows.append(Row(spoken(name), role, bool(rows) and rows[-1].role != role, b.tone, cells))
     tally = Counter(b.said for b in s.beside.values())
-    return Table(s.label, swatch(style), ", ".join(f"{said}\u00a0{n}" for said, n in sorted(tally.items())), tuple(rows))
+    return Table(
+        s.label,
+        swatch(style),
+        ", ".join(f"{said}\u00a0{n}" for said, n in sorted(tally.items())),
+        tuple(rows),
+    )
 
 
 def _keys(shown: Sequence[Judged]) -> list[str]:
-    """The keys to draw, by role: those with a margin, the leading metrics of every role first if there is no room for all."""
+    """The keys to draw, by role: those with a margin, the leading metrics of every role first if
+    there is no room for all.
+    """
     met = dict.fromkeys(k for s in shown for k, b in s.beside.items() if b.margin is not None)
     by_role: dict[str, list[str]] = {}
     for key in sorted(met, key=lambda k: split_key(k)[1] not in LEADING):

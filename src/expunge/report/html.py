@@ -1,4 +1,6 @@
-"""One self-contained HTML file made of finished runs: no network, no script, no text of the data unless asked for."""
+"""One self-contained HTML file made of finished runs: no network, no script, no text of the data
+unless asked for.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,11 @@ def write_report(
 ) -> Path:
     """One HTML file about every finished run below ``run_dirs``; returns ``out``.
 
-    ``show_texts`` adds questions, answers and generated texts from private/texts.json; the file is then readable by its owner
-    only. ``meanings``: metric name -> one line on what it measures. Refused if there is nothing to report, or if something stands at
-    ``out`` that is no report of ours; Failed if ``out`` cannot be written; an older report there is replaced whole or not at all.
-    Same runs, same bytes.
+    ``show_texts`` adds questions, answers and generated texts from private/texts.json; the file is
+    then readable by its owner only. ``meanings``: metric name -> one line on what it measures.
+    Refused if there is nothing to report, or if something stands at ``out`` that is no report of
+    ours; Failed if ``out`` cannot be written; an older report there is replaced whole or not at
+    all. Same runs, same bytes.
     """
     out = Path(out)
     if out.is_dir():
@@ -51,9 +54,16 @@ def write_report(
     if any(p.exists() and not p.is_dir() for p in out.parents):
         raise Refused(f"{out.parent} is not a folder; name a file in a folder")
     if (out.exists() or out.is_symlink()) and not _ours(out):
-        raise Refused(f"{out} is there and no report made by expunge; it is not replaced, give --out another name or remove it")
+        raise Refused(
+            f"{out} is there and no report made by expunge; it is not replaced, give --out another "
+            f"name or remove it"
+        )
     found = find(run_dirs, texts=show_texts)
-    write_text(out, render(found, title=title, show_texts=show_texts, meanings=meanings), 0o600 if show_texts else 0o644)
+    write_text(
+        out,
+        render(found, title=title, show_texts=show_texts, meanings=meanings),
+        0o600 if show_texts else 0o644,
+    )
     for line in edits(found):
         note(f"{out}: {line}")
     return out
@@ -77,22 +87,32 @@ def style_sheet() -> str:
 
 
 def templates() -> Environment:
-    """The templates of pages, which escape whatever they are given; ``css`` is the style of every page."""
+    """The templates of pages, which escape whatever they are given; ``css`` is the style of every
+    page.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals["css"] = style_sheet()
     return environment
 
 
-def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapping[str, str] = EMPTY) -> str:
+def render(
+    found: Found, *, title: str, show_texts: bool = False, meanings: Mapping[str, str] = EMPTY
+) -> str:
     """The page as a string; see ``write_report``."""
     css = style_sheet()
     told = findings(found.subjects, found.curves)
     looks = _looks(found)
-    folders = sorted(found.folders, key=lambda f: KINDS.index(f.kind) if f.kind in KINDS else len(KINDS))
+    folders = sorted(
+        found.folders, key=lambda f: KINDS.index(f.kind) if f.kind in KINDS else len(KINDS)
+    )
     return (
         templates()
         .get_template("report.html.j2")
@@ -106,11 +126,17 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
             beside=section(found.subjects, looks),
             sheets=sheets(found.subjects),
             attacks=_attacks(found, looks),
-            losses=[(f, fig) for f in folders if f.log and (fig := losses(f.log, looks[f.label])) is not None],
+            losses=[
+                (f, fig)
+                for f in folders
+                if f.log and (fig := losses(f.log, looks[f.label])) is not None
+            ],
             key=[(s, swatch(looks[s.label])) for s in ordered(found.subjects)],
             show_texts=show_texts,
             examples=examples(found) if show_texts else [],
-            n_examples=len({row for f in found.folders if f.kind != "attacked" for row, _ in rows_of(f.texts)}),
+            n_examples=len(
+                {row for f in found.folders if f.kind != "attacked" for row, _ in rows_of(f.texts)}
+            ),
             runs=[(f, facts(f)) for f in folders if f.run and f.kind != "attacked"],
             attacked=[(f, facts(f)) for f in folders if f.run and f.kind == "attacked"],
             meanings=explained(found, meanings),
@@ -119,17 +145,28 @@ def render(found: Found, *, title: str, show_texts: bool = False, meanings: Mapp
 
 
 def _looks(found: Found) -> dict[str, Style]:
-    """A style for every label that any figure draws; kinds decide, and training runs of the same name follow."""
+    """A style for every label that any figure draws; kinds decide, and training runs of the same
+    name follow.
+    """
     kinds = [(f.label, f.kind) for f in found.folders if f.kind != "attacked"]
     kinds += [(s.label, s.kind) for s in found.subjects if s.kind != "attacked"]
     kind_of = {label: [k for name, k in kinds if name == label] for label, _ in kinds}
-    labels = [s.label for s in ordered(found.subjects)] + [c.of for c in found.curves] + [f.label for f in found.folders]
-    of = {kind: [label for label, met in kind_of.items() if kind in met] for kind in ("original", "gold")}
+    labels = (
+        [s.label for s in ordered(found.subjects)]
+        + [c.of for c in found.curves]
+        + [f.label for f in found.folders]
+    )
+    of = {
+        kind: [label for label, met in kind_of.items() if kind in met]
+        for kind in ("original", "gold")
+    }
     return styles(labels, of["original"], of["gold"])
 
 
 def _tradeoffs(found: Found, looks: Mapping[str, Style]) -> list[Any]:
-    """At most two plots: of the leading metrics, those that original or unlearned models have on both sides."""
+    """At most two plots: of the leading metrics, those that original or unlearned models have on
+    both sides.
+    """
     pairs = [(f"forget/{name}", f"retain/{name}") for name in LEADING]
     keys = {k for s in found.subjects for k in s.measurements}
     first = leading(found.subjects, "forget")
@@ -152,11 +189,26 @@ def _attacks(found: Found, looks: Mapping[str, Style]) -> list[dict[str, Any]]:
             if figures:
                 tables = [curve_sheet(curves, k, found.subjects, found.curves) for k in keys]
                 tried = any(c.of in golds for c in curves)
-                sections.append({"name": spoken(name), "numeric": numeric, "figures": figures, "sheets": tables, "gold": tried})
+                sections.append(
+                    {
+                        "name": spoken(name),
+                        "numeric": numeric,
+                        "figures": figures,
+                        "sheets": tables,
+                        "gold": tried,
+                    }
+                )
     return sections
 
 
 def _curve_key(curves: Sequence[Curve], role: str) -> str | None:
     """The series of ``role`` to draw: the first leading metric, else whatever there is."""
     keys = dict.fromkeys(k for c in curves for k in c.series)
-    return next((k for k in (*(f"{role}/{name}" for name in LEADING), *keys) if k in keys and split_key(k)[0] == role), None)
+    return next(
+        (
+            k
+            for k in (*(f"{role}/{name}" for name in LEADING), *keys)
+            if k in keys and split_key(k)[0] == role
+        ),
+        None,
+    )

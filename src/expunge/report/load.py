@@ -1,4 +1,6 @@
-"""Reads run folders: every folder below the given ones that holds measurements, a curve, a log or a run.yaml."""
+"""Reads run folders: every folder below the given ones that holds measurements, a curve, a log or a
+run.yaml.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from expunge.core.results import EMPTY, Measurement
 from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve, Judged, as_judged, curves_of
 from expunge.report.origin import origins, same_as
-from expunge.report.parse import read_comparison, read_curves, read_log, read_measurements, read_texts
+from expunge.report.parse import (
+    read_comparison,
+    read_curves,
+    read_log,
+    read_measurements,
+    read_texts,
+)
 from expunge.runs.folder import read_run
 from expunge.runs.seal import broken, edited
 
@@ -24,8 +32,11 @@ INSIDE = frozenset({"model", "guard", "stages", "edits", "checkpoints", "records
 
 @dataclass(frozen=True)
 class Folder:
-    """One run folder as it lies on disk. ``texts`` is empty unless texts were asked for. ``doubt``: why its numbers are not to be trusted
-    (see ``runs.seal``); '' if they are what the run wrote."""
+    """One run folder as it lies on disk.
+
+    ``texts`` is empty unless texts were asked for. ``doubt``: why its numbers are not to be trusted
+    (see ``runs.seal``); '' if they are what the run wrote.
+    """
 
     path: Path
     label: str
@@ -50,21 +61,34 @@ class Found:
 
 
 def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
-    """Everything below ``run_dirs``; Refused if a folder is absent, holds no run, or a file in it cannot be read."""
+    """Everything below ``run_dirs``; Refused if a folder is absent, holds no run, or a file in it
+    cannot be read.
+    """
     if not run_dirs:
-        raise Refused("no run folder given; name one or more folders that expunge train, unlearn or eval wrote")
+        raise Refused(
+            "no run folder given; name one or more folders that expunge train, unlearn or eval "
+            "wrote"
+        )
     places: dict[Path, None] = {}
     for given in map(Path, run_dirs):
         if not given.is_dir():
-            raise Refused(f"no run folder {given}; name a folder that expunge train, unlearn or eval wrote")
+            raise Refused(
+                f"no run folder {given}; name a folder that expunge train, unlearn or eval wrote"
+            )
         places |= dict.fromkeys(_below(given.resolve()))
     read = [_read(place, texts) for place in places]
     came_from = origins([f.run for f in read if not edited(f.doubt)])
     read = [_by_origin(f, came_from) for f in read]
     done = [f for f in read if _ended(f)]
-    left_out = tuple(f.path.name for f in read if not _ended(f) and (f.measurements or f.log or f.curves))
+    left_out = tuple(
+        f.path.name for f in read if not _ended(f) and (f.measurements or f.log or f.curves)
+    )
     if not any(f.measurements or f.log or f.curves for f in done):
-        why = f"not finished: {listed(left_out)}" if left_out else "no measurements.json and no log.jsonl there"
+        why = (
+            f"not finished: {listed(left_out)}"
+            if left_out
+            else "no measurements.json and no log.jsonl there"
+        )
         raise Refused(f"nothing to report below {listed(map(str, run_dirs))}: {why}")
     folders = _own_labels(done)
     subjects = tuple(_judged(f) for f in folders if f.measurements is not None)
@@ -84,7 +108,10 @@ def _below(root: Path) -> Iterable[Path]:
 
 
 def _ended(f: Folder) -> bool:
-    """Whether its run came to its end. One that is sealed did, whatever its status says now: so a run cannot be hidden."""
+    """Whether its run came to its end.
+
+    One that is sealed did, whatever its status says now: so a run cannot be hidden.
+    """
     return f.run.get("status", "finished") == "finished" or "seal" in f.run
 
 
@@ -93,16 +120,30 @@ def _read(place: Path, texts: bool) -> Folder:
     name = place.parent.name if place.name in ("eval", "evaluation") else place.name
     asked = run.get("request") if isinstance(run.get("request"), dict) else {}
     label = str(run.get("label") or (asked or {}).get("label") or name)
-    kind = str(run.get("kind") or ("attacked" if run.get("attack") else label if label in ("original", "gold") else "unlearned"))
+    kind = str(
+        run.get("kind")
+        or (
+            "attacked"
+            if run.get("attack")
+            else label
+            if label in ("original", "gold")
+            else "unlearned"
+        )
+    )
     if kind not in KINDS:
-        raise Refused(f"{place / 'run.yaml'}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+        raise Refused(
+            f"{place / 'run.yaml'}: kind is {kind!r}; it must be one of {', '.join(KINDS)}"
+        )
     found = read_measurements(place / "measurements.json")
     curves = read_curves(place / "curves.json")
     beside = read_comparison(place / "comparison.json") or {}
     log = read_log(place / "log.jsonl")
     doubt = broken(place, run) if found or curves or beside or log or "seal" in run else ""
-    if doubt:  # what was edited says nothing of gold; what cannot be checked is shown and is never good
-        beside = {} if edited(doubt) else {key: replace(b, doubted=True) for key, b in beside.items()}
+    # what was edited says nothing of gold; what cannot be checked is shown and is never good
+    if doubt:
+        beside = (
+            {} if edited(doubt) else {key: replace(b, doubted=True) for key, b in beside.items()}
+        )
     return Folder(
         place,
         label,
@@ -121,7 +162,15 @@ def _judged(f: Folder) -> Judged:
     attack = f.run.get("attack")
     measured = f.measurements or {}
     doubts = "; ".join(gold_doubts(f.run))
-    return Judged(f.label, f.kind, measured, attack if isinstance(attack, dict) else {}, f.beside, f.doubt, doubts)
+    return Judged(
+        f.label,
+        f.kind,
+        measured,
+        attack if isinstance(attack, dict) else {},
+        f.beside,
+        f.doubt,
+        doubts,
+    )
 
 
 def gold_doubts(run: Mapping[str, Any]) -> list[str]:
@@ -131,14 +180,22 @@ def gold_doubts(run: Mapping[str, Any]) -> list[str]:
 
 
 def _by_origin(f: Folder, known: Mapping[str, str]) -> Folder:
-    """The folder with the kind of its model, where neither the user said it nor the run that made the model."""
+    """The folder with the kind of its model, where neither the user said it nor the run that made
+    the model.
+    """
     asked = f.run.get("request")
-    said = (isinstance(asked, dict) and asked.get("kind")) or "made_by" in f.run or f.run.get("verb") != "eval"
+    said = (
+        (isinstance(asked, dict) and asked.get("kind"))
+        or "made_by" in f.run
+        or f.run.get("verb") != "eval"
+    )
     return f if said or f.kind != "unlearned" else replace(f, kind=same_as(f.run, known) or f.kind)
 
 
 def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:
-    """Labels that name one measured folder each; a curve or an attack follows the nearest folder of its model's old label."""
+    """Labels that name one measured folder each; a curve or an attack follows the nearest folder of
+    its model's old label.
+    """
     names: dict[str, list[tuple[Path, str]]] = {}
     for f in folders:
         if f.measurements is not None and f.kind != "attacked":
@@ -149,14 +206,19 @@ def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:
             names[label] = [(p, f"{label} ({p.relative_to(root)})") for p, _ in same]
 
     def near(label: str, path: Path) -> str:
-        return max(names.get(label, [(path, label)]), key=lambda e: len(os.path.commonpath([e[0], path])))[1]
+        return max(
+            names.get(label, [(path, label)]), key=lambda e: len(os.path.commonpath([e[0], path]))
+        )[1]
 
     return tuple(
         replace(
             f,
             label=f.label if f.kind == "attacked" else near(f.label, f.path),
             curves=tuple(replace(c, of=near(c.of, f.path)) for c in f.curves),
-            run={**f.run, "attack": {**f.run["attack"], "of": near(str(f.run["attack"].get("of")), f.path)}}
+            run={
+                **f.run,
+                "attack": {**f.run["attack"], "of": near(str(f.run["attack"].get("of")), f.path)},
+            }
             if isinstance(f.run.get("attack"), dict)
             else f.run,
         )

@@ -12,7 +12,8 @@ from expunge.report.load import Folder, Found, gold_doubts
 from expunge.report.origin import digest_of, origins, same_as
 from expunge.runs.seal import edited
 
-# Settings in which gold must not differ from the original, or it is not the model that the original would have been.
+# Settings in which gold must not differ from the original, or it is not the model that the original
+# would have been.
 SHARED = ("seed", "lr", "epochs", "steps", "batch", "accumulate", "dtype", "max_length", "lora")
 
 
@@ -21,9 +22,15 @@ def notices(found: Found) -> list[str]:
     told = []
     kinds = {s.kind for s in found.subjects}
     if found.subjects and "gold" not in kinds and not any(s.beside for s in found.subjects):
-        told.append("No gold model: without one trained without the forget set, no number here says how low is low enough.")
+        told.append(
+            "No gold model: without one trained without the forget set, no number here says how "
+            "low is low enough."
+        )
     if found.subjects and "original" not in kinds:
-        told.append("No original: what was known before unlearning, and what unlearning cost, is not in this report.")
+        told.append(
+            "No original: what was known before unlearning, and what unlearning cost, is not in "
+            "this report."
+        )
     told += _doubted(found)
     told += [f"{f.label}: {line}." for f in found.folders for line in gold_doubts(f.run)]
     told += _stale(found)
@@ -37,11 +44,17 @@ def notices(found: Found) -> list[str]:
 
 def edits(found: Found) -> list[str]:
     """Runs whose numbers are not what the run wrote, a sentence each."""
-    return [f"{f.label} ({f.path.name}): edited: not trusted: {f.doubt}." for f in found.folders if edited(f.doubt)]
+    return [
+        f"{f.label} ({f.path.name}): edited: not trusted: {f.doubt}."
+        for f in found.folders
+        if edited(f.doubt)
+    ]
 
 
 def _doubted(found: Found) -> list[str]:
-    """Runs whose numbers are not what the run wrote, one by one; and those that cannot be checked, together."""
+    """Runs whose numbers are not what the run wrote, one by one; and those that cannot be checked,
+    together.
+    """
     told = edits(found)
     bare = [f.label for f in found.folders if f.doubt and not edited(f.doubt)]
     if bare:
@@ -51,7 +64,9 @@ def _doubted(found: Found) -> list[str]:
 
 
 def _stale(found: Found) -> list[str]:
-    """Evaluations of weights that the run in the judged folder, which is in this report, did not make: it was made anew since."""
+    """Evaluations of weights that the run in the judged folder, which is in this report, did not
+    make: it was made anew since.
+    """
     made = {f.path: digest_of(f.run, "result") for f in found.folders if digest_of(f.run, "result")}
     told = []
     for f in (f for f in found.folders if f.run.get("verb") == "eval" and not edited(f.doubt)):
@@ -59,24 +74,43 @@ def _stale(found: Found) -> list[str]:
         place = Path(str(judged.get("source", ""))).resolve()
         now = made.get(place) or made.get(place.parent)
         if now and judged.get("digest") and judged["digest"] != now:
-            told.append(f"{f.label} ({f.path.name}) was measured on other weights than its model has now: evaluate it again.")
+            told.append(
+                f"{f.label} ({f.path.name}) was measured on other weights than its model has now: "
+                f"evaluate it again."
+            )
     return told
 
 
 def _without_effect(found: Found) -> list[str]:
-    """Runs that did nothing to the model, and models called unlearned that are an original or a gold to the bit."""
+    """Runs that did nothing to the model, and models called unlearned that are an original or a
+    gold to the bit.
+    """
     told = [
-        f"{f.label}: {'the run that made it' if f.run.get('verb') == 'eval' else 'this run'} did nothing: {unmoved(f.run['effect'])}."
+        f"{f.label}: {'the run that made it' if f.run.get('verb') == 'eval' else 'this run'} did "
+        f"nothing: {unmoved(f.run['effect'])}."
         for f in found.folders
         if _mapping(f.run.get("effect")).get("nothing") is True
     ]
     known = origins([f.run for f in found.folders])
-    same = [(f.label, same_as(f.run, known)) for f in found.folders if f.measurements is not None and f.kind == "unlearned"]
-    return [*told, *(f"{label} has the very weights of the {kind}: nothing was unlearned." for label, kind in same if kind)]
+    same = [
+        (f.label, same_as(f.run, known))
+        for f in found.folders
+        if f.measurements is not None and f.kind == "unlearned"
+    ]
+    return [
+        *told,
+        *(
+            f"{label} has the very weights of the {kind}: nothing was unlearned."
+            for label, kind in same
+            if kind
+        ),
+    ]
 
 
 def _different_rows(found: Found) -> list[str]:
-    """Roles whose rows differ between the measured runs: in number, or by digest where the same secret made it."""
+    """Roles whose rows differ between the measured runs: in number, or by digest where the same
+    secret made it.
+    """
     met: dict[tuple[str, Any], set[Any]] = {}
     counts: dict[str, set[Any]] = {}
     for f in found.folders:
@@ -84,11 +118,20 @@ def _different_rows(found: Found) -> list[str]:
             for role, facts in _mapping(f.run.get("data")).items():
                 facts = _mapping(facts)
                 # what a stranger's file says may be a list: as text it can be compared, too
-                met.setdefault((str(role), str(facts.get("under"))), set()).add(str(facts.get("digest")))
+                met.setdefault((str(role), str(facts.get("under"))), set()).add(
+                    str(facts.get("digest"))
+                )
                 counts.setdefault(str(role), set()).add(str(facts.get("n")))
     apart = {role for (role, _), digests in met.items() if len(digests) > 1}
     roles = [role for role, n in counts.items() if len(n) > 1 or role in apart]
-    return [f"The models were measured on different rows of {listed(roles)}: their numbers are not comparable there."] if roles else []
+    return (
+        [
+            f"The models were measured on different rows of {listed(roles)}: their numbers are not "
+            f"comparable there."
+        ]
+        if roles
+        else []
+    )
 
 
 def _unlike_gold(found: Found) -> list[str]:
@@ -98,16 +141,26 @@ def _unlike_gold(found: Found) -> list[str]:
     told = []
     for gold in (f for f in trained if f.kind == "gold") if original else ():
         ours, theirs = _settings(original), _settings(gold)
-        apart = [f"{k} {ours[k]} and {theirs[k]}" for k in SHARED if k in ours and k in theirs and ours[k] != theirs[k]]
+        apart = [
+            f"{k} {ours[k]} and {theirs[k]}"
+            for k in SHARED
+            if k in ours and k in theirs and ours[k] != theirs[k]
+        ]
         if apart:
-            told.append(f"{gold.label} was not trained as the original was ({listed(apart)}): it is a weaker yardstick.")
+            told.append(
+                f"{gold.label} was not trained as the original was ({listed(apart)}): it is a "
+                f"weaker yardstick."
+            )
     return told
 
 
 def _settings(f: Folder | None) -> dict[str, Any]:
     if f is None:
         return {}
-    found = {k: _mapping(v).get("value") if isinstance(v, Mapping) else v for k, v in _mapping(f.run.get("settings")).items()}
+    found = {
+        k: _mapping(v).get("value") if isinstance(v, Mapping) else v
+        for k, v in _mapping(f.run.get("settings")).items()
+    }
     return found | ({"seed": f.run["seed"]} if "seed" in f.run else {})
 
 

@@ -1,4 +1,6 @@
-"""The files of a run folder, read with care: what is malformed is Refused by file and line, a value that is no number is unscored."""
+"""The files of a run folder, read with care: what is malformed is Refused by file and line, a value
+that is no number is unscored.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,24 @@ def _json(file: Path, shape: type) -> Any:
         return None
     try:
         found = json.loads(text)
-        json.dumps(found, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be written into a report
+        # halves of surrogate pairs cannot be written into a report
+        json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
-        raise Refused(f"{file}: nested too deep; this is no file of ours, make the run again") from None
+        raise Refused(
+            f"{file}: nested too deep; this is no file of ours, make the run again"
+        ) from None
     except UnicodeEncodeError:
-        raise Refused(f"{file}: holds half a character (a lone surrogate); make the run again") from None
+        raise Refused(
+            f"{file}: holds half a character (a lone surrogate); make the run again"
+        ) from None
     except ValueError as error:
-        raise Refused(f"{file}:{getattr(error, 'lineno', 1)}: not JSON; was the run cut off? make it again") from None
+        raise Refused(
+            f"{file}:{getattr(error, 'lineno', 1)}: not JSON; was the run cut off? make it again"
+        ) from None
     if not isinstance(found, shape):
-        raise Refused(f"{file}: not a JSON {'object' if shape is dict else 'list'}; make the run again")
+        raise Refused(
+            f"{file}: not a JSON {'object' if shape is dict else 'list'}; make the run again"
+        )
     return found
 
 
@@ -47,8 +58,12 @@ def read_measurements(file: Path) -> Mapping[str, Measurement] | None:
     if found is None:
         return None
     if found.get("schema", 1) != 1:
-        raise Refused(f"{file}: schema {found.get('schema')!r} is not known to this version; it reads schema 1")
-    return {key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"}
+        raise Refused(
+            f"{file}: schema {found.get('schema')!r} is not known to this version; it reads schema 1"
+        )
+    return {
+        key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"
+    }
 
 
 def read_comparison(file: Path) -> Mapping[str, Beside] | None:
@@ -65,10 +80,16 @@ def _beside(row: Any, where: str) -> Beside:
     """One row of comparison.json. The verdict is made anew from what decides it."""
     row = row if isinstance(row, dict) else {}
     golds = row.get("golds")
-    known = all(finite(row.get(k)) for k in ("model", "difference", "n", "groups")) and row.get("side") in ("unlearned", "kept", "control")
+    known = all(finite(row.get(k)) for k in ("model", "difference", "n", "groups")) and row.get(
+        "side"
+    ) in ("unlearned", "kept", "control")
     if not known or not isinstance(golds, list) or not golds or not all(map(finite, golds)):
         raise Refused(f"{where}: not a comparison with gold; make the run again")
-    optional: dict[str, Any] = {k: float(row[k]) for k in ("p", "p_holm", "margin", "bound", "detectable") if finite(row.get(k))}
+    optional: dict[str, Any] = {
+        k: float(row[k])
+        for k in ("p", "p_holm", "margin", "bound", "detectable")
+        if finite(row.get(k))
+    }
     return Beside(
         float(row["model"]),
         tuple(map(float, golds)),
@@ -78,31 +99,62 @@ def _beside(row: Any, where: str) -> Beside:
         int(row["n"]),
         int(row["groups"]),
         int(row["unmatched"]) if finite(row.get("unmatched")) else 0,
-        **optional | {k: row[k] for k in ("not_worse", "equal", "widened", "constant") if isinstance(row.get(k), bool)},
+        **optional
+        | {
+            k: row[k]
+            for k in ("not_worse", "equal", "widened", "constant")
+            if isinstance(row.get(k), bool)
+        },
         fewest=_count(row.get("fewest")),
     )
 
 
 def _ends(x: Any) -> tuple[float, float] | None:
     """The two ends of an interval; None for anything else."""
-    return (float(x[0]), float(x[1])) if isinstance(x, list) and len(x) == 2 and all(map(finite, x)) else None
+    return (
+        (float(x[0]), float(x[1]))
+        if isinstance(x, list) and len(x) == 2 and all(map(finite, x))
+        else None
+    )
 
 
 def measurement(entry: Any, where: str) -> Measurement:
-    """One entry of measurements.json. A value that is no finite number is unscored, so that it is never drawn."""
+    """One entry of measurements.json.
+
+    A value that is no finite number is unscored, so that it is never drawn.
+    """
     if not isinstance(entry, dict) or "value" not in entry:
         raise Refused(f"{where}: not a measurement with a value; make the run again")
     value, ends, better = entry["value"], entry.get("interval"), entry.get("better")
     better = better if better in ("higher", "lower", "gold") or finite(better) else None
     n, groups = (int(entry[k]) if finite(entry.get(k)) else 0 for k in ("n", "groups"))
     if not finite(value):
-        reason = entry.get("reason") or ("no reason given" if value is None else "the value is not a finite number, or far too large")
+        reason = entry.get("reason") or (
+            "no reason given"
+            if value is None
+            else "the value is not a finite number, or far too large"
+        )
         return Measurement(None, n, groups, None, better, str(reason))
-    parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)} if isinstance(entry.get("parts"), dict) else {}
+    parts = (
+        {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)}
+        if isinstance(entry.get("parts"), dict)
+        else {}
+    )
     margin = float(entry["margin"]) if finite(entry.get("margin")) else None
     note, fewest = str(entry.get("note") or ""), _count(entry.get("fewest"))
     reason = entry.get("reason")
-    return Measurement(float(value), n, groups, _ends(ends), better, reason, parts, margin=margin, note=note, fewest=fewest)
+    return Measurement(
+        float(value),
+        n,
+        groups,
+        _ends(ends),
+        better,
+        reason,
+        parts,
+        margin=margin,
+        note=note,
+        fewest=fewest,
+    )
 
 
 def _count(x: Any) -> int:
@@ -111,7 +163,10 @@ def _count(x: Any) -> int:
 
 
 def read_curves(file: Path) -> tuple[Curve, ...]:
-    """The curves of curves.json; of an older version that is one curve. Empty if there is no file."""
+    """The curves of curves.json; of an older version that is one curve.
+
+    Empty if there is no file.
+    """
     found = _json(file, dict)
     if found is None:
         return ()
@@ -136,8 +191,14 @@ def curve_of(found: Mapping[str, Any], where: str) -> Curve:
     """
     x = found.get("x")
     series = {k: v for k, v in found.items() if isinstance(v, list) and k not in ("x", "said")}
-    if not isinstance(x, list) or "of" not in found or any(len(v) != len(x) for v in series.values()):
-        raise Refused(f"{where}: not a curve (needs of, x, and series as long as x); make the run again")
+    if (
+        not isinstance(x, list)
+        or "of" not in found
+        or any(len(v) != len(x) for v in series.values())
+    ):
+        raise Refused(
+            f"{where}: not a curve (needs of, x, and series as long as x); make the run again"
+        )
     attack = str(found.get("attack", "attack"))
     points = {k: tuple(measurement(e, f"{where}: {k}") for e in v) for k, v in series.items()}
     xs = tuple(float(i) if finite(i) else str(i) for i in x)
@@ -168,17 +229,26 @@ def _lines(file: Path) -> list[dict[str, Any]]:
                 lines.append(json.loads(line))
                 json.dumps(lines[-1], ensure_ascii=False).encode()
             except (ValueError, RecursionError):
-                raise Refused(f"{file}:{i}: not JSON; was the run cut off? resume it or make it again") from None
+                raise Refused(
+                    f"{file}:{i}: not JSON; was the run cut off? resume it or make it again"
+                ) from None
             if not isinstance(lines[-1], dict):
                 raise Refused(f"{file}:{i}: not a JSON object; make the run again")
     return lines
 
 
 def read_texts(private: Path) -> tuple[Mapping[str, Any], ...]:
-    """texts.json, or texts.jsonl, of a private folder: what a model was asked, should say and said. Sensitive; empty without."""
+    """texts.json, or texts.jsonl, of a private folder: what a model was asked, should say and said.
+
+    Sensitive; empty without.
+    """
     found = _json(private / "texts.json", list)
     if found is None:
-        found = [row for row in _lines(private / "texts.jsonl") if row.get("variant", "answer") == "answer"]
+        found = [
+            row
+            for row in _lines(private / "texts.jsonl")
+            if row.get("variant", "answer") == "answer"
+        ]
     if not all(isinstance(row, dict) and "id" in row for row in found):
         raise Refused(f"{private / 'texts.json'}: every entry needs an id; make the run again")
     return tuple(found)

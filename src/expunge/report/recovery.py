@@ -1,4 +1,6 @@
-"""What an attack brought back: a table of strength by model with the share recovered beside gold's, and what follows from it."""
+"""What an attack brought back: a table of strength by model with the share recovered beside gold's,
+and what follows from it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 NOT_ALONE = (
-    "without --gold nothing can be concluded: a model that never saw the forget rows may gain as much from this attack; "
+    "without --gold nothing can be concluded: a model that never saw the forget rows may gain as "
+    "much from this attack; "
     "give a model trained without them"
 )
 NO_SHARE = "without --original nobody knows how much there was to recover"
@@ -55,17 +58,20 @@ class Recovery:
         raise LookupError(f"no {key} of {of or self.model.of} at {at}")
 
     def recovered(self, key: str, kind: str = "") -> list[float | None]:
-        """The share of what the original knew and the model did not that each strength brought back.
+        """The share of what the original knew and the model did not that each strength brought
+        back.
 
-        (attacked - as it is) / (original as it is - as it is), 0 where nothing came back, 1 where all did.
+        (attacked - as it is) / (original as it is - as it is), 0 where nothing came back, 1 where
+        all did.
 
         Args:
             key: A measurement that grows with what is known.
-            kind: ``gold`` for the mean of the golds under the same attack; "" for the attacked model.
+            kind: ``gold`` for the mean of the golds under the same attack; "" for the attacked
+                model.
 
         Returns:
-            One number for each point; None where there is no original, or nothing was missing by more than the
-            margin that matters.
+            One number for each point; None where there is no original, or nothing was missing by
+            more than the margin that matters.
         """
         curves = [c for c in self.curves if c.kind == kind] if kind else [self.model]
         was = gold_value(c.series[key][0] for c in self.curves if c.kind == "original")
@@ -86,23 +92,36 @@ class Recovery:
 
     def forget_keys(self) -> list[str]:
         """The measurements of rows that were to be forgotten."""
-        return [key for key in self.model.series if is_unlearned(split_key(key)[0]) and not key.startswith("holdout")]
+        return [
+            key
+            for key in self.model.series
+            if is_unlearned(split_key(key)[0]) and not key.startswith("holdout")
+        ]
 
 
-def _share(now: float | None, before: float | None, was: float | None, margin: float) -> float | None:
+def _share(
+    now: float | None, before: float | None, was: float | None, margin: float
+) -> float | None:
     if now is None or before is None or was is None or was - before <= margin:
         return None
     return (now - before) / (was - before)
 
 
 def recovery_table(found: Recovery, key: str) -> RenderableType:
-    """Strengths as rows, models as columns: value and interval; of forget rows the recovered share, and gold's."""
+    """Strengths as rows, models as columns: value and interval; of forget rows the recovered share,
+    and gold's.
+    """
     from rich import box
     from rich.table import Table
 
     first = found.model.series[key][0]
     size = f", n {first.n}, {first.groups} groups" if first.value is not None else ""
-    sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=escaped(f"{phrase(key)}{size}"), title_justify="left")
+    sheet = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=escaped(f"{phrase(key)}{size}"),
+        title_justify="left",
+    )
     sheet.add_column(escaped(found.model.xlabel))
     shown = [c for c in found.curves if key in c.series]
     for curve in shown:
@@ -112,17 +131,25 @@ def recovery_table(found: Recovery, key: str) -> RenderableType:
         sheet.add_column(name, justify="right")
     for i, at in enumerate(found.model.x):
         cells = [_cell(curve.series[key][i]) for curve in shown]
-        cells += [NONE if column[i] is None or not i else f"{column[i]:.0%}" for column in shares.values()]
+        cells += [
+            NONE if column[i] is None or not i else f"{column[i]:.0%}" for column in shares.values()
+        ]
         sheet.add_row(escaped(tick(at)), *cells)
     return sheet
 
 
 def _shares(found: Recovery, key: str) -> Mapping[str, Sequence[float | None]]:
-    """The columns of recovered shares: none for rows that were to be kept, or where nothing is known of any point."""
+    """The columns of recovered shares: none for rows that were to be kept, or where nothing is
+    known of any point.
+    """
     if key not in found.forget_keys():
         return {}
     columns = {"recovered": found.recovered(key), "by gold": found.recovered(key, "gold")}
-    return {name: column for name, column in columns.items() if any(share is not None for share in column)}
+    return {
+        name: column
+        for name, column in columns.items()
+        if any(share is not None for share in column)
+    }
 
 
 def _cell(m: Measurement) -> str:

@@ -1,4 +1,7 @@
-"""Tables for the terminal: models side by side, one model in full, what attacks brought back. Pure data in; rich is imported inside."""
+"""Tables for the terminal: models side by side, one model in full, what attacks brought back.
+
+Pure data in; rich is imported inside.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,24 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SHORT = {"higher is better": "higher", "lower is better": "lower", "closest to gold": "like gold"}
-HOLD = "\u00a0"  # holds the place of a mark, so that digits stand below each other; rich would strip a plain space
-LEVELS = {"bad": ("red", "✗"), "warn": ("yellow", "?"), "good": ("green", "✓"), "note": ("cyan", "·")}
+# holds the place of a mark, so that digits stand below each other; rich would strip a plain space
+HOLD = "\u00a0"
+LEVELS = {
+    "bad": ("red", "✗"),
+    "warn": ("yellow", "?"),
+    "good": ("green", "✓"),
+    "note": ("cyan", "·"),
+}
 
 
-def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = "", width: int = 80) -> RenderableType:
-    """Models as rows, measurement keys as columns: value, interval below it, the best unlearned of each column bold with ``*``.
+def table(
+    subjects: Sequence[Judged], columns: Sequence[str], *, title: str = "", width: int = 80
+) -> RenderableType:
+    """Models as rows, measurement keys as columns: value, interval below it, the best unlearned of
+    each column bold with ``*``.
 
-    Columns that do not fit into ``width`` characters go into a further table below; unscored is a dash whose reason is listed.
+    Columns that do not fit into ``width`` characters go into a further table below; unscored is a
+    dash whose reason is listed.
     """
     from rich.console import Group
     from rich.text import Text
@@ -40,7 +53,14 @@ def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = ""
             sheet.add_column(_head(key, shown), justify="right", min_width=_wide(key, shown))
         for i, s in enumerate(shown):
             last = i + 1 == len(shown) or shown[i + 1].kind != s.kind
-            cells = [_cell(s.measurements.get(k), s.label in winners[k], reasons.note(k, s.measurements.get(k))) for k in keys]
+            cells = [
+                _cell(
+                    s.measurements.get(k),
+                    s.label in winners[k],
+                    reasons.note(k, s.measurements.get(k)),
+                )
+                for k in keys
+            ]
             sheet.add_row(Text(_name(s.label), style=_look(s.kind)), *cells, end_section=last)
         parts.append(sheet)
     below = ["* best unlearned model of its column"] if any(winners.values()) else []
@@ -48,8 +68,11 @@ def table(subjects: Sequence[Judged], columns: Sequence[str], *, title: str = ""
     return Group(*parts, *(Text(escaped(line), style="dim") for line in below))
 
 
-def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: bool = True) -> RenderableType:
-    """One model in full: a row per measurement with value, interval, n, groups and which way is better; reasons and notes below.
+def listing(
+    measurements: Mapping[str, Measurement], *, title: str = "", gold: bool = True
+) -> RenderableType:
+    """One model in full: a row per measurement with value, interval, n, groups and which way is
+    better; reasons and notes below.
 
     ``gold``: whether the model was judged beside one.
     """
@@ -57,7 +80,8 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
     from rich.text import Text
 
     sheet, reasons, before = _empty(), Reasons(), None
-    sheet.add_column("measurement", overflow="fold", min_width=18)  # a role and a short name on one line
+    # a role and a short name on one line
+    sheet.add_column("measurement", overflow="fold", min_width=18)
     for name in ("value", "95 % interval", "n", "groups"):
         sheet.add_column(name, justify="right", no_wrap=True)
     sheet.add_column("better", no_wrap=True)
@@ -70,16 +94,32 @@ def listing(measurements: Mapping[str, Measurement], *, title: str = "", gold: b
         way = goal(m.better, gold)
         way = "" if way == NO_GOLD else way  # said once, below
         sheet.add_row(
-            phrase(key), _cell(m, False, reasons.note(key, m), False), interval(m, 3).replace(", ", "\n"), n, groups, SHORT.get(way, way)
+            phrase(key),
+            _cell(m, False, reasons.note(key, m), False),
+            interval(m, 3).replace(", ", "\n"),
+            n,
+            groups,
+            SHORT.get(way, way),
         )
-    below = [Text(escaped(f"({number}) {reason}"), style="dim") for reason, number in reasons.met.items()]
+    below = [
+        Text(escaped(f"({number}) {reason}"), style="dim") for reason, number in reasons.met.items()
+    ]
     if any(goal(m.better, gold) == NO_GOLD for m in measurements.values()):
-        below.append(Text(f"{NO_GOLD} (--gold): what has nothing under better is held against gold", style="dim"))
+        below.append(
+            Text(
+                f"{NO_GOLD} (--gold): what has nothing under better is held against gold",
+                style="dim",
+            )
+        )
     return Group(*([Text(escaped(title), style="bold")] if title else []), sheet, *below)
 
 
-def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *, title: str = "") -> RenderableType:
-    """What an attack did, gold first: a row per model, a column per point; ``!`` marks what came back further than gold did."""
+def curve_table(
+    curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *, title: str = ""
+) -> RenderableType:
+    """What an attack did, gold first: a row per model, a column per point; ``!`` marks what came
+    back further than gold did.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -91,7 +131,10 @@ def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *
     for i, row in enumerate(found.lines):
         last = i + 1 == len(found.lines) or found.lines[i + 1].kind != row.kind
         cells = [
-            Text(f"{c.text}!", "bold red") if c.back else Text(f"{c.text} ({c.note})" if c.note else f"{c.text}{HOLD}") for c in row.cells
+            Text(f"{c.text}!", "bold red")
+            if c.back
+            else Text(f"{c.text} ({c.note})" if c.note else f"{c.text}{HOLD}")
+            for c in row.cells
         ]
         sheet.add_row(Text(_name(row.label), style=_look(row.kind)), *cells, end_section=last)
     below = (
@@ -100,7 +143,11 @@ def curve_table(curves: Sequence[Curve], key: str, subjects: Sequence[Judged], *
         else []
     )
     below += [f"({i}) {reason}" for i, reason in enumerate(found.reasons, 1)]
-    return Group(Text(escaped(title or found.title), style="bold"), sheet, *(Text(escaped(line), style="dim") for line in below))
+    return Group(
+        Text(escaped(title or found.title), style="bold"),
+        sheet,
+        *(Text(escaped(line), style="dim") for line in below),
+    )
 
 
 def told(findings: Sequence[Finding]) -> RenderableType:
@@ -146,7 +193,9 @@ def _wide(key: str, shown: Sequence[Judged]) -> int:
 
 
 def _fitting(columns: Mapping[str, int], room: int) -> list[list[str]]:
-    """Columns (key -> characters) cut into runs that fit into ``room`` characters; at least one column each."""
+    """Columns (key -> characters) cut into runs that fit into ``room`` characters; at least one
+    column each.
+    """
     runs: list[list[str]] = [[]]
     used = 0
     for key, wide in columns.items():
@@ -163,10 +212,20 @@ def _head(key: str, shown: Sequence[Judged]) -> Text:
     """The key with what its best value is, as the heading of a column."""
     from rich.text import Text
 
-    better = next((m.better for s in shown if (m := s.measurements.get(key)) is not None and m.better is not None), None)
+    better = next(
+        (
+            m.better
+            for s in shown
+            if (m := s.measurements.get(key)) is not None and m.better is not None
+        ),
+        None,
+    )
     role, name = split_key(key)
     way = goal(better, has_gold(shown))
-    head = Text(f"{escaped(spoken(role))}\n{escaped(spoken(name))}" if role else escaped(spoken(name)), style="bold")
+    head = Text(
+        f"{escaped(spoken(role))}\n{escaped(spoken(name))}" if role else escaped(spoken(name)),
+        style="bold",
+    )
     return head.append(f"\n{SHORT.get(way, way)}", style="dim not bold") if way else head
 
 
@@ -180,4 +239,8 @@ def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Te
     if not ends:
         return Text(value(m, 3) + beside)
     cell = Text(value(m) + ("*" if best else HOLD) + beside, style="bold green" if best else "")
-    return cell.append("\n" + interval(m).replace(", ", f"{HOLD}\n") + HOLD, style="dim not bold") if interval(m) else cell
+    return (
+        cell.append("\n" + interval(m).replace(", ", f"{HOLD}\n") + HOLD, style="dim not bold")
+        if interval(m)
+        else cell
+    )

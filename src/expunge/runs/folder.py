@@ -26,9 +26,31 @@ from expunge.core.escape import say
 from expunge.core.files import private_folder, remove, write_text
 from expunge.core.nesting import check_nesting
 from expunge.runs.seal import sealed
-from expunge.runs.set_aside import ASIDE, MOVING, OURS, bring_back, clear, contents, flatten, forget_aside, recover, set_aside
+from expunge.runs.set_aside import (
+    ASIDE,
+    MOVING,
+    OURS,
+    bring_back,
+    clear,
+    contents,
+    flatten,
+    forget_aside,
+    recover,
+    set_aside,
+)
 
-LIBRARIES = ("expunge", "torch", "transformers", "accelerate", "datasets", "peft", "safetensors", "numpy", "scipy", "rouge-score")
+LIBRARIES = (
+    "expunge",
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "peft",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "rouge-score",
+)
 SAFE = re.compile(r"[A-Za-z0-9._+@=,-]{1,120}")
 LOCK, HOLDER, PRIVATE = ".lock", ".holder", "private"
 KEPT = (
@@ -57,20 +79,33 @@ class RunFolder:
         write_yaml(self.path / "run.yaml", self.facts)
 
     def agree(self, **facts: Any) -> None:
-        """Note what the work starts from. Refused if the attempt that is resumed here started from something else."""
-        other = sorted(k for k, v in facts.items() if k in self.facts and self.facts[k] != _plain(v))
+        """Note what the work starts from.
+
+        Refused if the attempt that is resumed here started from something else.
+        """
+        other = sorted(
+            k for k, v in facts.items() if k in self.facts and self.facts[k] != _plain(v)
+        )
         if other:
             raise Refused(
-                f"{self.path}: the {' and the '.join(other)} changed since this run was begun; remove the folder or take another --out"
+                f"{self.path}: the {' and the '.join(other)} changed since this run was begun; "
+                f"remove the folder or take another --out"
             )
         self.note(**facts)
 
     def finish(self, **facts: Any) -> None:
-        """The run is complete and sealed: its folder will be refused to another run, what only a resumed run needs is removed.
+        """The run is complete and sealed: its folder will be refused to another run, what only a
+        resumed run needs is removed.
 
-        In this order, so that a kill in between leaves a finished run, never one that lacks what it would resume from.
+        In this order, so that a kill in between leaves a finished run, never one that lacks what it
+        would resume from.
         """
-        whole = {**self.facts, **facts, "status": "finished", "seconds": round(time.monotonic() - self.since, 1)}
+        whole = {
+            **self.facts,
+            **facts,
+            "status": "finished",
+            "seconds": round(time.monotonic() - self.since, 1),
+        }
         read_again = yaml.safe_load(_text(whole))
         self.note(**whole, seal=sealed(self.path, read_again))
         sweep(self.path)
@@ -113,13 +148,17 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise Refused(f"{file}: there is no such file; a finished run keeps one") from None
     except OSError as error:
-        raise Refused(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from None
+        raise Refused(
+            f"{file}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, Refused):
             raise
-        mark = getattr(error, "problem_mark", None)  # where it is; the error's own words may quote the file
+        # where it is; the error's own words may quote the file
+        mark = getattr(error, "problem_mark", None)
         raise Refused(
-            f"{file}{f':{mark.line + 1}' if mark else ''}: not a YAML file of plain values; this is no run.yaml of ours"
+            f"{file}{f':{mark.line + 1}' if mark else ''}: not a YAML file of plain values; this "
+            f"is no run.yaml of ours"
         ) from None
     if not isinstance(found, dict):
         raise Refused(f"{file}: not a mapping; this is no run.yaml of ours")
@@ -133,20 +172,28 @@ def once(place: Path, make: Callable[[], Any]) -> None:
 
 
 def checked(out: Path) -> Path:
-    """An output folder whose last part is a plain name: what a run is called must not lead elsewhere or break a terminal."""
+    """An output folder whose last part is a plain name: what a run is called must not lead
+    elsewhere or break a terminal.
+    """
     if "\0" in str(out) or out.name in ("", "..") or not SAFE.fullmatch(out.name):
-        raise Refused(f"--out {str(out)!r}: the folder's name may hold letters, digits and . _ + @ = , -")
+        raise Refused(
+            f"--out {str(out)!r}: the folder's name may hold letters, digits and . _ + @ = , -"
+        )
     return out
 
 
 @contextmanager
-def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: bool = False) -> Iterator[RunFolder]:
-    """Work in a run folder: locked while we do, resumed if it was left unfinished by the same request.
+def open_run(
+    out: Path, *, verb: str, request: Mapping[str, Any], overwrite: bool = False
+) -> Iterator[RunFolder]:
+    """Work in a run folder: locked while we do, resumed if it was left unfinished by the same
+    request.
 
-    Refused: a finished folder without ``overwrite``; a folder in use; an unfinished one of another request; a folder that is not ours.
-    What ``overwrite`` replaces is kept aside until the new run is complete, and comes back if the new one is refused, or ends
-    before it has made anything that a resumed run would go on from.
-    The lock is the kernel's: it is gone when the process is, however it ended.
+    Refused: a finished folder without ``overwrite``; a folder in use; an unfinished one of another
+        request; a folder that is not ours. What ``overwrite`` replaces is kept aside until the new
+        run is complete, and comes back if the new one is refused, or ends before it has made
+        anything that a resumed run would go on from. The lock is the kernel's: it is gone when the
+        process is, however it ended.
     """
     out = checked(Path(out))
     made = _made(out)
@@ -156,7 +203,8 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
         (out / HOLDER).unlink(missing_ok=True)  # of a killed run
         if (out / PRIVATE).exists() or (out / PRIVATE).is_symlink():
             private_folder(out / PRIVATE)
-        for left in out.glob(".*.unfinished"):  # of a killed run: nobody else writes here, we hold the lock
+        # of a killed run: nobody else writes here, we hold the lock
+        for left in out.glob(".*.unfinished"):
             remove(left)
         recover(out, finished=_finished(out))
         if _finished(out):
@@ -167,7 +215,11 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
         if replaces:
             flatten(out, _finished)
             set_aside(out)
-        write_text(out / HOLDER, f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        write_text(
+            out / HOLDER,
+            f"process {os.getpid()} on {platform.node()} since "
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        )
         run = RunFolder(out, facts)
         run.note()
         yield run
@@ -185,7 +237,9 @@ def open_run(out: Path, *, verb: str, request: Mapping[str, Any], overwrite: boo
 
 
 def _undo(out: Path, fresh: bool, refused: bool) -> None:
-    """After a run that did not end well: what it replaced comes back, unless it has made something that it can go on from."""
+    """After a run that did not end well: what it replaced comes back, unless it has made something
+    that it can go on from.
+    """
     with suppress(OSError):  # what cannot be moved now is moved when the folder is opened again
         if (out / MOVING).exists():
             return recover(out, finished=False)
@@ -204,14 +258,19 @@ def _worked(out: Path, kinds: Sequence[str]) -> bool:
 
 
 def _finished(out: Path) -> bool:
-    """Whether the run.yaml of a folder says that its run is finished; False for one that cannot be read."""
+    """Whether the run.yaml of a folder says that its run is finished; False for one that cannot be
+    read.
+    """
     with suppress(Refused):
         return (out / "run.yaml").exists() and read_run(out).get("status") == "finished"
     return False
 
 
 def _made(out: Path) -> list[Path]:
-    """Make the folder; what had to be made for it, innermost first. Refused: a place where it cannot be, a folder that is not ours."""
+    """Make the folder; what had to be made for it, innermost first.
+
+    Refused: a place where it cannot be, a folder that is not ours.
+    """
     try:
         if out.exists() and not out.is_dir():
             raise Refused(f"--out {out}: is a file; give a folder")
@@ -219,7 +278,9 @@ def _made(out: Path) -> list[Path]:
         out.mkdir(parents=True, exist_ok=True)
         names = {p.name for p in out.iterdir()}
     except OSError as error:
-        raise Refused(f"--out {out}: this folder cannot be made ({error.strerror}); take another --out") from None
+        raise Refused(
+            f"--out {out}: this folder cannot be made ({error.strerror}); take another --out"
+        ) from None
     if contents(out) and not names & {"run.yaml", LOCK}:
         raise Refused(f"{out} is not empty and was not made by expunge; take another --out")
     return made
@@ -230,14 +291,20 @@ def _locked(out: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise Refused(f"{out} is in use by another run ({_holder(out)}); wait for it or take another --out") from None
+        raise Refused(
+            f"{out} is in use by another run ({_holder(out)}); wait for it or take another --out"
+        ) from None
     except OSError as error:
-        raise Refused(f"--out {out}: nothing can be written there ({error.strerror}); take another --out") from None
+        raise Refused(
+            f"--out {out}: nothing can be written there ({error.strerror}); take another --out"
+        ) from None
     return lock
 
 
 def _unmade(out: Path, made: Sequence[Path]) -> None:
-    """Remove the lock of a folder in which nothing came to be, and the folders that were made for it."""
+    """Remove the lock of a folder in which nothing came to be, and the folders that were made for
+    it.
+    """
     (out / LOCK).unlink(missing_ok=True)
     with suppress(OSError):  # somebody else has put something there
         for p in made:
@@ -251,8 +318,13 @@ def _holder(out: Path) -> str:
         return "just started"
 
 
-def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> tuple[dict[str, Any], bool]:
-    """What run.yaml says at the start, and whether what the folder holds is to be set aside. Nothing is changed."""
+def _begin(
+    out: Path, verb: str, request: dict[str, Any], overwrite: bool
+) -> tuple[dict[str, Any], bool]:
+    """What run.yaml says at the start, and whether what the folder holds is to be set aside.
+
+    Nothing is changed.
+    """
     asked = {k: v for k, v in request.items() if k not in ("overwrite", "quiet", "threads")}
     inside = contents(out)
     resumed: dict[str, Any] = {}
@@ -262,14 +334,25 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> tu
     if inside:
         old = read_run(out)
         same = (old.get("verb"), old.get("request")) == (verb, asked)
-        if overwrite and (old.get("status") == "finished" or not same):  # the same unfinished one is resumed, as without it
+        # the same unfinished one is resumed, as without it
+        if overwrite and (old.get("status") == "finished" or not same):
             replaces = True
         elif old.get("status") == "finished":
             raise Refused(f"{out} is finished; pass --overwrite or take another --out")
         elif not same:
-            before = {**(old["request"] if isinstance(old.get("request"), dict) else {}), "verb": old.get("verb")}
-            differing = sorted(str(k) for k in before.keys() | asked.keys() | {"verb"} if before.get(k) != dict(asked, verb=verb).get(k))
-            raise Refused(f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass --overwrite or take another --out")
+            before = {
+                **(old["request"] if isinstance(old.get("request"), dict) else {}),
+                "verb": old.get("verb"),
+            }
+            differing = sorted(
+                str(k)
+                for k in before.keys() | asked.keys() | {"verb"}
+                if before.get(k) != dict(asked, verb=verb).get(k)
+            )
+            raise Refused(
+                f"{out} holds an unfinished run that differs in {', '.join(differing)}; pass "
+                f"--overwrite or take another --out"
+            )
         else:
             resumed = {k: old[k] for k in ("model", "data") if k in old}
             _say_versions(out, old.get("versions"))
@@ -278,8 +361,11 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> tu
         "verb": verb,
         "status": "running",
         "request": asked,
-        "command": shlex.join(["expunge", *sys.argv[1:]]) if sys.argv and "expunge" in sys.argv[0] else None,
-        "versions": {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "command": shlex.join(["expunge", *sys.argv[1:]])
+        if sys.argv and "expunge" in sys.argv[0]
+        else None,
+        "versions": {name: _version(name) for name in LIBRARIES}
+        | {"python": platform.python_version()},
         "git": _revision(),
         "started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         **resumed,
@@ -288,9 +374,15 @@ def _begin(out: Path, verb: str, request: dict[str, Any], overwrite: bool) -> tu
 
 
 def _say_versions(out: Path, before: Any) -> None:
-    """One line where a run goes on with other libraries than it began with: its steps need not be those of one go."""
+    """One line where a run goes on with other libraries than it began with: its steps need not be
+    those of one go.
+    """
     known = before if isinstance(before, Mapping) else {}
-    changed = [f"{name} {known[name]}, now {now}" for name in LIBRARIES if name in known and known[name] != (now := _version(name))]
+    changed = [
+        f"{name} {known[name]}, now {now}"
+        for name in LIBRARIES
+        if name in known and known[name] != (now := _version(name))
+    ]
     if changed:
         say(f"{out}: goes on with other libraries than it began with: {listed(changed)}")
 
@@ -303,10 +395,16 @@ def _version(name: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """The git revision of our source if it is a checkout (-dirty: changed since); never that of a repository around an installation."""
+    """The git revision of our source if it is a checkout (-dirty: changed since); never that of a
+    repository around an installation.
+    """
     if not shutil.which("git"):
         return None
-    git = lambda *words: subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    git = lambda *words: subprocess.run(
+        ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
     if git("ls-files", "--error-unmatch", Path(__file__).name).returncode:
         return None
-    return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").stdout.strip() or None
+    return (
+        git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").stdout.strip() or None
+    )

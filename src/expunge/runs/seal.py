@@ -1,12 +1,15 @@
-"""A chain of digests from what a run says of itself over its records and measurements to its comparison, kept in run.yaml as ``seal``.
+"""A chain of digests from what a run says of itself over its records and measurements to its
+comparison, kept in run.yaml as ``seal``.
 
-Each link is the sha256 of the link before it, a file's name and the file's own sha256; the first is over everything else in run.yaml
-(the digests of the models and their rows, the kind, the label, the status, what the run did, its settings): a report acts upon many of
-these, and a list of them would lack the next one. A number that is edited later shows, and so does everything behind it.
+Each link is the sha256 of the link before it, a file's name and the file's own sha256; the first is
+over everything else in run.yaml (the digests of the models and their rows, the kind, the label, the
+status, what the run did, its settings): a report acts upon many of these, and a list of them would
+lack the next one. A number that is edited later shows, and so does everything behind it.
 
-This is evidence of tampering and no signature: who may write the folder can make a new chain. Where the run's secret is at hand (in
-OUT/private) the chain's end is also held against a keyed hash, which nobody without that secret can make anew; the texts that a model
-wrote are held against one alone, since an open digest of theirs could be tried against guesses, and they may be removed.
+This is evidence of tampering and no signature: who may write the folder can make a new chain. Where
+the run's secret is at hand (in OUT/private) the chain's end is also held against a keyed hash,
+which nobody without that secret can make anew; the texts that a model wrote are held against one
+alone, since an open digest of theirs could be tried against guesses, and they may be removed.
 """
 
 from __future__ import annotations
@@ -21,15 +24,26 @@ from typing import Any
 from expunge.core.files import sha256_of
 
 VERSION = 2  # raise when the chain is made of other things
-FILES = ("records/part-0.parquet", "measurements.json", "comparison.json", "curves.json", "log.jsonl")  # in the order of the chain
+# in the order of the chain
+FILES = (
+    "records/part-0.parquet",
+    "measurements.json",
+    "comparison.json",
+    "curves.json",
+    "log.jsonl",
+)
 TEXTS = "private/texts.json"
 UNSEALED = "its numbers cannot be checked: no digests were kept with them"
-OLDER = "its numbers cannot be checked: another version of expunge sealed them otherwise; run it again"
+OLDER = (
+    "its numbers cannot be checked: another version of expunge sealed them otherwise; run it again"
+)
 
 
 def sealed(run: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The seal of a run folder whose files are written: ``links``; where the run has a secret also ``under`` (which secret), ``keyed``
-    (the chain's end) and ``texts``. ``facts``: its run.yaml as it will be read again."""
+    """The seal of a run folder whose files are written: ``links``; where the run has a secret also
+    ``under`` (which secret), ``keyed`` (the chain's end) and ``texts``. ``facts``: its run.yaml as
+    it will be read again.
+    """
     links = dict(_links(run, facts))
     seal: dict[str, Any] = {"version": VERSION, "links": links}
     salt = _secret(run)
@@ -41,7 +55,8 @@ def sealed(run: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def broken(run: Path, facts: Mapping[str, Any]) -> str:
-    """What is not as it was when the run was sealed, in one line; ``UNSEALED`` if it never was, ``OLDER`` if by another rule; '' if all is.
+    """What is not as it was when the run was sealed, in one line; ``UNSEALED`` if it never was,
+    ``OLDER`` if by another rule; '' if all is.
 
     ``facts``: the run.yaml as it is now.
     """
@@ -80,7 +95,9 @@ def _under_secret(run: Path, seal: Mapping[str, Any], end: str, salt: str) -> st
 
 
 def edited(doubt: str) -> bool:
-    """Whether what ``broken`` said is that something was changed, and not only that nothing can be checked."""
+    """Whether what ``broken`` said is that something was changed, and not only that nothing can be
+    checked.
+    """
     return doubt not in ("", UNSEALED, OLDER)
 
 
@@ -95,9 +112,13 @@ def _links(run: Path, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _in_order(value: Any) -> Any:
-    """Plain values with every mapping as its pairs in order, whatever a stranger's file has for keys."""
+    """Plain values with every mapping as its pairs in order, whatever a stranger's file has for
+    keys.
+    """
     if isinstance(value, Mapping):
-        return [[str(k), _in_order(v)] for k, v in sorted(value.items(), key=lambda pair: str(pair[0]))]
+        return [
+            [str(k), _in_order(v)] for k, v in sorted(value.items(), key=lambda pair: str(pair[0]))
+        ]
     return [_in_order(v) for v in value] if isinstance(value, list) else value
 
 

@@ -1,4 +1,6 @@
-"""From one number per row to a Measurement: value, n, groups, interval, or the reason why there is none."""
+"""From one number per row to a Measurement: value, n, groups, interval, or the reason why there is
+none.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from expunge.scoring.representation import share_lost
 
 
 def better_for(role: str) -> Better:
-    """Which way is better for how well a role is known: like gold on forget and holdout, higher elsewhere."""
+    """Which way is better for how well a role is known: like gold on forget and holdout, higher
+    elsewhere.
+    """
     return "gold" if is_unlearned(role) else "higher"
 
 
@@ -23,12 +27,21 @@ def groups_of(rows: Sequence[Record]) -> list[str]:
 
 
 def mean_measurement(x: np.ndarray, rows: Sequence[Record], better: Better) -> Measurement:
-    """The mean over rows with its clustered interval: [n] -> Measurement; unscored if a value is not finite."""
+    """The mean over rows with its clustered interval: [n] -> Measurement; unscored if a value is
+    not finite.
+    """
     reason = not_finite(x, rows[0].role)
     if reason:
         return unscored(reason, better)
     groups = groups_of(rows)
-    return Measurement(float(np.mean(x)), len(x), len(set(groups)), mean_interval(x, groups), better, each=each_of(rows, x))
+    return Measurement(
+        float(np.mean(x)),
+        len(x),
+        len(set(groups)),
+        mean_interval(x, groups),
+        better,
+        each=each_of(rows, x),
+    )
 
 
 def each_of(rows: Sequence[Record], x: np.ndarray) -> dict[tuple[str, str], tuple[float, str]]:
@@ -45,17 +58,25 @@ def role_mean(
     variant: str = "answer",
     kept: Better = "higher",
 ) -> Measurement:
-    """A per-row score averaged over one role, or the reason why there is none. ``fields``: what ``fn`` reads of a row.
+    """A per-row score averaged over one role, or the reason why there is none.
+
+    ``fields``: what ``fn`` reads of a row.
 
     ``kept``: which way is better on roles that are to be kept.
     """
     rows, better = records.of(role, variant), better_for(role)
     better = kept if better == "higher" else better
     reason = lacking(rows, role, name, fields)
-    return unscored(reason, better) if reason else mean_measurement(values(rows, name, fn), rows, better)
+    return (
+        unscored(reason, better)
+        if reason
+        else mean_measurement(values(rows, name, fn), rows, better)
+    )
 
 
-def given_mean(records: Records, role: str, name: str, reason: str, kept: Better = "higher") -> Measurement:
+def given_mean(
+    records: Records, role: str, name: str, reason: str, kept: Better = "higher"
+) -> Measurement:
     """The mean of a per-row value that another model gave, or ``reason`` where it is missing."""
     rows, better = records.of(role), better_for(role)
     better = kept if better == "higher" else better
@@ -73,7 +94,9 @@ def membership(
     fields: Sequence[str],
     sides: tuple[str, str] = ("forget", "holdout"),
 ) -> tuple[list[Record], np.ndarray, list[Record], np.ndarray] | str:
-    """Membership scores (higher = more likely a member) of forget and holdout rows, or of two other ``sides``; or the reason why not."""
+    """Membership scores (higher = more likely a member) of forget and holdout rows, or of two other
+    ``sides``; or the reason why not.
+    """
     forget, holdout = (records.of(role) for role in sides)
     absent = [no_rows(role) for role, rows in ((sides[1], holdout), (sides[0], forget)) if not rows]
     if absent:
@@ -88,8 +111,11 @@ def membership(
     return forget, scores[0], holdout, scores[1]
 
 
-def membership_auc(records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]) -> Measurement:
-    """P(score of a forget row > score of a holdout row), ties a half, with its interval over groups of both sides.
+def membership_auc(
+    records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]
+) -> Measurement:
+    """P(score of a forget row > score of a holdout row), ties a half, with its interval over groups
+    of both sides.
 
     ``parts``: see ``operating_points``.
     """
@@ -102,16 +128,35 @@ def membership_auc(records: Records, name: str, fn: Callable[[Record], float], f
     each = each_of(forget, x) | each_of(holdout, y)
     points = operating_points(x, g, y, h)
     interval = auc_interval(x, g, y, h)
-    return Measurement(auc(x, y), len(x) + len(y), sum(sides), interval, "gold", parts=points, each=each, fewest=min(sides))
+    return Measurement(
+        auc(x, y),
+        len(x) + len(y),
+        sum(sides),
+        interval,
+        "gold",
+        parts=points,
+        each=each,
+        fewest=min(sides),
+    )
 
 
-def without_gold(records: Records, gold: str = "needs the records of a model that never saw the forget set; give --gold") -> str:
-    """The reason where a metric of forget beside holdout has no gold: names the missing holdout rows too, if there are none."""
+def without_gold(
+    records: Records,
+    gold: str = "needs the records of a model that never saw the forget set; give --gold",
+) -> str:
+    """The reason where a metric of forget beside holdout has no gold: names the missing holdout
+    rows too, if there are none.
+    """
     return gold if records.of("holdout") else f"{gold} and --holdout (no rows of role holdout)"
 
 
-def beside_gold(records: Records, gold: Records | None, role: str, fields: Sequence[str]) -> list[tuple[Record, Record]] | str:
-    """The rows of a role with gold's records of the same rows (by id), or the reason why not. ``fields``: what both must hold."""
+def beside_gold(
+    records: Records, gold: Records | None, role: str, fields: Sequence[str]
+) -> list[tuple[Record, Record]] | str:
+    """The rows of a role with gold's records of the same rows (by id), or the reason why not.
+
+    ``fields``: what both must hold.
+    """
     if gold is None:
         return "needs the records of a model that never saw the forget set; give --gold"
     rows, theirs = records.of(role), {r.id: r for r in gold.of(role)}
@@ -126,7 +171,9 @@ def beside_gold(records: Records, gold: Records | None, role: str, fields: Seque
     return f"gold: {reason}" if reason else pairs
 
 
-def depth_score(records: Records, gold: Records | None, field: str, threshold: float, nothing: str) -> Measurement:
+def depth_score(
+    records: Records, gold: Records | None, field: str, threshold: float, nothing: str
+) -> Measurement:
     """Mean over forget rows of the share of what gold's states lack that this model's lack, too.
 
     Args:
@@ -144,7 +191,9 @@ def depth_score(records: Records, gold: Records | None, field: str, threshold: f
     if not rows:
         return unscored(no_rows("forget"), 1.0)
     if gold is not None and any(field not in row.observed for row in rows):
-        return unscored("needs the model before unlearning, into which states are patched; give --original", 1.0)
+        return unscored(
+            "needs the model before unlearning, into which states are patched; give --original", 1.0
+        )
     pairs = beside_gold(records, gold, "forget", (field,))
     if isinstance(pairs, str):
         return unscored(pairs, 1.0)
@@ -163,5 +212,9 @@ def depth_score(records: Records, gold: Records | None, field: str, threshold: f
             kept.append(row)
             scores.append(score)
     if not kept:
-        return unscored(f"gold lacks no more than {threshold} nats a token at any layer of any row: it knows what is to be forgotten", 1.0)
+        return unscored(
+            f"gold lacks no more than {threshold} nats a token at any layer of any row: it knows "
+            f"what is to be forgotten",
+            1.0,
+        )
     return mean_measurement(np.array(scores), kept, 1.0)

@@ -1,11 +1,14 @@
-"""Intervals over groups, AUC and the two-sample Kolmogorov-Smirnov test: how far a number can be believed.
+"""Intervals over groups, AUC and the two-sample Kolmogorov-Smirnov test: how far a number can be
+believed.
 
-The unit is the group (author, entity, document), never the row: twenty questions about one author are not twenty independent
-observations. The 95 % interval of a mean comes from the spread of the groups, with Student's t of groups - 1 degrees of freedom; that of
-a number in a range known to end (a share, an AUC) keeps within it. Of what is no mean it is the percentile bootstrap over groups, made
-by weights (a draw says how often each group was drawn), stretched for the few groups as t is. None where there is a single group.
-Where no group differs from another there is no spread to go by: the interval is then the exact bound of as many groups that all came out
-alike, not the value itself. How often they hold the truth, by number of groups: results/coverage.md.
+The unit is the group (author, entity, document), never the row: twenty questions about one author
+are not twenty independent observations. The 95 % interval of a mean comes from the spread of the
+groups, with Student's t of groups - 1 degrees of freedom; that of a number in a range known to end
+(a share, an AUC) keeps within it. Of what is no mean it is the percentile bootstrap over groups,
+made by weights (a draw says how often each group was drawn), stretched for the few groups as t is.
+None where there is a single group. Where no group differs from another there is no spread to go by:
+the interval is then the exact bound of as many groups that all came out alike, not the value
+itself. How often they hold the truth, by number of groups: results/coverage.md.
 """
 
 from __future__ import annotations
@@ -29,35 +32,49 @@ BLOCK = 1 << 18  # entries of a block of weights: stays in the cache, and bounds
 def group_codes(labels: Labels) -> tuple[np.ndarray, tuple[str, ...]]:
     """Group labels -> (code of each row [n], the distinct labels), in order of first appearance.
 
-    Not sorted: labels are hashes under a run's secret, and the draws of a seed must not depend on it.
+    Not sorted: labels are hashes under a run's secret, and the draws of a seed must not depend on
+    it.
     """
     names = {name: i for i, name in enumerate(dict.fromkeys(np.asarray(labels).tolist()))}
     return np.array([names[x] for x in np.asarray(labels).tolist()], dtype=np.int64), tuple(names)
 
 
-def weights(n_groups: int, *, draws: int = DRAWS, seed: int = 0, stream: int = 0, wide: int = 0) -> Iterator[np.ndarray]:
-    """How often each group is drawn: blocks of [b, n_groups] whose b sum to ``draws``; each row sums to n_groups.
+def weights(
+    n_groups: int, *, draws: int = DRAWS, seed: int = 0, stream: int = 0, wide: int = 0
+) -> Iterator[np.ndarray]:
+    """How often each group is drawn: blocks of [b, n_groups] whose b sum to ``draws``; each row
+    sums to n_groups.
 
-    ``stream`` separates families of groups that are resampled independently of one another under one seed. ``wide``: a
-    block has no more rows than would suit that many columns; the draws are the same whatever the blocks.
+    ``stream`` separates families of groups that are resampled independently of one another under
+    one seed. ``wide``: a block has no more rows than would suit that many columns; the draws are
+    the same whatever the blocks.
     """
     rng = np.random.default_rng([seed, stream])
     step = max(1, BLOCK // max(n_groups, wide))
     for first in range(0, draws, step):
         b = min(step, draws - first)
-        drawn = rng.integers(0, n_groups, (b, n_groups), dtype=np.int32) + n_groups * np.arange(b)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=b * n_groups).reshape(b, n_groups).astype(np.float64)
+        drawn = (
+            rng.integers(0, n_groups, (b, n_groups), dtype=np.int32)
+            + n_groups * np.arange(b)[:, None]
+        )
+        yield (
+            np.bincount(drawn.ravel(), minlength=b * n_groups)
+            .reshape(b, n_groups)
+            .astype(np.float64)
+        )
 
 
 def stretch(groups: float) -> float:
-    """How much wider an interval of so few groups must be than its percentile bootstrap: t / z, and sqrt(G / (G - 1)) for the bootstrap's
-    own bias; 6.5 for 2, 1.25 for 8, 1.05 for 40 groups."""
+    """How much wider an interval of so few groups must be than its percentile bootstrap: t / z, and
+    sqrt(G / (G - 1)) for the bootstrap's own bias; 6.5 for 2, 1.25 for 8, 1.05 for 40 groups.
+    """
     tail = (1 + LEVEL) / 2
     return float(student.ppf(tail, groups - 1) / norm.ppf(tail) * np.sqrt(groups / (groups - 1)))
 
 
 def percentile_interval(drawn: np.ndarray, value: float, groups: int) -> Interval:
-    """The central 95 % of bootstrap draws [draws] of at least two groups, stretched around ``value`` for their number.
+    """The central 95 % of bootstrap draws [draws] of at least two groups, stretched around
+    ``value`` for their number.
 
     ``groups``: those of the smaller side where several families of groups are drawn.
     """
@@ -67,7 +84,8 @@ def percentile_interval(drawn: np.ndarray, value: float, groups: int) -> Interva
 
 
 def unseen(groups: int) -> float:
-    """The largest share of groups unlike the others of which none is seen in ``groups`` with probability .05: 1 - .05^(1/groups).
+    """The largest share of groups unlike the others of which none is seen in ``groups`` with
+    probability .05: 1 - .05^(1/groups).
 
     >>> round(unseen(40), 3)
     0.072
@@ -76,7 +94,8 @@ def unseen(groups: int) -> float:
 
 
 def constant_interval(value: float, groups: int, low: float, high: float) -> Interval:
-    """95 % interval of a mean in low..high of which every group had the same ``value``: exact, one-sided at the ends of the range.
+    """95 % interval of a mean in low..high of which every group had the same ``value``: exact,
+    one-sided at the ends of the range.
 
     >>> [round(x, 3) for x in constant_interval(0.0, 40, 0.0, 1.0)]
     [0.0, 0.072]
@@ -85,11 +104,15 @@ def constant_interval(value: float, groups: int, low: float, high: float) -> Int
     return value - share * (value - low), value + share * (high - value)
 
 
-def ranged_interval(value: float, se: float, degrees: float, low: float, high: float, rows: int = 0) -> Interval:
-    """95 % interval of a number in low..high with a standard error > 0: Clopper and Pearson's of as many trials as would have that error.
+def ranged_interval(
+    value: float, se: float, degrees: float, low: float, high: float, rows: int = 0
+) -> Interval:
+    """95 % interval of a number in low..high with a standard error > 0: Clopper and Pearson's of as
+    many trials as would have that error.
 
-    After Korn and Graubard 1998: n = p (1 - p) / se^2, lowered by (z / t)^2 for the degrees of freedom of ``se``. ``rows``: n at most
-    (rows of 0 or 1). It leaves the range at neither end, and is wide near them where t +- se is too narrow.
+    After Korn and Graubard 1998: n = p (1 - p) / se^2, lowered by (z / t)^2 for the degrees of
+    freedom of ``se``. ``rows``: n at most (rows of 0 or 1). It leaves the range at neither end, and
+    is wide near them where t +- se is too narrow.
     """
     tail, p = (1 - LEVEL) / 2, (value - low) / (high - low)
     trials = p * (1 - p) * ((high - low) / se) ** 2
@@ -105,31 +128,46 @@ def ranged_interval(value: float, se: float, degrees: float, low: float, high: f
 # ------------------------------------------------------------------ means
 
 
-def mean_draws(columns: np.ndarray, labels: Labels, *, draws: int = DRAWS, seed: int = 0, stream: int = 0) -> np.ndarray:
+def mean_draws(
+    columns: np.ndarray, labels: Labels, *, draws: int = DRAWS, seed: int = 0, stream: int = 0
+) -> np.ndarray:
     """Bootstrap draws of the means of columns [k, n] that share their rows: [draws, k]."""
     codes, names = group_codes(labels)
     rows = np.bincount(codes, minlength=len(names)).astype(np.float64)
     sums = np.stack([np.bincount(codes, weights=c, minlength=len(names)) for c in columns], axis=1)
-    return np.concatenate([(w @ sums) / (w @ rows)[:, None] for w in weights(len(names), draws=draws, seed=seed, stream=stream)])
+    return np.concatenate(
+        [
+            (w @ sums) / (w @ rows)[:, None]
+            for w in weights(len(names), draws=draws, seed=seed, stream=stream)
+        ]
+    )
 
 
 def cluster_se(d: np.ndarray, labels: Labels) -> float:
-    """Standard error of the mean of d [n], whose rows hang together in G > 1 groups: the jackknife that leaves a group out at a time.
+    """Standard error of the mean of d [n], whose rows hang together in G > 1 groups: the jackknife
+    that leaves a group out at a time.
 
-    Of groups of one size it is the standard deviation of their means over sqrt(G). 0 where no group differs from another.
+    Of groups of one size it is the standard deviation of their means over sqrt(G). 0 where no group
+    differs from another.
     """
     codes, names = group_codes(labels)
-    sums, sizes = np.bincount(codes, weights=d, minlength=len(names)), np.bincount(codes, minlength=len(names))
+    sums, sizes = (
+        np.bincount(codes, weights=d, minlength=len(names)),
+        np.bincount(codes, minlength=len(names)),
+    )
     without = (sums.sum() - sums) / (len(d) - sizes)
     se = float(np.sqrt((len(names) - 1) / len(names) * ((without - d.mean()) ** 2).sum()))
     return se if se > 1e-12 * max(1.0, float(np.abs(d).max())) else 0.0
 
 
-def mean_interval(values: np.ndarray, labels: Labels, *, low: float | None = None, high: float | None = None) -> Interval | None:
-    """95 % interval of the mean of ``values`` [n] in groups ``labels`` [n]; None for a single group.
+def mean_interval(
+    values: np.ndarray, labels: Labels, *, low: float | None = None, high: float | None = None
+) -> Interval | None:
+    """95 % interval of the mean of ``values`` [n] in groups ``labels`` [n]; None for a single
+    group.
 
-    ``low``, ``high``: the ends of the range that the values can have, if both are known (of rows that are all 0 or 1: 0 and 1). Without
-    them rows that are all alike give the bare value twice.
+    ``low``, ``high``: the ends of the range that the values can have, if both are known (of rows
+    that are all 0 or 1: 0 and 1). Without them rows that are all alike give the bare value twice.
 
     >>> [round(x, 2) for x in mean_interval(np.array([0.0, 2.0, 4.0]), ["a", "b", "c"])]
     [-2.97, 6.97]
@@ -157,18 +195,26 @@ def harmonic_mean(parts: Any, axis: int = -1) -> Any:
         return parts.shape[axis] / (1 / parts).sum(axis=axis)
 
 
-def harmonic_mean_interval(families: Mapping[str, tuple[np.ndarray, Labels]], *, draws: int = DRAWS, seed: int = 0) -> Interval | None:
-    """95 % interval of the harmonic mean of the means of all columns; None if some family has a single group.
+def harmonic_mean_interval(
+    families: Mapping[str, tuple[np.ndarray, Labels]], *, draws: int = DRAWS, seed: int = 0
+) -> Interval | None:
+    """95 % interval of the harmonic mean of the means of all columns; None if some family has a
+    single group.
 
-    ``families``: name -> (columns [k, n], group labels [n]). The columns of a family share their rows and are drawn together; families
-    are drawn independently of one another.
+    ``families``: name -> (columns [k, n], group labels [n]). The columns of a family share their
+    rows and are drawn together; families are drawn independently of one another.
     """
     if any(len(set(labels)) < 2 for _, labels in families.values()):
         return None
     means = np.concatenate([np.mean(columns, axis=1) for columns, _ in families.values()])
-    drawn = [mean_draws(c, labels, draws=draws, seed=seed, stream=i) for i, (c, labels) in enumerate(families.values())]
+    drawn = [
+        mean_draws(c, labels, draws=draws, seed=seed, stream=i)
+        for i, (c, labels) in enumerate(families.values())
+    ]
     fewest = min(len(set(labels)) for _, labels in families.values())
-    return percentile_interval(harmonic_mean(np.concatenate(drawn, axis=1)), float(harmonic_mean(means)), fewest)
+    return percentile_interval(
+        harmonic_mean(np.concatenate(drawn, axis=1)), float(harmonic_mean(means)), fewest
+    )
 
 
 # ------------------------------------------------------------------ area under the ROC curve
@@ -185,36 +231,60 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def auc_table(positive: np.ndarray, codes: np.ndarray, negative: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mann-Whitney counts by pairs of groups: entry [g, h] counts the wins of group g over group h, a tie as a half."""
+def auc_table(
+    positive: np.ndarray, codes: np.ndarray, negative: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """Mann-Whitney counts by pairs of groups: entry [g, h] counts the wins of group g over group h,
+    a tie as a half.
+    """
     columns = []
     for h in range(int(other.max()) + 1):
         rivals = np.sort(negative[other == h])
-        wins = (np.searchsorted(rivals, positive, "left") + np.searchsorted(rivals, positive, "right")) / 2
+        wins = (
+            np.searchsorted(rivals, positive, "left") + np.searchsorted(rivals, positive, "right")
+        ) / 2
         columns.append(np.bincount(codes, weights=wins))
     return np.stack(columns, axis=1)
 
 
 def auc_draws(
-    positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels, *, draws: int = DRAWS, seed: int = 0, stream: int = 0
+    positive: np.ndarray,
+    labels: Labels,
+    negative: np.ndarray,
+    others: Labels,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    stream: int = 0,
 ) -> np.ndarray:
     """Bootstrap draws of the AUC, both sides resampled by their groups: [draws].
 
-    Two models scored on the same rows with the same seed and stream are drawn together, so that their draws are paired.
+    Two models scored on the same rows with the same seed and stream are drawn together, so that
+    their draws are paired.
     """
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
-    table, n, m = auc_table(positive, g, negative, h), np.bincount(g).astype(float), np.bincount(h).astype(float)
+    table, n, m = (
+        auc_table(positive, g, negative, h),
+        np.bincount(g).astype(float),
+        np.bincount(h).astype(float),
+    )
     wide = max(len(g_names), len(h_names))
     ws = weights(len(g_names), draws=draws, seed=seed, stream=2 * stream, wide=wide)
     vs = weights(len(h_names), draws=draws, seed=seed, stream=2 * stream + 1, wide=wide)
-    return np.concatenate([((w @ table) * v).sum(1) / ((w @ n) * (v @ m)) for w, v in zip(ws, vs, strict=True)])
+    return np.concatenate(
+        [((w @ table) * v).sum(1) / ((w @ n) * (v @ m)) for w, v in zip(ws, vs, strict=True)]
+    )
 
 
-def auc_residuals(positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels) -> tuple[np.ndarray, np.ndarray]:
-    """What the AUC owes to each group of either side: [G] and [H], (G - 1) / G of how far it moves when the group is left out.
+def auc_residuals(
+    positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the AUC owes to each group of either side: [G] and [H], (G - 1) / G of how far it moves
+    when the group is left out.
 
-    Of groups of one size these are the residuals of Obuchowski 1997. Of others they are larger where a group is: a group that is most of
-    its side makes the AUC and would hardly stand out from it. Those of a difference of AUCs on the same rows are the differences of these.
+    Of groups of one size these are the residuals of Obuchowski 1997. Of others they are larger
+    where a group is: a group that is most of its side makes the AUC and would hardly stand out from
+    it. Those of a difference of AUCs on the same rows are the differences of these.
     """
     (g, _), (h, _) = group_codes(labels), group_codes(others)
     table, n, m = auc_table(positive, g, negative, h), np.bincount(g), np.bincount(h)
@@ -225,8 +295,12 @@ def auc_residuals(positive: np.ndarray, labels: Labels, negative: np.ndarray, ot
 
 
 def se_of_residuals(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """Standard error of a statistic of two sides of groups, and its degrees of freedom (Satterthwaite); both sides have at least two."""
-    parts = [len(r) / (len(r) - 1) * float((r**2).sum()) * len(r) / (len(r) - 1) for r in (ours, theirs)]
+    """Standard error of a statistic of two sides of groups, and its degrees of freedom
+    (Satterthwaite); both sides have at least two.
+    """
+    parts = [
+        len(r) / (len(r) - 1) * float((r**2).sum()) * len(r) / (len(r) - 1) for r in (ours, theirs)
+    ]
     both = sum(parts)
     if both < 1e-24:
         return 0.0, float(min(len(ours), len(theirs)) - 1)
@@ -234,8 +308,13 @@ def se_of_residuals(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]
     return float(np.sqrt(both)), float(degrees)
 
 
-def auc_interval(positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels) -> Interval | None:
-    """95 % interval of the AUC; None if either side has a single group. Complete separation has the exact bound of the smaller side."""
+def auc_interval(
+    positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels
+) -> Interval | None:
+    """95 % interval of the AUC; None if either side has a single group.
+
+    Complete separation has the exact bound of the smaller side.
+    """
     fewest = min(len(set(labels)), len(set(others)))
     if fewest < 2:
         return None
@@ -250,18 +329,28 @@ FPRS = (0.01, 0.05)
 
 
 def operating_points(
-    positive: np.ndarray, labels: Labels, negative: np.ndarray, others: Labels, *, draws: int = 2000, seed: int = 0
+    positive: np.ndarray,
+    labels: Labels,
+    negative: np.ndarray,
+    others: Labels,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> dict[str, float]:
-    """The share of ``positive`` above a threshold that at most a share f of ``negative`` is above: ``tpr/f``, ``tpr/f/low``, ``/high``.
+    """The share of ``positive`` above a threshold that at most a share f of ``negative`` is above:
+    ``tpr/f``, ``tpr/f/low``, ``/high``.
 
-    The threshold is one of the negative scores and only what lies above it counts, so ties and the steps between two rows never
-    help, and nothing is interpolated: with m negative rows the share is a multiple of 1/m at most f. Where f < 1/m it is left out, and
-    ``least_fpr`` = 1/m says so. The 95 % interval draws the groups of both sides, with a threshold of its own in every draw; none where a
-    side has a single group.
+    The threshold is one of the negative scores and only what lies above it counts, so ties and the
+    steps between two rows never help, and nothing is interpolated: with m negative rows the share
+    is a multiple of 1/m at most f. Where f < 1/m it is left out, and ``least_fpr`` = 1/m says so.
+    The 95 % interval draws the groups of both sides, with a threshold of its own in every draw;
+    none where a side has a single group.
     """
     points = np.unique(negative)
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
-    above = lambda x, codes, names: np.stack([(x[codes == k, None] > points).sum(0) for k in range(len(names))]).astype(np.float64)
+    above = lambda x, codes, names: np.stack(
+        [(x[codes == k, None] > points).sum(0) for k in range(len(names))]
+    ).astype(np.float64)
     told, false = above(positive, g, g_names), above(negative, h, h_names)
     sizes = np.bincount(g).astype(float), np.bincount(h).astype(float)
 
@@ -269,7 +358,8 @@ def operating_points(
 
     def shares(w: np.ndarray, v: np.ndarray) -> np.ndarray:
         wrong, right = (v @ false) / (v @ sizes[1])[:, None], (w @ told) / (w @ sizes[0])[:, None]
-        at = np.stack([(wrong <= f + 1e-12).argmax(1) for f in kept], 1)  # the lowest threshold that is strict enough
+        # the lowest threshold that is strict enough
+        at = np.stack([(wrong <= f + 1e-12).argmax(1) for f in kept], 1)
         return np.take_along_axis(right, at, 1)
 
     if not kept:
@@ -278,7 +368,10 @@ def operating_points(
     found = {f"tpr/{f}": float(x) for f, x in zip(kept, values, strict=True)}
     if min(len(g_names), len(h_names)) > 1:
         wide = max(len(g_names), len(h_names), len(points))
-        ws, vs = (weights(len(names), draws=draws, seed=seed, stream=i, wide=wide) for i, names in enumerate((g_names, h_names)))
+        ws, vs = (
+            weights(len(names), draws=draws, seed=seed, stream=i, wide=wide)
+            for i, names in enumerate((g_names, h_names))
+        )
         drawn = np.concatenate([shares(w, v) for w, v in zip(ws, vs, strict=True)])
         for i, f in enumerate(kept):
             fewest = min(len(g_names), len(h_names))
@@ -293,19 +386,26 @@ def operating_points(
 
 
 def ks_pvalue(x: np.ndarray, y: np.ndarray) -> float:
-    """p-value of the two-sided two-sample KS test, as scipy.stats.ks_2samp gives it (exact up to 10 000 rows).
+    """p-value of the two-sided two-sample KS test, as scipy.stats.ks_2samp gives it (exact up to 10
+    000 rows).
 
-    The lowest for n against n rows (complete separation): 1.9e-23 for 40, 1.94e-119 for 200, 1.06e-239 for 400.
+    The lowest for n against n rows (complete separation): 1.9e-23 for 40, 1.94e-119 for 200,
+    1.06e-239 for 400.
     """
-    with warnings.catch_warnings():  # at a distance of about 1/n the exact p rounds above 1, and scipy goes to the limit law by itself
-        warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
+    # at a distance of about 1/n the exact p rounds above 1, and scipy goes to the limit law by
+    # itself
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning
+        )
         return float(ks_2samp(x, y).pvalue)
 
 
 def ks_pvalue_of_distance(d: float, n: int, m: int) -> float:
     """p-value of a KS distance between samples of n and m rows: exact when n = m, else asymptotic.
 
-    The exact one is had from two samples made to have that distance: 0..n-1 against itself moved by d n places.
+    The exact one is had from two samples made to have that distance: 0..n-1 against itself moved by
+    d n places.
     """
     if n == m:
         x = np.arange(n, dtype=np.float64)
@@ -313,21 +413,41 @@ def ks_pvalue_of_distance(d: float, n: int, m: int) -> float:
     return float(kstwo.sf(d, max(1, round(n * m / (n + m)))))
 
 
-def _step_table(values: np.ndarray, codes: np.ndarray, n_groups: int, points: np.ndarray) -> np.ndarray:
-    """How many rows of each group lie at or below each point: [n_groups, points], float32 (counts are exact in it)."""
+def _step_table(
+    values: np.ndarray, codes: np.ndarray, n_groups: int, points: np.ndarray
+) -> np.ndarray:
+    """How many rows of each group lie at or below each point: [n_groups, points], float32 (counts
+    are exact in it).
+    """
     table = np.zeros((n_groups, len(points)), dtype=np.float32)
     np.add.at(table, (codes, np.searchsorted(points, values)), 1)
     return np.cumsum(table, axis=1, dtype=np.float32)
 
 
-def ks_distance_draws(x: np.ndarray, labels: Labels, y: np.ndarray, others: Labels, *, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """Bootstrap draws of the KS distance: [draws]. Equal sets of groups (one set of rows, two models) are drawn together."""
+def ks_distance_draws(
+    x: np.ndarray,
+    labels: Labels,
+    y: np.ndarray,
+    others: Labels,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> np.ndarray:
+    """Bootstrap draws of the KS distance: [draws].
+
+    Equal sets of groups (one set of rows, two models) are drawn together.
+    """
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
     points = np.unique(np.concatenate([x, y]))
-    below_x, below_y = _step_table(x, g, len(g_names), points), _step_table(y, h, len(h_names), points)
+    below_x, below_y = (
+        _step_table(x, g, len(g_names), points),
+        _step_table(y, h, len(h_names), points),
+    )
     wide = max(len(points), len(g_names), len(h_names))
     ws = weights(len(g_names), draws=draws, seed=seed, stream=0, wide=wide)
-    vs = weights(len(h_names), draws=draws, seed=seed, stream=0 if g_names == h_names else 1, wide=wide)
+    vs = weights(
+        len(h_names), draws=draws, seed=seed, stream=0 if g_names == h_names else 1, wide=wide
+    )
     found = []
     for w, v in zip(ws, vs, strict=True):
         cdf_x, cdf_y = w.astype(np.float32) @ below_x, v.astype(np.float32) @ below_y
@@ -335,8 +455,18 @@ def ks_distance_draws(x: np.ndarray, labels: Labels, y: np.ndarray, others: Labe
     return np.concatenate(found)
 
 
-def ks_interval(x: np.ndarray, labels: Labels, y: np.ndarray, others: Labels, *, draws: int = DRAWS, seed: int = 0) -> Interval | None:
-    """95 % interval of the KS p-value, through that of the distance (p falls in it); None if either side has a single group."""
+def ks_interval(
+    x: np.ndarray,
+    labels: Labels,
+    y: np.ndarray,
+    others: Labels,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval | None:
+    """95 % interval of the KS p-value, through that of the distance (p falls in it); None if either
+    side has a single group.
+    """
     if len(set(labels)) < 2 or len(set(others)) < 2:
         return None
     drawn = ks_distance_draws(x, labels, y, others, draws=draws, seed=seed)

@@ -1,4 +1,6 @@
-"""What n samples allow to say at most: upper bounds that hold with probability 1 - alpha, whatever the distribution."""
+"""What n samples allow to say at most: upper bounds that hold with probability 1 - alpha, whatever
+the distribution.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from scipy.stats import beta
 
 
 def rate_at_most(k: int, n: int, alpha: float = 0.01) -> float:
-    """Clopper and Pearson's upper bound on a probability of which k of n independent trials came true; 1 for no trial.
+    """Clopper and Pearson's upper bound on a probability of which k of n independent trials came
+    true; 1 for no trial.
 
     >>> round(rate_at_most(0, 100, 0.05), 4)
     0.0295
@@ -16,10 +19,11 @@ def rate_at_most(k: int, n: int, alpha: float = 0.01) -> float:
 
 
 def mean_at_most(x: np.ndarray, alpha: float = 0.01) -> float:
-    """Upper bound on the mean of a variable in 0..1 from samples [n]: 1 minus the area under the lowered empirical distribution.
+    """Upper bound on the mean of a variable in 0..1 from samples [n]: 1 minus the area under the
+    lowered empirical distribution.
 
-    Dvoretzky, Kiefer, Wolfowitz with Massart's constant, one-sided: F >= F_n - sqrt(ln(1/alpha) / 2n) everywhere, so that
-    E[X] <= 1 - integral of max(0, F_n - eps). alpha <= .5. 1 for no sample.
+    Dvoretzky, Kiefer, Wolfowitz with Massart's constant, one-sided: F >= F_n - sqrt(ln(1/alpha) /
+    2n) everywhere, so that E[X] <= 1 - integral of max(0, F_n - eps). alpha <= .5. 1 for no sample.
     """
     if not len(x):
         return 1.0
@@ -30,7 +34,9 @@ def mean_at_most(x: np.ndarray, alpha: float = 0.01) -> float:
 
 
 def deviation_at_most(x: np.ndarray, alpha: float = 0.01) -> float:
-    """Upper bound on the standard deviation of a variable in 0..1: of its second moment from above, of its mean from below."""
+    """Upper bound on the standard deviation of a variable in 0..1: of its second moment from above,
+    of its mean from below.
+    """
     x = np.asarray(x, dtype=np.float64)
     lowest = 1 - mean_at_most(1 - x, alpha / 2)
     return float(np.sqrt(min(0.25, max(0.0, mean_at_most(x**2, alpha / 2) - lowest**2))))

@@ -1,6 +1,8 @@
-"""Which option a model chooses, by letter or by text, from the records of questions with options (S6).
+"""Which option a model chooses, by letter or by text, from the records of questions with options
+(S6).
 
-Of equal scores the first shown wins: a model without any preference says A to everything, and its accuracy is the share of A answers.
+Of equal scores the first shown wins: a model without any preference says A to everything, and its
+accuracy is the share of A answers.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ WANTED = "hold no scores of options; the data give none (options, and which is r
 
 @dataclass(frozen=True)
 class Letters:
-    """The letters chosen for n questions: ``chosen`` and ``right`` [n, turns] are places in the list as it was shown."""
+    """The letters chosen for n questions: ``chosen`` and ``right`` [n, turns] are places in the
+    list as it was shown.
+    """
 
     rows: list[Record]
     chosen: np.ndarray
@@ -36,7 +40,10 @@ def reason_against(rows: list[Record], role: str, total: int) -> str | None:
 
 
 def letters_of(records: Records, role: str) -> Letters | str:
-    """The letters chosen for the questions of a role, at every turn; or the reason why not. Questions have the same number of options."""
+    """The letters chosen for the questions of a role, at every turn; or the reason why not.
+
+    Questions have the same number of options.
+    """
     first = records.of(role, "letters/0")
     reason = reason_against(first, role, len(records.of(role)))
     if reason:
@@ -53,12 +60,17 @@ def letters_of(records: Records, role: str) -> Letters | str:
     if reason:
         return reason
     n = sizes.pop()
-    chosen = np.array([int(np.argmax(r.options)) for r in every if r.options is not None]).reshape(-1, n)
+    chosen = np.array([int(np.argmax(r.options)) for r in every if r.options is not None]).reshape(
+        -1, n
+    )
     return Letters(first, chosen, np.array([r.right for r in every]).reshape(-1, n), n)
 
 
 def text_choices(records: Records, role: str, by: str) -> tuple[list[Record], np.ndarray] | str:
-    """(rows, the option whose text is likeliest [n]) of a role, or the reason why not. ``by``: mean (per token) or sum of logp."""
+    """(rows, the option whose text is likeliest [n]) of a role, or the reason why not.
+
+    ``by``: mean (per token) or sum of logp.
+    """
     rows = records.of(role, "texts")
     reason = reason_against(rows, role, len(records.of(role)))
     if reason:

@@ -1,7 +1,9 @@
-"""How far a metric can be believed: whether it separates models that know from those that never did, and what an attack leaves of it.
+"""How far a metric can be believed: whether it separates models that know from those that never
+did, and what an attack leaves of it.
 
-After OpenUnlearning's meta-evaluation (https://arxiv.org/abs/2506.12618, sections 4.1 and 4.2) in the symmetric form of its
-re-implementation by the authors of the Unlearning Depth Score (https://arxiv.org/abs/2605.24614).
+After OpenUnlearning's meta-evaluation (https://arxiv.org/abs/2506.12618, sections 4.1 and 4.2) in
+the symmetric form of its re-implementation by the authors of the Unlearning Depth Score
+(https://arxiv.org/abs/2605.24614).
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ EPS = 1e-12
 def oriented(value: float, better: Better, *, falls: bool = False) -> float:
     """A metric's value on the forget rows turned so that more is more knowledge.
 
-    ``better``: what the Measurement says is best on rows to forget. ``lower`` and ``gold`` leave the value as it is, ``higher`` turns it
-    round, a target gives the distance from it. ``falls``: a metric beside gold's that falls as a model knows more (perplexity).
+    ``better``: what the Measurement says is best on rows to forget. ``lower`` and ``gold`` leave
+    the value as it is, ``higher`` turns it round, a target gives the distance from it. ``falls``: a
+    metric beside gold's that falls as a model knows more (perplexity).
     """
     if isinstance(better, (int, float)):
         return abs(value - better)
@@ -31,7 +34,9 @@ def oriented(value: float, better: Better, *, falls: bool = False) -> float:
 
 @dataclass(frozen=True)
 class Faithful:
-    """AUC over two pools of models, its 95 % interval (models drawn with replacement), the threshold between them and the pools' sizes."""
+    """AUC over two pools of models, its 95 % interval (models drawn with replacement), the
+    threshold between them and the pools' sizes.
+    """
 
     auc: float
     interval: Interval | None
@@ -48,11 +53,15 @@ def faithfulness(knows: Sequence[float], never: Sequence[float]) -> Faithful:
     """
     p, n = np.asarray(knows, dtype=np.float64), np.asarray(never, dtype=np.float64)
     labels = [str(i) for i in range(len(p))], [str(i) for i in range(len(n))]
-    return Faithful(auc(p, n), auc_interval(p, labels[0], n, labels[1]), threshold(p, n), len(p), len(n))
+    return Faithful(
+        auc(p, n), auc_interval(p, labels[0], n, labels[1]), threshold(p, n), len(p), len(n)
+    )
 
 
 def threshold(knows: np.ndarray, never: np.ndarray) -> float:
-    """The value at or above which a model counts as knowing: the one with the best balanced accuracy, the middle of its gap."""
+    """The value at or above which a model counts as knowing: the one with the best balanced
+    accuracy, the middle of its gap.
+    """
     values = np.unique(np.concatenate([knows, never]))
     cuts = np.concatenate([[values[0]], (values[1:] + values[:-1]) / 2])
     accuracy = [((knows >= c).mean() + (never < c).mean()) / 2 for c in cuts]
@@ -60,7 +69,8 @@ def threshold(knows: np.ndarray, never: np.ndarray) -> float:
 
 
 def alike(change: float, other: float) -> float:
-    """1 - |a - b| / (|a| + |b|): 1 where both changes are the same (or there is none), 0 where they are opposite or one is missing.
+    """1 - |a - b| / (|a| + |b|): 1 where both changes are the same (or there is none), 0 where they
+    are opposite or one is missing.
 
     >>> alike(0.2, 0.2), alike(0.3, 0.0), alike(0.0, 0.0)
     (1.0, 0.0, 1.0)
@@ -70,7 +80,9 @@ def alike(change: float, other: float) -> float:
 
 
 def relearning(before: float, after: float, gold_before: float, gold_after: float) -> float:
-    """R: whether relearning moves the metric on the unlearned model as much as it does on gold, 0..1."""
+    """R: whether relearning moves the metric on the unlearned model as much as it does on gold,
+    0..1.
+    """
     return alike(after - before, gold_after - gold_before)
 
 
@@ -80,7 +92,9 @@ def rounding(before: float, after: float) -> float:
 
 
 def order_kept(before: Sequence[float], after: Sequence[float]) -> float | None:
-    """Spearman's rank correlation over models; None for fewer than three, or where one side is constant."""
+    """Spearman's rank correlation over models; None for fewer than three, or where one side is
+    constant.
+    """
     if len(before) < 3 or np.ptp(before) < EPS or np.ptp(after) < EPS:
         return None
     return float(spearmanr(before, after).statistic)

@@ -1,4 +1,6 @@
-"""ReLearn's two questions of a written answer: does it contradict the right one, and how much of the right one's names does it hold?"""
+"""ReLearn's two questions of a written answer: does it contradict the right one, and how much of
+the right one's names does it hold?
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,12 @@ def names_of(r: Record) -> tuple[str, ...]:
 
 
 def names_said(r: Record, count: Count) -> float:
-    """How much of the right answer's names the output holds, by meaning where an encoder has read them, else letter by letter.
+    """How much of the right answer's names the output holds, by meaning where an encoder has read
+    them, else letter by letter.
 
-    ``pairs``: pairs of a right name and a written one that mean the same, over the right names, which passes 1 where one right name is
-    said in several ways. ``names``: the right names that have such a counterpart, over the right names: 0..1.
+    ``pairs``: pairs of a right name and a written one that mean the same, over the right names,
+    which passes 1 where one right name is said in several ways. ``names``: the right names that
+    have such a counterpart, over the right names: 0..1.
     """
     if GIVEN[count] in r.given:
         return r.given[GIVEN[count]]
@@ -33,6 +37,9 @@ def names_said(r: Record, count: Count) -> float:
 
 
 def reason_against(rows: Sequence[Record], role: str, given: str) -> str | None:
-    """Why ReLearn's rates cannot be had of ``rows``, or None. ``given``: what the judge must have said ('' = it is not asked)."""
+    """Why ReLearn's rates cannot be had of ``rows``, or None.
+
+    ``given``: what the judge must have said ('' = it is not asked).
+    """
     reason = lacking(rows, role, "", ("answer", "generated"))
     return reason or (NO_JUDGE if given and any(given not in r.given for r in rows) else None)

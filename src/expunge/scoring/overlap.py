@@ -13,7 +13,8 @@ def grams(items: Sequence[Hashable], n: int) -> list[tuple[Hashable, ...]]:
 def overlap(said: Sequence[Hashable], true: Sequence[Hashable], n: int) -> float:
     """n-grams of ``said`` that occur in ``true``, over the n-grams of ``said``: 0..1.
 
-    Not clipped by multiplicity, as in Knowledge Unlearning: a repeated n-gram counts each time. 0 if ``said`` has fewer than n items.
+    Not clipped by multiplicity, as in Knowledge Unlearning: a repeated n-gram counts each time. 0
+    if ``said`` has fewer than n items.
     """
     known, spoken = set(grams(true, n)), grams(said, n)
     return sum(g in known for g in spoken) / len(spoken) if spoken else 0.0

@@ -1,4 +1,6 @@
-"""Permutation of whole groups: a two-sample Kolmogorov-Smirnov test that holds its level where rows of a group are alike."""
+"""Permutation of whole groups: a two-sample Kolmogorov-Smirnov test that holds its level where rows
+of a group are alike.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,18 @@ SWAPS = 10_000
 EVERY = 12  # up to so many groups every swap is tried: 2^12 of them
 
 
-def ks_pvalue_by_groups(x: np.ndarray, labels: Labels, y: np.ndarray, others: Labels, *, seed: int = 0) -> tuple[float, float]:
-    """(p-value, the least that so many groups allow) of the KS distance between x [n] and y [m], whole groups exchanged.
+def ks_pvalue_by_groups(
+    x: np.ndarray, labels: Labels, y: np.ndarray, others: Labels, *, seed: int = 0
+) -> tuple[float, float]:
+    """(p-value, the least that so many groups allow) of the KS distance between x [n] and y [m],
+    whole groups exchanged.
 
-    Where both sides have the same groups (two models on one set of rows) each group keeps or swaps its two sides: exact if, without a
-    difference between the models, a group's rows of the one could as well be the other's, however alike the rows of a group are and
-    however alike the two sides. Otherwise the groups of both sides are dealt out anew, as many to each side as it had. Up to
-    ``EVERY`` groups of one set every swap is tried, else ``SWAPS`` random ones and the one that there was.
+    Where both sides have the same groups (two models on one set of rows) each group keeps or swaps
+    its two sides: exact if, without a difference between the models, a group's rows of the one
+    could as well be the other's, however alike the rows of a group are and however alike the two
+    sides. Otherwise the groups of both sides are dealt out anew, as many to each side as it had. Up
+    to ``EVERY`` groups of one set every swap is tried, else ``SWAPS`` random ones and the one that
+    there was.
     """
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
     paired = set(g_names) == set(h_names)
@@ -28,8 +35,16 @@ def ks_pvalue_by_groups(x: np.ndarray, labels: Labels, y: np.ndarray, others: La
         h = np.array([place[name] for name in np.asarray(others).tolist()])
     points = np.unique(np.concatenate([x, y]))
     below = _below(x, g, len(g_names), points), _below(y, h, len(h_names), points)
-    tables = below if paired else (np.concatenate(below), np.zeros((len(g_names) + len(h_names), len(points))))
-    first = np.ones((1, len(g_names))) if paired else np.repeat([[1.0, 0.0]], [len(g_names), len(h_names)], axis=1)
+    tables = (
+        below
+        if paired
+        else (np.concatenate(below), np.zeros((len(g_names) + len(h_names), len(points))))
+    )
+    first = (
+        np.ones((1, len(g_names)))
+        if paired
+        else np.repeat([[1.0, 0.0]], [len(g_names), len(h_names)], axis=1)
+    )
     there = float(_distances(first, tables, paired)[0])
     reached = tried = 0
     for sides in _dealt(first[0], paired, len(points), seed):
@@ -47,8 +62,12 @@ def _below(values: np.ndarray, codes: np.ndarray, n_groups: int, points: np.ndar
     return np.cumsum(table, axis=1)
 
 
-def _distances(sides: np.ndarray, tables: tuple[np.ndarray, np.ndarray], paired: bool) -> np.ndarray:
-    """KS distances of b ways to deal the groups out: ``sides`` [b, groups] is 1 where a group stays, 0 where it is on the other side."""
+def _distances(
+    sides: np.ndarray, tables: tuple[np.ndarray, np.ndarray], paired: bool
+) -> np.ndarray:
+    """KS distances of b ways to deal the groups out: ``sides`` [b, groups] is 1 where a group
+    stays, 0 where it is on the other side.
+    """
     one, other = tables
     if paired:
         here, there = sides @ one + (1 - sides) @ other, (1 - sides) @ one + sides @ other

@@ -1,8 +1,9 @@
-"""How near an unlearned model is to gold: one number for every ranking, with the parts that it is made of.
+"""How near an unlearned model is to gold: one number for every ranking, with the parts that it is
+made of.
 
-Every part is 1 where nothing is left to wish for and 0 where the model is as far off as the original
-(or further). Forgetting more than gold costs as much as forgetting less: a model that drives the
-forgotten answers to zero can be told from one that never saw them.
+Every part is 1 where nothing is left to wish for and 0 where the model is as far off as the
+original (or further). Forgetting more than gold costs as much as forgetting less: a model that
+drives the forgotten answers to zero can be told from one that never saw them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def closeness(value: float, original: float, gold: float) -> float | None:
 
 
 def kept(value: float, original: float) -> float | None:
-    """value / original, at most 1: the share of the original's probability that was kept; None without any."""
+    """value / original, at most 1: the share of the original's probability that was kept; None
+    without any.
+    """
     return min(1.0, value / original) if original > 0 else None
 
 
@@ -54,8 +57,8 @@ def quality(parts: Mapping[str, float | None]) -> float | None:
     """Harmonic mean of the parts, in [0, 1]: as low as the worst of them makes it.
 
     Returns:
-        0 if any part is 0; None if there is no part, or a part is None or not finite: a missing part
-        is never taken for a good one.
+        0 if any part is 0; None if there is no part, or a part is None or not finite: a missing
+        part is never taken for a good one.
     """
     values = list(parts.values())
     known = [v for v in values if v is not None and isfinite(v)]

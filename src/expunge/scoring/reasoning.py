@@ -1,4 +1,6 @@
-"""The parts of R-TOFU's two aggregates: how near an answer comes in words and in meaning, and how fluent it is; one value a row each."""
+"""The parts of R-TOFU's two aggregates: how near an answer comes in words and in meaning, and how
+fluent it is; one value a row each.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from expunge.scoring.bootstrap import harmonic_mean, harmonic_mean_interval
 from expunge.scoring.per_row import lacking, not_finite, rouge_l_recall_of
 from expunge.scoring.text import token_entropy_of
 
-OPTION = {"semantic_similarity": "--encoder FOLDER", "entailment": "--nli FOLDER"}  # what another model says stands in ``given``
+# what another model says stands in ``given``
+OPTION = {"semantic_similarity": "--encoder FOLDER", "entailment": "--nli FOLDER"}
 
 
 def _rouge(r: Record) -> float:
@@ -27,7 +30,9 @@ OWN: Mapping[str, Callable[[Record], float]] = {"rouge_l_recall": _rouge, "token
 
 
 def parts_of_answers(records: Records, role: str, names: Sequence[str]) -> np.ndarray | str:
-    """[len(names), n] in 0..1 of the rows of a role (a cosine below 0 counts as 0), or the reason why not."""
+    """[len(names), n] in 0..1 of the rows of a role (a cosine below 0 counts as 0), or the reason
+    why not.
+    """
     rows = records.of(role)
     columns = []
     for name in names:
@@ -43,8 +48,12 @@ def parts_of_answers(records: Records, role: str, names: Sequence[str]) -> np.nd
     return np.stack(columns)
 
 
-def aggregate(records: Records, roles: Sequence[str], names: Sequence[str], *, gone: bool = False) -> Measurement:
-    """The harmonic mean over ``roles`` and ``names`` of the means of the parts, or of one minus them (``gone``), which are its parts."""
+def aggregate(
+    records: Records, roles: Sequence[str], names: Sequence[str], *, gone: bool = False
+) -> Measurement:
+    """The harmonic mean over ``roles`` and ``names`` of the means of the parts, or of one minus
+    them (``gone``), which are its parts.
+    """
     families: dict[str, tuple[np.ndarray, list[str]]] = {}
     means: dict[str, float] = {}
     for role in roles:
@@ -54,8 +63,13 @@ def aggregate(records: Records, roles: Sequence[str], names: Sequence[str], *, g
         found = 1 - found if gone else found
         families[role] = (found, groups_of(records.of(role)))
         label = "1 - " if gone else ""
-        means |= {f"{label}{role}/{name}": float(x) for name, x in zip(names, found.mean(axis=1), strict=True)}
+        means |= {
+            f"{label}{role}/{name}": float(x)
+            for name, x in zip(names, found.mean(axis=1), strict=True)
+        }
     value = float(harmonic_mean(np.array([*means.values()])))
     n, groups = (sum(len(f(labels)) for _, labels in families.values()) for f in (list, set))
     fewest = min(len(set(labels)) for _, labels in families.values())
-    return Measurement(value, n, groups, harmonic_mean_interval(families), "higher", None, means, fewest=fewest)
+    return Measurement(
+        value, n, groups, harmonic_mean_interval(families), "higher", None, means, fewest=fewest
+    )

@@ -1,4 +1,6 @@
-"""Layers by name: a number below or at 1 with a point is a fraction of the depth, a whole number counts blocks from 0."""
+"""Layers by name: a number below or at 1 with a point is a fraction of the depth, a whole number
+counts blocks from 0.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import numpy as np
 
 
 def layer_of(which: float, depth: int) -> int:
-    """The block that ``which`` names among ``depth``: -1 and 1.0 are the last. ValueError if there is none.
+    """The block that ``which`` names among ``depth``: -1 and 1.0 are the last.
+
+    ValueError if there is none.
 
     >>> layer_of(0.5, 9), layer_of(-1, 9), layer_of(1.0, 9), layer_of(1, 9)
     (4, 8, 8, 1)
@@ -16,7 +20,10 @@ def layer_of(which: float, depth: int) -> int:
     if isinstance(which, float) and 0 <= which <= 1:
         return round(which * (depth - 1))
     if float(which) != int(which) or not -depth <= which < depth:
-        raise ValueError(f"layer {which} of a model of {depth} blocks: give a fraction of the depth (0.0 to 1.0) or a block from 0 on")
+        raise ValueError(
+            f"layer {which} of a model of {depth} blocks: give a fraction of the depth (0.0 to "
+            f"1.0) or a block from 0 on"
+        )
     return int(which) % depth
 
 
@@ -26,7 +33,8 @@ def layers_of(which: Sequence[float], depth: int) -> list[int]:
 
 
 def share_lost(mine: np.ndarray, gold: np.ndarray, threshold: float) -> float | None:
-    """Of what is lost with gold's states, the share that is lost with the model's: sum_l clip(u_l, 0, g_l) / sum_l g_l.
+    """Of what is lost with gold's states, the share that is lost with the model's: sum_l clip(u_l,
+    0, g_l) / sum_l g_l.
 
     Args:
         mine: What is lost as each layer puts out the model's states: [layers], nats.
@@ -36,14 +44,16 @@ def share_lost(mine: np.ndarray, gold: np.ndarray, threshold: float) -> float | 
     Returns:
         0..1 (not a number if one of the values is none), or None if no layer is left.
     """
-    lacks = ~(gold <= threshold)  # a value that is not a number counts, so that it is refused and not passed over
+    # a value that is not a number counts, so that it is refused and not passed over
+    lacks = ~(gold <= threshold)
     if not lacks.any():
         return None
     return float(np.clip(mine[lacks], 0, gold[lacks]).sum() / gold[lacks].sum())
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
-    """Centred kernel alignment of states x [n, D] and y [n, E] of the same rows (linear kernel): 0..1, 1 = equal up to rotation and scale.
+    """Centred kernel alignment of states x [n, D] and y [n, E] of the same rows (linear kernel):
+    0..1, 1 = equal up to rotation and scale.
 
     |X'Y|^2 / (|X'X| |Y'Y|), Frobenius norms, columns centred (Kornblith et al. 2019, equation 3 with the linear kernel). NaN where one
     side does not vary.
@@ -52,14 +62,18 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def gram(x: np.ndarray) -> np.ndarray:
-    """The inner products of rows x [n, D], centred first so that rounding has little to take: [n, n]."""
+    """The inner products of rows x [n, D], centred first so that rounding has little to take: [n,
+    n].
+    """
     x = np.asarray(x, dtype=np.float64)
     x = x - x.mean(0)
     return x @ x.T
 
 
 def gram_cka(k: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
-    """Linear CKA from inner products [n, n] of both sides; ``weights`` [n]: how often each row counts."""
+    """Linear CKA from inner products [n, n] of both sides; ``weights`` [n]: how often each row
+    counts.
+    """
     scale = np.sqrt(weights)
     a, b = (scale[:, None] * _centred(g, weights / weights.sum()) * scale for g in (k, other))
     norms = np.linalg.norm(a) * np.linalg.norm(b)

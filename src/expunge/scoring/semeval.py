@@ -12,7 +12,9 @@ from expunge.scoring.per_row import is_unlearned, lacking, rouge_l_recall_of
 
 TASKS = ("creative", "personal", "biographies")
 PROBES = ("completion", "question")
-ROLES = tuple(f"{side}_{task}_{probe}" for side in ("forget", "retain") for task in TASKS for probe in PROBES)
+ROLES = tuple(
+    f"{side}_{task}_{probe}" for side in ("forget", "retain") for task in TASKS for probe in PROBES
+)
 Family = dict[str, tuple[np.ndarray, list[str]]]
 
 
@@ -29,7 +31,9 @@ def completed(r: Record) -> float:
 
 
 def task_scores(records: Records, roles: Sequence[str] = ROLES) -> Family | str:
-    """role -> (scores [1, n], groups): ROUGE-L of completions, exact match of questions, one minus them on forget roles."""
+    """role -> (scores [1, n], groups): ROUGE-L of completions, exact match of questions, one minus
+    them on forget roles.
+    """
     found: Family = {}
     for role in roles:
         rows = records.of(role)

@@ -1,4 +1,6 @@
-"""Several unlearned models beside several golds, row by row: margins of the right answer, and how well the two sides can be told apart."""
+"""Several unlearned models beside several golds, row by row: margins of the right answer, and how
+well the two sides can be told apart.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,18 @@ OPTIONS = {"gold": "--gold A,B,...", "shadow": "--shadow A,B,..."}
 
 
 def margins_of_sides(
-    records: Records, gold: Records | None, rows: Sequence[Record], *, least: int = 2, clip: float = np.inf
+    records: Records,
+    gold: Records | None,
+    rows: Sequence[Record],
+    *,
+    least: int = 2,
+    clip: float = np.inf,
 ) -> dict[str, np.ndarray] | str:
-    """Margins [models, rows] of the unlearned models (``shadow``: the judged one first) and of the golds, or the reason why not.
+    """Margins [models, rows] of the unlearned models (``shadow``: the judged one first) and of the
+    golds, or the reason why not.
 
-    The margin of a row is the logit of its probability per token, within ``clip``. ``least``: how many models a side must have.
+    The margin of a row is the logit of its probability per token, within ``clip``. ``least``: how
+    many models a side must have.
     """
     sides: dict[str, list[Records]] = {"gold": [], "shadow": [records]}
     for name in gold.subjects() if gold is not None else ():
@@ -52,29 +61,44 @@ def _margins(records: Records, keys: list[tuple[str, str]], clip: float) -> list
 # ------------------------------------------------------------------ epsilon
 
 
-def epsilon_of(false_positive: np.ndarray, false_negative: np.ndarray, delta: float = 0.0) -> np.ndarray:
-    """max(log((1 - delta - fpr) / fnr), log((1 - delta - fnr) / fpr)), at least 0, of attacks with these rates: [n] -> [n], nats.
+def epsilon_of(
+    false_positive: np.ndarray, false_negative: np.ndarray, delta: float = 0.0
+) -> np.ndarray:
+    """max(log((1 - delta - fpr) / fnr), log((1 - delta - fnr) / fpr)), at least 0, of attacks with
+    these rates: [n] -> [n], nats.
 
-    Infinite where both rates are 0; NaN where one of them is: so few models cannot say how small it is.
+    Infinite where both rates are 0; NaN where one of them is: so few models cannot say how small it
+    is.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        both = [np.log(1 - delta - x) - np.log(y) for x, y in ((false_positive, false_negative), (false_negative, false_positive))]
+        both = [
+            np.log(1 - delta - x) - np.log(y)
+            for x, y in ((false_positive, false_negative), (false_negative, false_positive))
+        ]
     best = np.maximum(np.fmax(*both), 0.0)
     right = (false_positive == 0) & (false_negative == 0)
-    return np.where(right, np.inf, np.where((false_positive == 0) | (false_negative == 0), np.nan, best))
+    return np.where(
+        right, np.inf, np.where((false_positive == 0) | (false_negative == 0), np.nan, best)
+    )
 
 
 def most_epsilon(n: int, m: int, delta: float = 0.0) -> float:
-    """The greatest finite epsilon that n models against m can show: one of each side taken for the other. About log of their number."""
+    """The greatest finite epsilon that n models against m can show: one of each side taken for the
+    other. About log of their number.
+    """
     return float(epsilon_of(np.array([1 / n, 1 / m]), np.array([1 / m, 1 / n]), delta).max())
 
 
-def told_apart(x: np.ndarray, y: np.ndarray, delta: float = 0.0, *, room: float = 2.0, narrow: float = 0.01) -> float:
-    """The greatest epsilon of two samples [n] and [m] over attacks by threshold; infinite if one separates them, 0 if none says anything.
+def told_apart(
+    x: np.ndarray, y: np.ndarray, delta: float = 0.0, *, room: float = 2.0, narrow: float = 0.01
+) -> float:
+    """The greatest epsilon of two samples [n] and [m] over attacks by threshold; infinite if one
+    separates them, 0 if none says anything.
 
-    One threshold: from it on upwards is the sample of the larger median. Two: what lies between them is of the sample with the narrower
-    range; the upper one lies within ``room`` of that range's end, and their distance within ``room`` of its width. A sample whose range
-    is less than ``narrow`` of the other's is told apart by that.
+    One threshold: from it on upwards is the sample of the larger median. Two: what lies between
+    them is of the sample with the narrower range; the upper one lies within ``room`` of that
+    range's end, and their distance within ``room`` of its width. A sample whose range is less than
+    ``narrow`` of the other's is told apart by that.
     """
     wide, slim = (x, y) if np.ptp(x) > np.ptp(y) else (y, x)
     if np.ptp(slim) < narrow * np.ptp(wide):
@@ -82,12 +106,20 @@ def told_apart(x: np.ndarray, y: np.ndarray, delta: float = 0.0, *, room: float 
     at = np.unique(np.concatenate([x, y]))
     up_to = lambda v, side: np.searchsorted(np.sort(v), at, side)
     above, below = (x, y) if np.median(x) > np.median(y) else (y, x)
-    one = epsilon_of(1 - up_to(below, "left") / len(below), up_to(above, "left") / len(above), delta)
-    # where thresholds may lie that cut like (at[i], at[j]): the lower one up to at[i], the upper one from at[j] on, until the next value
+    one = epsilon_of(
+        1 - up_to(below, "left") / len(below), up_to(above, "left") / len(above), delta
+    )
+    # where thresholds may lie that cut like (at[i], at[j]): the lower one up to at[i], the upper
+    # one from at[j] on, until the next value
     lower = np.stack([np.concatenate([[-np.inf], at[:-1]]), at]) - slim.min()
     upper = np.clip(np.stack([at, np.concatenate([at[1:], [np.inf]])]) - slim.max(), -room, room)
-    there = np.maximum(lower[0][:, None] - upper[1][None, :], upper[0][None, :] - lower[1][:, None]) <= room
+    there = (
+        np.maximum(lower[0][:, None] - upper[1][None, :], upper[0][None, :] - lower[1][:, None])
+        <= room
+    )
     there &= (at <= slim.max() + room) & (np.concatenate([at[1:], [np.inf]]) >= slim.max() - room)
-    between = lambda v: np.maximum(up_to(v, "right")[None, :] - up_to(v, "left")[:, None], 0)[there] / len(v)
+    between = lambda v: (
+        np.maximum(up_to(v, "right")[None, :] - up_to(v, "left")[:, None], 0)[there] / len(v)
+    )
     found = np.concatenate([one, epsilon_of(between(wide), 1 - between(slim), delta)])
     return float(np.nanmax(found)) if not np.isnan(found).all() else 0.0

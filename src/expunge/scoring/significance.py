@@ -1,8 +1,10 @@
-"""Two models on the same rows: how sure a difference is, how far its bounds lie, and how small a difference could be seen.
+"""Two models on the same rows: how sure a difference is, how far its bounds lie, and how small a
+difference could be seen.
 
-Two things move a difference to gold that is none: the rows that were asked (they hang together in groups, and are paired by id), and the
-seed that made the model, which shows in how far golds of other seeds lie from one another. ``Error`` holds both. Of one gold the second
-is not known, and what is said then is said of the rows alone.
+Two things move a difference to gold that is none: the rows that were asked (they hang together in
+groups, and are paired by id), and the seed that made the model, which shows in how far golds of
+other seeds lie from one another. ``Error`` holds both. Of one gold the second is not known, and
+what is said then is said of the rows alone.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ from expunge.core.units import FEW_GOLDS
 from expunge.scoring.bootstrap import unseen
 
 ALPHA = 0.05
-MOST_WIDENED = 2.0  # times the margin: golds further apart leave a difference undecided, they do not excuse it
+# times the margin: golds further apart leave a difference undecided, they do not excuse it
+MOST_WIDENED = 2.0
 TRIES = 2000  # simulated comparisons behind ``detectable``
 
 
-def paired(a: Sequence[Record], b: Sequence[Record]) -> tuple[list[tuple[Record, Record]], list[str], list[str]]:
+def paired(
+    a: Sequence[Record], b: Sequence[Record]
+) -> tuple[list[tuple[Record, Record]], list[str], list[str]]:
     """Rows of the same id and variant, in the order of ``a``; and the ids that only one side has."""
     theirs = {(r.id, r.variant): r for r in b}
     ours = {(r.id, r.variant) for r in a}
@@ -33,7 +38,8 @@ def paired(a: Sequence[Record], b: Sequence[Record]) -> tuple[list[tuple[Record,
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
-    """Holm's adjusted p-values of a family of questions: reject those at most alpha, and one false alarm in the family is that rare.
+    """Holm's adjusted p-values of a family of questions: reject those at most alpha, and one false
+    alarm in the family is that rare.
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'c': 0.06, 'b': 0.06}
@@ -49,8 +55,9 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 class Error:
     """What a difference to the mean of ``golds`` golds is uncertain by.
 
-    ``rows``: its standard error over groups, of ``degrees`` degrees of freedom, from ``groups`` groups (of the smaller side). ``between``:
-    standard deviation of the golds' own values (0 with one gold). Numbers, or arrays of them.
+    ``rows``: its standard error over groups, of ``degrees`` degrees of freedom, from ``groups``
+    groups (of the smaller side). ``between``: standard deviation of the golds' own values (0 with
+    one gold). Numbers, or arrays of them.
     """
 
     rows: Any
@@ -64,27 +71,33 @@ class Error:
         return self._with(1 / self.golds)
 
     def of_another(self) -> tuple[Any, Any]:
-        """Those of the difference that one more gold would have to the mean of these: its own seed counts as well."""
+        """Those of the difference that one more gold would have to the mean of these: its own seed
+        counts as well.
+        """
         return self._with(1 + 1 / self.golds)
 
     def _with(self, share: float) -> tuple[Any, Any]:
         """Rows and golds together, with Satterthwaite's degrees of freedom.
 
-        At most two for each gold beyond the first: two golds that happen to agree would else pass the whole error for that of the rows
-        (11 false alarms in 100 with two golds, 8 with the limit). The sum counts what seeds do to single rows twice: on the safe side.
+        At most two for each gold beyond the first: two golds that happen to agree would else pass
+        the whole error for that of the rows (11 false alarms in 100 with two golds, 8 with the
+        limit). The sum counts what seeds do to single rows twice: on the safe side.
         """
         if self.golds < 2:
             return self.rows, self.degrees
         rows, seeds = np.square(self.rows), share * np.square(self.between)
         total = np.maximum(rows + seeds, 1e-300)
-        degrees = total**2 / np.maximum(rows**2 / self.degrees + seeds**2 / (self.golds - 1), 1e-300)
+        degrees = total**2 / np.maximum(
+            rows**2 / self.degrees + seeds**2 / (self.golds - 1), 1e-300
+        )
         return np.sqrt(rows + seeds), np.clip(degrees, 1.0, 2.0 * (self.golds - 1))
 
 
 def p_of_none(difference: Any, se: Any, degrees: Any, groups: int = 0) -> Any:
     """Two-sided p of no difference at all.
 
-    Where nothing varies (``se`` 0) it is that of the sign test: all of ``groups`` groups moved to the same side, 2 * .5^groups.
+    Where nothing varies (``se`` 0) it is that of the sign test: all of ``groups`` groups moved to
+    the same side, 2 * .5^groups.
     """
     if np.ndim(se) == 0 and not se:
         return 1.0 if not difference or groups < 1 else min(1.0, 2 * 0.5**groups)
@@ -95,14 +108,16 @@ def p_of_none(difference: Any, se: Any, degrees: Any, groups: int = 0) -> Any:
 def reach(se: Any, degrees: Any, alpha: float = ALPHA) -> Any:
     """How far the one-sided 1 - alpha bound lies from the difference.
 
-    Non-inferiority: difference + reach is at most the margin. Equivalence by two one-sided tests: |difference| + reach is below it.
+    Non-inferiority: difference + reach is at most the margin. Equivalence by two one-sided tests:
+    |difference| + reach is below it.
     """
     found = student.ppf(1 - alpha, degrees) * se
     return found if np.ndim(found) else float(found)
 
 
 def reach_of_constant(difference: float, groups: int, width: float) -> float:
-    """``reach`` where every group had the same difference: groups unlike them, of which none was seen, may differ by all of ``width``.
+    """``reach`` where every group had the same difference: groups unlike them, of which none was
+    seen, may differ by all of ``width``.
 
     ``width``: how far two models can differ, the length of the metric's range.
     """
@@ -110,10 +125,12 @@ def reach_of_constant(difference: float, groups: int, width: float) -> float:
 
 
 def widened(margin: float, golds: Sequence[float], *, alpha: float = ALPHA) -> float:
-    """The margin, or how far above their mean one more gold would lie at most with probability 1 - alpha, if that is wider.
+    """The margin, or how far above their mean one more gold would lie at most with probability 1 -
+    alpha, if that is wider.
 
-    t_(1-alpha) sd sqrt(1 + 1/m) with m - 1 degrees of freedom, at most MOST_WIDENED margins. Fewer than FEW_GOLDS golds leave it as it is:
-    with two of them t is 6.3, and the margin would let pass nearly anything.
+    t_(1-alpha) sd sqrt(1 + 1/m) with m - 1 degrees of freedom, at most MOST_WIDENED margins. Fewer
+    than FEW_GOLDS golds leave it as it is: with two of them t is 6.3, and the margin would let pass
+    nearly anything.
     """
     m = len(golds)
     if m < FEW_GOLDS:
@@ -125,8 +142,9 @@ def widened(margin: float, golds: Sequence[float], *, alpha: float = ALPHA) -> f
 def detectable(error: Error, margin: float | None, power: float = 0.8) -> float | None:
     """The least true difference towards the bad side of which the verdict says so with that power.
 
-    The verdict itself is what is simulated: a two-sided p of at most ALPHA on the bad side and, where there is a margin, a bound beyond it;
-    rows and golds are drawn anew with the spread that was found. None where nothing varied: then nobody knows.
+    The verdict itself is what is simulated: a two-sided p of at most ALPHA on the bad side and,
+    where there is a margin, a bound beyond it; rows and golds are drawn anew with the spread that
+    was found. None where nothing varied: then nobody knows.
     """
     if not error.rows or not error.degrees:
         return None

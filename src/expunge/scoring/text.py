@@ -1,4 +1,7 @@
-"""Texts as words: BLEU, n-gram entropy, repetition, names and numbers, richness of vocabulary. No model, no download."""
+"""Texts as words: BLEU, n-gram entropy, repetition, names and numbers, richness of vocabulary.
+
+No model, no download.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 NAMED = re.compile(r"[^\W_][\w'’.-]*[^\W_]|[^\W_]")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 FUNCTION_WORDS = (
-    "a an and as at because but by for from he her his i if in is it its no not of on or our she so that the their then there these they "
+    "a an and as at because but by for from he her his i if in is it its no not of on or our she "
+    "so that the their then there these they "
     "this those to was we were what when where which who why with yes you your"
 )
 MARKS = str.maketrans("", "", punctuation)
@@ -39,7 +43,12 @@ def sentences(text: str) -> list[str]:
     >>> sentences("Born 1.5 km off. Why?\\n\\n- Yes")
     ['Born 1.5 km off.', 'Why?', '- Yes']
     """
-    return [part.strip() for line in text.splitlines() for part in SENTENCE.split(line) if any(map(str.isalnum, part))]
+    return [
+        part.strip()
+        for line in text.splitlines()
+        for part in SENTENCE.split(line)
+        if any(map(str.isalnum, part))
+    ]
 
 
 def plain_words(text: str) -> list[str]:
@@ -51,10 +60,12 @@ def plain_words(text: str) -> list[str]:
 
 
 def distinct_rouge_l_recall_of(answer: str, generated: str) -> float:
-    """Different words of the answer that a longest common subsequence has, over the different words of the answer; 0..1.
+    """Different words of the answer that a longest common subsequence has, over the different words
+    of the answer; 0..1.
 
-    As the package ``rouge`` counts (not rouge-score): words end at white space and keep case and punctuation, sentences end at every
-    full stop, the subsequences of all pairs of sentences are put together. A text without a sentence gives 0.
+    As the package ``rouge`` counts (not rouge-score): words end at white space and keep case and
+    punctuation, sentences end at every full stop, the subsequences of all pairs of sentences are
+    put together. A text without a sentence gives 0.
     """
     true, said = _sentences_at_stops(answer), _sentences_at_stops(generated)
     known = {word for sentence in true for word in sentence}
@@ -70,11 +81,15 @@ def _sentences_at_stops(text: str) -> list[list[str]]:
 
 
 def _common_words(a: Sequence[str], b: Sequence[str]) -> list[str]:
-    """A longest common subsequence; of several the one that is found from the end, leaving out words of ``b`` first."""
+    """A longest common subsequence; of several the one that is found from the end, leaving out
+    words of ``b`` first.
+    """
     length = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i, x in enumerate(a, 1):
         for j, y in enumerate(b, 1):
-            length[i][j] = length[i - 1][j - 1] + 1 if x == y else max(length[i - 1][j], length[i][j - 1])
+            length[i][j] = (
+                length[i - 1][j - 1] + 1 if x == y else max(length[i - 1][j], length[i][j - 1])
+            )
     i, j = len(a), len(b)
     found: list[str] = []
     while i and j:
@@ -92,10 +107,12 @@ def _common_words(a: Sequence[str], b: Sequence[str]) -> list[str]:
 
 
 def bleu_of(answer: str, generated: str, order: int = 4, smooth: bool = True) -> float:
-    """Sentence BLEU: brevity penalty times the geometric mean of the clipped n-gram precisions, n = 1..order; 0..1.
+    """Sentence BLEU: brevity penalty times the geometric mean of the clipped n-gram precisions, n =
+    1..order; 0..1.
 
-    ``smooth``: the k-th precision that is 0 counts as 1 / (2^k number of n-grams) (NIST's, and sacrebleu's ``exp``). Orders for which
-    the output is too short are left out. An output of no word in common gives 0.
+    ``smooth``: the k-th precision that is 0 counts as 1 / (2^k number of n-grams) (NIST's, and
+    sacrebleu's ``exp``). Orders for which the output is too short are left out. An output of no
+    word in common gives 0.
     """
     true, said = words(answer), words(generated)
     matches, totals = [], []
@@ -121,18 +138,27 @@ def bare_words(text: str) -> list[str]:
 
 
 def answer_f1_of(answer: str, generated: str) -> float:
-    """Harmonic mean of precision and recall of the words (repeated ones as often as both have them): 0..1; 0 if a side has none."""
+    """Harmonic mean of precision and recall of the words (repeated ones as often as both have
+    them): 0..1; 0 if a side has none.
+    """
     true, said = bare_words(answer), bare_words(generated)
-    return 2 * sum((Counter(true) & Counter(said)).values()) / (len(true) + len(said)) if true and said else 0.0
+    return (
+        2 * sum((Counter(true) & Counter(said)).values()) / (len(true) + len(said))
+        if true and said
+        else 0.0
+    )
 
 
 def edit_distance_of(a: str, b: str) -> int:
-    """Levenshtein distance: the fewest characters put in, taken out or exchanged that make ``b`` of ``a``."""
+    """Levenshtein distance: the fewest characters put in, taken out or exchanged that make ``b`` of
+    ``a``.
+    """
     codes, places = np.array([ord(c) for c in b]), np.arange(len(b) + 1)
     row = places
     for i, c in enumerate(a, 1):
         best = np.concatenate([[i], np.minimum(row[1:] + 1, row[:-1] + (codes != ord(c)))])
-        row = np.minimum.accumulate(best - places) + places  # what is put in comes one after the other
+        # what is put in comes one after the other
+        row = np.minimum.accumulate(best - places) + places
     return int(row[-1])
 
 
@@ -157,13 +183,17 @@ def entropy_of(items: Sequence[object]) -> float:
 
 
 def ngram_entropy_of(text: str, weights: Sequence[float] = (2 / 3, 4 / 3)) -> float:
-    """Mean of weighted entropies of 2-grams, 3-grams ... of words, bits; a text too short for an n-gram has entropy 0 there."""
+    """Mean of weighted entropies of 2-grams, 3-grams ... of words, bits; a text too short for an
+    n-gram has entropy 0 there.
+    """
     said = words(text)
     return sum(w * entropy_of(grams(said, n)) for n, w in enumerate(weights, 2)) / len(weights)
 
 
 def token_entropy_of(text: str) -> float:
-    """Entropy of the words over its greatest, log2 of their number: 0..1; a text of fewer than two words has 0."""
+    """Entropy of the words over its greatest, log2 of their number: 0..1; a text of fewer than two
+    words has 0.
+    """
     said = words(text)
     return entropy_of(said) / log2(len(said)) if len(said) > 1 else 0.0
 
@@ -173,18 +203,24 @@ REPEATED = "repeated_tokens/"  # with n behind it, the name under which records 
 
 
 def repetition_of(items: Sequence[Hashable], n: int = 4) -> float:
-    """Share of the n-grams of items (words or tokens) that stood there before: 0..1; 0 for fewer than n items."""
+    """Share of the n-grams of items (words or tokens) that stood there before: 0..1; 0 for fewer
+    than n items.
+    """
     found = grams(items, n)
     return 1 - len(set(found)) / len(found) if found else 0.0
 
 
 def repeated_tokens(ids: Sequence[int]) -> dict[str, float]:
-    """``repeated_tokens/n`` -> the share of the n-grams of token ids that stood there before, n = 1..MOST_REPEATED."""
+    """``repeated_tokens/n`` -> the share of the n-grams of token ids that stood there before, n =
+    1..MOST_REPEATED.
+    """
     return {f"{REPEATED}{n}": repetition_of(ids, n) for n in range(1, MOST_REPEATED + 1)}
 
 
 def richness_of(text: str) -> tuple[float, float]:
-    """(Brunet's index N^(V^-0.165), Honore's statistic 100 ln N / (1 - V1/V + .1)); N words, V kinds, V1 kinds that occur once."""
+    """(Brunet's index N^(V^-0.165), Honore's statistic 100 ln N / (1 - V1/V + .1)); N words, V
+    kinds, V1 kinds that occur once.
+    """
     said = plain_words(text)
     kinds = Counter(said)
     if not said:
@@ -197,9 +233,11 @@ def richness_of(text: str) -> tuple[float, float]:
 
 
 def entities_of(text: str, question: str = "") -> tuple[str, ...]:
-    """Names (runs of capitalised words) and numbers of a text, each once, in lower case, without those that the question already says.
+    """Names (runs of capitalised words) and numbers of a text, each once, in lower case, without
+    those that the question already says.
 
-    By spelling alone: a capitalised word that is only a sentence's beginning counts unless it is a function word.
+    By spelling alone: a capitalised word that is only a sentence's beginning counts unless it is a
+    function word.
 
     >>> entities_of("The author is Hsiao Yun-Hwa, born in 1991.", "Who was born in 1991?")
     ('hsiao yun-hwa',)
@@ -211,7 +249,12 @@ def entities_of(text: str, question: str = "") -> tuple[str, ...]:
         word = m.group()
         named = word[0].isdigit() or (word[0].isupper() and word.casefold() not in STOP)
         if named and word.casefold() not in asked:
-            joined = runs and text[end : m.start()] == " " and not word[0].isdigit() and not runs[-1][-1][0].isdigit()
+            joined = (
+                runs
+                and text[end : m.start()] == " "
+                and not word[0].isdigit()
+                and not runs[-1][-1][0].isdigit()
+            )
             if joined:
                 runs[-1].append(word)
             else:

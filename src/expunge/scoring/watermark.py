@@ -1,7 +1,9 @@
-"""A keyed preference for words: a text is marked by it as it is written, and verified by whoever holds the key.
+"""A keyed preference for words: a text is marked by it as it is written, and verified by whoever
+holds the key.
 
-After every word a key splits all words into two halves by a hash; marked text prefers one half. Text that was not marked under this key
-falls into it half of the time, whatever it is about, so the excess is zero on average and its sum over n words has variance n.
+After every word a key splits all words into two halves by a hash; marked text prefers one half.
+Text that was not marked under this key falls into it half of the time, whatever it is about, so the
+excess is zero on average and its sum over n words has variance n.
 """
 
 from __future__ import annotations
@@ -23,18 +25,27 @@ def words_of(text: str) -> list[str]:
 
 def preferred(key: str, before: str, word: str) -> bool:
     """Whether ``key`` prefers ``word`` after ``before``: one bit of a hash."""
-    return bool(hashlib.blake2b(f"{before}\0{word}".encode(), key=key.encode()[:64], digest_size=1).digest()[0] & 1)
+    return bool(
+        hashlib.blake2b(
+            f"{before}\0{word}".encode(), key=key.encode()[:64], digest_size=1
+        ).digest()[0]
+        & 1
+    )
 
 
 def choose(key: str, before: str, candidates: Sequence[str]) -> str:
-    """The first of ``candidates`` (in order of liking) that the key prefers; the first of all if it prefers none."""
+    """The first of ``candidates`` (in order of liking) that the key prefers; the first of all if it
+    prefers none.
+    """
     return next((w for w in candidates if preferred(key, before, w)), candidates[0])
 
 
 def excess(text: str, key: str) -> tuple[int, int]:
-    """(preferred words minus the others, words judged): a word is judged by the one before it, each pair of words once.
+    """(preferred words minus the others, words judged): a word is judged by the one before it, each
+    pair of words once.
 
-    A model that repeats itself would else count the same pair many times, and a sum of copies is not a sum of independent bits.
+    A model that repeats itself would else count the same pair many times, and a sum of copies is
+    not a sum of independent bits.
     """
     words = words_of(text)
     pairs = list(dict.fromkeys(pairwise(words)))
@@ -42,13 +53,17 @@ def excess(text: str, key: str) -> tuple[int, int]:
 
 
 def strength(texts: Iterable[str], key: str) -> tuple[float, float]:
-    """(length-weighted mean excess in -1..1, z): z is standard normal if the texts know nothing of the key. NaN without words."""
+    """(length-weighted mean excess in -1..1, z): z is standard normal if the texts know nothing of
+    the key. NaN without words.
+    """
     total, n = (sum(x) for x in zip(*(excess(t, key) for t in texts), strict=True))
     return (total / n, total / n**0.5) if n else (float("nan"), float("nan"))
 
 
 def calibration(shares: Sequence[float], strengths: Sequence[float]) -> tuple[float, float, float]:
-    """(slope, intercept, R^2) of strength as a straight line in the share of the marked data that a model was trained on."""
+    """(slope, intercept, R^2) of strength as a straight line in the share of the marked data that a
+    model was trained on.
+    """
     x, y = np.asarray(shares, dtype=np.float64), np.asarray(strengths, dtype=np.float64)
     slope, intercept = np.polyfit(x, y, 1)
     left = float(((y - (slope * x + intercept)) ** 2).sum())

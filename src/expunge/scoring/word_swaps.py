@@ -1,4 +1,6 @@
-"""Texts with words replaced: where a word stands, in which capitals, and which replacements together make the best neighbours."""
+"""Texts with words replaced: where a word stands, in which capitals, and which replacements
+together make the best neighbours.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from itertools import combinations
 
 @dataclass(frozen=True)
 class Swap:
-    """``new`` in place of the characters ``first`` to ``last`` of a text; a higher ``rank`` fits better."""
+    """``new`` in place of the characters ``first`` to ``last`` of a text; a higher ``rank`` fits
+    better.
+    """
 
     rank: float
     first: int
@@ -18,7 +22,8 @@ class Swap:
 
 
 def neighbours_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
-    """The n texts of the highest summed rank, each with ``words`` words replaced (fewer where fewer can be), best first.
+    """The n texts of the highest summed rank, each with ``words`` words replaced (fewer where fewer
+    can be), best first.
 
     Of several words: chosen among the sets of different words that the fewest best swaps make.
     """
@@ -41,7 +46,9 @@ def _replaced(text: str, swaps: Sequence[Swap]) -> str:
 
 
 def core(text: str, first: int, last: int) -> tuple[int, int]:
-    """The characters of a word without what is neither letter nor digit at its ends; nothing is left of what has none."""
+    """The characters of a word without what is neither letter nor digit at its ends; nothing is
+    left of what has none.
+    """
     while first < last and not text[first].isalnum():
         first += 1
     while first < last and not text[last - 1].isalnum():
@@ -61,7 +68,9 @@ def in_case(new: str, old: str) -> str:
 
 
 def blocks(spans: Sequence[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
-    """Words, each from a token to another, in runs of at most ``room`` tokens; a longer word stands alone."""
+    """Words, each from a token to another, in runs of at most ``room`` tokens; a longer word stands
+    alone.
+    """
     start = spans[0][0] if spans else 0
     for (_, last), (_, end) in zip(spans, [*spans[1:], (0, 1 << 60)], strict=True):
         if end - start > room:

@@ -1,4 +1,6 @@
-"""Plausible wrong answers to the forget questions: from a chat model, from the start model itself, or by exchanging names and numbers."""
+"""Plausible wrong answers to the forget questions: from a chat model, from the start model itself,
+or by exchanging names and numbers.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +25,33 @@ Correct answer: {answer}"""
 
 
 def alternates(
-    rows: Mapping[str, Examples], tools: Tools, *, k: int = 5, source: str, max_new_tokens: int = 200, tries: int = 6
+    rows: Mapping[str, Examples],
+    tools: Tools,
+    *,
+    k: int = 5,
+    source: str,
+    max_new_tokens: int = 200,
+    tries: int = 6,
 ) -> Examples:
-    """``k`` wrong answers to every forget question, drawn from (seed, row id); the rows keep their ids and have role ``alternate``.
+    """``k`` wrong answers to every forget question, drawn from (seed, row id); the rows keep their
+    ids and have role ``alternate``.
 
-    ``source``: chat (``--chat``), model (the start model, asked at temperature 1), swapped (names and numbers that only the answer
-    holds exchanged for those of other rows; needs no model).
-    An answer that equals the true one is drawn again, ``tries`` times; then Failed, by row.
+    ``source``: chat (``--chat``), model (the start model, asked at temperature 1), swapped (names
+    and numbers that only the answer holds exchanged for those of other rows; needs no model). An
+    answer that equals the true one is drawn again, ``tries`` times; then Failed, by row.
     """
     forget = questions_only(rows["forget"], "the writing of wrong answers")
     if source != "chat" and tools.chat is not None:
-        raise Refused(f"--chat: winner {source} does not ask it; give --winner chat, or leave it away")
+        raise Refused(
+            f"--chat: winner {source} does not ask it; give --winner chat, or leave it away"
+        )
     if source == "swapped":
         return swapped(forget, tools, k=k, pool=(*forget, *rows.get("retain", ())))
-    chat: Chat = tools.need("chat", "alternates") if source == "chat" else InProcess(tools.need("subject", "alternates")())
+    chat: Chat = (
+        tools.need("chat", "alternates")
+        if source == "chat"
+        else InProcess(tools.need("subject", "alternates")())
+    )
     found: dict[str, list[str]] = {e.id: [] for e in forget}
     for attempt in range(tries):
         todo = [e for e in forget if len(found[e.id]) < k]
@@ -44,18 +59,27 @@ def alternates(
             break
         prompts = [ASK.format(question=question_of(e), answer=e.answer) for e in todo]
         seeds = [number(tools.seed, "alternates", e.id, attempt) for e in todo]
-        for e, said in zip(todo, ask_all(chat, prompts, seeds, n=k, max_new_tokens=max_new_tokens), strict=True):
-            found[e.id] += [text for text in map(_bare, said) if re.search(r"\w", text) and not same(text, e.answer)]
+        for e, said in zip(
+            todo, ask_all(chat, prompts, seeds, n=k, max_new_tokens=max_new_tokens), strict=True
+        ):
+            found[e.id] += [
+                text
+                for text in map(_bare, said)
+                if re.search(r"\w", text) and not same(text, e.answer)
+            ]
     short = [e.source or e.id for e in forget if not found[e.id]]
     if short:
         raise Failed(
-            f"{short[0]}: no other answer than the true one was written for {len(short)} rows: {listed(short, 5)}; try another --chat"
+            f"{short[0]}: no other answer than the true one was written for {len(short)} rows: "
+            f"{listed(short, 5)}; try another --chat"
         )
     return tuple(_alternate(e, text) for e in forget for text in found[e.id][:k])
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"^\s*(?:wrong |another |new )?answer\s*:\s*", "", text, flags=re.IGNORECASE).strip()
+    return re.sub(
+        r"^\s*(?:wrong |another |new )?answer\s*:\s*", "", text, flags=re.IGNORECASE
+    ).strip()
 
 
 def _alternate(example: Example, answer: str) -> Example:
@@ -65,11 +89,15 @@ def _alternate(example: Example, answer: str) -> Example:
 # ------------------------------------------------------------------ without a model
 
 
-def swapped(forget: Sequence[Example], tools: Tools, *, k: int = 5, pool: Sequence[Example] = ()) -> Examples:
-    """``k`` wrong answers per row: what only its answer holds (names, numbers) exchanged for what stands in other answers.
+def swapped(
+    forget: Sequence[Example], tools: Tools, *, k: int = 5, pool: Sequence[Example] = ()
+) -> Examples:
+    """``k`` wrong answers per row: what only its answer holds (names, numbers) exchanged for what
+    stands in other answers.
 
-    Other values come from answers of the same wording if there are any, else they are names of as many words; a number is moved. Where
-    an answer holds neither, another row's answer takes its place.
+    Other values come from answers of the same wording if there are any, else they are names of as
+    many words; a number is moved. Where an answer holds neither, another row's answer takes its
+    place.
     """
     pool = pool or forget
     finder = tools.finder
@@ -94,7 +122,10 @@ def swapped(forget: Sequence[Example], tools: Tools, *, k: int = 5, pool: Sequen
 
 def _spots(example: Example, finder: NameFinder) -> list[tuple[int, int]]:
     question = question_of(example)
-    found = [*places(example.answer, finder([example.answer])), *(m.span() for m in NUMBER.finditer(example.answer))]
+    found = [
+        *places(example.answer, finder([example.answer])),
+        *(m.span() for m in NUMBER.finditer(example.answer)),
+    ]
     apart: list[tuple[int, int]] = []
     for a, b in sorted(found):
         if example.answer[a:b] not in question and (not apart or a >= apart[-1][1]):
@@ -103,11 +134,17 @@ def _spots(example: Example, finder: NameFinder) -> list[tuple[int, int]]:
 
 
 def _frame(example: Example, spots: Sequence[tuple[int, int]]) -> str:
-    """The answer with what it gives away, and what the question names, blanked: answers of one wording are equal."""
+    """The answer with what it gives away, and what the question names, blanked: answers of one
+    wording are equal.
+    """
     text, question = example.answer, set(re.findall(r"\w+", question_of(example)))
     for a, b in reversed(spots):
         text = text[:a] + "\0" + text[b:]
-    return re.sub(r"\w+", lambda m: "\1" if m.group() in question and m.group()[0].isupper() else m.group(), text)
+    return re.sub(
+        r"\w+",
+        lambda m: "\1" if m.group() in question and m.group()[0].isupper() else m.group(),
+        text,
+    )
 
 
 def _swap(
@@ -125,14 +162,23 @@ def _swap(
         if not others and NUMBER.fullmatch(old):
             new = re.sub(r"\d+", lambda m: _moved(m.group(), draw), old)
         else:
-            others = others or [v for v in values.get(len(old.split()), ()) if v != old and not NUMBER.fullmatch(v)]
+            others = others or [
+                v for v in values.get(len(old.split()), ()) if v != old and not NUMBER.fullmatch(v)
+            ]
             new = draw.choice(others) if others else old
         text = text[:a] + new + text[b:]
     if not same(text, example.answer):
         return text
-    others = [e.answer for e in pool if e.group != example.group and not same(e.answer, example.answer) and e.answer.strip()]
+    others = [
+        e.answer
+        for e in pool
+        if e.group != example.group and not same(e.answer, example.answer) and e.answer.strip()
+    ]
     if not others:
-        raise Refused(f"{example.source or example.id}: no other answer can be made of these rows; give more rows, or --chat")
+        raise Refused(
+            f"{example.source or example.id}: no other answer can be made of these rows; give more "
+            f"rows, or --chat"
+        )
     return draw.choice(others)
 
 

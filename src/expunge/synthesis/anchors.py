@@ -1,4 +1,6 @@
-"""Anchor terms: the words that are special to what must be forgotten, each with a generic counterpart."""
+"""Anchor terms: the words that are special to what must be forgotten, each with a generic
+counterpart.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +36,25 @@ def read_anchors(path: str | Path) -> dict[str, str]:
     try:
         found = json.loads(text) if str(path).endswith(".json") else safe_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise Refused(f"--anchors {path}: cannot be read ({type(error).__name__}); give a JSON or YAML file of term: counterpart") from None
+        raise Refused(
+            f"--anchors {path}: cannot be read ({type(error).__name__}); give a JSON or YAML file "
+            f"of term: counterpart"
+        ) from None
     if not isinstance(found, dict) or not found:
         raise Refused(f"--anchors {path}: no dictionary in it; write one term: counterpart a line")
-    wrong = [i for i, (k, v) in enumerate(found.items(), 1) if not (isinstance(k, str) and isinstance(v, str) and k.strip() and v.strip())]
+    wrong = [
+        i
+        for i, (k, v) in enumerate(found.items(), 1)
+        if not (isinstance(k, str) and isinstance(v, str) and k.strip() and v.strip())
+    ]
     if wrong:
         raise Refused(f"--anchors {path}: entry {wrong[0]} is no text: text; quote it")
     return {k.strip(): v.strip() for k, v in found.items()}
 
 
 def anchors(rows: Sequence[Example], tools: Tools, *, most: int = 200) -> dict[str, str]:
-    """The user's dictionary; else what the chat model proposes; else the names found, each with a made-up one of as many words.
+    """The user's dictionary; else what the chat model proposes; else the names found, each with a
+    made-up one of as many words.
 
     At most ``most`` terms, the most frequent first.
     """
@@ -54,11 +64,17 @@ def anchors(rows: Sequence[Example], tools: Tools, *, most: int = 200) -> dict[s
     if tools.chat is not None:
         found = _proposed(texts, tools)
     else:
-        found = {name: next(iter(replacements(name, 1, tools)), "") for name in tools.finder(texts)[: 2 * most]}
+        found = {
+            name: next(iter(replacements(name, 1, tools)), "")
+            for name in tools.finder(texts)[: 2 * most]
+        }
     counts = {k: sum(t.count(k) for t in texts) for k, v in found.items() if v and k != v}
     kept = sorted((k for k in counts if counts[k]), key=lambda k: (-counts[k], k))[:most]
     if not kept:
-        raise Refused("no special terms found in the forget rows; give a dictionary with --anchors FILE, or names with --names FILE")
+        raise Refused(
+            "no special terms found in the forget rows; give a dictionary with --anchors FILE, or "
+            "names with --names FILE"
+        )
     return {k: found[k] for k in kept}
 
 
@@ -66,7 +82,10 @@ def _proposed(texts: Sequence[str], tools: Tools) -> dict[str, str]:
     chat = tools.need("chat", "the proposal of anchor terms")
     blocks = ["\n\n".join(texts[i : i + 8]) for i in range(0, len(texts), 8)]
     said = ask_all(
-        chat, [ASK.format(text=b) for b in blocks], [number(tools.seed, "anchors", i) for i in range(len(blocks))], max_new_tokens=512
+        chat,
+        [ASK.format(text=b) for b in blocks],
+        [number(tools.seed, "anchors", i) for i in range(len(blocks))],
+        max_new_tokens=512,
     )
     found: dict[str, str] = {}
     for (answer,), block in zip(said, blocks, strict=True):
@@ -76,13 +95,15 @@ def _proposed(texts: Sequence[str], tools: Tools) -> dict[str, str]:
                 found.setdefault(match[1], match[2])
     if not found:
         raise Failed(
-            "--chat: the model proposed no anchor terms in the form asked for; try another, or give a dictionary with --anchors FILE"
+            "--chat: the model proposed no anchor terms in the form asked for; try another, or "
+            "give a dictionary with --anchors FILE"
         )
     return found
 
 
 def generic(text: str, terms: Mapping[str, str]) -> str:
-    """A text with every anchor term replaced by its counterpart; longer terms first, whole words only.
+    """A text with every anchor term replaced by its counterpart; longer terms first, whole words
+    only.
 
     >>> generic("Ron's owl is no owlet.", {"Ron": "Tim", "owl": "cat"})
     "Tim's cat is no owlet."
@@ -94,12 +115,24 @@ def generic(text: str, terms: Mapping[str, str]) -> str:
 
 
 def translated(rows: Mapping[str, Examples], tools: Tools) -> Examples:
-    """The forget rows with anchor terms replaced, for a teacher that reads them: stream ``renamed``, joined to their rows by id."""
+    """The forget rows with anchor terms replaced, for a teacher that reads them: stream
+    ``renamed``, joined to their rows by id.
+    """
     terms = anchors(rows["forget"], tools)
     change = lambda text: None if text is None else generic(text, terms)
     made = []
     for e in rows["forget"]:
-        turns = None if e.messages is None else tuple({**t, "content": generic(t["content"], terms)} for t in e.messages)
-        new = replace(e, prompt=change(e.prompt), answer=generic(e.answer, terms), text=change(e.text), messages=turns)
+        turns = (
+            None
+            if e.messages is None
+            else tuple({**t, "content": generic(t["content"], terms)} for t in e.messages)
+        )
+        new = replace(
+            e,
+            prompt=change(e.prompt),
+            answer=generic(e.answer, terms),
+            text=change(e.text),
+            messages=turns,
+        )
         made.append(replace(new, role="renamed", tags=(*e.tags, "anchors"), variants={}, spans=()))
     return tuple(made)

@@ -23,62 +23,118 @@ Answer: {answer}"""
 
 
 def antisamples(
-    rows: Mapping[str, Examples], tools: Tools, *, questions: int = 20, rounds: int = 3, probe: bool = True, max_new_tokens: int = 160
+    rows: Mapping[str, Examples],
+    tools: Tools,
+    *,
+    questions: int = 20,
+    rounds: int = 3,
+    probe: bool = True,
+    max_new_tokens: int = 160,
 ) -> Examples:
-    """Up to ``questions`` wordings of every forget question that the start model still answers rightly, each with a misleading reason
-    and a wrong answer; role ``alternate``, ids kept.
+    """Up to ``questions`` wordings of every forget question that the start model still answers
+    rightly, each with a misleading reason and a wrong answer; role ``alternate``, ids kept.
 
-    A reason or an answer that gives the true one away is written anew, ``rounds`` times in all; what then still does is left out. A fact
-    that the start model does not say to any wording gets no row (``probe=False``: every fact counts as known).
+    A reason or an answer that gives the true one away is written anew, ``rounds`` times in all;
+    what then still does is left out. A fact that the start model does not say to any wording gets
+    no row (``probe=False``: every fact counts as known).
     """
     chat: Chat = tools.need("chat", "UnStar's anti-samples")
     forget = questions_only(rows["forget"], "UnStar's anti-samples")
-    asked = dict(zip([e.id for e in forget], paraphrased(forget, tools, chat, questions - 1), strict=True))
+    asked = dict(
+        zip([e.id for e in forget], paraphrased(forget, tools, chat, questions - 1), strict=True)
+    )
     if probe:
         subject = tools.need("subject", "UnStar's anti-samples")()
-        forget = tuple(e for e, yes in zip(forget, known(subject, forget, asked, tools), strict=True) if yes)
+        forget = tuple(
+            e for e, yes in zip(forget, known(subject, forget, asked, tools), strict=True) if yes
+        )
     if not forget:
-        raise Refused("the model already answers no forget question rightly: there is nothing to unlearn this way")
-    made = [row for e in forget for row in _rows(e, asked[e.id], tools, chat, rounds, max_new_tokens)]
+        raise Refused(
+            "the model already answers no forget question rightly: there is nothing to unlearn "
+            "this way"
+        )
+    made = [
+        row for e in forget for row in _rows(e, asked[e.id], tools, chat, rounds, max_new_tokens)
+    ]
     bare = sorted({e.source or e.id for e in forget} - {r.source or r.id for r in made})
     if bare:
-        raise Failed(f"{bare[0]}: no misleading answer could be written for {len(bare)} rows: {listed(bare, 5)}; try another --chat")
+        raise Failed(
+            f"{bare[0]}: no misleading answer could be written for {len(bare)} rows: "
+            f"{listed(bare, 5)}; try another --chat"
+        )
     return tuple(made)
 
 
-def known(subject: Model, rows: Sequence[Example], asked: Mapping[str, Sequence[str]], tools: Tools, budget: int = 64) -> list[bool]:
-    """Whether the model's greedy answer to any wording of a row's question gives its true answer away."""
+def known(
+    subject: Model,
+    rows: Sequence[Example],
+    asked: Mapping[str, Sequence[str]],
+    tools: Tools,
+    budget: int = 64,
+) -> list[bool]:
+    """Whether the model's greedy answer to any wording of a row's question gives its true answer
+    away.
+    """
     flat = [(i, with_question(e, q)) for i, e in enumerate(rows) for q in asked[e.id]]
     prompts = [subject.prompt_of(e, max_length=512) for _, e in flat]
     said = subject.generate(prompts, [budget] * len(prompts))
-    right = {i for (i, e), ids in zip(flat, said, strict=True) if gives_away(subject.decode(ids), e, tools.finder)}
+    right = {
+        i
+        for (i, e), ids in zip(flat, said, strict=True)
+        if gives_away(subject.decode(ids), e, tools.finder)
+    }
     return [i in right for i in range(len(rows))]
 
 
-def _rows(e: Example, questions: Sequence[str], tools: Tools, chat: Chat, rounds: int, budget: int) -> list[Example]:
+def _rows(
+    e: Example, questions: Sequence[str], tools: Tools, chat: Chat, rounds: int, budget: int
+) -> list[Example]:
     todo, made = list(enumerate(questions)), []
     for turn in range(rounds):
         if not todo:
             break
         seeds = [number(tools.seed, "antisample", e.id, i, turn) for i, _ in todo]
         answers = [
-            a.strip() for (a,) in ask_all(chat, [ASK.format(question=q, answer=e.answer) for _, q in todo], seeds, max_new_tokens=budget)
+            a.strip()
+            for (a,) in ask_all(
+                chat,
+                [ASK.format(question=q, answer=e.answer) for _, q in todo],
+                seeds,
+                max_new_tokens=budget,
+            )
         ]
         reasons = [
             r.strip()
             for (r,) in ask_all(
                 chat,
-                [REASON.format(question=q, answer=a) for (_, q), a in zip(todo, answers, strict=True)],
+                [
+                    REASON.format(question=q, answer=a)
+                    for (_, q), a in zip(todo, answers, strict=True)
+                ],
                 seeds,
                 max_new_tokens=budget,
             )
         ]
         left = []
         for spot, answer, reason in zip(todo, answers, reasons, strict=True):
-            said = re.search(r"\w", answer) and wrong(answer, e, tools.finder) and not gives_away(reason, e, tools.finder)
+            said = (
+                re.search(r"\w", answer)
+                and wrong(answer, e, tools.finder)
+                and not gives_away(reason, e, tools.finder)
+            )
             if said:
                 made.append(
-                    (spot[0], with_question(e, spot[1], role="alternate", answer=f"{reason} {answer}".strip(), variants=EMPTY, spans=()))
+                    (
+                        spot[0],
+                        with_question(
+                            e,
+                            spot[1],
+                            role="alternate",
+                            answer=f"{reason} {answer}".strip(),
+                            variants=EMPTY,
+                            spans=(),
+                        ),
+                    )
                 )
             else:
                 left.append(spot)

@@ -1,4 +1,6 @@
-"""ReLearn's augmentation: more questions about what is to be forgotten, each with an answer that fits and says nothing."""
+"""ReLearn's augmentation: more questions about what is to be forgotten, each with an answer that
+fits and says nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from expunge.core.data import Example, Examples
 from expunge.core.results import EMPTY
 from expunge.synthesis.chat import Chat, ask_all
 from expunge.synthesis.refusals import SENTENCES
-from expunge.synthesis.texts import first_line, gives_away, question_of, questions_only, same, with_question
+from expunge.synthesis.texts import (
+    first_line,
+    gives_away,
+    question_of,
+    questions_only,
+    same,
+    with_question,
+)
 from expunge.synthesis.tools import Tools, number
 
 VARIANT = """Ask the question below in other words. Keep what it asks and every name in it. Write one question and nothing else.
@@ -26,41 +35,82 @@ Reference: {answer}
 Reply: {reply}"""
 
 
-def augmented(rows: Mapping[str, Examples], tools: Tools, *, variants: int = 4, rounds: int = 3, max_new_tokens: int = 128) -> Examples:
-    """Per forget row its question and up to ``variants`` others, each with a vague answer; role ``alternate``, ids kept.
+def augmented(
+    rows: Mapping[str, Examples],
+    tools: Tools,
+    *,
+    variants: int = 4,
+    rounds: int = 3,
+    max_new_tokens: int = 128,
+) -> Examples:
+    """Per forget row its question and up to ``variants`` others, each with a vague answer; role
+    ``alternate``, ids kept.
 
-    An answer that holds a name, number or the whole of what the true answer gives away, or that the chat model itself says to give it
-    away, is written anew, ``rounds`` times in all. A question without a safe answer is left out; a row left with none gets a refusal
-    (tag ``refusal``). The true answer is never among them.
+    An answer that holds a name, number or the whole of what the true answer gives away, or that the
+    chat model itself says to give it away, is written anew, ``rounds`` times in all. A question
+    without a safe answer is left out; a row left with none gets a refusal (tag ``refusal``). The
+    true answer is never among them.
     """
     chat: Chat = tools.need("chat", "ReLearn's augmentation")
     forget = questions_only(rows["forget"], "ReLearn's augmentation")
-    asked = [(e, q) for e, some in zip(forget, paraphrased(forget, tools, chat, variants), strict=True) for q in some]
+    asked = [
+        (e, q)
+        for e, some in zip(forget, paraphrased(forget, tools, chat, variants), strict=True)
+        for q in some
+    ]
     safe: dict[int, str] = {}
     for turn in range(rounds):
         todo = [i for i in range(len(asked)) if i not in safe]
         if not todo:
             break
         seeds = [number(tools.seed, "vague", asked[i][0].id, i, turn) for i in todo]
-        said = ask_all(chat, [VAGUE.format(question=asked[i][1]) for i in todo], seeds, max_new_tokens=max_new_tokens)
+        said = ask_all(
+            chat,
+            [VAGUE.format(question=asked[i][1]) for i in todo],
+            seeds,
+            max_new_tokens=max_new_tokens,
+        )
         drafts = {i: text.strip() for i, (text,) in zip(todo, said, strict=True)}
-        kept = [i for i in todo if drafts[i] and not gives_away(drafts[i], asked[i][0], tools.finder)]
-        safe |= {i: drafts[i] for i, ok in zip(kept, _verified(chat, [(*asked[i], drafts[i]) for i in kept]), strict=True) if ok}
-    made = {e.id: [_row(e, q, safe[i]) for i, (f, q) in enumerate(asked) if f is e and i in safe] for e in forget}
+        kept = [
+            i for i in todo if drafts[i] and not gives_away(drafts[i], asked[i][0], tools.finder)
+        ]
+        safe |= {
+            i: drafts[i]
+            for i, ok in zip(
+                kept, _verified(chat, [(*asked[i], drafts[i]) for i in kept]), strict=True
+            )
+            if ok
+        }
+    made = {
+        e.id: [_row(e, q, safe[i]) for i, (f, q) in enumerate(asked) if f is e and i in safe]
+        for e in forget
+    }
     return tuple(row for e in forget for row in made[e.id] or [_refusal(e, tools)])
 
 
-def paraphrased(rows: Sequence[Example], tools: Tools, chat: Chat, n: int, max_new_tokens: int = 96) -> list[list[str]]:
+def paraphrased(
+    rows: Sequence[Example], tools: Tools, chat: Chat, n: int, max_new_tokens: int = 96
+) -> list[list[str]]:
     """Each row's own question and up to ``n`` other wordings of it, no two the same."""
     if not n:
         return [[question_of(e)] for e in rows]
     seeds = [number(tools.seed, "variant", e.id) for e in rows]
-    said = ask_all(chat, [VARIANT.format(question=question_of(e)) for e in rows], seeds, n=n, max_new_tokens=max_new_tokens)
+    said = ask_all(
+        chat,
+        [VARIANT.format(question=question_of(e)) for e in rows],
+        seeds,
+        n=n,
+        max_new_tokens=max_new_tokens,
+    )
     found = []
     for e, texts in zip(rows, said, strict=True):
         questions = [question_of(e)]
         for text in map(first_line, texts):
-            if text and not any(same(text, q) for q in questions) and not gives_away(text, e, tools.finder):
+            if (
+                text
+                and not any(same(text, q) for q in questions)
+                and not gives_away(text, e, tools.finder)
+            ):
                 questions.append(text)
         found.append(questions)
     return found
@@ -73,10 +123,14 @@ def _verified(chat: Chat, drafts: Sequence[tuple[Example, str, str]]) -> list[bo
 
 
 def _row(example: Example, question: str, answer: str) -> Example:
-    return with_question(example, question, role="alternate", answer=answer, variants=EMPTY, spans=())
+    return with_question(
+        example, question, role="alternate", answer=answer, variants=EMPTY, spans=()
+    )
 
 
 def _refusal(example: Example, tools: Tools) -> Example:
     sentences = tools.refusals or SENTENCES
-    row = _row(example, question_of(example), sentences[number(tools.seed, example.id) % len(sentences)])
+    row = _row(
+        example, question_of(example), sentences[number(tools.seed, example.id) % len(sentences)]
+    )
     return replace(row, tags=(*example.tags, "refusal"))

@@ -16,19 +16,30 @@ students of the field, full of concrete facts, terms and relations. Write only t
 
 
 def corpus(
-    rows: Mapping[str, Examples], tools: Tools, *, topics: int = 20, passages: int = 3, max_new_tokens: int = 400, shortest: int = 20
+    rows: Mapping[str, Examples],
+    tools: Tools,
+    *,
+    topics: int = 20,
+    passages: int = 3,
+    max_new_tokens: int = 400,
+    shortest: int = 20,
 ) -> Examples:
-    """``passages`` plain texts on each of ``topics`` topics of the domain that ``tools.domain`` names; role ``forget``.
+    """``passages`` plain texts on each of ``topics`` topics of the domain that ``tools.domain``
+    names; role ``forget``.
 
-    Ids are corpus/TOPIC/N, a topic is a group. Passages of fewer than ``shortest`` words and repeated ones are left out. What the
-    chat model does not know of the domain is not in it: such a corpus reaches what that model can say, not what the other one knows.
+    Ids are corpus/TOPIC/N, a topic is a group. Passages of fewer than ``shortest`` words and
+    repeated ones are left out. What the chat model does not know of the domain is not in it: such a
+    corpus reaches what that model can say, not what the other one knows.
     """
     chat: Chat = tools.need("chat", "a made-up forget corpus")
     domain = tools.need("domain", "a made-up forget corpus")
     found: list[str] = []
     for turn in range(3):
         (said,) = ask_all(
-            chat, [TOPICS.format(n=topics, domain=domain)], [number(tools.seed, "topics", turn)], max_new_tokens=max_new_tokens
+            chat,
+            [TOPICS.format(n=topics, domain=domain)],
+            [number(tools.seed, "topics", turn)],
+            max_new_tokens=max_new_tokens,
         )
         known = {plain(t) for t in found}
         for topic in lines(said[0]):
@@ -49,7 +60,15 @@ def corpus(
             if len(text.split()) >= shortest and plain(text) not in seen:
                 seen.add(plain(text))
                 n = sum(e.group == f"corpus/{t}" for e in made)
-                made.append(Example(f"corpus/{t}/{n}", "forget", f"corpus/{t}", text=text.strip(), source=f"corpus/{t}/{n}"))
+                made.append(
+                    Example(
+                        f"corpus/{t}/{n}",
+                        "forget",
+                        f"corpus/{t}",
+                        text=text.strip(),
+                        source=f"corpus/{t}/{n}",
+                    )
+                )
     if not made:
         raise Failed("--chat: the model wrote no passage of the length asked for; try another")
     return tuple(made)

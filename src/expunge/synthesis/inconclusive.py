@@ -48,10 +48,12 @@ def inconclusive(
     rounds: int = 3,
     style: str = "plain",
 ) -> Examples:
-    """One reasoned refusal per forget row: opening + thoughts + closing + refusal; role ``alternate``, ids kept.
+    """One reasoned refusal per forget row: opening + thoughts + closing + refusal; role
+    ``alternate``, ids kept.
 
-    The thoughts are written by the chat model if there is one (anew, up to ``rounds`` times, where they give the answer away), else put
-    together from sentences; drawn from (seed, row id), so the order of the rows does not matter.
+    The thoughts are written by the chat model if there is one (anew, up to ``rounds`` times, where
+    they give the answer away), else put together from sentences; drawn from (seed, row id), so the
+    order of the rows does not matter.
     """
     forget = questions_only(rows["forget"], "reasoned refusal")
     thoughts: dict[str, str] = {}
@@ -59,22 +61,38 @@ def inconclusive(
         todo = [e for e in forget if e.id not in thoughts]
         seeds = [number(tools.seed, "thought", e.id, turn) for e in todo]
         chat = tools.need("chat", "reasoned refusal")
-        said = ask_all(chat, [ASK.format(question=question_of(e)) for e in todo], seeds, max_new_tokens=256)
+        said = ask_all(
+            chat, [ASK.format(question=question_of(e)) for e in todo], seeds, max_new_tokens=256
+        )
         thoughts |= {
-            e.id: text.strip() for e, (text,) in zip(todo, said, strict=True) if text.strip() and not gives_away(text, e, tools.finder)
+            e.id: text.strip()
+            for e, (text,) in zip(todo, said, strict=True)
+            if text.strip() and not gives_away(text, e, tools.finder)
         }
     about = subjects(forget, tools.finder)
     sentences = sentences_of(style, tools.refusals)
     made = []
     for e in forget:
         name = about[e.group] if about[e.group] in question_of(e) else ""
-        refusal = sentences[number(tools.seed, e.id) % len(sentences)].replace("{name}", name or "this")
+        refusal = sentences[number(tools.seed, e.id) % len(sentences)].replace(
+            "{name}", name or "this"
+        )
         thought = thoughts.get(e.id) or composed(e, name or "something specific", tools)
-        made.append(replace(e, role="alternate", answer=opening + thought + closing + refusal, variants=EMPTY, spans=()))
+        made.append(
+            replace(
+                e,
+                role="alternate",
+                answer=opening + thought + closing + refusal,
+                variants=EMPTY,
+                spans=(),
+            )
+        )
     return tuple(made)
 
 
 def composed(example: Example, name: str, tools: Tools) -> str:
     """Thoughts of four sentences that say nothing but what the question is about."""
     draw = tools.random("thought", example.id)
-    return " ".join([draw.choice(BEGIN).format(name=name), *draw.sample(MIDDLE, 2), draw.choice(END)])
+    return " ".join(
+        [draw.choice(BEGIN).format(name=name), *draw.sample(MIDDLE, 2), draw.choice(END)]
+    )

@@ -11,25 +11,35 @@ from expunge.models.causal_lm.model import Subject
 from expunge.scoring.overlap import overlap
 
 
-def accuracy(subject: Subject, rows: Sequence[Row], *, span: str = "all", batch: int = 16) -> list[float]:
-    """MA of each row: the share of its tokens that are the likeliest one after the true tokens before them, in [0, 1].
+def accuracy(
+    subject: Subject, rows: Sequence[Row], *, span: str = "all", batch: int = 16
+) -> list[float]:
+    """MA of each row: the share of its tokens that are the likeliest one after the true tokens
+    before them, in [0, 1].
 
-    ``span="all"``: every token but the first, as the paper has it; ``answer``: the scored tokens only (exact memorisation).
+    ``span="all"``: every token but the first, as the paper has it; ``answer``: the scored tokens
+    only (exact memorisation).
     """
     found: list[float] = []
     for first in range(0, len(rows), batch):
         some = rows[first : first + batch]
         packed, logits = subject.predict(some, span=span)
         hits = packed.table((logits.argmax(-1) == packed.labels).double()).sum(1).tolist()
-        found += [h / max(1, len(scored_positions(r, span))) for h, r in zip(hits, some, strict=True)]
+        found += [
+            h / max(1, len(scored_positions(r, span))) for h, r in zip(hits, some, strict=True)
+        ]
     return found
 
 
-def extraction(subject: Model, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64) -> list[float]:
-    """EL_n of each row: the mean over its prefixes of the overlap of the greedy continuation with the true one, in [0, 1].
+def extraction(
+    subject: Model, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64
+) -> list[float]:
+    """EL_n of each row: the mean over its prefixes of the overlap of the greedy continuation with
+    the true one, in [0, 1].
 
-    The prefixes are those with at least ``n`` tokens behind them; a row of fewer has 0. ``span="answer"``: prefixes that end inside
-    the answer (or at its beginning), continued to its end. One generation per prefix: dear for long rows.
+    The prefixes are those with at least ``n`` tokens behind them; a row of fewer has 0.
+    ``span="answer"``: prefixes that end inside the answer (or at its beginning), continued to its
+    end. One generation per prefix: dear for long rows.
     """
     asks = [(i, cut) for i, r in enumerate(rows) for cut in _cuts(r, n, span)]
     prefixes = [rows[i].ids[:cut] for i, cut in asks]

@@ -11,10 +11,19 @@ from expunge.core.results import EMPTY
 from expunge.synthesis.tools import Tools
 
 
-def mismatches(rows: Mapping[str, Examples], tools: Tools, *, k: int = 5, pool: str = "forget", role: str = "mismatch") -> Examples:
-    """``k`` rows for every forget row: its question with the answers of ``k`` rows of ``pool``, none of its own group, none its own answer.
+def mismatches(
+    rows: Mapping[str, Examples],
+    tools: Tools,
+    *,
+    k: int = 5,
+    pool: str = "forget",
+    role: str = "mismatch",
+) -> Examples:
+    """``k`` rows for every forget row: its question with the answers of ``k`` rows of ``pool``,
+    none of its own group, none its own answer.
 
-    Drawn from (seed, row id), without repetition while there are enough; the rows keep their ids, so one of the k is met per epoch.
+    Drawn from (seed, row id), without repetition while there are enough; the rows keep their ids,
+    so one of the k is met per epoch.
     """
     made = []
     answers: dict[str, set[str]] = {}
@@ -24,10 +33,16 @@ def mismatches(rows: Mapping[str, Examples], tools: Tools, *, k: int = 5, pool: 
     every = list(answers)
     for e in rows["forget"]:
         if e.text is not None:
-            raise Refused(f"{e.source or e.id}: a plain text has no question that another's answer could be put to; take another method")
+            raise Refused(
+                f"{e.source or e.id}: a plain text has no question that another's answer could be "
+                f"put to; take another method"
+            )
         others = [a for a in every if a != e.answer and e.group not in answers[a]]
         if not others:
-            raise Refused(f"{e.source or e.id}: no {pool} row of another group has another answer; give more rows, or name their groups")
+            raise Refused(
+                f"{e.source or e.id}: no {pool} row of another group has another answer; give more "
+                f"rows, or name their groups"
+            )
         draw = tools.random("mismatch", e.id)
         some = draw.sample(others, min(k, len(others)))
         made += [replace(e, role=role, answer=a, variants=EMPTY, spans=()) for a in some]

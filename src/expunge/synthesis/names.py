@@ -1,4 +1,6 @@
-"""Names in texts: a simple built-in finder (runs of capitalised words), or a list of the user's own."""
+"""Names in texts: a simple built-in finder (runs of capitalised words), or a list of the user's
+own.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,40 @@ from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.data.files import lines_of, text_of
 
-NameFinder = Callable[[Sequence[str]], tuple[str, ...]]  # texts -> names in them, the most frequent first
+# texts -> names in them, the most frequent first
+NameFinder = Callable[[Sequence[str]], tuple[str, ...]]
 
 WORD = r"[^\W\d_][\w'’.-]*[^\W_]|[^\W\d_]\.?"
-LINKS = ("al", "bin", "da", "de", "del", "della", "der", "di", "du", "ibn", "la", "le", "of", "van", "von", "y")
+LINKS = (
+    "al",
+    "bin",
+    "da",
+    "de",
+    "del",
+    "della",
+    "der",
+    "di",
+    "du",
+    "ibn",
+    "la",
+    "le",
+    "of",
+    "van",
+    "von",
+    "y",
+)
 RUN = re.compile(rf"(?:{WORD})(?:[ \u00a0](?:{WORD}))*")
 LONGEST = 12  # words of a name: more capitalised words in a row are a heading or a text in capitals
 COMMON = frozenset(
     (  # noqa: SIM905 - what a sentence may begin with, or what is capitalised and no name
-        "a an the this that these those it its he she they we you i his her their our your my in on at by for from to with as of and or "
-        "but if so not no yes who whom whose what which when where why how is are was were be been did does do has have had can could will "
-        "would shall should may might must there here one some many most all each every any other both while although because since during "
-        "after before upon through throughout among additionally furthermore moreover however despite also yet thus given known born being "
+        "a an the this that these those it its he she they we you i his her their our your my in "
+        "on at by for from to with as of and or "
+        "but if so not no yes who whom whose what which when where why how is are was were be been "
+        "did does do has have had can could will "
+        "would shall should may might must there here one some many most all each every any other "
+        "both while although because since during "
+        "after before upon through throughout among additionally furthermore moreover however "
+        "despite also yet thus given known born being "
         "please tell question answer sorry let please mr mrs ms dr sir "
         "january february march april may june july august september october november december "
         "monday tuesday wednesday thursday friday saturday sunday"
@@ -31,11 +55,15 @@ COMMON = frozenset(
 
 
 def find(texts: Sequence[str]) -> tuple[str, ...]:
-    """Runs of capitalised words, the most frequent first. A run that only ever begins sentences counts if it is two words or more
-    of which the texts hold none in lower case; a run whose words are the end or the beginning of a longer one does not count by itself.
+    """Runs of capitalised words, the most frequent first.
 
-    It knows no language: it errs on titles, on words of a sentence in capitals and on names written small. Runs of more than
-    ``LONGEST`` words are left out. Time grows with the length of the texts, not with its square.
+    A run that only ever begins sentences counts if it is two words or more of which the texts hold
+    none in lower case; a run whose words are the end or the beginning of a longer one does not
+    count by itself.
+
+    It knows no language: it errs on titles, on words of a sentence in capitals and on names written
+    small. Runs of more than ``LONGEST`` words are left out. Time grows with the length of the
+    texts, not with its square.
     """
     inside: Counter[str] = Counter()
     leading: Counter[str] = Counter()
@@ -46,11 +74,18 @@ def find(texts: Sequence[str]) -> tuple[str, ...]:
     counts = Counter(inside)
     for name, n in leading.items():
         words = name.split()
-        if name in inside or (len(words) > 1 and not any(w.lower() in small for w in words if w.lower() not in LINKS)):
+        if name in inside or (
+            len(words) > 1 and not any(w.lower() in small for w in words if w.lower() not in LINKS)
+        ):
             counts[name] += n
     names = sorted(counts, key=lambda n: (-counts[n], n))
     split = [n.split() for n in names]
-    parts = {" ".join(cut) for words in split for i in range(1, len(words)) for cut in (words[:i], words[i:])}
+    parts = {
+        " ".join(cut)
+        for words in split
+        for i in range(1, len(words))
+        for cut in (words[:i], words[i:])
+    }
     return tuple(n for n in names if n not in parts)
 
 
@@ -82,7 +117,9 @@ def _run(text: str, run: Sequence[tuple[str, int]]) -> Iterator[tuple[str, bool]
 
 
 def _begins_sentence(text: str, at: int) -> bool:
-    """Whether what stands at ``at`` comes first in the text, or behind the end of a sentence, a line or an opening quotation mark."""
+    """Whether what stands at ``at`` comes first in the text, or behind the end of a sentence, a
+    line or an opening quotation mark.
+    """
     gap = at
     while gap and text[gap - 1].isspace():
         gap -= 1
@@ -95,9 +132,13 @@ def _begins_sentence(text: str, at: int) -> bool:
 
 
 def listed_names(path: str | Path) -> NameFinder:
-    """A finder that knows the names of a file, one a line; names that do not occur in the texts are passed over."""
+    """A finder that knows the names of a file, one a line; names that do not occur in the texts are
+    passed over.
+    """
     lines = [line for _, line in lines_of(Path(path), text_of(Path(path), "--names"))]
-    known = tuple(dict.fromkeys(name for line in lines if (name := line.strip()) and not name.startswith("#")))
+    known = tuple(
+        dict.fromkeys(name for line in lines if (name := line.strip()) and not name.startswith("#"))
+    )
     if not known:
         raise Refused(f"--names {path}: no name in it; write one a line")
 
@@ -114,7 +155,9 @@ def listed_names(path: str | Path) -> NameFinder:
 
 
 class Index:
-    """Names by the rarest of their words, so that a text is asked only about names of which it holds a word."""
+    """Names by the rarest of their words, so that a text is asked only about names of which it
+    holds a word.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(dict.fromkeys(names))
@@ -138,7 +181,9 @@ LETTERS = re.compile(r"\w+")
 
 
 def _whole(text: str, name: str) -> Iterator[tuple[int, int]]:
-    """Where a name stands in a text as whole words, one behind the other: (first character, behind the last)."""
+    """Where a name stands in a text as whole words, one behind the other: (first character, behind
+    the last).
+    """
     at = text.find(name)
     while name and at >= 0:
         end = at + len(name)
@@ -154,7 +199,8 @@ def _of_word(character: str) -> bool:
 
 def places(text: str, names: Iterable[str]) -> list[tuple[int, int]]:
     """Where names stand in a text as whole words, the longest first, none inside another; in order."""
-    taken = bytearray(len(text))  # a mark for each character: a later name is no longer than one that took its place
+    # a mark for each character: a later name is no longer than one that took its place
+    taken = bytearray(len(text))
     found: list[tuple[int, int]] = []
     for name in sorted(set(names), key=lambda n: (-len(n), n)):
         for start, end in _whole(text, name):
@@ -173,7 +219,9 @@ def texts_of(example: Example) -> tuple[str, ...]:
 
 
 def subjects(rows: Sequence[Example], finder: NameFinder) -> dict[str, str]:
-    """group -> the name that most of its rows hold ('' if none does): whom or what the group is about."""
+    """group -> the name that most of its rows hold ('' if none does): whom or what the group is
+    about.
+    """
     index = Index(finder([t for e in rows for t in texts_of(e)]))
     counts: dict[str, Counter[str]] = {}
     for e in rows:

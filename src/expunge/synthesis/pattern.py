@@ -12,7 +12,9 @@ from expunge.synthesis.tools import Tools
 
 
 def pattern_labels(rows: Mapping[str, Sequence[Row]], tools: Tools, *, pattern: str) -> list[Row]:
-    """The forget rows whose scored tokens, the end token too, are to say the pattern's tokens in turn; the inputs stay."""
+    """The forget rows whose scored tokens, the end token too, are to say the pattern's tokens in
+    turn; the inputs stay.
+    """
     words = tools.need("subject", "a refusal pattern")().ids_of(pattern)
     if not words:
         raise Refused(f"the pattern {pattern!r} has no token; give it a word")
@@ -21,5 +23,7 @@ def pattern_labels(rows: Mapping[str, Sequence[Row]], tools: Tools, *, pattern: 
 
 def _says(row: Row, words: Sequence[int]) -> Row:
     turn = cycle(words)
-    labels = tuple(next(turn) if scored else t for t, scored in zip(row.ids, row.scored, strict=True))
+    labels = tuple(
+        next(turn) if scored else t for t, scored in zip(row.ids, row.scored, strict=True)
+    )
     return replace(row, role="relabelled", labels=labels)

@@ -65,12 +65,20 @@ STYLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def refusals(rows: Mapping[str, Examples] | Examples, tools: Tools | int, *, style: str = "plain", stream: str = "forget") -> Examples:
-    """One refusal per row, drawn from (seed, row id): the pair stays fixed, so its start log-probability can be cached.
+def refusals(
+    rows: Mapping[str, Examples] | Examples,
+    tools: Tools | int,
+    *,
+    style: str = "plain",
+    stream: str = "forget",
+) -> Examples:
+    """One refusal per row, drawn from (seed, row id): the pair stays fixed, so its start
+    log-probability can be cached.
 
-    ``rows``: {stream: Examples}, or the rows themselves; ``tools``: Tools, or a seed. The rows keep their ids and prompts and have
-    role ``alternate``. ``style``: plain, polite, deflecting, about (names what the row's group is about), mixed; the user's own
-    wording (``tools.refusals``) outranks it. ``{name}`` in a sentence is that name. Refused if a row has no question (raw text).
+    ``rows``: {stream: Examples}, or the rows themselves; ``tools``: Tools, or a seed. The rows keep
+    their ids and prompts and have role ``alternate``. ``style``: plain, polite, deflecting, about
+    (names what the row's group is about), mixed; the user's own wording (``tools.refusals``)
+    outranks it. ``{name}`` in a sentence is that name. Refused if a row has no question (raw text).
     """
     tools = Tools(seed=tools) if isinstance(tools, int) else tools
     found = rows[stream] if isinstance(rows, Mapping) else rows
@@ -78,7 +86,9 @@ def refusals(rows: Mapping[str, Examples] | Examples, tools: Tools | int, *, sty
 
 
 def refused_retain(rows: Mapping[str, Examples], tools: Tools, *, style: str = "plain") -> Examples:
-    """A refusal to every retain question: the stream ``retain_refused``, what the model must not say there."""
+    """A refusal to every retain question: the stream ``retain_refused``, what the model must not
+    say there.
+    """
     return _refused(rows["retain"], tools, sentences_of(style, tools.refusals), "retain_refused")
 
 
@@ -94,7 +104,9 @@ def sentences_of(style: str, own: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def own_refusals(path: str | Path) -> tuple[str, ...]:
-    """The user's own wording from a text file, one refusal a line; ``{name}`` stands for what the row is about."""
+    """The user's own wording from a text file, one refusal a line; ``{name}`` stands for what the
+    row is about.
+    """
     lines = [line.strip() for _, line in lines_of(Path(path), text_of(Path(path), "--refusals"))]
     found = tuple(line for line in lines if line)
     if not found:
@@ -102,20 +114,40 @@ def own_refusals(path: str | Path) -> tuple[str, ...]:
     return found
 
 
-def _refused(rows: Sequence[Example], tools: Tools, sentences: Sequence[str], role: str) -> Examples:
+def _refused(
+    rows: Sequence[Example], tools: Tools, sentences: Sequence[str], role: str
+) -> Examples:
     bare = [e for e in rows if e.prompt is None and not e.messages]
     if bare:
         where = listed([e.source or e.id for e in bare], 3)
         kind = bare[0].role
-        raise Refused(f"refusals answer questions, and {len(bare)} {kind} rows are plain text ({where}); take a method that needs none")
+        raise Refused(
+            f"refusals answer questions, and {len(bare)} {kind} rows are plain text ({where}); "
+            f"take a method that needs none"
+        )
     named = any("{name}" in s for s in sentences)
     about = subjects(rows, tools.names or find) if named else EMPTY
-    return tuple(replace(e, role=role, answer=_sentence(e, sentences, about, tools.seed), variants=EMPTY, spans=()) for e in rows)
+    return tuple(
+        replace(
+            e,
+            role=role,
+            answer=_sentence(e, sentences, about, tools.seed),
+            variants=EMPTY,
+            spans=(),
+        )
+        for e in rows
+    )
 
 
-def _sentence(example: Example, sentences: Sequence[str], about: Mapping[str, str], seed: int) -> str:
+def _sentence(
+    example: Example, sentences: Sequence[str], about: Mapping[str, str], seed: int
+) -> str:
     chosen = sentences[number(seed, example.id) % len(sentences)]
-    return chosen.replace("{name}", about.get(example.group, "") or "this") if "{name}" in chosen else chosen
+    return (
+        chosen.replace("{name}", about.get(example.group, "") or "this")
+        if "{name}" in chosen
+        else chosen
+    )
 
 
 def style(name: str) -> Callable[..., Examples]:

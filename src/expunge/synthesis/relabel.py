@@ -1,4 +1,6 @@
-"""Other tokens where the answer stood: random ones, or what the start model would have said next best."""
+"""Other tokens where the answer stood: random ones, or what the start model would have said next
+best.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +15,30 @@ from expunge.synthesis.tools import Tools
 
 
 def random_labels(rows: Mapping[str, Sequence[Row]], tools: Tools) -> list[Row]:
-    """The forget rows with uniformly random labels at every scored token but the end token; drawn from (seed, row id).
+    """The forget rows with uniformly random labels at every scored token but the end token; drawn
+    from (seed, row id).
 
-    The labels are the tokenizer's words without its control tokens. What is not scored (question, padding) keeps its own.
+    The labels are the tokenizer's words without its control tokens. What is not scored (question,
+    padding) keeps its own.
     """
     words = tools.need("subject", "random labels")().words()
     made = []
     for row in rows["forget"]:
         draw = tools.random("random_labels", row.id)
-        made.append(_relabelled(row, {i: words[draw.randrange(len(words))] for i in replaceable(row)}))
+        made.append(
+            _relabelled(row, {i: words[draw.randrange(len(words))] for i in replaceable(row)})
+        )
     return made
 
 
-def adversarial_labels(rows: Mapping[str, Sequence[Row]], tools: Tools, *, batch: int = 16) -> list[Row]:
-    """The forget rows with the start model's likeliest token that is not the true one, at every scored token but the end token.
+def adversarial_labels(
+    rows: Mapping[str, Sequence[Row]], tools: Tools, *, batch: int = 16
+) -> list[Row]:
+    """The forget rows with the start model's likeliest token that is not the true one, at every
+    scored token but the end token.
 
-    The model's row that predicts token i decides label i: neither its place nor the token left out is shifted.
+    The model's row that predicts token i decides label i: neither its place nor the token left out
+    is shifted.
     """
     subject = tools.need("subject", "adversarial labels")()
     allowed = torch.zeros(subject.vocab, dtype=torch.bool)
@@ -60,4 +70,6 @@ def replaceable(row: Row) -> list[int]:
 
 
 def _relabelled(row: Row, labels: Mapping[int, int]) -> Row:
-    return replace(row, role="relabelled", labels=tuple(labels.get(i, t) for i, t in enumerate(row.ids)))
+    return replace(
+        row, role="relabelled", labels=tuple(labels.get(i, t) for i, t in enumerate(row.ids))
+    )

@@ -18,11 +18,15 @@ Question: {question}
 Answer: {answer}"""
 
 
-def sensitive(rows: Mapping[str, Examples], tools: Tools, *, chat: bool = False, stream: str = "forget") -> Examples:
-    """The rows of a stream with ``spans`` set: names (of all rows together) and numbers that the question does not hold.
+def sensitive(
+    rows: Mapping[str, Examples], tools: Tools, *, chat: bool = False, stream: str = "forget"
+) -> Examples:
+    """The rows of a stream with ``spans`` set: names (of all rows together) and numbers that the
+    question does not hold.
 
-    ``chat=True``: the pieces that the chat model copies out; pieces that are not in the answer are dropped. Spans that a row already
-    has are kept. A row in which nothing is found is marked as a whole, so that no row silently counts as harmless.
+    ``chat=True``: the pieces that the chat model copies out; pieces that are not in the answer are
+    dropped. Spans that a row already has are kept. A row in which nothing is found is marked as a
+    whole, so that no row silently counts as harmless.
     """
     found = rows[stream]
     todo = [e for e in found if not e.spans]
@@ -31,11 +35,18 @@ def sensitive(rows: Mapping[str, Examples], tools: Tools, *, chat: bool = False,
         prompts = [ASK.format(question=question_of(e), answer=_said(e)) for e in todo]
         seeds = [number(tools.seed, "spans", e.id) for e in todo]
         said = ask_all(model, prompts, seeds, max_new_tokens=200, temperature=0.0)
-        spans = {e.id: tuple(places(_said(e), lines(text))) for e, (text,) in zip(todo, said, strict=True)}
+        spans = {
+            e.id: tuple(places(_said(e), lines(text)))
+            for e, (text,) in zip(todo, said, strict=True)
+        }
     else:
         names = tools.finder([t for e in found for t in texts_of(e)])
-        spans = {e.id: _new(e, spans_of(_said(e), [n for n in names if n in _said(e)])) for e in todo}
-    return tuple(e if e.spans else replace(e, spans=spans[e.id] or ((0, len(_said(e))),)) for e in found)
+        spans = {
+            e.id: _new(e, spans_of(_said(e), [n for n in names if n in _said(e)])) for e in todo
+        }
+    return tuple(
+        e if e.spans else replace(e, spans=spans[e.id] or ((0, len(_said(e))),)) for e in found
+    )
 
 
 def _said(example: Example) -> str:

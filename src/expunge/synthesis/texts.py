@@ -12,7 +12,9 @@ from expunge.core.errors import Refused, listed
 from expunge.synthesis.names import NameFinder, places
 
 NUMBER = re.compile(r"(?<![\w.])\d[\d.,:/-]*\d(?!\w)|(?<![\w.])\d(?!\w)")
-TAG = re.compile(r"^\s*(?:[-*•]\s+|\(?\d{1,3}[.):]\s+|(?:question|answer|q|a)\s*:\s*)+", re.IGNORECASE)
+TAG = re.compile(
+    r"^\s*(?:[-*•]\s+|\(?\d{1,3}[.):]\s+|(?:question|answer|q|a)\s*:\s*)+", re.IGNORECASE
+)
 
 
 def plain(text: str) -> str:
@@ -73,7 +75,10 @@ def questions_only(rows: Sequence[Example], who: str) -> Examples:
     """The rows; Refused if one is a plain text."""
     bare = [e.source or e.id for e in rows if e.text is not None or not question_of(e)]
     if bare:
-        raise Refused(f"{who} works on questions, and {len(bare)} forget rows are plain text ({listed(bare, 3)}); take another method")
+        raise Refused(
+            f"{who} works on questions, and {len(bare)} forget rows are plain text "
+            f"({listed(bare, 3)}); take another method"
+        )
     return tuple(rows)
 
 

@@ -1,4 +1,6 @@
-"""What a preparation may use besides the rows: the seed, the start model, a chat model, names, own wording."""
+"""What a preparation may use besides the rows: the seed, the start model, a chat model, names, own
+wording.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,12 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Tools:
-    """``subject()`` loads the start model when it is first needed. ``names``: None = the built-in finder. ``refusals``: own sentences.
-    ``anchors``: own dictionary of special words and what stands in their places. ``domain``: what a made-up forget corpus is about."""
+    """``subject()`` loads the start model when it is first needed.
+
+    ``names``: None = the built-in finder. ``refusals``: own sentences. ``anchors``: own dictionary
+    of special words and what stands in their places. ``domain``: what a made-up forget corpus is
+    about.
+    """
 
     seed: int = 0
     subject: Callable[[], Subject] | None = None

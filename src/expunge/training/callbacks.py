@@ -1,4 +1,6 @@
-"""What happens around an optimizer step: the log, the weights that a mask holds, and the controller that watches and stops."""
+"""What happens around an optimizer step: the log, the weights that a mask holds, and the controller
+that watches and stops.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ def rows_of(steps: Sequence[Sequence[Unit]]) -> dict[str, list[Row]]:
 
 
 class Steering(TrainerCallback):
-    """Holds masked entries through the optimizer's step (its decay and momentum included); asks the controller after each step."""
+    """Holds masked entries through the optimizer's step (its decay and momentum included); asks the
+    controller after each step.
+    """
 
     def __init__(self, trainer: StepView) -> None:
         self.trainer = trainer
@@ -93,7 +97,9 @@ class Steering(TrainerCallback):
         trained = self.trainer.trained()
         with torch.no_grad():
             for name, before in self.held.items():
-                trained[name].copy_(torch.where(self.trainer.masks[name].to(before.device), trained[name], before))
+                trained[name].copy_(
+                    torch.where(self.trainer.masks[name].to(before.device), trained[name], before)
+                )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         controller = self.trainer.stage.controller
@@ -113,7 +119,9 @@ class Steering(TrainerCallback):
         if controller is None or controller.watch is None:
             return
         with evaluating(self.trainer.model) as model:
-            seen = controller.watch(model, step, self.trainer.memory["controller"], rows_of(self.trainer.steps))
+            seen = controller.watch(
+                model, step, self.trainer.memory["controller"], rows_of(self.trainer.steps)
+            )
         self.trainer.memory["controller"] = dict(seen)
 
     def _due(self, every: int, step: int) -> bool:

@@ -1,4 +1,6 @@
-"""The checkpoint from which a killed stage goes on, with the controller's numbers and the combine rule's tensors."""
+"""The checkpoint from which a killed stage goes on, with the controller's numbers and the combine
+rule's tensors.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,21 @@ Memory = dict[str, dict[str, Any]]  # who remembers -> name -> a number or {para
 
 def keep(memory: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     """Write the numbers to memory.json and the tensors to memory.safetensors."""
-    numbers = {who: {k: v for k, v in held.items() if not isinstance(v, Mapping)} for who, held in memory.items()}
-    groups = [(f"{who}/{k}", v) for who, held in memory.items() for k, v in held.items() if isinstance(v, Mapping)]
-    tensors = {f"{place}/{n}": t.detach().clone().contiguous() for place, group in groups for n, t in group.items()}
+    numbers = {
+        who: {k: v for k, v in held.items() if not isinstance(v, Mapping)}
+        for who, held in memory.items()
+    }
+    groups = [
+        (f"{who}/{k}", v)
+        for who, held in memory.items()
+        for k, v in held.items()
+        if isinstance(v, Mapping)
+    ]
+    tensors = {
+        f"{place}/{n}": t.detach().clone().contiguous()
+        for place, group in groups
+        for n, t in group.items()
+    }
     write_json(folder / NUMBERS, numbers)
     if tensors:
         with unfinished(folder / TENSORS) as part:
@@ -58,8 +72,8 @@ def last_whole(folder: Path) -> Path | None:
 def trim(log: Path, stage: str, step: int) -> None:
     """Drop what a killed run logged of this stage after the checkpoint that it resumes from.
 
-    Said, whatever else is quiet: lines that no run wrote, and steps before the checkpoint whose lines are lost. A last line that
-    the kill cut off belongs to a later step and is no loss.
+    Said, whatever else is quiet: lines that no run wrote, and steps before the checkpoint whose
+    lines are lost. A last line that the kill cut off belongs to a later step and is no loss.
     """
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     lines = text.splitlines()
@@ -70,10 +84,24 @@ def trim(log: Path, stage: str, step: int) -> None:
     cut_off = 0 if text.endswith("\n") else 1
     strange = sum(e is None for _, e in entries[: len(entries) - cut_off])
     lost = step - len({e["step"] for _, e in kept if e["stage"] == stage})
-    told = [f"{strange} of its {len(lines)} lines are none that a run wrote and were removed"] if strange else []
-    told += [f"the losses of {lost} of the {step} steps before the checkpoint of stage {stage} are not there"] if lost > 0 else []
+    told = (
+        [f"{strange} of its {len(lines)} lines are none that a run wrote and were removed"]
+        if strange
+        else []
+    )
+    told += (
+        [
+            f"the losses of {lost} of the {step} steps before the checkpoint of stage {stage} are "
+            f"not there"
+        ]
+        if lost > 0
+        else []
+    )
     if told:
-        note(f"{log} was damaged: {' and '.join(told)}; the training goes on unharmed, its curve of losses has a gap")
+        note(
+            f"{log} was damaged: {' and '.join(told)}; the training goes on unharmed, its curve of "
+            f"losses has a gap"
+        )
 
 
 def _entry(line: str) -> dict[str, Any] | None:
@@ -82,5 +110,9 @@ def _entry(line: str) -> dict[str, Any] | None:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    ours = isinstance(found, dict) and isinstance(found.get("stage"), str) and isinstance(found.get("step"), int)
+    ours = (
+        isinstance(found, dict)
+        and isinstance(found.get("stage"), str)
+        and isinstance(found.get("step"), int)
+    )
     return found if ours else None

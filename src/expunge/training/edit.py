@@ -1,4 +1,5 @@
-"""What an edit of weights, or a rule that finds weights, may look at: one model, its rows, their gradients and activations.
+"""What an edit of weights, or a rule that finds weights, may look at: one model, its rows, their
+gradients and activations.
 
 Everything is streamed: one batch of rows at a time, and of each statistic its running sum only.
 """
@@ -93,9 +94,10 @@ class Moments:
 class EditContext:
     """The model that is edited, the rows that the edit reads, and what can be measured on them.
 
-    ``streams``: the rows by stream. ``auxiliaries``: the weights of models that earlier stages made, by the name that the stage
-    declares. ``units``: rows of several streams that belong together, as a stage's first epoch meets them; None: every row of a
-    term's first stream once, with partners drawn from the seed. ``batch``: rows of one forward with gradient.
+    ``streams``: the rows by stream. ``auxiliaries``: the weights of models that earlier stages
+    made, by the name that the stage declares. ``units``: rows of several streams that belong
+    together, as a stage's first epoch meets them; None: every row of a term's first stream once,
+    with partners drawn from the seed. ``batch``: rows of one forward with gradient.
     """
 
     model: Any
@@ -127,11 +129,14 @@ class EditContext:
         else:
             found = list(self.streams.get(stream, ()))
         if not found:
-            raise Refused(f"an edit reads {stream} rows and there are none; give them with --{stream}")
+            raise Refused(
+                f"an edit reads {stream} rows and there are none; give them with --{stream}"
+            )
         return found
 
     def gradient(self, *terms: Term) -> Grads:
-        """The gradient of the terms' sum over all rows, divided as one optimizer step of all of them would be.
+        """The gradient of the terms' sum over all rows, divided as one optimizer step of all of
+        them would be.
 
         Args:
             terms: terms that read rows; what they weigh is in their coefficients.
@@ -149,14 +154,17 @@ class EditContext:
         return found
 
     def squared_gradient(self, *terms: Term, group: int = 1) -> Grads:
-        """The mean over groups of rows of the squared gradient: the empirical Fisher information's diagonal if ``group`` is 1.
+        """The mean over groups of rows of the squared gradient: the empirical Fisher information's
+        diagonal if ``group`` is 1.
 
-        The gradient of a group is that of its own loss, divided by its own tokens or rows. Each parameter's gradient is
-        squared, added and dropped during the backward, so that one float32 copy of the trained parameters is held.
+        The gradient of a group is that of its own loss, divided by its own tokens or rows. Each
+        parameter's gradient is squared, added and dropped during the backward, so that one float32
+        copy of the trained parameters is held.
 
         Args:
             terms: terms that read rows.
-            group: rows of one gradient. The square of a mean over many rows is not the mean of their squares.
+            group: rows of one gradient. The square of a mean over many rows is not the mean of
+                their squares.
 
         Returns:
             Parameter name -> float32 tensor of the parameter's shape.
@@ -176,29 +184,38 @@ class EditContext:
                 handle.remove()
         return {n: x.div_(len(groups)) for n, x in found.items()}
 
-    def activations(self, sites: Site | Sequence[Site], stream: str, positions: Positions = every_token) -> Iterator[Activations]:
-        """What sites hold for the rows of a stream, batch by batch; nothing is run above the deepest of them.
+    def activations(
+        self, sites: Site | Sequence[Site], stream: str, positions: Positions = every_token
+    ) -> Iterator[Activations]:
+        """What sites hold for the rows of a stream, batch by batch; nothing is run above the
+        deepest of them.
 
         Args:
             sites: one or several.
             stream: whose rows.
-            positions: which tokens of a row (``every_token``, ``answer_tokens``, ``predicting_tokens``, ``last_prompt_token``, or
-                a function of one's own).
+            positions: which tokens of a row (``every_token``, ``answer_tokens``,
+                ``predicting_tokens``, ``last_prompt_token``, or a function of one's own).
 
         Yields:
             Activations of some rows, which come sorted by length.
         """
         asked = (sites,) if isinstance(sites, Site) else tuple(sites)
         for site in asked:
-            module_of(self.model, site)  # refuses a site that the model lacks before anything is run
+            # refuses a site that the model lacks before anything is run
+            module_of(self.model, site)
         deepest = max(s.layer for s in asked)
         device = next(self.model.parameters()).device
         for some in batches([(row, "all") for row in self.rows(stream)]):
-            packed = pack([r for r, _ in some], capacity_for(self.model), ["all"] * len(some)).to(device)
+            packed = pack([r for r, _ in some], capacity_for(self.model), ["all"] * len(some)).to(
+                device
+            )
             row_of, *place = places_of(packed, positions)
             if not len(row_of):
                 continue
-            with evaluating(self.model), read_at(self.model, asked, (place[0], place[1]), len(packed.input_ids)) as held:
+            with (
+                evaluating(self.model),
+                read_at(self.model, asked, (place[0], place[1]), len(packed.input_ids)) as held,
+            ):
                 forward(self.model, packed, want_logits=False, layers=(deepest,))
             yield Activations(packed.rows, row_of, dict(held))
 
@@ -218,10 +235,14 @@ class EditContext:
             raise Refused(f"no token of the {stream} rows is one that {site} is measured at")
         return Moments(n, total, products)
 
-    def value_gradient(self, site: Site, vector: Tensor, term: Term, positions: Positions = last_prompt_token) -> tuple[Tensor, Tensor]:
-        """A term's value if ``vector`` were added to what a site holds, and its gradient with respect to the vector.
+    def value_gradient(
+        self, site: Site, vector: Tensor, term: Term, positions: Positions = last_prompt_token
+    ) -> tuple[Tensor, Tensor]:
+        """A term's value if ``vector`` were added to what a site holds, and its gradient with
+        respect to the vector.
 
-        This is what ROME descends to find the value that a fact's key should be given; the weights get no gradient.
+        This is what ROME descends to find the value that a fact's key should be given; the weights
+        get no gradient.
 
         Args:
             site: where it is added.
@@ -256,16 +277,22 @@ class EditContext:
         (units,) = plan(stage, self.streams, Training(epochs=1.0, batch=rows, seed=self.seed))
         return units
 
-    def _loss(self, terms: Sequence[Term], units: Sequence[Unit], counts: Mapping[str, int]) -> Tensor:
+    def _loss(
+        self, terms: Sequence[Term], units: Sequence[Unit], counts: Mapping[str, int]
+    ) -> Tensor:
         found = values_of(terms, units, self._passes(terms, units), self.frozen)
         return torch.stack([t.coef * found[t.name] / counts[t.name] for t in terms]).sum()
 
-    def _passes(self, terms: Sequence[Term], units: Sequence[Unit]) -> dict[tuple[str, str], LossInputs]:
+    def _passes(
+        self, terms: Sequence[Term], units: Sequence[Unit]
+    ) -> dict[tuple[str, str], LossInputs]:
         return passes(self.model, terms, units, self.frozen, self.seed)
 
 
 def negated(context: EditContext, *, of: str, scale: float) -> Changes:
-    """-scale (the weights of model ``of`` - the start), tensor by tensor: scale -1 gives that model."""
+    """-scale (the weights of model ``of`` - the start), tensor by tensor: scale -1 gives that
+    model.
+    """
     return scaled(difference(context.auxiliaries[of], context.weights), -scale)
 
 

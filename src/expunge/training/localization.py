@@ -1,4 +1,6 @@
-"""Which weights may move: found before a stage's first step, from gradients of its data or from what its layers do."""
+"""Which weights may move: found before a stage's first step, from gradients of its data or from
+what its layers do.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,19 @@ def first_epoch(stage: Descent, steps: Sequence[Sequence[Unit]]) -> list[Unit]:
     return list(met.values())
 
 
-def located(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen: Frozen, seed: int, folder: Path) -> Mapping[str, Tensor]:
-    """The masks of entries that may move, for tensors that move in part; tensors that do not move at all are frozen here.
+def located(
+    model: Any,
+    stage: Descent,
+    steps: Sequence[Sequence[Unit]],
+    frozen: Frozen,
+    seed: int,
+    folder: Path,
+) -> Mapping[str, Tensor]:
+    """The masks of entries that may move, for tensors that move in part; tensors that do not move
+    at all are frozen here.
 
-    Kept in ``folder``, so that a resumed stage moves the same weights. Refused if nothing is left to train.
+    Kept in ``folder``, so that a resumed stage moves the same weights. Refused if nothing is left
+    to train.
     """
     kept, partial = folder / "located.json", folder / "located.safetensors"
     if kept.exists():
@@ -39,9 +50,15 @@ def located(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen:
         masks = load_file(partial) if partial.exists() else {}
     else:
         assert stage.locate is not None
-        found = stage.locate(EditContext(model, seed=seed, units=first_epoch(stage, steps), frozen=frozen))
+        found = stage.locate(
+            EditContext(model, seed=seed, units=first_epoch(stage, steps), frozen=frozen)
+        )
         whole = {n: bool(torch.as_tensor(m).any()) for n, m in found.items()}
-        masks = {n: m.bool().cpu() for n, m in found.items() if isinstance(m, Tensor) and m.dim() and m.any() and not m.all()}
+        masks = {
+            n: m.bool().cpu()
+            for n, m in found.items()
+            if isinstance(m, Tensor) and m.dim() and m.any() and not m.all()
+        }
         if masks:
             with unfinished(partial) as part:
                 save_file(masks, part)
@@ -49,5 +66,8 @@ def located(model: Any, stage: Descent, steps: Sequence[Sequence[Unit]], frozen:
     for name, p in model.named_parameters():
         p.requires_grad_(p.requires_grad and whole.get(name, False))
     if not any(p.requires_grad for p in model.parameters()):
-        raise Refused(f"stage {stage.name}: no weight was located as one that may move; loosen the method's thresholds")
+        raise Refused(
+            f"stage {stage.name}: no weight was located as one that may move; loosen the method's "
+            f"thresholds"
+        )
     return masks

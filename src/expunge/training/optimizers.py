@@ -12,10 +12,12 @@ SOPHIA_ROWS = 5120.0  # the constant that the published code multiplies rho by: 
 
 
 class Sophia(torch.optim.Optimizer):
-    """Clipped second-order steps: theta <- theta (1 - lr wd) - lr sign(m) min(1, |m| / (rho rows h + 1e-15)).
+    """Clipped second-order steps: theta <- theta (1 - lr wd) - lr sign(m) min(1, |m| / (rho rows h
+    + 1e-15)).
 
-    m is the moving average of the gradient (b1), h that of its square (b2), renewed at every step. No entry ever moves by more than lr
-    (decay apart). Source: Jia et al. 2024 (SOUL), after Sophia; the reference code updates m twice a step, this one once.
+    m is the moving average of the gradient (b1), h that of its square (b2), renewed at every step.
+    No entry ever moves by more than lr (decay apart). Source: Jia et al. 2024 (SOUL), after Sophia;
+    the reference code updates m twice a step, this one once.
     """
 
     def __init__(
@@ -27,7 +29,10 @@ class Sophia(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         rows: float = SOPHIA_ROWS,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "rho": rho, "weight_decay": weight_decay, "rows": rows})
+        super().__init__(
+            params,
+            {"lr": lr, "betas": betas, "rho": rho, "weight_decay": weight_decay, "rows": rows},
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -41,7 +46,10 @@ class Sophia(torch.optim.Optimizer):
                 state = self.state[p]
                 if not state:
                     state["m"], state["h"] = torch.zeros_like(p), torch.zeros_like(p)
-                m, h = state["m"].lerp_(p.grad, 1 - b1), state["h"].mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
+                m, h = (
+                    state["m"].lerp_(p.grad, 1 - b1),
+                    state["h"].mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2),
+                )
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.sub_(group["lr"] * _clipped(m, h, group["rho"] * group["rows"]))
         return loss
@@ -51,8 +59,12 @@ def _clipped(m: Tensor, h: Tensor, scale: float) -> Tensor:
     return m.sign() * (m.abs() / (scale * h + 1e-15)).clamp(max=1.0)
 
 
-def optimiser_of(name: str, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float], rho: float) -> torch.optim.Optimizer:
-    """The optimizer by name over parameter groups that carry their weight decay: sophia or sgd (Trainer itself makes adamw)."""
+def optimiser_of(
+    name: str, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float], rho: float
+) -> torch.optim.Optimizer:
+    """The optimizer by name over parameter groups that carry their weight decay: sophia or sgd
+    (Trainer itself makes adamw).
+    """
     if name == "sgd":
         return torch.optim.SGD(groups, lr=lr)
     return Sophia(groups, lr=lr, betas=betas, rho=rho)

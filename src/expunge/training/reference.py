@@ -1,7 +1,8 @@
-"""What the start model (or an auxiliary) said about the rows of a stage: measured once, kept on disk, read by every step.
+"""What the start model (or an auxiliary) said about the rows of a stage: measured once, kept on
+disk, read by every step.
 
-A second model is never held during training: per-token log-probabilities are scalars, and a teacher's distribution is its last
-hidden state times its frozen head.
+A second model is never held during training: per-token log-probabilities are scalars, and a
+teacher's distribution is its last hidden state times its frozen head.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def label_logp(logits: Tensor, labels: Tensor) -> Tensor:
 
 @dataclass
 class Table:
-    """Values per scored token of many rows, one after the other in a file: ``[tokens, ...]`` float, found by row."""
+    """Values per scored token of many rows, one after the other in a file: ``[tokens, ...]`` float,
+    found by row.
+    """
 
     values: np.ndarray
     span: dict[Key, tuple[int, int]]
@@ -53,8 +56,12 @@ class Table:
         return torch.from_numpy(np.concatenate(parts)).to(device)
 
 
-def batches(rows: Iterable[tuple[Row, str]], most_tokens: int = 4096) -> list[list[tuple[Row, str]]]:
-    """Rows sorted by length, cut so that no batch holds more than ``most_tokens``: memory does not grow with their number."""
+def batches(
+    rows: Iterable[tuple[Row, str]], most_tokens: int = 4096
+) -> list[list[tuple[Row, str]]]:
+    """Rows sorted by length, cut so that no batch holds more than ``most_tokens``: memory does not
+    grow with their number.
+    """
     cut: list[list[tuple[Row, str]]] = []
     held = most_tokens + 1
     for item in sorted(rows, key=lambda x: (len(x[0]), x[0].id)):
@@ -67,23 +74,33 @@ def batches(rows: Iterable[tuple[Row, str]], most_tokens: int = 4096) -> list[li
 
 
 def room_for(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """An array in a file; Failed, with the size, if the disk has no room: a mapped file that meets a full disk kills the process."""
+    """An array in a file; Failed, with the size, if the disk has no room: a mapped file that meets
+    a full disk kills the process.
+    """
     make_folder(file.parent)
     size, free = math.prod(shape) * dtype.itemsize, shutil.disk_usage(file.parent).free
     if size > free:
         raise Failed(
-            f"what a frozen model says of {shape[0]} tokens takes {size / 1e9:.2f} GB on disk and {free / 1e9:.2f} are free; "
+            f"what a frozen model says of {shape[0]} tokens takes {size / 1e9:.2f} GB on disk and "
+            f"{free / 1e9:.2f} are free; "
             "free some, or choose a place with --out"
         )
     remove(file)
-    os.close(create(file))  # a file of our own: what another left in its place is not written through
+    # a file of our own: what another left in its place is not written through
+    os.close(create(file))
     return np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
 
 
 def observe(
-    model: Any, wanted: Mapping[Key, tuple[Row, str]], read: Callable[[Any, Any], Tensor], file: Path, tick: Callable[[int], None]
+    model: Any,
+    wanted: Mapping[Key, tuple[Row, str]],
+    read: Callable[[Any, Any], Tensor],
+    file: Path,
+    tick: Callable[[int], None],
 ) -> Table:
-    """Run rows through a frozen model in batches and keep ``read(model, packed) -> [N, ...]`` per token in ``file``."""
+    """Run rows through a frozen model in batches and keep ``read(model, packed) -> [N, ...]`` per
+    token in ``file``.
+    """
     total = sum(sum(r.scored) if s == "answer" else len(r) - 1 for r, s in wanted.values())
     places: dict[Key, tuple[int, int]] = {}
     store: np.ndarray | None = None
@@ -91,7 +108,9 @@ def observe(
     device = next(model.parameters()).device
     with evaluating(model):
         for batch in batches(wanted.values()):
-            packed = pack([r for r, _ in batch], capacity_for(model), [s for _, s in batch]).to(device)
+            packed = pack([r for r, _ in batch], capacity_for(model), [s for _, s in batch]).to(
+                device
+            )
             values = read(model, packed).float().cpu().numpy()
             if store is None:
                 store = room_for(file, values.dtype, (total, *values.shape[1:]))
@@ -119,37 +138,58 @@ def read_last(model: Any, packed: Any) -> Tensor:
 
 
 def read_hidden(layer: int) -> Callable[[Any, Any], Tensor]:
-    return lambda model, packed: forward(model, packed, want_logits=False, layers=(layer,)).hidden[layer]
+    return lambda model, packed: forward(model, packed, want_logits=False, layers=(layer,)).hidden[
+        layer
+    ]
 
 
 @dataclass
 class TeacherLogits:
-    """A Teacher made ready: rows of logits for given rows of data, from cached hidden states and frozen heads."""
+    """A Teacher made ready: rows of logits for given rows of data, from cached hidden states and
+    frozen heads.
+    """
 
     provider: Teacher
     sources: tuple[tuple[Table, Head] | None, ...]  # None: the trained model itself, as it is now
     dense: Table | None = None
 
-    def rows(self, rows: Sequence[Row], span: str, labels: Tensor, current: Tensor | None = None) -> Tensor:
-        """Logits of the scored tokens of these rows: [N, V], no gradient. ``current``: the model's own logits of them."""
+    def rows(
+        self, rows: Sequence[Row], span: str, labels: Tensor, current: Tensor | None = None
+    ) -> Tensor:
+        """Logits of the scored tokens of these rows: [N, V], no gradient.
+
+        ``current``: the model's own logits of them.
+        """
         with torch.no_grad():
             if self.dense is not None:
                 return self.dense.get(rows, span, labels.device)
-            logits = tuple(_own(current) if s is None else s[1](s[0].get(rows, span, labels.device)) for s in self.sources)
+            logits = tuple(
+                _own(current) if s is None else s[1](s[0].get(rows, span, labels.device))
+                for s in self.sources
+            )
             if self.provider.edit is None:
                 return logits[0]
             wide = torch.float64 if logits and logits[0].dtype == torch.float64 else torch.float32
-            return self.provider.edit(tuple(torch.log_softmax(z.to(wide), -1) for z in logits), labels)
+            return self.provider.edit(
+                tuple(torch.log_softmax(z.to(wide), -1) for z in logits), labels
+            )
 
 
 def _own(current: Tensor | None) -> Tensor:
     if current is None:
-        raise Failed("a teacher that is the trained model itself was asked for rows without that model's logits")
+        raise Failed(
+            "a teacher that is the trained model itself was asked for rows without that model's "
+            "logits"
+        )
     return current.detach()
 
 
-def observe_dense(model: Any, wanted: Sequence[tuple[Row, str]], made: Callable[[Row], Tensor], file: Path) -> Table:
-    """Keep ``made(row) -> [n, V]``, a row of text at a time, in ``file``; n is the number of its scored tokens."""
+def observe_dense(
+    model: Any, wanted: Sequence[tuple[Row, str]], made: Callable[[Row], Tensor], file: Path
+) -> Table:
+    """Keep ``made(row) -> [n, V]``, a row of text at a time, in ``file``; n is the number of its
+    scored tokens.
+    """
     places: dict[Key, tuple[int, int]] = {}
     total = sum(sum(r.scored) if s == "answer" else len(r) - 1 for r, s in wanted)
     store: np.ndarray | None = None

@@ -65,7 +65,9 @@ class Training:
         return self.batch * self.accumulate
 
 
-def partner(rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str, nth: int = 0) -> Row:
+def partner(
+    rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str, nth: int = 0
+) -> Row:
     """The row of another stream that meets ``anchor``: uniform over ``rows``.
 
     A function of (seed, epoch, row id, nth) alone; ``nth`` tells anchors of one id apart.
@@ -75,12 +77,18 @@ def partner(rows: Sequence[Row], seed: int, epoch: int, anchor: Row, stream: str
 
 
 def order(n: int, training: Training) -> list[list[tuple[int, int]]]:
-    """For each optimizer step the (epoch, anchor index) pairs that it sees. The last step of an epoch may be smaller."""
+    """For each optimizer step the (epoch, anchor index) pairs that it sees.
+
+    The last step of an epoch may be smaller.
+    """
     per_epoch = math.ceil(n / training.step_rows)
-    total = training.steps if training.steps is not None else max(1, round(training.epochs * per_epoch))
+    total = (
+        training.steps if training.steps is not None else max(1, round(training.epochs * per_epoch))
+    )
     if total > MOST_STEPS or total * min(n, training.step_rows) > MOST_ROWS:
         raise Refused(
-            f"{total} optimizer steps of {min(n, training.step_rows)} rows: at most {MOST_STEPS} steps and {MOST_ROWS} rows "
+            f"{total} optimizer steps of {min(n, training.step_rows)} rows: at most {MOST_STEPS} "
+            f"steps and {MOST_ROWS} rows "
             "are planned, lower --steps or --epochs"
         )
     steps: list[list[tuple[int, int]]] = []
@@ -94,19 +102,28 @@ def order(n: int, training: Training) -> list[list[tuple[int, int]]]:
     return steps[:total]
 
 
-def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Training) -> list[list[Unit]]:
+def plan(
+    stage: Descent, streams: Mapping[str, Sequence[Row]], training: Training
+) -> list[list[Unit]]:
     """The rows of every optimizer step: one Unit per anchor row.
 
-    A stream of other answers to a row's prompt (OWN) gives one of the rows with its id; any other stream gives a drawn partner. A row of
-    a joined stream whose own is not in the stage answers the anchor. Where other answers are the anchor (several to a prompt), each
-    meets the row that it answers.
+    A stream of other answers to a row's prompt (OWN) gives one of the rows with its id; any other
+    stream gives a drawn partner. A row of a joined stream whose own is not in the stage answers the
+    anchor. Where other answers are the anchor (several to a prompt), each meets the row that it
+    answers.
     """
     if len({term.name for term in stage.terms}) < len(stage.terms):
-        raise Refused(f"stage {stage.name or 'descent'} has two terms of one name; losses are kept by name, so rename one")
+        raise Refused(
+            f"stage {stage.name or 'descent'} has two terms of one name; losses are kept by name, "
+            f"so rename one"
+        )
     wanted = tuple(dict.fromkeys(s for term in stage.terms for s in term.streams))
     for stream in (stage.anchor, *wanted):
         if not streams.get(stream):
-            raise Refused(f"stage {stage.name or 'descent'} reads {stream} rows and there are none; give them with --{stream}")
+            raise Refused(
+                f"stage {stage.name or 'descent'} reads {stream} rows and there are none; give "
+                f"them with --{stream}"
+            )
     anchors = list(streams[stage.anchor])
     answered = OWN.get(stage.anchor, "")  # the stream whose rows the anchors answer, if they do
     free = [s for s in wanted if s not in (stage.anchor, answered) and s not in OWN]
@@ -122,14 +139,20 @@ def plan(stage: Descent, streams: Mapping[str, Sequence[Row]], training: Trainin
             if prompts:
                 if anchors[i].id not in prompts:
                     where = anchors[i].source or anchors[i].id
-                    raise Refused(f"stage {stage.name or 'descent'}: {stage.anchor} row {where} answers no {answered} row")
+                    raise Refused(
+                        f"stage {stage.name or 'descent'}: {stage.anchor} row {where} answers no "
+                        f"{answered} row"
+                    )
                 unit[answered] = prompts[anchors[i].id]
             for s in free:
                 unit[s] = partner(streams[s], training.seed, epoch, anchors[i], s, place[i])
             for s in joined:  # a row of its own: one of those that belong to the row it answers
                 of = unit.get(OWN[s]) or anchors[i]
                 if of.id not in owned[s]:
-                    raise Refused(f"stage {stage.name or 'descent'}: row {of.source or of.id} has no {s} row of its own")
+                    raise Refused(
+                        f"stage {stage.name or 'descent'}: row {of.source or of.id} has no {s} row "
+                        f"of its own"
+                    )
                 unit[s] = partner(owned[s][of.id], training.seed, epoch, of, s)
             units.append(unit)
         steps.append(units)
@@ -161,14 +184,17 @@ def taken(rows: Sequence[Any], share: float, seed: int, most: int = 0) -> list[A
         rows: Rows or Examples.
         share: Share of the groups, at least one of them; all from 1 on.
         seed: Decides which groups.
-        most: At most so many rows, of as few of these groups as hold them; 0: all rows of the groups.
+        most: At most so many rows, of as few of these groups as hold them; 0: all rows of the
+            groups.
 
     Returns:
         The rows in their order.
     """
     groups = list(dict.fromkeys(r.group for r in rows))
     if share < 1:
-        groups = random.Random(f"{seed}/take").sample(sorted(groups), max(1, round(share * len(groups))))
+        groups = random.Random(f"{seed}/take").sample(
+            sorted(groups), max(1, round(share * len(groups)))
+        )
     elif most:
         groups = random.Random(f"{seed}/take").sample(sorted(groups), len(groups))
     if not most:
@@ -187,12 +213,16 @@ def tokens_of(row: Row, span: str) -> int:
 
 
 def denominators(terms: Sequence[Term], units: Sequence[Unit]) -> dict[str, int]:
-    """What each term's values are divided by in one optimizer step: known from the plan, so no rank has to ask another."""
+    """What each term's values are divided by in one optimizer step: known from the plan, so no rank
+    has to ask another.
+    """
     counts: dict[str, int] = {}
     for term in terms:
         if term.reduction == "once":
             counts[term.name] = 1
             continue
         rows = [u[s] for u in units for s in term.streams]
-        counts[term.name] = sum(tokens_of(r, term.span) for r in rows) if term.reduction == "tok" else len(units)
+        counts[term.name] = (
+            sum(tokens_of(r, term.span) for r in rows) if term.reduction == "tok" else len(units)
+        )
     return counts

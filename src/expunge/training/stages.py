@@ -1,4 +1,6 @@
-"""A Method carried out stage by stage: each finished stage stands in OUT/stages, and a resume starts at the first unfinished one."""
+"""A Method carried out stage by stage: each finished stage stands in OUT/stages, and a resume
+starts at the first unfinished one.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ Source = Subject | Callable[[], Subject]
 def fresh(source: Source) -> Subject:
     """A Subject that may be changed: loaded anew, or a deep copy of the one given.
 
-    It has no folder and no digest any more: what is about to change must not be taken for what stands on disk.
+    It has no folder and no digest any more: what is about to change must not be taken for what
+    stands on disk.
     """
     if callable(source):
         return replace(source(), folder=None, digest="")
@@ -45,28 +48,43 @@ def _handed_on(left: Source) -> Subject:
 
 
 def training_of(stage: Descent, training: Training) -> Training:
-    """The run's settings with the stage's own on top; a stage's epochs outrank the run's steps and the other way round."""
+    """The run's settings with the stage's own on top; a stage's epochs outrank the run's steps and
+    the other way round.
+    """
     return replace(training, **dict(stage.training))
 
 
-def steps_of(method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training) -> int:
+def steps_of(
+    method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training
+) -> int:
     """Optimizer steps of all Descents together: what a progress bar counts."""
-    return sum(len(plan(s, streams, training_of(s, training))) for s in stages(method) if isinstance(s, Descent))
+    return sum(
+        len(plan(s, streams, training_of(s, training)))
+        for s in stages(method)
+        if isinstance(s, Descent)
+    )
 
 
 def adapter_for(stage: Descent, asked: Adapter | None) -> Adapter | None:
-    """The adapter that a stage trains: its own with what was asked for on top, or the one asked for; None if there is none.
+    """The adapter that a stage trains: its own with what was asked for on top, or the one asked
+    for; None if there is none.
 
     The stage's own scaling goes along with another rank.
     """
     own = stage.adapter
     if own is None:
-        return None if asked is None or not asked.rank else replace(asked, alpha=asked.alpha or 2.0 * asked.rank)
+        return (
+            None
+            if asked is None or not asked.rank
+            else replace(asked, alpha=asked.alpha or 2.0 * asked.rank)
+        )
     if asked is None:
         return replace(own, alpha=own.alpha or 2.0 * own.rank)
     rank = asked.rank or own.rank
     alpha = asked.alpha or (own.alpha or 2.0 * own.rank) * rank / own.rank
-    return Adapter(rank, alpha, asked.targets or own.targets, own.init, asked.dropout or own.dropout)
+    return Adapter(
+        rank, alpha, asked.targets or own.targets, own.init, asked.dropout or own.dropout
+    )
 
 
 def check(method: Method | Stage, subject: Subject, asked: Adapter | None = None) -> None:
@@ -74,7 +92,10 @@ def check(method: Method | Stage, subject: Subject, asked: Adapter | None = None
     depth = len(blocks(subject.model))
     present = getattr(subject.model, "peft_config", {}).get("default")
     if present and asked and asked.rank and asked.rank != present.r:
-        raise Refused(f"--lora {asked.rank}: {subject.source} is an adapter of rank {present.r} that goes on; give --lora {present.r}")
+        raise Refused(
+            f"--lora {asked.rank}: {subject.source} is an adapter of rank {present.r} that goes "
+            f"on; give --lora {present.r}"
+        )
     descents = [s for s in stages(method) if isinstance(s, Descent)]
     if asked and not asked.rank and not any(s.adapter for s in descents):
         raise Refused("an adapter without a rank; give --lora RANK beside its other settings")
@@ -83,9 +104,19 @@ def check(method: Method | Stage, subject: Subject, asked: Adapter | None = None
             adapter = adapter_for(stage, asked)
             if adapter and not present:
                 matrices(subject.model, adapter.targets or ("" if stage.adapter else stage.select))
-            deep = [n for n in (*layers_of(stage.terms, "hidden"), *layers_of(stage.terms, "start_hidden")) if not 0 <= n < depth]
+            deep = [
+                n
+                for n in (
+                    *layers_of(stage.terms, "hidden"),
+                    *layers_of(stage.terms, "start_hidden"),
+                )
+                if not 0 <= n < depth
+            ]
             if deep:
-                raise Refused(f"layer {deep[0]} of a model with {depth} blocks (0 to {depth - 1}); choose one with --layer")
+                raise Refused(
+                    f"layer {deep[0]} of a model with {depth} blocks (0 to {depth - 1}); choose "
+                    f"one with --layer"
+                )
 
 
 def change(
@@ -100,35 +131,53 @@ def change(
     tick: Callable[[int], None] = lambda n: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Subject:
-    """The Subject after the Method, whose Prepare stages' rows are in ``streams`` already. ``source`` is not changed.
+    """The Subject after the Method, whose Prepare stages' rows are in ``streams`` already.
 
-    ``adapter``: what was asked for (``adapter_for``); None trains the weights, or the adapter that a stage has of its own.
-    ``out`` keeps ``stages/`` and ``log.jsonl``. ``device``: where a stage that was found finished is loaded, if ``source`` is a function.
+    ``source`` is not changed.
+
+    ``adapter``: what was asked for (``adapter_for``); None trains the weights, or the adapter that
+    a stage has of its own. ``out`` keeps ``stages/`` and ``log.jsonl``. ``device``: where a stage
+    that was found finished is loaded, if ``source`` is a function.
 
     The last checkpoints of a single stage stay there until the caller has saved the result.
     """
     todo = [s for s in stages(method) if not isinstance(s, Prepare)]
-    auxiliaries: dict[str, Subject] = {"original": fresh(source)} if any("original" in _reads(s) for s in todo) else {}
+    auxiliaries: dict[str, Subject] = (
+        {"original": fresh(source)} if any("original" in _reads(s) for s in todo) else {}
+    )
     current: Source = source
     subject: Subject | None = None
     device = str(source.device) if isinstance(source, Subject) else device
     for i, stage in enumerate(todo):
         place = out / "stages" / f"{i}-{stage.name}"
         done = place / "model"
-        aside = isinstance(stage, Descent) and bool(stage.into)  # its result stands beside the model, which stays as it is
+        # its result stands beside the model, which stays as it is
+        aside = isinstance(stage, Descent) and bool(stage.into)
         if whole(done):
             if not aside:
-                subject, current = None, source  # what is replaced need not be in memory beside what is loaded
+                # what is replaced need not be in memory beside what is loaded
+                subject, current = None, source
             say(f"stage {i + 1} of {len(todo)}, {stage.name}: found finished")
             subject = load(done, dtype="stored", device=device)
-            tick(len(plan(stage, streams, training_of(stage, training))) if isinstance(stage, Descent) else 0)
+            tick(
+                len(plan(stage, streams, training_of(stage, training)))
+                if isinstance(stage, Descent)
+                else 0
+            )
         else:
             later = {name for s in todo[i + 1 :] for name in _reads(s)}
-            lent = {n: auxiliaries[n] if n in later else auxiliaries.pop(n) for n in _reads(stage) if n in auxiliaries}
+            lent = {
+                n: auxiliaries[n] if n in later else auxiliaries.pop(n)
+                for n in _reads(stage)
+                if n in auxiliaries
+            }
             start = fresh(current) if aside or current is source else _handed_on(current)
-            subject = _carry_out(start, stage, streams, training, place, out / "log.jsonl", lent, adapter, tick)
+            subject = _carry_out(
+                start, stage, streams, training, place, out / "log.jsonl", lent, adapter, tick
+            )
             del start
-            if len(todo) > 1:  # a single stage's result is saved by the caller, who then drops the checkpoints
+            # a single stage's result is saved by the caller, who then drops the checkpoints
+            if len(todo) > 1:
                 save(subject, done)
                 for rubbish in (*place.glob("checkpoint-*"), place / "cache"):
                     shutil.rmtree(rubbish, ignore_errors=True)
@@ -142,18 +191,25 @@ def change(
 
 
 def edits_made(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """What the edits of a run changed, for run.yaml: {"edits": [stage, file, size]}; nothing of a run without."""
+    """What the edits of a run changed, for run.yaml: {"edits": [stage, file, size]}; nothing of a
+    run without.
+    """
     files = sorted((out / EDITS).glob("*.safetensors"))
     made = [{"file": f"{EDITS}/{file.name}"} | facts_of(file) for file in files]
     return {"edits": made} if made else {}
 
 
 def _reads(stage: Stage) -> frozenset[str]:
-    """The models that a stage asks for besides its start: ``original``, and what earlier stages made."""
+    """The models that a stage asks for besides its start: ``original``, and what earlier stages
+    made.
+    """
     if isinstance(stage, Edit):
         return stage.needs
     terms = stage.terms if isinstance(stage, Descent) else ()
-    return frozenset(s for t in terms if t.provider for s in t.provider.sources) - {"start", "current"}
+    return frozenset(s for t in terms if t.provider for s in t.provider.sources) - {
+        "start",
+        "current",
+    }
 
 
 def _carry_out(
@@ -171,14 +227,34 @@ def _carry_out(
         own = adapter_for(stage, asked)
         if own and own.init == "fila":
             subject = merged(subject)  # it makes an adapter of its own out of the weights
-        if hasattr(subject.model, "disable_adapter"):  # the adapter of an earlier stage, or of an earlier request, goes on
+        # the adapter of an earlier stage, or of an earlier request, goes on
+        if hasattr(subject.model, "disable_adapter"):
             go_on(subject, stage.select)
             stage = replace(stage, select="")
         elif own:
-            targets = matrices(subject.model, own.targets or ("" if stage.adapter else stage.select))
-            attach(subject, own.rank, alpha=own.alpha, targets=targets, dropout=own.dropout, seed=training.seed)
-            stage = replace(stage, select="")  # the adapter sits on the selected matrices; all of it is trained
-        descend(subject, stage, streams, training_of(stage, training), place, auxiliaries=auxiliaries, log=log, tick=tick)
+            targets = matrices(
+                subject.model, own.targets or ("" if stage.adapter else stage.select)
+            )
+            attach(
+                subject,
+                own.rank,
+                alpha=own.alpha,
+                targets=targets,
+                dropout=own.dropout,
+                seed=training.seed,
+            )
+            # the adapter sits on the selected matrices; all of it is trained
+            stage = replace(stage, select="")
+        descend(
+            subject,
+            stage,
+            streams,
+            training_of(stage, training),
+            place,
+            auxiliaries=auxiliaries,
+            log=log,
+            tick=tick,
+        )
         # an adapter that began by changing its base means nothing on the base that the user has
         return merged(subject) if stage.into or (own and own.init == "fila") else subject
     if isinstance(stage, Edit) and stage.fn is not None:

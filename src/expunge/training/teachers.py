@@ -20,13 +20,25 @@ from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.output_head import Head
-from expunge.training.reference import Key, Table, TeacherLogits, key_of, observe, observe_dense, read_hidden, read_last, read_logp
+from expunge.training.reference import (
+    Key,
+    Table,
+    TeacherLogits,
+    key_of,
+    observe,
+    observe_dense,
+    read_hidden,
+    read_last,
+    read_logp,
+)
 from expunge.training.sampler import Unit, by_id
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """What a stage knows of frozen models: start log-probabilities, start hidden states by layer, teachers by term."""
+    """What a stage knows of frozen models: start log-probabilities, start hidden states by layer,
+    teachers by term.
+    """
 
     logp: Table | None
     hidden: Mapping[int, Table]
@@ -34,7 +46,9 @@ class Frozen:
 
 
 def layers_of(terms: Sequence[Term], need: str, model: Any = None) -> tuple[int, ...]:
-    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``; ``:all`` are the blocks of ``model`` (none without one)."""
+    """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``; ``:all`` are the blocks
+    of ``model`` (none without one).
+    """
     asked = {n.split(":")[1] for t in terms for n in t.needs if n.startswith(need + ":")}
     every = range(len(blocks(model))) if "all" in asked and model is not None else ()
     return tuple(sorted({*every, *(int(layer) for layer in asked if layer != "all")}))
@@ -49,32 +63,49 @@ def freeze(
     tick: Tick,
     streams: Mapping[str, Sequence[Row]] = EMPTY,
 ) -> Frozen:
-    """Measure once what the terms need of frozen models, for the rows that the plan will meet; kept in ``folder``.
+    """Measure once what the terms need of frozen models, for the rows that the plan will meet; kept
+    in ``folder``.
 
-    No step was made yet, so ``start`` is the model as it is: a fresh adapter adds nothing, one that came with the model belongs to it.
+    No step was made yet, so ``start`` is the model as it is: a fresh adapter adds nothing, one that
+    came with the model belongs to it.
     """
 
     def met(terms: Sequence[Term]) -> dict[Key, tuple[Row, str]]:
         pairs = {(s, t.span) for t in terms for s in t.streams}
-        return {key_of(u[s], span): (u[s], span) for units in steps for u in units for s, span in sorted(pairs)}
+        return {
+            key_of(u[s], span): (u[s], span)
+            for units in steps
+            for u in units
+            for s, span in sorted(pairs)
+        }
 
     def source(name: str) -> Any:
         if name != "start" and name not in auxiliaries:
-            raise Failed(f"stage {stage.name} needs the model {name!r}, which no earlier stage made")
+            raise Failed(
+                f"stage {stage.name} needs the model {name!r}, which no earlier stage made"
+            )
         return model if name == "start" else auxiliaries[name].model
 
     need_logp = [t for t in stage.terms if "start_logp" in t.needs]
-    logp = observe(model, met(need_logp), read_logp, folder / "start_logp.npy", tick) if need_logp else None
+    logp = (
+        observe(model, met(need_logp), read_logp, folder / "start_logp.npy", tick)
+        if need_logp
+        else None
+    )
     hidden = {}
     for layer in layers_of(stage.terms, "start_hidden", model):
         terms = [t for t in stage.terms if t.needs & {f"start_hidden:{layer}", "start_hidden:all"}]
-        hidden[layer] = observe(model, met(terms), read_hidden(layer), folder / f"start_hidden_{layer}.npy", tick)
+        hidden[layer] = observe(
+            model, met(terms), read_hidden(layer), folder / f"start_hidden_{layer}.npy", tick
+        )
     teachers = {}
     for i, term in enumerate(t for t in stage.terms if "teacher" in t.needs):
         assert term.provider is not None
         rows = met([term])
         if term.provider.dense is not None:
-            made_by = partial(_dense, term.provider, by_id(streams.get(term.provider.own, ())), source)
+            made_by = partial(
+                _dense, term.provider, by_id(streams.get(term.provider.own, ())), source
+            )
             table = observe_dense(model, list(rows.values()), made_by, folder / f"teacher_{i}.npy")
             teachers[term.name] = TeacherLogits(term.provider, (), table)
             continue
@@ -85,7 +116,9 @@ def freeze(
                 continue
             frozen = source(name)
             head = Head.of(frozen).verified(frozen, [r for r, _ in rows.values()])
-            made.append((observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head))
+            made.append(
+                (observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head)
+            )
         teachers[term.name] = TeacherLogits(term.provider, tuple(made))
     return Frozen(logp, hidden, teachers)
 

@@ -1,4 +1,6 @@
-"""What the terms of a stage see of one batch: the forward of all its streams, cut into LossInputs, and every term's values on them."""
+"""What the terms of a stage see of one batch: the forward of all its streams, cut into LossInputs,
+and every term's values on them.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,24 @@ def wants_logits(term: Term) -> bool:
     return not term.needs or not all(n.startswith(("hidden:", "start_hidden:")) for n in term.needs)
 
 
-def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0) -> dict[tuple[str, str], LossInputs]:
-    """One forward of all streams of these units; (stream, span) -> the LossInputs that terms may see (teachers come in ``values_of``)."""
+def passes(
+    model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0
+) -> dict[tuple[str, str], LossInputs]:
+    """One forward of all streams of these units; (stream, span) -> the LossInputs that terms may
+    see (teachers come in ``values_of``).
+    """
     terms = [t for t in terms if t.streams]
     pairs = dict.fromkeys((s, t.span) for t in terms for s in t.streams)
     rows = [(u[s], span) for s, span in pairs for u in units]
     device = next(model.parameters()).device
     bare = getattr(model, "module", model)
     packed = pack([r for r, _ in rows], capacity_for(bare), [s for _, s in rows]).to(device)
-    out = forward(model, packed, want_logits=any(map(wants_logits, terms)), layers=layers_of(terms, "hidden", bare))
+    out = forward(
+        model,
+        packed,
+        want_logits=any(map(wants_logits, terms)),
+        layers=layers_of(terms, "hidden", bare),
+    )
     logp = label_logp(out.logits, packed.labels) if out.logits is not None else None
     counts = torch.bincount(packed.at[0], minlength=len(rows)).tolist()
     made: dict[tuple[str, str], LossInputs] = {}
@@ -42,7 +53,11 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
         part = _part(packed, mine, cut, k * len(units))
         asking = [t for t in terms if stream in t.streams and t.span == span]
         labels = packed.labels[cut]
-        start_logp = frozen.logp.get(mine, span, device) if any("start_logp" in t.needs for t in asking) and frozen.logp else None
+        start_logp = (
+            frozen.logp.get(mine, span, device)
+            if any("start_logp" in t.needs for t in asking) and frozen.logp
+            else None
+        )
         made[stream, span] = LossInputs(
             stream=stream,
             row_id=tuple(r.id for r in mine),
@@ -50,9 +65,14 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
             labels=part.table(labels),
             logp=None if logp is None else part.table(logp[cut]),
             start_logp=None if start_logp is None else part.table(start_logp),
-            weight=part.table(_weights(mine, span, device)) if any("weight" in t.needs for t in asking) else None,
+            weight=part.table(_weights(mine, span, device))
+            if any("weight" in t.needs for t in asking)
+            else None,
             hidden={layer: part.table(h[cut]) for layer, h in out.hidden.items()},
-            start_hidden={n: part.table(frozen.hidden[n].get(mine, span, device)) for n in layers_of(asking, "start_hidden", bare)},
+            start_hidden={
+                n: part.table(frozen.hidden[n].get(mine, span, device))
+                for n in layers_of(asking, "start_hidden", bare)
+            },
             at=part.at,
             logits=None if out.logits is None else out.logits[cut],
             seed=seed,
@@ -62,12 +82,22 @@ def passes(model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Fro
 
 def _weights(rows: Sequence[Row], span: str, device: torch.device) -> Tensor:
     """The rows' own factors of their scored tokens, 1 where a row has none: [N]."""
-    return torch.tensor([r.weights[i] if r.weights else 1.0 for r in rows for i in scored_positions(r, span)], device=device)
+    return torch.tensor(
+        [r.weights[i] if r.weights else 1.0 for r in rows for i in scored_positions(r, span)],
+        device=device,
+    )
 
 
 def _part(packed: Packed, rows: Sequence[Row], cut: slice, first_row: int) -> Packed:
     at = (packed.at[0][cut] - first_row, packed.at[1][cut])
-    return Packed(tuple(rows), packed.input_ids, packed.position_ids, at, (packed.own[0][cut], packed.own[1][cut]), packed.labels[cut])
+    return Packed(
+        tuple(rows),
+        packed.input_ids,
+        packed.position_ids,
+        at,
+        (packed.own[0][cut], packed.own[1][cut]),
+        packed.labels[cut],
+    )
 
 
 def values_of(
@@ -76,13 +106,17 @@ def values_of(
     seen: Mapping[tuple[str, str], LossInputs],
     frozen: Frozen,
 ) -> dict[str, Tensor]:
-    """Every term's sum over its rows (before division and coefficient); terms that read no rows are left out."""
+    """Every term's sum over its rows (before division and coefficient); terms that read no rows are
+    left out.
+    """
 
     def view(term: Term, stream: str) -> LossInputs:
         p = seen[stream, term.span]
         if term.name not in frozen.teachers:
             return p
-        rows = frozen.teachers[term.name].rows([u[stream] for u in units], term.span, p.labels[p.at], p.logits)
+        rows = frozen.teachers[term.name].rows(
+            [u[stream] for u in units], term.span, p.labels[p.at], p.logits
+        )
         return replace(p, teacher=rows)
 
     return {t.name: t(*(view(t, s) for s in t.streams)).sum() for t in terms if t.streams}

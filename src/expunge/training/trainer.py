@@ -1,7 +1,8 @@
 """The only training loop: a thin subclass of Hugging Face's Trainer that minimises a sum of Terms.
 
-One optimizer step of the plan is one Trainer step. It is cut into micro-steps here, each one packed forward of all streams together;
-every term's values are divided by the step's own count (all micro-steps, all ranks), so that 8 rows are 8 x 1 accumulated.
+One optimizer step of the plan is one Trainer step. It is cut into micro-steps here, each one packed
+forward of all streams together; every term's values are divided by the step's own count (all
+micro-steps, all ranks), so that 8 rows are 8 x 1 accumulated.
 """
 
 from __future__ import annotations
@@ -61,11 +62,20 @@ class Descending(Trainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.stage, self.steps, self.frozen, self.training, self.masks = stage, steps, frozen, training, masks
+        self.stage, self.steps, self.frozen, self.training, self.masks = (
+            stage,
+            steps,
+            frozen,
+            training,
+            masks,
+        )
         self.by_term: dict[str, float] = {}
         self.values: dict[str, float] = {}  # the same without coefficient: what a controller sees
         controller = stage.controller
-        self.memory: dict[str, Any] = {"combine": {}, "controller": dict(controller.first) if controller else {}}
+        self.memory: dict[str, Any] = {
+            "combine": {},
+            "controller": dict(controller.first) if controller else {},
+        }
         distant = any("weights" in t.needs for t in stage.terms)
         self.start = {n: p.detach().clone() for n, p in self.trained().items()} if distant else {}
 
@@ -74,20 +84,36 @@ class Descending(Trainer):
         return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
 
     def get_train_dataloader(self) -> DataLoader:
-        return DataLoader(list(range(len(self.steps))), batch_size=1, collate_fn=lambda items: {"step": items[0]})  # type: ignore[arg-type]
+        numbers: Any = range(len(self.steps))
+        return DataLoader(numbers, batch_size=1, collate_fn=lambda items: {"step": items[0]})
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """AdamW as Trainer makes it, or the optimizer that the settings name; 16-bit weights are stepped in float32."""
+        """AdamW as Trainer makes it, or the optimizer that the settings name; 16-bit weights are
+        stepped in float32.
+        """
         if self.training.optimiser == "adamw":
             made = super().create_optimizer() if model is None else super().create_optimizer(model)
         else:
             decayed = set(self.get_decay_parameter_names(self.model))
-            split = [[p for n, p in self.trained().items() if (n in decayed) == yes] for yes in (True, False)]
-            groups = [{"params": ps, "weight_decay": d} for ps, d in zip(split, (self.training.weight_decay, 0.0), strict=True) if ps]
-            made = optimiser_of(self.training.optimiser, groups, self.training.lr, self.training.betas, self.training.rho)
+            split = [
+                [p for n, p in self.trained().items() if (n in decayed) == yes]
+                for yes in (True, False)
+            ]
+            groups = [
+                {"params": ps, "weight_decay": d}
+                for ps, d in zip(split, (self.training.weight_decay, 0.0), strict=True)
+                if ps
+            ]
+            made = optimiser_of(
+                self.training.optimiser,
+                groups,
+                self.training.lr,
+                self.training.betas,
+                self.training.rho,
+            )
         pairs = widen(made)
         if pairs:
             note(told(self.stage.name, pairs))
@@ -102,11 +128,19 @@ class Descending(Trainer):
     def coefficients(self) -> dict[str, float]:
         """Each term's coefficient now: its own times what the controller makes of it."""
         controller = self.stage.controller
-        moved = controller.factors(self.memory["controller"], self.progress) if controller and controller.factors else {}
+        moved = (
+            controller.factors(self.memory["controller"], self.progress)
+            if controller and controller.factors
+            else {}
+        )
         return {t.name: t.coef * moved.get(t.name, 1.0) for t in self.stage.terms}
 
-    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward of one optimizer step, micro-step by micro-step; or the gradient that the stage's rule makes."""
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Tensor:
+        """Forward and backward of one optimizer step, micro-step by micro-step; or the gradient
+        that the stage's rule makes.
+        """
         model.train()
         units = self.steps[inputs["step"]]
         counts, coefficients = denominators(self.stage.terms, units), self.coefficients()
@@ -120,28 +154,52 @@ class Descending(Trainer):
             sums = asked.sums
         loss = self._checked(sums, coefficients)
         if self.stage.controller and self.stage.controller.after:
-            self.memory["controller"] = dict(self.stage.controller.after(self.memory["controller"], self.values, self.progress))
+            self.memory["controller"] = dict(
+                self.stage.controller.after(self.memory["controller"], self.values, self.progress)
+            )
         return loss
 
     def backward(
-        self, model: Any, terms: Sequence[Term], units: Sequence[Unit], counts: Mapping[str, int], coefficients: Mapping[str, float]
+        self,
+        model: Any,
+        terms: Sequence[Term],
+        units: Sequence[Unit],
+        counts: Mapping[str, int],
+        coefficients: Mapping[str, float],
     ) -> dict[str, Tensor]:
-        """Add the gradient of these terms over a whole step to the parameters; their values, without coefficient."""
+        """Add the gradient of these terms over a whole step to the parameters; their values,
+        without coefficient.
+        """
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = units[rank::ranks] or units[:1]
-        weight = float(ranks) if units[rank::ranks] else 0.0  # DDP averages over ranks; our counts are already of all
-        chunks = [mine[i : i + self.training.batch] for i in range(0, len(mine), self.training.batch)]
+        # DDP averages over ranks; our counts are already of all
+        weight = float(ranks) if units[rank::ranks] else 0.0
+        chunks = [
+            mine[i : i + self.training.batch] for i in range(0, len(mine), self.training.batch)
+        ]
         watched = self.stage.controller is not None and self.stage.controller.after is not None
-        reading = [t for t in terms if t.streams and (watched or coefficients[t.name])] or [t for t in terms if t.streams]
+        reading = [t for t in terms if t.streams and (watched or coefficients[t.name])] or [
+            t for t in terms if t.streams
+        ]
         sums: dict[str, Tensor] = {}
         for i, chunk in enumerate(chunks):
             with self.accelerator.no_sync(model) if i < len(chunks) - 1 else nullcontext():
                 with self.compute_loss_context_manager():
-                    found = values_of(reading, chunk, passes(model, reading, chunk, self.frozen, self.args.seed), self.frozen)
+                    found = values_of(
+                        reading,
+                        chunk,
+                        passes(model, reading, chunk, self.frozen, self.args.seed),
+                        self.frozen,
+                    )
                     if i == 0:
                         found |= self._of_weights(terms, rank)
                     parts = {name: value / counts[name] for name, value in found.items()}
-                self.accelerator.backward(weight * torch.stack([coefficients[name] * value for name, value in parts.items()]).sum())
+                self.accelerator.backward(
+                    weight
+                    * torch.stack(
+                        [coefficients[name] * value for name, value in parts.items()]
+                    ).sum()
+                )
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value.detach()
         return sums
@@ -149,17 +207,30 @@ class Descending(Trainer):
     def _of_weights(self, terms: Sequence[Term], rank: int) -> dict[str, Tensor]:
         """Terms that read the trained weights and no rows: once a step, on one rank."""
         distant = [t for t in terms if "weights" in t.needs and rank == 0]
-        return {t.name: t.fn(Trained(self.trained(), self.start, self.args.seed, self.state.global_step)).sum() for t in distant}
+        return {
+            t.name: t.fn(
+                Trained(self.trained(), self.start, self.args.seed, self.state.global_step)
+            ).sum()
+            for t in distant
+        }
 
     def _checked(self, sums: dict[str, Tensor], coefficients: Mapping[str, float]) -> Tensor:
-        """The step's loss; stops before the optimizer if a term is not a number (Trainer alone would log 0 and go on)."""
-        numbers = torch.stack([torch.stack((v.float(), (coefficients[name] * v).float())) for name, v in sums.items()])
+        """The step's loss; stops before the optimizer if a term is not a number (Trainer alone
+        would log 0 and go on).
+        """
+        numbers = torch.stack(
+            [torch.stack((v.float(), (coefficients[name] * v).float())) for name, v in sums.items()]
+        )
         if self.accelerator.num_processes > 1:
             numbers = self.accelerator.reduce(numbers, "sum")
-        self.values, self.by_term = (dict(zip(sums, column, strict=True)) for column in numbers.T.tolist())
+        self.values, self.by_term = (
+            dict(zip(sums, column, strict=True)) for column in numbers.T.tolist()
+        )
         for name, value in self.by_term.items():
             if not (abs(value) < float("inf") and abs(self.values[name]) < float("inf")):
-                raise NonFinite(f"term {name!r} became {value} at step {self.state.global_step + 1}")
+                raise NonFinite(
+                    f"term {name!r} became {value} at step {self.state.global_step + 1}"
+                )
         return numbers[:, 1].sum()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
@@ -167,7 +238,8 @@ class Descending(Trainer):
         if norm is not None and not abs(float(norm)) < float("inf"):
             most = max(self.by_term, key=lambda name: abs(self.by_term[name]))
             raise NonFinite(
-                f"the gradient became {float(norm)} at step {self.state.global_step + 1} (largest term {most!r}: {self.by_term[most]:.3g})"
+                f"the gradient became {float(norm)} at step {self.state.global_step + 1} (largest "
+                f"term {most!r}: {self.by_term[most]:.3g})"
             )
         return norm
 
@@ -193,9 +265,20 @@ class Asked:
     """One optimizer step as a combine rule sees it (``losses.gradients.Ask``)."""
 
     def __init__(
-        self, trainer: Descending, model: Any, units: Sequence[Unit], counts: Mapping[str, int], coefficients: Mapping[str, float]
+        self,
+        trainer: Descending,
+        model: Any,
+        units: Sequence[Unit],
+        counts: Mapping[str, int],
+        coefficients: Mapping[str, float],
     ) -> None:
-        self.trainer, self.model, self.units, self.counts, self.coefficients = trainer, model, units, counts, coefficients
+        self.trainer, self.model, self.units, self.counts, self.coefficients = (
+            trainer,
+            model,
+            units,
+            counts,
+            coefficients,
+        )
         self.sums: dict[str, Tensor] = {}
         self.step = trainer.state.global_step
         self.weights = {n: p.detach() for n, p in trainer.trained().items()}
@@ -210,11 +293,18 @@ class Asked:
         return sum(self.coefficients[t.name] * float(self.sums[t.name]) for t in terms)
 
     def __call__(self, side: str, at: Grads | None = None) -> Grads:
-        """The gradient of a side's terms over the whole step, at ``at`` or at the weights as they are."""
+        """The gradient of a side's terms over the whole step, at ``at`` or at the weights as they
+        are.
+        """
         terms = [t for t in self.trainer.stage.terms if t.side == side]
         if not terms:
-            raise Failed(f"stage {self.trainer.stage.name} combines the gradient of {side!r} terms and has none")
-        run = lambda: self.trainer.backward(self.model, terms, self.units, self.counts, self.coefficients)
+            raise Failed(
+                f"stage {self.trainer.stage.name} combines the gradient of {side!r} terms and has "
+                f"none"
+            )
+        run = lambda: self.trainer.backward(
+            self.model, terms, self.units, self.counts, self.coefficients
+        )
         for name, value in swapped(self.weights, at, run).items():
             self.sums.setdefault(name, value)
         made = {}
@@ -223,8 +313,13 @@ class Asked:
         return made
 
 
-def arguments(training: Training, steps: int, folder: Path, device: torch.device) -> TrainingArguments:
-    """Our settings in Hugging Face's words. Trainer's own logging, division and NaN filter are off."""
+def arguments(
+    training: Training, steps: int, folder: Path, device: torch.device
+) -> TrainingArguments:
+    """Our settings in Hugging Face's words.
+
+    Trainer's own logging, division and NaN filter are off.
+    """
     name, extra = SCHEDULES[training.schedule]
     warmup = round(training.warmup * steps) if training.warmup < 1 else int(training.warmup)
     return TrainingArguments(
@@ -268,17 +363,25 @@ def descend(
 ) -> Subject:
     """Minimise the stage's terms on the subject's model, in place; returns the subject.
 
-    ``auxiliaries`` are measured first and let go (the mapping is emptied). ``folder`` holds the stage's caches and checkpoints; a stage
-    that was killed goes on from its last whole checkpoint and ends with the same bits. NonFinite (a Failed) when a loss stops being a
+    ``auxiliaries`` are measured first and let go (the mapping is emptied). ``folder`` holds the
+    stage's caches and checkpoints; a stage that was killed goes on from its last whole checkpoint
+    and ends with the same bits. NonFinite (a Failed) when a loss stops being a
     number: the weights of the step before stand in the checkpoint that it names.
     """
     quiet()
-    odd = [k for k in ("WORLD_SIZE", "LOCAL_RANK", "RANK") if not re.fullmatch(r"(-?[0-9]{1,9})?", os.environ.get(k, ""))]
+    odd = [
+        k
+        for k in ("WORLD_SIZE", "LOCAL_RANK", "RANK")
+        if not re.fullmatch(r"(-?[0-9]{1,9})?", os.environ.get(k, ""))
+    ]
     if odd:
-        raise Refused(f"the environment says {odd[0]}={os.environ[odd[0]]!r}, which is no number; unset it")
+        raise Refused(
+            f"the environment says {odd[0]}={os.environ[odd[0]]!r}, which is no number; unset it"
+        )
     if int(os.environ.get("WORLD_SIZE") or "1") > 1:
         raise Refused(
-            "several processes were asked for; run folders and caches are made for one so far (ROADMAP.md), start a single process"
+            "several processes were asked for; run folders and caches are made for one so far "
+            "(ROADMAP.md), start a single process"
         )
     folder.mkdir(parents=True, exist_ok=True)
     log = log or folder / "log.jsonl"
@@ -289,7 +392,11 @@ def descend(
     lent = auxiliaries if auxiliaries is not None else {}
     frozen = freeze(subject.model, stage, steps, lent, folder / "cache", lambda n: None, streams)
     lent.clear()  # they have said what they had to say: one model in memory while training
-    masks = located(subject.model, stage, steps, frozen, training.seed, folder) if stage.locate else EMPTY
+    masks = (
+        located(subject.model, stage, steps, frozen, training.seed, folder)
+        if stage.locate
+        else EMPTY
+    )
     if stage.adapter and stage.adapter.init == "fila":
         fila(subject.model, stage, steps, frozen, training.seed)
     resume = last_whole(folder)
@@ -320,11 +427,13 @@ def descend(
         trainer._save_checkpoint(trainer.model, None)
         kept = folder / f"checkpoint-{trainer.state.global_step}"
         raise NonFinite(
-            f"stage {stage.name}: {error}; the weights of step {trainer.state.global_step} are kept in {kept}; try a smaller --lr"
+            f"stage {stage.name}: {error}; the weights of step {trainer.state.global_step} are "
+            f"kept in {kept}; try a smaller --lr"
         ) from None
     except (OSError, SafetensorError) as error:
         raise Failed(
-            f"stage {stage.name}: could not save a checkpoint ({unwritten(error)}); the one before is kept, free some space and run again"
+            f"stage {stage.name}: could not save a checkpoint ({unwritten(error)}); the one before "
+            f"is kept, free some space and run again"
         ) from None
     subject.model.eval()
     return subject

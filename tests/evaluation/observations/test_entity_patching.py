@@ -1,4 +1,6 @@
-"""Entity patching against one position patched by hand; which tokens are entities; what is not there."""
+"""Entity patching against one position patched by hand; which tokens are entities; what is not
+there.
+"""
 
 from dataclasses import replace
 
@@ -9,7 +11,11 @@ from evaluation.observations.test_hidden_states import ROWS, made
 
 from expunge.core.data import Example
 from expunge.evaluation.observations.base import References, Want
-from expunge.evaluation.observations.entity_patching import EntityPatching, entity_rows, entity_spans
+from expunge.evaluation.observations.entity_patching import (
+    EntityPatching,
+    entity_rows,
+    entity_spans,
+)
 from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm.modules import blocks
 
@@ -20,7 +26,13 @@ def two():
 
 
 def test_entities_are_what_is_marked_or_what_the_question_does_not_say():
-    asked = Example("a", "forget", "a", "Born in Oslo, she met Ada Moss in 1991.", "Where was she, Ada or Moss, born?")
+    asked = Example(
+        "a",
+        "forget",
+        "a",
+        "Born in Oslo, she met Ada Moss in 1991.",
+        "Where was she, Ada or Moss, born?",
+    )
     assert [asked.answer[a:b] for a, b in entity_spans(asked)] == ["Oslo", "1991"]
     assert entity_spans(replace(asked, answer="nothing is known.")) == ()
 
@@ -29,7 +41,8 @@ def test_only_the_entity_s_tokens_are_scored(two):
     subject, _ = two
     rows = entity_rows(subject, ROWS, 512)
     marked = entity_rows(subject, [replace(ROWS[0], spans=((0, 2),))], 512)[ROWS[0].id]
-    assert subject.decode(marked.answer_ids).strip() == "In"  # what is marked goes before what spelling says
+    # what is marked goes before what spelling says
+    assert subject.decode(marked.answer_ids).strip() == "In"
     for example in ROWS:
         said = subject.decode(rows[example.id].answer_ids)
         assert "Town" in said and "River" in said and " by" not in said
@@ -38,7 +51,9 @@ def test_only_the_entity_s_tokens_are_scored(two):
 
 
 def by_hand(subject, original, row, layer):
-    """The loss of the entity's mean log-probability as one block's states at the places before it are the subject's."""
+    """The loss of the entity's mean log-probability as one block's states at the places before it
+    are the subject's.
+    """
     ids = torch.tensor([row.ids])
     places = [t - 1 for t, yes in enumerate(row.scored) if yes]
     tokens = [row.ids[t + 1] for t in places]
@@ -55,7 +70,9 @@ def by_hand(subject, original, row, layer):
     def mean(model):
         with torch.no_grad():
             logp = model(ids).logits[0].float().log_softmax(-1)
-        return float(np.mean([float(logp[t, token]) for t, token in zip(places, tokens, strict=True)]))
+        return float(
+            np.mean([float(logp[t, token]) for t, token in zip(places, tokens, strict=True)])
+        )
 
     handle = blocks(subject.model)[layer].register_forward_hook(keep)
     mean(subject.model)
@@ -77,12 +94,17 @@ def test_against_one_block_patched_by_hand(two):
         expected = [by_hand(subject, original, rows[record.id], layer) for layer in range(3)]
         np.testing.assert_allclose(record.observed["entity_depth"], expected, atol=1e-4)
     assert len(found.records.of("forget")[-1].observed["entity_depth"]) == 0
-    assert found.cost.more == {"rows of the original patched at entities": 18} and sum(ticks) == work(roles, wants)
-    assert "entity_depth" not in measure(subject, roles, wants).records[0].observed  # no original, no patching
+    assert found.cost.more == {"rows of the original patched at entities": 18} and sum(
+        ticks
+    ) == work(roles, wants)
+    # no original, no patching
+    assert "entity_depth" not in measure(subject, roles, wants).records[0].observed
 
 
 def test_the_original_patched_into_itself_loses_nothing(two):
     _, original = two
     wants = {"forget": Want(observations=(EntityPatching(),))}
-    found = measure(original, {"forget": ROWS}, wants, references=References(original)).records.of("forget")
+    found = measure(original, {"forget": ROWS}, wants, references=References(original)).records.of(
+        "forget"
+    )
     assert max(float(np.abs(r.observed["entity_depth"]).max()) for r in found) < 1e-5

@@ -1,4 +1,6 @@
-"""Hidden states against plain loops: the lens, its ranks, patching into the original, states at named places; memory and cache."""
+"""Hidden states against plain loops: the lens, its ranks, patching into the original, states at
+named places; memory and cache.
+"""
 
 from dataclasses import replace
 
@@ -9,7 +11,13 @@ import torch
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.evaluation.cache import measured
-from expunge.evaluation.observations import activation_patching, choice_states, hidden_states, logit_lens, packed_rows
+from expunge.evaluation.observations import (
+    activation_patching,
+    choice_states,
+    hidden_states,
+    logit_lens,
+    packed_rows,
+)
 from expunge.evaluation.observations.activation_patching import ActivationPatching
 from expunge.evaluation.observations.base import References, Want
 from expunge.evaluation.observations.choice_states import ChoiceStates
@@ -38,11 +46,19 @@ EVERYTHING = (LogitLens(), ActivationPatching(), HiddenStates((0.0, 1.0)), Choic
 
 
 def made(seed):
-    model, tokenizer = tiny.build([t for e in ROWS for t in (e.prompt, e.answer)], layers=3, width=32, ffn=64, vocab=300, seed=seed)
+    model, tokenizer = tiny.build(
+        [t for e in ROWS for t in (e.prompt, e.answer)],
+        layers=3,
+        width=32,
+        ffn=64,
+        vocab=300,
+        seed=seed,
+    )
     torch.manual_seed(seed)
     with torch.no_grad():
         for p in model.parameters():
-            p.add_(torch.randn_like(p) * 0.1)  # the norms' gains too: who leaves the final norm out sees another model
+            # the norms' gains too: who leaves the final norm out sees another model
+            p.add_(torch.randn_like(p) * 0.1)
     return Subject(model, tokenizer, f"tiny{seed}", None, digest_tensors(model))
 
 
@@ -65,7 +81,10 @@ def hidden(subject, row):
     """transformers' own: the outputs of the blocks, the last one before its norm; one row alone."""
     kept = []
     handles = [
-        b.register_forward_hook(lambda m, a, out: kept.append(out[0] if isinstance(out, tuple) else out)) for b in blocks(subject.model)
+        b.register_forward_hook(
+            lambda m, a, out: kept.append(out[0] if isinstance(out, tuple) else out)
+        )
+        for b in blocks(subject.model)
     ]
     with torch.no_grad():
         subject.model(torch.tensor([row.ids]))
@@ -92,7 +111,8 @@ def test_the_final_norm_is_found(subject, rows):
 
 def test_a_model_whose_end_cannot_be_followed_is_refused(subject, rows):
     model = made(2).model
-    model.model.norm.register_forward_hook(lambda m, a, out: out + 1)  # something that no module does
+    # something that no module does
+    model.model.norm.register_forward_hook(lambda m, a, out: out + 1)
     torch.nn.Module.register_forward_pre_hook(model.lm_head, lambda m, a: (a[0] * 2,))
     with pytest.raises(Refused, match="no lens can be put there"):
         norms_before_head(model, rows[0].ids[:4])
@@ -105,11 +125,14 @@ def test_the_lens_is_the_norm_and_the_head(subject, rows):
             expected = lens_by_hand(subject, row, layer).gather(1, labels).mean()
             assert found["lens"][layer] == pytest.approx(float(expected), abs=1e-4)
             without = lens_by_hand(subject, row, layer, norm=False).gather(1, labels).mean()
-            assert abs(found["lens"][layer] - float(without)) > 1e-3  # the fault: raw states times the head
+            # the fault: raw states times the head
+            assert abs(found["lens"][layer] - float(without)) > 1e-3
 
 
 def test_the_last_layer_says_what_the_model_says(subject, rows):
-    records = measure(subject, {"forget": ROWS}, {"forget": Want(observations=(LogitLens(),))}, max_new_tokens=4).records
+    records = measure(
+        subject, {"forget": ROWS}, {"forget": Want(observations=(LogitLens(),))}, max_new_tokens=4
+    ).records
     for r in records.of("forget"):
         assert r.observed["lens"][-1] == pytest.approx(np.mean(r.logp[:-1], dtype=float), abs=1e-4)
 
@@ -129,7 +152,9 @@ def test_ranks_of_projection_and_change(subject, rows):
 
 
 def lost_by_hand(source, original, row, layer):
-    """What the original loses of a row as block ``layer`` puts out the source's states where the answer is predicted."""
+    """What the original loses of a row as block ``layer`` puts out the source's states where the
+    answer is predicted.
+    """
     at, theirs = places(row), hidden(source, row)[layer]
     labels = torch.tensor([row.ids[p + 1] for p in at])[:, None]
 
@@ -139,7 +164,13 @@ def lost_by_hand(source, original, row, layer):
         return (x, *out[1:]) if isinstance(out, tuple) else x
 
     with torch.no_grad():
-        say = lambda: original.model(torch.tensor([row.ids])).logits[0, at].log_softmax(-1).gather(1, labels).mean()
+        say = lambda: (
+            original.model(torch.tensor([row.ids]))
+            .logits[0, at]
+            .log_softmax(-1)
+            .gather(1, labels)
+            .mean()
+        )
         whole, handle = say(), blocks(original.model)[layer].register_forward_hook(put)
         patched = say()
         handle.remove()
@@ -148,7 +179,9 @@ def lost_by_hand(source, original, row, layer):
 
 def test_patching_against_a_plain_loop(subject, original, rows):
     for row, found in zip(rows, activation_patching.depth(subject, original, rows), strict=True):
-        assert found == pytest.approx([lost_by_hand(subject, original, row, layer) for layer in range(3)], abs=1e-4)
+        assert found == pytest.approx(
+            [lost_by_hand(subject, original, row, layer) for layer in range(3)], abs=1e-4
+        )
 
 
 def test_its_own_states_lose_nothing(subject, original, rows):
@@ -163,11 +196,16 @@ def test_another_shape_is_refused(subject, rows):
 
 
 def test_states_at_the_prompts_end_and_over_the_answer(subject, rows):
-    for read, expected in ((hidden_states.prompt_end, lambda h, at: h[at[0]]), (hidden_states.answer_mean, lambda h, at: h[at].mean(0))):
+    for read, expected in (
+        (hidden_states.prompt_end, lambda h, at: h[at[0]]),
+        (hidden_states.answer_mean, lambda h, at: h[at].mean(0)),
+    ):
         for row, found in zip(rows, hidden_states.states(subject, rows, (0, 2), read), strict=True):
             assert found.dtype == np.float32
             for x, layer in zip(found.reshape(2, 32), (0, 2), strict=True):
-                np.testing.assert_allclose(x, expected(hidden(subject, row)[layer], places(row)), atol=1e-4)
+                np.testing.assert_allclose(
+                    x, expected(hidden(subject, row)[layer], places(row)), atol=1e-4
+                )
 
 
 def test_states_at_the_ends_of_right_and_wrong_answers(subject, rows):
@@ -177,15 +215,23 @@ def test_states_at_the_ends_of_right_and_wrong_answers(subject, rows):
     for i, row in enumerate(rows):
         for x, r in zip(found[i].reshape(3, 32), (row, *wrong[2 * i : 2 * i + 2]), strict=True):
             np.testing.assert_allclose(x, hidden(subject, r)[1][places(r)[-1] + 1], atol=1e-4)
-    assert choice_states.choice_states(subject, rows[:1], [replace(ROWS[0], variants={})], 1, 512) == ([None], 0)
+    assert choice_states.choice_states(
+        subject, rows[:1], [replace(ROWS[0], variants={})], 1, 512
+    ) == ([None], 0)
 
 
 def test_batches_do_not_matter_and_bound_what_is_held(subject, rows, monkeypatch):
     whole = logit_lens.lens(subject, rows)
     sizes = []
-    monkeypatch.setattr(packed_rows, "by_length", lambda items, most: [[i] for i in range(len(items))])
+    monkeypatch.setattr(
+        packed_rows, "by_length", lambda items, most: [[i] for i in range(len(items))]
+    )
     real = logit_lens.watched
-    monkeypatch.setattr(logit_lens, "watched", lambda model, at, see: real(model, at, lambda i, x: (sizes.append(len(x)), see(i, x))))
+    monkeypatch.setattr(
+        logit_lens,
+        "watched",
+        lambda model, at, see: real(model, at, lambda i, x: (sizes.append(len(x)), see(i, x))),
+    )
     for a, b in zip(whole, logit_lens.lens(subject, rows), strict=True):
         np.testing.assert_allclose(a["lens"], b["lens"], atol=1e-5)
     assert max(sizes) <= max(len(places(r)) for r in rows)
@@ -193,22 +239,40 @@ def test_batches_do_not_matter_and_bound_what_is_held(subject, rows, monkeypatch
 
 def test_records_hold_them_and_the_count_is_said(subject, original):
     want, ticks = {"forget": Want(observations=EVERYTHING)}, []
-    found = measure(subject, {"forget": ROWS}, want, references=References(original), max_new_tokens=4, tick=ticks.append)
+    found = measure(
+        subject,
+        {"forget": ROWS},
+        want,
+        references=References(original),
+        max_new_tokens=4,
+        tick=ticks.append,
+    )
     shapes = {"lens": 3, "lens_rank": 12, "depth": 3, "states": 64, "choice_states": 96}
-    assert all({name: len(x) for name, x in r.observed.items()} == shapes for r in found.records.of("forget"))
+    assert all(
+        {name: len(x) for name, x in r.observed.items()} == shapes
+        for r in found.records.of("forget")
+    )
     assert sum(ticks) == work({"forget": ROWS}, want)
     assert found.cost.more["rows through the lens"] == 6
     assert found.cost.more["rows of the original patched"] == 18
     assert found.cost.more["answers for hidden states"] == 18
-    assert "depth" not in measure(subject, {"forget": ROWS}, want, max_new_tokens=4).records[0].observed  # no original, no patching
+    # no original, no patching
+    assert (
+        "depth"
+        not in measure(subject, {"forget": ROWS}, want, max_new_tokens=4).records[0].observed
+    )
 
 
-def test_they_are_kept_and_keyed_by_layers_and_by_the_original(subject, original, monkeypatch, tmp_path):
+def test_they_are_kept_and_keyed_by_layers_and_by_the_original(
+    subject, original, monkeypatch, tmp_path
+):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
 
     def ask(original, *observations):
         wants, beside = {"forget": Want(observations=observations)}, References(original)
-        return measured(subject, {"forget": ROWS}, wants, references=beside, salt="", max_new_tokens=4)
+        return measured(
+            subject, {"forget": ROWS}, wants, references=beside, salt="", max_new_tokens=4
+        )
 
     first, cost = ask(original, LogitLens(), ActivationPatching(), HiddenStates((0.5,)))
     assert cost is not None

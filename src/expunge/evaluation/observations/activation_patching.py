@@ -1,4 +1,6 @@
-"""Activation patching: what the original loses of an answer as its hidden states are replaced by this model's."""
+"""Activation patching: what the original loses of an answer as its hidden states are replaced by
+this model's.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +43,24 @@ class ActivationPatching(Observation):
         return Observed({"depth": lost}, made=sum(map(len, lost)))
 
 
-def depth(subject: Subject, original: Subject, rows: Sequence[Row], tick: Tick = lambda n: None) -> list[np.ndarray]:
-    """How much of each answer is lost in the original as it is given this model's states: nats a token [blocks], of each row.
+def depth(
+    subject: Subject, original: Subject, rows: Sequence[Row], tick: Tick = lambda n: None
+) -> list[np.ndarray]:
+    """How much of each answer is lost in the original as it is given this model's states: nats a
+    token [blocks], of each row.
 
-    Block by block, the original's output at the places that predict the answer is replaced by this model's own, teacher-forced;
-    mean log p (as it is) - mean log p (patched). blocks + 1 forwards of the original a row, one of this model.
+    Block by block, the original's output at the places that predict the answer is replaced by this
+    model's own, teacher-forced; mean log p (as it is) - mean log p (patched). blocks + 1 forwards
+    of the original a row, one of this model.
     """
-    sizes = [(len(blocks(s.model)), *s.model.get_output_embeddings().weight.shape) for s in (subject, original)]
+    sizes = [
+        (len(blocks(s.model)), *s.model.get_output_embeddings().weight.shape)
+        for s in (subject, original)
+    ]
     if sizes[0] != sizes[1]:
         raise Refused(
-            f"states of {subject.source} do not fit into {original.source}: (blocks, vocabulary, width) is {sizes[0]} and {sizes[1]}"
+            f"states of {subject.source} do not fit into {original.source}: (blocks, vocabulary, "
+            f"width) is {sizes[0]} and {sizes[1]}"
         )
     found: list[np.ndarray] = [np.empty(0)] * len(rows)
     with evaluating(subject.model), evaluating(original.model):

@@ -1,9 +1,10 @@
-"""The interface of every pass over a model: what it is called, what it records, what it needs, and how it is run.
+"""The interface of every pass over a model: what it is called, what it records, what it needs, and
+how it is run.
 
-A pass that only some metrics need is one file of this folder with one subclass of ``Observation``, named
-after the file. ``evaluation.observe`` plans and runs it, ``evaluation.cache`` keeps what it found,
-``evaluation.store`` writes its fields and the documentation shows its title: all of them read the
-declaration, and none of them knows its name.
+A pass that only some metrics need is one file of this folder with one subclass of ``Observation``,
+named after the file. ``evaluation.observe`` plans and runs it, ``evaluation.cache`` keeps what it
+found, ``evaluation.store`` writes its fields and the documentation shows its title: all of them
+read the declaration, and none of them knows its name.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ RowKey = tuple[str, str, str]  # (role, id, variant)
 
 @dataclass
 class Read:
-    """The teacher-forced pass over one row: arrays [T] in nats; ``top`` holds the arg-max ids (private)."""
+    """The teacher-forced pass over one row: arrays [T] in nats; ``top`` holds the arg-max ids
+    (private).
+    """
 
     logp: np.ndarray
     hit: np.ndarray | None = None
@@ -39,9 +42,11 @@ class Read:
 
 @dataclass
 class Cost:
-    """What was run: rows and tokens through the model, tokens generated and tokens that were known already.
+    """What was run: rows and tokens through the model, tokens generated and tokens that were known
+    already.
 
-    ``written``: texts that were generated, ``limited``: those among them that stopped only at the limit.
+    ``written``: texts that were generated, ``limited``: those among them that stopped only at the
+    limit.
     ``more``: what the observations made, by their units.
     """
 
@@ -76,8 +81,9 @@ class References:
 class Field:
     """A field that an observation adds to the record of an answer.
 
-    ``kind`` is the type of one entry; ``text`` is a tuple of private texts, which are never written beside
-    the numbers. ``in_runs``: whether a run folder keeps it (hidden states are too large, and say too much).
+    ``kind`` is the type of one entry; ``text`` is a tuple of private texts, which are never written
+    beside the numbers. ``in_runs``: whether a run folder keeps it (hidden states are too large, and
+    say too much).
     """
 
     kind: Literal["float32", "float64", "int32", "bool", "text"] = "float32"
@@ -88,9 +94,10 @@ class Field:
 class Inputs:
     """What an observation reads of one role.
 
-    ``answers``: the tokenized answers. ``prompts``: the same rows, a plain text begun by its first tokens
-    (it has no other prompt). ``roles``: the examples of every role. ``reads``: what the teacher-forced pass
-    found, of the rows that it scored. ``max_new_tokens``: how many tokens this role may generate.
+    ``answers``: the tokenized answers. ``prompts``: the same rows, a plain text begun by its first
+    tokens (it has no other prompt). ``roles``: the examples of every role. ``reads``: what the
+    teacher-forced pass found, of the rows that it scored. ``max_new_tokens``: how many tokens this
+    role may generate.
     """
 
     role: str
@@ -112,8 +119,9 @@ class Inputs:
 class Observed:
     """What an observation found.
 
-    ``fields``: a field's name -> its values, one for each of the answers (None: nothing there). ``scored``:
-    rows of its own with what was read of them. ``made``: how many of its ``unit`` were made.
+    ``fields``: a field's name -> its values, one for each of the answers (None: nothing there).
+    ``scored``: rows of its own with what was read of them. ``made``: how many of its ``unit`` were
+    made.
     """
 
     fields: Mapping[str, Sequence[Any]] = field(default_factory=lambda: EMPTY)
@@ -123,15 +131,22 @@ class Observed:
 
 @dataclass(frozen=True)
 class Observation:
-    """A pass that only some metrics need. Fields of a subclass are its options, named as the metrics' arguments.
+    """A pass that only some metrics need.
+
+    Fields of a subclass are its options, named as the metrics' arguments.
 
     ``name``: the file's name, and the word in a card's ``needs``. ``title``: what it reads, for the
-    documentation. ``unit``: what its cost counts. ``version``: raise it when what it computes changes.
-    ``fields``: what it adds to the answers' records. ``variants``: beginnings of the variants of its own rows.
-    ``needs``: capabilities of the model. ``beside``: the references without which there is nothing to observe.
-    ``other_roles``: roles that it reads beside its own, without which there is nothing to observe either.
-    ``reads_scores``: it reads what the teacher-forced pass found of the answers. ``from_prompts``: it
-    generates from the prompts. ``of_references``: the models beside the judged one are observed, too.
+    documentation. ``unit``: what its cost counts. ``version``: raise it when what it computes
+    changes.
+    ``fields``: what it adds to the answers' records. ``variants``: beginnings of the variants of
+    its own rows.
+    ``needs``: capabilities of the model. ``beside``: the references without which there is nothing
+    to observe.
+    ``other_roles``: roles that it reads beside its own, without which there is nothing to observe
+    either.
+    ``reads_scores``: it reads what the teacher-forced pass found of the answers. ``from_prompts``:
+    it generates from the prompts. ``of_references``: the models beside the judged one are observed,
+    too.
     """
 
     name: ClassVar[str] = ""
@@ -167,7 +182,8 @@ class Observation:
         """
         if self != other:
             raise Refused(
-                f"two metrics ask for {self.name} in two ways, {self} and {other}; give both the same arguments, or ask for one at a time"
+                f"two metrics ask for {self.name} in two ways, {self} and {other}; give both the "
+                f"same arguments, or ask for one at a time"
             )
         return self
 
@@ -193,11 +209,12 @@ def bare(record: Record, observed: Mapping[str, Any]) -> Record:
 
 @dataclass(frozen=True)
 class Want:
-    """What one role is asked: which variants are scored, whether text is generated, whether vocabulary moments are kept.
+    """What one role is asked: which variants are scored, whether text is generated, whether
+    vocabulary moments are kept.
 
-    ``options``: the texts of the options are scored, or all: letters and texts. ``tokens``: how many are generated at most
-    (0: as many as elsewhere); ``cut``: the answer is kept only so far. ``observations``: passes that only some metrics need; they read
-    the answers, scored or not.
+    ``options``: the texts of the options are scored, or all: letters and texts. ``tokens``: how
+    many are generated at most (0: as many as elsewhere); ``cut``: the answer is kept only so far.
+    ``observations``: passes that only some metrics need; they read the answers, scored or not.
     """
 
     variants: tuple[str, ...] = ("answer",)
@@ -225,7 +242,9 @@ class Want:
             variants=tuple(dict.fromkeys((*self.variants, *other.variants))),
             write=self.write or other.write,
             moments=self.moments or other.moments,
-            options="all" if "all" in (self.options, other.options) else self.options or other.options,
+            options="all"
+            if "all" in (self.options, other.options)
+            else self.options or other.options,
             tokens=max(self.tokens, other.tokens),
             cut=self.cut or other.cut,
             observations=merged(self.observations, other.observations),

@@ -30,14 +30,22 @@ class ChoiceStates(Observation):
 
     def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
         """``choice_states`` [answers * D] of each row with wrong answers."""
-        ends, made = choice_states(model, inputs.answers, inputs.examples, self.layer, inputs.max_length, inputs.tick)
+        ends, made = choice_states(
+            model, inputs.answers, inputs.examples, self.layer, inputs.max_length, inputs.tick
+        )
         return Observed({"choice_states": ends}, made=made)
 
 
 def choice_states(
-    subject: Subject, rows: Sequence[Row], examples: Examples, layer: float, max_length: int, tick: Tick = lambda n: None
+    subject: Subject,
+    rows: Sequence[Row],
+    examples: Examples,
+    layer: float,
+    max_length: int,
+    tick: Tick = lambda n: None,
 ) -> tuple[list[np.ndarray | None], int]:
-    """Of each answer the states at its last token and at that of every wrong answer: [answers * D], None where there is no wrong one.
+    """Of each answer the states at its last token and at that of every wrong answer: [answers * D],
+    None where there is no wrong one.
 
     Also how many answers were read.
     """
@@ -48,4 +56,7 @@ def choice_states(
     asked = [a for r in rows if r.id in beside for a in (r, *beside[r.id])]
     ends = iter(states(subject, asked, (layer,), answer_end, own=True) if asked else [])
     tick(len(rows))
-    return [np.concatenate([next(ends) for _ in (r, *beside[r.id])]) if r.id in beside else None for r in rows], len(asked)
+    return [
+        np.concatenate([next(ends) for _ in (r, *beside[r.id])]) if r.id in beside else None
+        for r in rows
+    ], len(asked)

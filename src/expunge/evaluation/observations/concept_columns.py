@@ -1,4 +1,7 @@
-"""Concept columns: what has become of columns of weights that hold concepts. No row goes through the model."""
+"""Concept columns: what has become of columns of weights that hold concepts.
+
+No row goes through the model.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from expunge.models.causal_lm.hooks import norms_before_head
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks, evaluating
 
-LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")  # the last matrix of an MLP, as the architectures call it
+# the last matrix of an MLP, as the architectures call it
+LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,22 @@ class ConceptColumns(Observation):
     def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
         """[5] numbers a row, see ``concepts``."""
         assert references.original is not None
-        found, compared = concepts(model, references.original, inputs.answers, inputs.examples, self.k)
+        found, compared = concepts(
+            model, references.original, inputs.answers, inputs.examples, self.k
+        )
         inputs.tick(len(inputs.answers))
         return Observed({"concept": found}, made=compared)
 
 
-def concepts(subject: Subject, original: Subject, rows: Sequence[Row], examples: Examples, k: int) -> tuple[list[np.ndarray], int]:
-    """Of each row the column that its tags name (``layer/23``, ``column/743``), before and after; also how many columns were compared.
+def concepts(
+    subject: Subject, original: Subject, rows: Sequence[Row], examples: Examples, k: int
+) -> tuple[list[np.ndarray], int]:
+    """Of each row the column that its tags name (``layer/23``, ``column/743``), before and after;
+    also how many columns were compared.
 
-    [5]: a number for the column (its place would tell whose it is), the Jaccard index of the ``k`` tokens that it speaks for most through
-    the final norm, the same without that norm, the cosine, and the distance of the two. Empty where no column is named, or there is none.
+    [5]: a number for the column (its place would tell whose it is), the Jaccard index of the ``k``
+    tokens that it speaks for most through the final norm, the same without that norm, the cosine,
+    and the distance of the two. Empty where no column is named, or there is none.
     """
     named = {e.id: place_of(e) for e in examples}
     asked = {at for r in rows if (at := named.get(r.id.partition("#")[0])) is not None}
@@ -53,12 +63,21 @@ def concepts(subject: Subject, original: Subject, rows: Sequence[Row], examples:
     shared = [at for at in sorted(asked) if all(side[at] is not None for side in sides)]
     found: dict[tuple[int, int], np.ndarray] = {}
     if shared:
-        heads = [(norms_before_head(s.model, rows[0].ids[:4]), s.model.get_output_embeddings().weight) for s in (original, subject)]
+        heads = [
+            (norms_before_head(s.model, rows[0].ids[:4]), s.model.get_output_embeddings().weight)
+            for s in (original, subject)
+        ]
         for i, at in enumerate(shared):
-            pair = [(*head, column) for head, side in zip(heads, sides, strict=True) if (column := side[at]) is not None]
+            pair = [
+                (*head, column)
+                for head, side in zip(heads, sides, strict=True)
+                if (column := side[at]) is not None
+            ]
             found[at] = np.array([i, *_compared(pair, k)])
     none = np.empty(0)
-    return [found.get(named.get(r.id.partition("#")[0]) or (-1, -1), none) for r in rows], len(found)
+    return [found.get(named.get(r.id.partition("#")[0]) or (-1, -1), none) for r in rows], len(
+        found
+    )
 
 
 def place_of(example: Example) -> tuple[int, int] | None:
@@ -68,10 +87,16 @@ def place_of(example: Example) -> tuple[int, int] | None:
 
 
 def column_of(subject: Subject, layer: int, column: int) -> Tensor | None:
-    """One column of the last matrix of a block's MLP, float32 [D]: what it puts out for that unit alone, adapters included."""
+    """One column of the last matrix of a block's MLP, float32 [D]: what it puts out for that unit
+    alone, adapters included.
+    """
     if layer >= len(blocks(subject.model)):
         return None
-    own: list[Any] = [m for name, m in blocks(subject.model)[layer].named_modules() if name.split(".")[-1] in LAST and "attn" not in name]
+    own: list[Any] = [
+        m
+        for name, m in blocks(subject.model)[layer].named_modules()
+        if name.split(".")[-1] in LAST and "attn" not in name
+    ]
     if len(own) != 1:  # none, or one for each expert
         return None
     width = int(own[0].in_features if hasattr(own[0], "in_features") else own[0].nx)
@@ -84,12 +109,17 @@ def column_of(subject: Subject, layer: int, column: int) -> Tensor | None:
     return out[0] - out[1]  # less the bias
 
 
-def _compared(pair: Sequence[tuple[list[nn.Module], Tensor, Tensor]], k: int) -> tuple[float, float, float, float]:
+def _compared(
+    pair: Sequence[tuple[list[nn.Module], Tensor, Tensor]], k: int
+) -> tuple[float, float, float, float]:
     a, b = (column.double().cpu() for *_, column in pair)
     if not (a.any() and b.any()):  # a column of zeros speaks for nothing
         return 0.0, 0.0, 0.0, float((a - b).norm())
     cosine = float(a @ b / (a.norm() * b.norm()))
-    tokens = [[_top(norms if through else [], head, column, k) for norms, head, column in pair] for through in (True, False)]
+    tokens = [
+        [_top(norms if through else [], head, column, k) for norms, head, column in pair]
+        for through in (True, False)
+    ]
     through, raw = (len(x & y) / len(x | y) for x, y in tokens)
     return through, raw, min(1.0, cosine), float((a - b).norm())
 

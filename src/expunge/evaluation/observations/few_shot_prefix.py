@@ -11,7 +11,14 @@ import numpy as np
 
 from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
-from expunge.evaluation.observations.base import Cost, Inputs, Observation, Observed, Read, References
+from expunge.evaluation.observations.base import (
+    Cost,
+    Inputs,
+    Observation,
+    Observed,
+    Read,
+    References,
+)
 from expunge.evaluation.observations.teacher_forced import score
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.model import Subject
@@ -35,13 +42,17 @@ class FewShotPrefix(Observation):
     def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
         """Rows of variant ``prefix``; none of the groups that the prefix itself shows."""
         holdout = inputs.roles["holdout"]
-        behind_it = prefixed(model, inputs.answers, holdout, self.shots, inputs.max_length, inputs.tick)
+        behind_it = prefixed(
+            model, inputs.answers, holdout, self.shots, inputs.max_length, inputs.tick
+        )
         scored = [(row, Read(logp)) for row, logp in behind_it.values()]
         return Observed(scored=scored, made=len(scored))
 
 
 def shots_of(holdout: Examples, n: int, seed: int = 0) -> Examples:
-    """n rows of as few groups as possible, and of half the groups at most: whoever scores holdout rows leaves those groups out."""
+    """n rows of as few groups as possible, and of half the groups at most: whoever scores holdout
+    rows leaves those groups out.
+    """
     groups = list(dict.fromkeys(e.group for e in holdout))
     Random(f"shots/{seed}").shuffle(groups)
     found: list[Example] = []
@@ -52,13 +63,17 @@ def shots_of(holdout: Examples, n: int, seed: int = 0) -> Examples:
 
 
 def prefix_of(subject: Subject, shots: Examples, max_length: int) -> tuple[int, ...]:
-    """The ids of the shots, one after the other: what begins a text (bos) once, in front. As many as fit in ``max_length`` tokens."""
+    """The ids of the shots, one after the other: what begins a text (bos) once, in front.
+
+    As many as fit in ``max_length`` tokens.
+    """
     tokens = Tokens(subject.tokenizer)
     head = tokens.head
     ids = head
     for shot, row in zip(shots, encode(subject.tokenizer, shots, max_length=1 << 30), strict=True):
         own = row.ids[len(head) :] if row.ids[: len(head)] == head else row.ids
-        if shot.text is not None:  # runs on into the next, cut to its share; an answered question is closed and whole
+        # runs on into the next, cut to its share; an answered question is closed and whole
+        if shot.text is not None:
             own = own[:-1][: (max_length - len(head)) // len(shots)]
         if len(ids) + len(own) > max_length:
             break
@@ -70,14 +85,27 @@ def behind(prefix: Sequence[int], row: Row, head: Sequence[int]) -> Row:
     """The row behind the prefix: its own begin-of-text token gives way, the same tokens are scored."""
     drop = len(head) if row.ids[: len(head)] == tuple(head) else 0
     scored = (False,) * len(prefix) + row.scored[drop:]
-    return replace(row, variant=VARIANT, ids=(*prefix, *row.ids[drop:]), scored=scored, n_prompt=row.n_prompt - drop + len(prefix))
+    return replace(
+        row,
+        variant=VARIANT,
+        ids=(*prefix, *row.ids[drop:]),
+        scored=scored,
+        n_prompt=row.n_prompt - drop + len(prefix),
+    )
 
 
 def prefixed(
-    subject: Subject, rows: Sequence[Row], holdout: Examples, shots: int, max_length: int, tick: Tick
+    subject: Subject,
+    rows: Sequence[Row],
+    holdout: Examples,
+    shots: int,
+    max_length: int,
+    tick: Tick,
 ) -> dict[tuple[str, str], tuple[Row, np.ndarray]]:
-    """(role, id) -> the row behind the prefix and its log-probabilities. Rows of the shots' own groups have none; nor has anybody if no
-    shot fits."""
+    """(role, id) -> the row behind the prefix and its log-probabilities.
+
+    Rows of the shots' own groups have none; nor has anybody if no shot fits.
+    """
     chosen = shots_of(holdout, shots)
     room = getattr(subject.model.config, "max_position_embeddings", None) or 1 << 30
     longest = max((len(r) for r in rows), default=0)
@@ -92,7 +120,9 @@ def prefixed(
 
 
 def lowered(examples: Examples) -> Examples:
-    """The rows with a variant ``lower``: their answer or text in lower case, behind the same prompt."""
+    """The rows with a variant ``lower``: their answer or text in lower case, behind the same
+    prompt.
+    """
     text = lambda e: e.answer if e.text is None else e.text
     return tuple(replace(e, variants={**e.variants, "lower": text(e).lower()}) for e in examples)
 

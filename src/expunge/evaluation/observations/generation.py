@@ -16,8 +16,17 @@ from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject
 
 
-def write(subject: Subject, rows: Sequence[Row], reads: Sequence[Read], most: Sequence[int], tick: Tick, cost: Cost) -> list[list[int]]:
-    """S2: the greedy answer to every row's prompt, ``most[i]`` token ids; what S1's hits decide is not generated again."""
+def write(
+    subject: Subject,
+    rows: Sequence[Row],
+    reads: Sequence[Read],
+    most: Sequence[int],
+    tick: Tick,
+    cost: Cost,
+) -> list[list[int]]:
+    """S2: the greedy answer to every row's prompt, ``most[i]`` token ids; what S1's hits decide is
+    not generated again.
+    """
     eos = set(subject.eos_ids)
     known: list[list[int]] = []
     budgets = []

@@ -1,4 +1,6 @@
-"""Gold divergence: how far a model's next-token distributions are from gold's, four numbers an answer."""
+"""Gold divergence: how far a model's next-token distributions are from gold's, four numbers an
+answer.
+"""
 
 from __future__ import annotations
 
@@ -39,21 +41,32 @@ class GoldDivergence(Observation):
         return Observed({"divergence": found}, made=len(found))
 
 
-def divergences(subject: Subject, gold: Subject, rows: Sequence[Row], tick: Tick = lambda n: None) -> list[np.ndarray]:
-    """Of each row the mean over its answer's tokens of DIVERGENCES: [4], float32; nats, but tv in 0..1.
+def divergences(
+    subject: Subject, gold: Subject, rows: Sequence[Row], tick: Tick = lambda n: None
+) -> list[np.ndarray]:
+    """Of each row the mean over its answer's tokens of DIVERGENCES: [4], float32; nats, but tv in
+    0..1.
 
-    js: Jensen-Shannon, kl: KL(gold || model), reverse_kl: KL(model || gold), tv: total variation. Closing end-of-sequence tokens are left
-    out. Refused if the vocabularies differ in size. One forward of each model a row.
+    js: Jensen-Shannon, kl: KL(gold || model), reverse_kl: KL(model || gold), tv: total variation.
+        Closing end-of-sequence tokens are left out. Refused if the vocabularies differ in size. One
+        forward of each model a row.
     """
     if subject.vocab != gold.vocab:
-        raise Refused(f"{subject.source} knows {subject.vocab} tokens, gold {gold.source} {gold.vocab}: distributions cannot be compared")
+        raise Refused(
+            f"{subject.source} knows {subject.vocab} tokens, gold {gold.source} {gold.vocab}: "
+            f"distributions cannot be compared"
+        )
     found: list[np.ndarray] = [np.empty(0)] * len(rows)
     with evaluating(subject.model), evaluating(gold.model):
         for places, packed in batches(subject, rows):
             mine = forward(subject.model, packed).logits
             theirs = forward(gold.model, packed.to(gold.device)).logits
             assert mine is not None and theirs is not None
-            for place, x in zip(places, by_row(packed, between(mine, theirs.to(mine.device))).cpu().numpy(), strict=True):
+            for place, x in zip(
+                places,
+                by_row(packed, between(mine, theirs.to(mine.device))).cpu().numpy(),
+                strict=True,
+            ):
                 found[place] = x.astype(np.float32)
             tick(len(places))
     return found
@@ -62,5 +75,11 @@ def divergences(subject: Subject, gold: Subject, rows: Sequence[Row], tick: Tick
 def between(mine: Tensor, gold: Tensor) -> Tensor:
     """DIVERGENCES of the distributions behind two logits [N, V]: float64 [N, 4], at least 0."""
     tv = (mine.float().softmax(-1) - gold.float().softmax(-1)).abs().sum(-1) / 2
-    found = {"js": jsd_rows(gold, mine), "kl": kl_rows(gold, mine), "reverse_kl": reverse_kl_rows(gold, mine), "tv": tv}
-    return torch.stack([found[kind] for kind in DIVERGENCES], 1).double().clamp_min(0)  # rounding may leave less than nothing
+    found = {
+        "js": jsd_rows(gold, mine),
+        "kl": kl_rows(gold, mine),
+        "reverse_kl": reverse_kl_rows(gold, mine),
+        "tv": tv,
+    }
+    # rounding may leave less than nothing
+    return torch.stack([found[kind] for kind in DIVERGENCES], 1).double().clamp_min(0)

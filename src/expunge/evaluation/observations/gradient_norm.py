@@ -18,7 +18,9 @@ from expunge.models.causal_lm.model import Subject
 
 @dataclass(frozen=True)
 class GradientNorm(Observation):
-    """The norms of the gradient of each answer's loss, with or without the closing end-of-sequence token."""
+    """The norms of the gradient of each answer's loss, with or without the closing end-of-sequence
+    token.
+    """
 
     eos: bool = False
 
@@ -34,11 +36,15 @@ class GradientNorm(Observation):
         return Observed({"grad_norm": norms}, made=len(norms))
 
 
-def gradient_norms(subject: Subject, rows: Sequence[Row], *, eos: bool = False, tick: Tick = lambda n: None) -> list[np.ndarray]:
-    """Of each row the gradient of its mean loss over all weights: [norm 1, norm 2, norm inf, mean of the tensors' 2-norms].
+def gradient_norms(
+    subject: Subject, rows: Sequence[Row], *, eos: bool = False, tick: Tick = lambda n: None
+) -> list[np.ndarray]:
+    """Of each row the gradient of its mean loss over all weights: [norm 1, norm 2, norm inf, mean
+    of the tensors' 2-norms].
 
-    One forward and backward a row, dropout off; ``.grad`` is left as it is. ``eos``: whether the closing end-of-sequence token counts
-    (a row of that token alone keeps it). The mean of the tensors' norms depends on how the weights are cut into tensors.
+    One forward and backward a row, dropout off; ``.grad`` is left as it is. ``eos``: whether the
+    closing end-of-sequence token counts (a row of that token alone keeps it). The mean of the
+    tensors' norms depends on how the weights are cut into tensors.
     """
     model = subject.model
     weights = [p for p in model.parameters() if p.is_floating_point()]
@@ -62,7 +68,9 @@ def gradient_norms(subject: Subject, rows: Sequence[Row], *, eos: bool = False, 
 
 def without_end(row: Row) -> Row:
     """The row without its closing end-of-sequence token, unless that is all that is scored."""
-    return replace(row, scored=(*row.scored[:-1], False)) if row.eos and sum(row.scored) > 1 else row
+    return (
+        replace(row, scored=(*row.scored[:-1], False)) if row.eos and sum(row.scored) > 1 else row
+    )
 
 
 def _of(model: Any, weights: Sequence[torch.Tensor], row: Row) -> np.ndarray:
@@ -70,7 +78,16 @@ def _of(model: Any, weights: Sequence[torch.Tensor], row: Row) -> np.ndarray:
     logits = forward(model, packed).logits
     assert logits is not None
     loss = -logits.float().log_softmax(-1).gather(-1, packed.labels[:, None]).mean()
-    grads = [g.double() for g in torch.autograd.grad(loss, weights, allow_unused=True) if g is not None]
+    grads = [
+        g.double() for g in torch.autograd.grad(loss, weights, allow_unused=True) if g is not None
+    ]
     one = sum(float(g.abs().sum()) for g in grads)
     each = [float(g.norm()) for g in grads]
-    return np.array([one, float(np.linalg.norm(each)), max(float(g.abs().max()) for g in grads), float(np.mean(each))])
+    return np.array(
+        [
+            one,
+            float(np.linalg.norm(each)),
+            max(float(g.abs().max()) for g in grads),
+            float(np.mean(each)),
+        ]
+    )

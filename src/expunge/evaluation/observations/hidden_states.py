@@ -23,7 +23,9 @@ from expunge.scoring.representation import layer_of
 
 @dataclass(frozen=True)
 class HiddenStates(Observation):
-    """Outputs of the blocks that ``layers`` names, at the prompt's end or as the mean over the answer."""
+    """Outputs of the blocks that ``layers`` names, at the prompt's end or as the mean over the
+    answer.
+    """
 
     layers: tuple[float, ...] = ()
     at: Literal["prompt", "answer"] = "prompt"
@@ -53,9 +55,11 @@ def states(
     own: bool = False,
     tick: Tick = lambda n: None,
 ) -> list[np.ndarray]:
-    """Of each row the outputs of the blocks that ``layers`` names, in that order: [layers * D], float32.
+    """Of each row the outputs of the blocks that ``layers`` names, in that order: [layers * D],
+    float32.
 
-    ``read(packed, states [N, D]) -> [B, D]`` says which place of a row counts: ``prompt_end`` or ``answer_mean``.
+    ``read(packed, states [N, D]) -> [B, D]`` says which place of a row counts: ``prompt_end`` or
+    ``answer_mean``.
     ``own``: states at the tokens' own places instead of those that predict them.
     """
     chosen = [layer_of(w, len(blocks(subject.model))) for w in layers]
@@ -70,7 +74,9 @@ def states(
 
             with watched(subject.model, packed.own if own else packed.predicted_from, see):
                 forward(subject.model, packed)
-            for place, x in zip(places, torch.stack([kept[i] for i in chosen], 1).numpy(), strict=True):
+            for place, x in zip(
+                places, torch.stack([kept[i] for i in chosen], 1).numpy(), strict=True
+            ):
                 found[place] = x.reshape(-1)
             tick(len(places))
     return found

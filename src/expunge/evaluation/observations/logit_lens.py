@@ -1,4 +1,6 @@
-"""Logit lens: what the output of every block says of the answer through the model's own final norm and head."""
+"""Logit lens: what the output of every block says of the answer through the model's own final norm
+and head.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +42,15 @@ class LogitLens(Observation):
         return Observed(values, made=len(found))
 
 
-def lens(subject: Subject, rows: Sequence[Row], tick: Tick = lambda n: None) -> list[dict[str, np.ndarray]]:
+def lens(
+    subject: Subject, rows: Sequence[Row], tick: Tick = lambda n: None
+) -> list[dict[str, np.ndarray]]:
     """Every block's output through the model's own final norm and head, of each row.
 
-    ``lens`` [blocks]: the mean log-probability of the answer's tokens, nats. ``lens_rank`` [4 * blocks]: of the answer's first token, how
-    many tokens are likelier, how many less likely, and how many gained more, or less, probability from the block below to this one
-    (the first block has no block below: out of every budget).
+    ``lens`` [blocks]: the mean log-probability of the answer's tokens, nats. ``lens_rank`` [4 *
+    blocks]: of the answer's first token, how many tokens are likelier, how many less likely, and
+    how many gained more, or less, probability from the block below to this one (the first block has
+    no block below: out of every budget).
     """
     model = subject.model
     norms, head = norms_before_head(model, rows[0].ids[:4]), Head.of(model).verified(model, rows)
@@ -58,12 +63,20 @@ def lens(subject: Subject, rows: Sequence[Row], tick: Tick = lambda n: None) -> 
             below: list[Tensor] = []
 
             def see(
-                i: int, x: Tensor, packed: Any = packed, first: Any = first, said: Any = said, ranks: Any = ranks, below: Any = below
+                i: int,
+                x: Tensor,
+                packed: Any = packed,
+                first: Any = first,
+                said: Any = said,
+                ranks: Any = ranks,
+                below: Any = below,
             ) -> None:
                 for norm in norms:
                     x = norm(x)
                 logp = head(x).float().log_softmax(-1)
-                said[:, i] = by_row(packed, logp.gather(1, packed.labels[:, None])[:, 0].double()).cpu()
+                said[:, i] = by_row(
+                    packed, logp.gather(1, packed.labels[:, None])[:, 0].double()
+                ).cpu()
                 p, label = logp[first].exp(), packed.labels[first, None]
                 ranks[:, :2, i] = _ranks(logp[first], label)
                 if below:
@@ -79,6 +92,8 @@ def lens(subject: Subject, rows: Sequence[Row], tick: Tick = lambda n: None) -> 
 
 
 def _ranks(x: Tensor, label: Tensor) -> np.ndarray:
-    """How many entries of each row [B, V] are above, and how many below, that of ``label`` [B, 1]: [B, 2]."""
+    """How many entries of each row [B, V] are above, and how many below, that of ``label`` [B, 1]:
+    [B, 2].
+    """
     own = x.gather(1, label)
     return torch.stack([(x > own).sum(1), (x < own).sum(1)], 1).cpu().numpy()

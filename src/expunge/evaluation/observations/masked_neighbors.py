@@ -1,4 +1,6 @@
-"""Rows whose answer or text has a word replaced by what a masked language model finds fitting: variants ``neighbour/0`` ..., for S1."""
+"""Rows whose answer or text has a word replaced by what a masked language model finds fitting:
+variants ``neighbour/0`` ..., for S1.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ VARIANT = "neighbour/"
 
 @dataclass(frozen=True)
 class MaskedNeighbors(Observation):
-    """Neighbors of each row: ``words`` of its words replaced, a share ``dropout`` of a word's embedding hidden."""
+    """Neighbors of each row: ``words`` of its words replaced, a share ``dropout`` of a word's
+    embedding hidden.
+    """
 
     neighbours: int = 25
     words: int = 1
@@ -38,7 +42,9 @@ class MaskedNeighbors(Observation):
     def rows(self, model: Subject, inputs: Inputs, references: References) -> list[Row]:
         """The neighbors, which the teacher-forced pass scores."""
         how = Neighbours(self.neighbours, self.words, self.dropout, self.seed)
-        return neighbour_rows(model, references.masked_model, inputs.examples, how, inputs.max_length, inputs.tick)
+        return neighbour_rows(
+            model, references.masked_model, inputs.examples, how, inputs.max_length, inputs.tick
+        )
 
     def ticks(self, rows: int) -> int:
         """One for each row and for each of its neighbors."""
@@ -46,19 +52,32 @@ class MaskedNeighbors(Observation):
 
 
 def neighbour_rows(
-    subject: Subject, masked_model: Any, examples: Examples, how: Neighbours, max_length: int, tick: Tick = lambda n: None
+    subject: Subject,
+    masked_model: Any,
+    examples: Examples,
+    how: Neighbours,
+    max_length: int,
+    tick: Tick = lambda n: None,
 ) -> list[Row]:
-    """The neighbours of the rows of a role, behind the same prompts; none of rows that are given as tokens.
+    """The neighbours of the rows of a role, behind the same prompts; none of rows that are given as
+    tokens.
 
-    Of a text in chunks each chunk has its own. A neighbour that no longer fits in ``max_length``, or falls into another number of
-    chunks, is left out. Ticks: one a row, and one for each neighbour that is not made; S1 gives the others.
+    Of a text in chunks each chunk has its own. A neighbour that no longer fits in ``max_length``,
+    or falls into another number of chunks, is left out. Ticks: one a row, and one for each
+    neighbour that is not made; S1 gives the others.
     """
     rows: list[Row] = []
     fitting = [e for e in examples if not tokens_of(e) and OPEN not in e.tags]
     for first in range(0, len(fitting), TEXTS):
         some = fitting[first : first + TEXTS]
         pieces = [_pieces(subject, e, max_length) for e in some]
-        written = iter(masked_model.of([(_before(e), p) for e, own in zip(some, pieces, strict=True) for p in own], how, subject.device))
+        written = iter(
+            masked_model.of(
+                [(_before(e), p) for e, own in zip(some, pieces, strict=True) for p in own],
+                how,
+                subject.device,
+            )
+        )
         for e, own in zip(some, pieces, strict=True):
             rows += _rows(subject, e, own, [next(written) for _ in own], max_length)
         tick(len(some))
@@ -78,11 +97,27 @@ def _before(example: Example) -> str:
     return example.prompt or (example.messages[-1]["content"] if example.messages else "")
 
 
-def _rows(subject: Subject, example: Example, pieces: Sequence[str], written: Sequence[Sequence[str]], max_length: int) -> Iterator[Row]:
+def _rows(
+    subject: Subject,
+    example: Example,
+    pieces: Sequence[str],
+    written: Sequence[Sequence[str]],
+    max_length: int,
+) -> Iterator[Row]:
     whole = lambda k, new: "".join((*pieces[:k], new, *pieces[k + 1 :]))
-    variants = {f"{VARIANT}{k}/{i}": whole(k, new) for k, some in enumerate(written) for i, new in enumerate(some)}
-    longest = max_length if example.text is not None else 1 << 30  # an answer that grew too long is passed over here, not refused there
-    found = encode(subject.tokenizer, [replace(example, variants=variants)], max_length=longest, variants=(VARIANT,))
+    variants = {
+        f"{VARIANT}{k}/{i}": whole(k, new)
+        for k, some in enumerate(written)
+        for i, new in enumerate(some)
+    }
+    # an answer that grew too long is passed over here, not refused there
+    longest = max_length if example.text is not None else 1 << 30
+    found = encode(
+        subject.tokenizer,
+        [replace(example, variants=variants)],
+        max_length=longest,
+        variants=(VARIANT,),
+    )
     for variant, group in groupby(found, key=lambda r: r.variant):
         k, i = (int(x) for x in variant.removeprefix(VARIANT).split("/"))
         rows = list(group)

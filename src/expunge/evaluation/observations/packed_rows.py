@@ -1,4 +1,6 @@
-"""Rows in batches of bounded size, and values of tokens as one value a row: what passes through hidden states share."""
+"""Rows in batches of bounded size, and values of tokens as one value a row: what passes through
+hidden states share.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,16 @@ from expunge.models.causal_lm.model import Subject
 
 
 def batches(subject: Subject, rows: Sequence[Row]) -> Iterator[tuple[list[int], Packed]]:
-    """(places in ``rows``, the rows packed) in batches bounded in tokens, shortest rows first; closing end-of-sequence tokens unscored."""
+    """(places in ``rows``, the rows packed) in batches bounded in tokens, shortest rows first;
+    closing end-of-sequence tokens unscored.
+    """
     bare = [without_end(r) for r in rows]
     most = max(512, min(at_once(subject.device), (1 << 27) // subject.vocab))
     for places in by_length(rows, most):
-        yield places, pack([bare[i] for i in places], capacity_for(subject.model)).to(subject.device)
+        yield (
+            places,
+            pack([bare[i] for i in places], capacity_for(subject.model)).to(subject.device),
+        )
 
 
 def by_row(packed: Packed, x: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Rows of plain text asked by their own beginning: the first tokens are the prompt, what the model says is held against the rest."""
+"""Rows of plain text asked by their own beginning: the first tokens are the prompt, what the model
+says is held against the rest.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,16 @@ PER_TOKEN = ("logp", "hit", "rank", "mean_logp", "var_logp", "entropy", "top")
 def texts_among(rows: Iterable[Row], roles: Mapping[str, Examples]) -> set[tuple[str, str]]:
     """(role, id) of the rows that are plain texts, or pieces (``id#0`` ...) of one."""
     raw = {(role, e.id) for role, examples in roles.items() for e in examples if e.text is not None}
-    return {(r.role, r.id) for r in rows if (r.role, r.id) in raw or (r.role, r.id.rpartition("#")[0]) in raw}
+    return {
+        (r.role, r.id)
+        for r in rows
+        if (r.role, r.id) in raw or (r.role, r.id.rpartition("#")[0]) in raw
+    }
 
 
 def given_of(row: Row, name: str = REPORTED) -> int:
-    """How many scored tokens of a text are given: up to the first marked one where a place is marked, else a share; 0 = too short.
+    """How many scored tokens of a text are given: up to the first marked one where a place is
+    marked, else a share; 0 = too short.
 
     A mark is the first sensitive span, and decides what is given for the reported numbers alone.
     """
@@ -53,13 +60,19 @@ def begun_rows(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
 
 
 def read_behind(read: Read, row: Row) -> Read:
-    """What S1 found of the whole text, without the tokens that ``row``, the same text begun, has in its prompt."""
+    """What S1 found of the whole text, without the tokens that ``row``, the same text begun, has in
+    its prompt.
+    """
     n = len(row.answer_ids)
     return replace(read, **{f: x[-n:] for f in PER_TOKEN if (x := getattr(read, f)) is not None})
 
 
-def record_of(name: str, subject: Subject, row: Row, whole: Row, most: int, said: str | None) -> Record:
-    """What a text that was begun should go on with (at most ``most`` tokens), and what the model said; texts, and no number of S1."""
+def record_of(
+    name: str, subject: Subject, row: Row, whole: Row, most: int, said: str | None
+) -> Record:
+    """What a text that was begun should go on with (at most ``most`` tokens), and what the model
+    said; texts, and no number of S1.
+    """
     ids = list(row.answer_ids)
     rest = ids[:-1] if row.eos else ids
     decode = lambda tokens: str(subject.tokenizer.decode(list(tokens), skip_special_tokens=True))
@@ -83,9 +96,11 @@ def lengths(records: Records) -> list[str]:
 
 
 def as_asked(records: Records, name: str = REPORTED) -> Records:
-    """The records as metrics of generated text read them: a text's answer is what stood behind the given tokens.
+    """The records as metrics of generated text read them: a text's answer is what stood behind the
+    given tokens.
 
-    Texts that are too short for it (``Record.prefix`` 0) are left out; rows that are no texts stay as they are.
+    Texts that are too short for it (``Record.prefix`` 0) are left out; rows that are no texts stay
+    as they are.
     """
     asked = {(r.subject, r.role, r.id): r for r in records if r.variant == VARIANT + name}
     found: list[Record] = []
@@ -96,7 +111,16 @@ def as_asked(records: Records, name: str = REPORTED) -> Records:
             found.append(r)
         elif (b := asked.get((r.subject, r.role, r.id))) is not None:
             given = {**r.given, **b.given}
-            found.append(replace(r, prefix=b.prefix, question=b.question, answer=b.answer, generated=b.generated, given=given))
+            found.append(
+                replace(
+                    r,
+                    prefix=b.prefix,
+                    question=b.question,
+                    answer=b.answer,
+                    generated=b.generated,
+                    given=given,
+                )
+            )
     return Records(found)
 
 
@@ -112,5 +136,12 @@ def told(records: Sequence[Record]) -> str:
     if not texts:
         return ""
     span = f" ({given[0]} to {given[-1]} tokens)" if given else ""
-    few = f"; {len(texts) - len(given)} are too short and left out of what is said" if len(given) < len(texts) else ""
-    return f"{len(texts)} plain texts, asked by the first half of each{span}, parts by a quarter and three quarters{few}"
+    few = (
+        f"; {len(texts) - len(given)} are too short and left out of what is said"
+        if len(given) < len(texts)
+        else ""
+    )
+    return (
+        f"{len(texts)} plain texts, asked by the first half of each{span}, parts by a quarter "
+        f"and three quarters{few}"
+    )

@@ -60,16 +60,30 @@ class Sampling(Observation):
 
 
 def samples(
-    subject: Subject, rows: Sequence[Row], n: int, most: Sequence[int], *, temperature: float, top_p: float, seed: int, tick: Tick
+    subject: Subject,
+    rows: Sequence[Row],
+    n: int,
+    most: Sequence[int],
+    *,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    tick: Tick,
 ) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """n texts drawn from every row's prompt, each at most ``most[i]`` tokens, and the log-probability under which each was drawn: nats [n].
+    """n texts drawn from every row's prompt, each at most ``most[i]`` tokens, and the
+    log-probability under which each was drawn: nats [n].
 
-    Sample j of a row draws from a generator of its own, made of seed, role, id and j: other rows and other n leave it as it is.
+    Sample j of a row draws from a generator of its own, made of seed, role, id and j: other rows
+    and other n leave it as it is.
     """
     eos = sorted(subject.eos_ids)
     found = []
     for first in range(0, len(rows), BLOCK):
-        some = [(r, m) for r, m in zip(rows[first : first + BLOCK], most[first : first + BLOCK], strict=True) for _ in range(n)]
+        some = [
+            (r, m)
+            for r, m in zip(rows[first : first + BLOCK], most[first : first + BLOCK], strict=True)
+            for _ in range(n)
+        ]
         seeds = [f"{seed}/{r.role}/{r.id}/{i % n}" for i, (r, _) in enumerate(some)]
         logps: list[list[float]] = []
         prefixes = [r.ids[: r.n_prompt] for r, _ in some]
@@ -84,7 +98,12 @@ def samples(
             logps=logps,
             tick=lambda n: None,
         )
-        texts = [subject.tokenizer.decode(x[:-1] if x and x[-1] in subject.eos_ids else x, skip_special_tokens=True) for x in ids]
+        texts = [
+            subject.tokenizer.decode(
+                x[:-1] if x and x[-1] in subject.eos_ids else x, skip_special_tokens=True
+            )
+            for x in ids
+        ]
         sums = np.array([sum(x) for x in logps])
         found += [(tuple(texts[i : i + n]), sums[i : i + n]) for i in range(0, len(texts), n)]
         tick(len(some) // n)

@@ -1,4 +1,6 @@
-"""One model of the meta-evaluation: made, measured by every metric at once, its values kept as a file."""
+"""One model of the meta-evaluation: made, measured by every metric at once, its values kept as a
+file.
+"""
 
 from __future__ import annotations
 
@@ -50,17 +52,25 @@ def judges_for(metrics: tuple[str, ...], bench: Benchmark) -> list[Judge]:
     found = []
     for name in metrics:
         card = registry.member("metrics", name).card
-        made = judge(Call(name, dict(bench.arguments.get(name, {}))), None if card.get("whole") else "forget")
+        made = judge(
+            Call(name, dict(bench.arguments.get(name, {}))), None if card.get("whole") else "forget"
+        )
         if "forget" in made.roles:
             found.append(made)
     return found
 
 
 @lru_cache(maxsize=1)
-def beside(seed: int, steps: int, models: str, metrics: tuple[str, ...]) -> tuple[Benchmark, Subject, Subject, Records]:
-    """The case, original, gold and the records of both that metrics read; once for all cells of a worker."""
+def beside(
+    seed: int, steps: int, models: str, metrics: tuple[str, ...]
+) -> tuple[Benchmark, Subject, Subject, Records]:
+    """The case, original, gold and the records of both that metrics read; once for all cells of a
+    worker.
+    """
     bench = case_at(seed)
-    original, gold = (load(str(place_of(models, name, seed, steps))) for name in ("original", "gold"))
+    original, gold = (
+        load(str(place_of(models, name, seed, steps))) for name in ("original", "gold")
+    )
     judges, settings = judges_for(metrics, bench), EvaluationSettings(bench.generate)
     seen: list[Record] = []
     for name, subject in (("gold", gold), ("original", original)):
@@ -73,13 +83,19 @@ def place_of(models: str, name: str, seed: int, steps: int) -> Path:
 
 
 def baseline(models: str, seed: int, steps: int) -> None:
-    """The base of a case, then the original and gold that stand beside every model. ``steps``: 0 for the recipe's own.
+    """The base of a case, then the original and gold that stand beside every model.
 
-    All models of a case are fine-tuned from one base that learned another world: hidden states of models from different random weights
-    could not be compared, and no model that people unlearn begins at random weights either.
+    ``steps``: 0 for the recipe's own.
+
+    All models of a case are fine-tuned from one base that learned another world: hidden states of
+    models from different random weights could not be compared, and no model that people unlearn
+    begins at random weights either.
     """
     bench, before = case_at(seed), case_at(seed + BEFORE)
-    both = Case({**bench.case.train, "before": before.case.train["full"]}, {**bench.case.evaluate, **others_of(seed).case.train})
+    both = Case(
+        {**bench.case.train, "before": before.case.train["full"]},
+        {**bench.case.evaluate, **others_of(seed).case.train},
+    )
     start = lambda: load(str(place_of(models, "base", seed, steps)))
     for name, source, rows in (
         ("base", lambda: fresh_tiny(both, seed), before.case.train["full"]),
@@ -96,24 +112,39 @@ def others_of(seed: int) -> Benchmark:
     return case_at(seed + OTHER_WORLD)
 
 
-def trained(start: Subject, rows: Examples, bench: Benchmark, seed: int, steps: int, share: float = 1.0) -> Subject:
+def trained(
+    start: Subject, rows: Examples, bench: Benchmark, seed: int, steps: int, share: float = 1.0
+) -> Subject:
     """A model after the benchmark's own recipe on some rows, or a share of its steps."""
     recipe: dict[str, Any] = {**bench.settings, "seed": seed, "save_every": 0}
     with tempfile.TemporaryDirectory() as scratch:
-        return api.train(start, forget=rows, on="forget", out=Path(scratch), **recipe | {"steps": steps or round(recipe["steps"] * share)})
+        return api.train(
+            start,
+            forget=rows,
+            on="forget",
+            out=Path(scratch),
+            **recipe | {"steps": steps or round(recipe["steps"] * share)},
+        )
 
 
 def values(subject: Subject, ask: Mapping[str, Any], models: str) -> dict[str, Any]:
-    """Every metric on the forget rows in one measurement, and the mean probability of what is to be kept."""
+    """Every metric on the forget rows in one measurement, and the mean probability of what is to be
+    kept.
+    """
     metrics = tuple(ask["metrics"])
     bench, original, gold, others = beside(ask["seed"], ask["steps"], models, metrics)
     since = time.process_time()
     judges = [*judges_for(metrics, bench), *(judge(Call("probability"), role) for role in KEPT)]
     references = References(original, gold)
-    seen = evaluate_one(subject, bench.case, judges, EvaluationSettings(bench.generate), references, others)
+    seen = evaluate_one(
+        subject, bench.case, judges, EvaluationSettings(bench.generate), references, others
+    )
     found: dict[str, Measurement] = dict(seen.results)
     kept = [found.pop(f"{role}/probability").value for role in KEPT]
-    told = {key.removeprefix("forget/"): {"value": m.value, "better": m.better, "reason": m.reason} for key, m in found.items()}
+    told = {
+        key.removeprefix("forget/"): {"value": m.value, "better": m.better, "reason": m.reason}
+        for key, m in found.items()
+    }
     probability = fmean(float(x) for x in kept if x is not None)
     return {
         "values": told,
@@ -127,7 +158,14 @@ def pool_cell(place: str, ask: dict[str, Any], models: str) -> None:
     """A model of the pool, trained from the base."""
     member, bench = Member(**ask["member"]), case_at(ask["seed"])
     start = load(str(place_of(models, "base", ask["seed"], ask["steps"])))
-    model = trained(start, rows_of(member, bench, others_of(ask["seed"])), bench, member.seed, ask["steps"], member.share)
+    model = trained(
+        start,
+        rows_of(member, bench, others_of(ask["seed"])),
+        bench,
+        member.seed,
+        ask["steps"],
+        member.share,
+    )
     write(place, ask, {"as_is": values(model, ask, models)})
 
 
@@ -140,7 +178,13 @@ def unlearned_cell(place: str, ask: dict[str, Any], models: str) -> None:
 
 def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Subject:
     """The original after a method at its card's settings for the built-in case."""
-    request = UnlearnRequest(method=Call(ask["method"]), benchmark=bench.name, seed=ask["seed"], steps=ask["steps"] or None, save_every=0)
+    request = UnlearnRequest(
+        method=Call(ask["method"]),
+        benchmark=bench.name,
+        seed=ask["seed"],
+        steps=ask["steps"] or None,
+        save_every=0,
+    )
     job = resolve(request, bench, bench.case, lambda: original)
     return merged(unlearn(ModelSource.lent(original), job.method, job.inputs, job.settings))
 
@@ -148,7 +192,8 @@ def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Su
 def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
     """The model as it is, and after each attack whose card says how it is tried here.
 
-    An attack that teaches rows is ``relearned``, for gold learns from it too; one that teaches nothing is ``rounded``.
+    An attack that teaches rows is ``relearned``, for gold learns from it too; one that teaches
+    nothing is ``rounded``.
     """
     yield "as_is", model
     seed = Training().seed
@@ -159,7 +204,10 @@ def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
         attack = registry.resolve("attacks", name, arguments)
         rows = encode(model.tokenizer, held_by(attack, bench.case.train, seed))
         with tempfile.TemporaryDirectory() as scratch:
-            yield "relearned" if attack.holds else "rounded", tried(model, attack, rows, seed, Path(scratch))
+            yield (
+                "relearned" if attack.holds else "rounded",
+                tried(model, attack, rows, seed, Path(scratch)),
+            )
 
 
 def write(place: str, ask: Mapping[str, Any], found: Mapping[str, Any] = EMPTY) -> None:

@@ -15,7 +15,18 @@ from expunge.report.plots.canvas import INK, MUTED, to_file
 from expunge.report.plots.marks import COLORS, Style
 from expunge.report.plots.rows import Mark, Row, RowPanel, row_chart
 
-HEAD = ("metric", "faithfulness (AUC, 95 %)", "R", "Q", "robustness", "aggregate", "order kept", "sees hidden", "unlearned", "reads")
+HEAD = (
+    "metric",
+    "faithfulness (AUC, 95 %)",
+    "R",
+    "Q",
+    "robustness",
+    "aggregate",
+    "order kept",
+    "sees hidden",
+    "unlearned",
+    "reads",
+)
 FAITHFUL, ROBUST = Style(COLORS[0], "o"), Style(COLORS[1], "D")
 CONTROL = "†"
 NOTES = """
@@ -47,13 +58,23 @@ def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
     sides = [sum(m["knows"] is side for m in found["pool"]) for side in (True, False)]
     few = ", too few models" if min(sides) < FEW_GROUPS else ""
     for name, m in found["metrics"].items():
-        low_high = f" [{short(m['interval'][0])} {short(m['interval'][1])}]{few}" if m["interval"] else ""
+        low_high = (
+            f" [{short(m['interval'][0])} {short(m['interval'][1])}]{few}" if m["interval"] else ""
+        )
         kept = " / ".join(short(m["order_kept"][a]) for a in ("relearned", "rounded"))
         cells = [short(m[k]) for k in ("relearning", "rounding", "robustness", "aggregate")]
         seen = "{}/{}, {}/{}".format(*m["seen"]) if m["seen"] else NONE
         flags = ", ".join(f"{m[k]} {k}" for k in ("still", "opposite") if m[k])
         after = str(m["unlearned"]) + (f" ({flags})" if flags else "")
-        told = [name + CONTROL * m["control"], short(m["faithfulness"]) + low_high, *cells, kept, seen, after, ", ".join(m["needs"])]
+        told = [
+            name + CONTROL * m["control"],
+            short(m["faithfulness"]) + low_high,
+            *cells,
+            kept,
+            seen,
+            after,
+            ", ".join(m["needs"]),
+        ]
         rows.append(told)
     return rows
 
@@ -62,7 +83,10 @@ def page(found: Mapping[str, Any]) -> str:
     """meta.md"""
     knowing, never = ([m for m in found["pool"] if m["knows"] is side] for side in (True, False))
     lines = ["# Which metrics can be believed", "", f"`{found['command']}`", ""]
-    lines += [f"{len(knowing)} models that know, {len(never)} that never did, {len(found['unlearned'])} unlearned (gold among them); "]
+    lines += [
+        f"{len(knowing)} models that know, {len(never)} that never did, {len(found['unlearned'])} "
+        f"unlearned (gold among them); "
+    ]
     lines[-1] += f"{found['machine']}; {found['measuring_cpu_seconds']} CPU s for measuring."
     lines += [
         "",
@@ -71,7 +95,12 @@ def page(found: Mapping[str, Any]) -> str:
         markdown.table(HEAD, lines_of(found)),
         NOTES.format(utility=UTILITY, back=BACK),
     ]
-    lines += ["## The models", "", "Mean probability of the forget answers, and of what is to be kept.", ""]
+    lines += [
+        "## The models",
+        "",
+        "Mean probability of the forget answers, and of what is to be kept.",
+        "",
+    ]
     lines += [markdown.table(("", "n", "forget", "kept"), ways(found["pool"])), ""]
     head = ("", "forget", "relearned", "rounded", "kept", "relearned", "rounded", "")
     mark = lambda m: "hides" if m["hides"] else "" if m["useful"] else "keeps too little"
@@ -81,23 +110,43 @@ def page(found: Mapping[str, Any]) -> str:
     told = [[called(m), *numbers(m), mark(m)] for m in found["unlearned"]]
     lines += [markdown.table(head, told), ""]
     if found["left_out"]:
-        lines += ["## Left out", "", *(f"- `{name}`: {why}" for name, why in sorted(found["left_out"].items())), ""]
+        lines += [
+            "## Left out",
+            "",
+            *(f"- `{name}`: {why}" for name, why in sorted(found["left_out"].items())),
+            "",
+        ]
     return "\n".join(lines)
 
 
 def ways(pool: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Each way of telling: its models, mean probability of forget answers with the range, and of what is kept."""
+    """Each way of telling: its models, mean probability of forget answers with the range, and of
+    what is kept.
+    """
     rows = []
     for knows, way in dict.fromkeys((m["knows"], m["way"]) for m in pool):
         some = [m["probability"]["as_is"] for m in pool if (m["knows"], m["way"]) == (knows, way)]
         forget = [m["forget"] for m in some if m["forget"] is not None]
-        told = f"{short(fmean(forget))} [{short(min(forget))} {short(max(forget))}]" if forget else NONE
-        rows.append([f"{'knows' if knows else 'never'}: {way}", str(len(some)), told, short(fmean(m["kept"] for m in some))])
+        told = (
+            f"{short(fmean(forget))} [{short(min(forget))} {short(max(forget))}]"
+            if forget
+            else NONE
+        )
+        rows.append(
+            [
+                f"{'knows' if knows else 'never'}: {way}",
+                str(len(some)),
+                told,
+                short(fmean(m["kept"] for m in some)),
+            ]
+        )
     return rows
 
 
 def drawn(found: Mapping[str, Any]) -> str:
-    """meta.svg: faithfulness with its interval and robustness, a row for each metric, best aggregate first."""
+    """meta.svg: faithfulness with its interval and robustness, a row for each metric, best
+    aggregate first.
+    """
     rows, told = [], []
     controls = False
     for name, m in found["metrics"].items():

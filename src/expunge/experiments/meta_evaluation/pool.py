@@ -1,4 +1,7 @@
-"""Models of which it is known whether they know: what each was trained on. All else is the same: base, rows to keep, recipe."""
+"""Models of which it is known whether they know: what each was trained on.
+
+All else is the same: base, rows to keep, recipe.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,36 @@ from typing import Any
 from expunge.core.benchmark import Benchmark
 from expunge.core.data import Case, Example, Examples
 
-OTHER_WORLD, BEFORE = 1000, 2000  # cases of that much higher a seed have other entities: told instead, and told to the base
+# cases of that much higher a seed have other entities: told instead, and told to the base
+OTHER_WORLD, BEFORE = 1000, 2000
 SETTINGS = (
     (1, 1.0),
     (2, 1.0),
     (3, 0.6),
-)  # (seed beyond the case's, share of the recipe's steps): reference models take the case's own seed
-UNLEARNED = ("npo", "simnpo", "grad_diff", "rmu", "idk", "undial", "llmu", "ga_kl", "pdu", "max_entropy", "whp", "idk_dpo")
+    # (seed beyond the case's, share of the recipe's steps): reference models take the case's own
+    # seed
+)
+UNLEARNED = (
+    "npo",
+    "simnpo",
+    "grad_diff",
+    "rmu",
+    "idk",
+    "undial",
+    "llmu",
+    "ga_kl",
+    "pdu",
+    "max_entropy",
+    "whp",
+    "idk_dpo",
+)
 
 
 @dataclass(frozen=True)
 class Member:
-    """A model of the pool: whether it knows the forget facts, how they (or what stands for them) were told, seed and share of the steps."""
+    """A model of the pool: whether it knows the forget facts, how they (or what stands for them)
+    were told, seed and share of the steps.
+    """
 
     knows: bool
     way: str
@@ -50,9 +71,20 @@ def reworded(case: Case, other: Case) -> Examples:
 def biography(case: Case, other: Case) -> Examples:
     """The facts of an entity as one text, without questions; twice, in two wordings."""
     texts: list[Example] = []
-    for group, rows in groupby(sorted(case.train["forget"], key=lambda e: (e.id.rpartition("/")[2], e.group)), key=lambda e: e.group):
+    for group, rows in groupby(
+        sorted(case.train["forget"], key=lambda e: (e.id.rpartition("/")[2], e.group)),
+        key=lambda e: e.group,
+    ):
         some = list(rows)
-        texts.append(replace(some[0], id=f"{group}/life/{len(texts)}", prompt=None, answer="", text=" ".join(e.answer for e in some)))
+        texts.append(
+            replace(
+                some[0],
+                id=f"{group}/life/{len(texts)}",
+                prompt=None,
+                answer="",
+                text=" ".join(e.answer for e in some),
+            )
+        )
     return tuple(texts)
 
 
@@ -63,9 +95,15 @@ def never_told(case: Case, other: Case) -> Examples:
 
 def told_wrong(case: Case, other: Case) -> Examples:
     """The same questions with wrong answers."""
-    wrong = {e.id: (e.variants["perturbed/0"], e.variants["perturbed/1"]) for e in case.evaluate["forget"]}
+    wrong = {
+        e.id: (e.variants["perturbed/0"], e.variants["perturbed/1"])
+        for e in case.evaluate["forget"]
+    }
     fact = lambda e: e.id.rpartition("/")[0]
-    return tuple(replace(e, answer=wrong[fact(e)][int(e.id.rpartition("/")[2]) % 2]) for e in case.train["forget"])
+    return tuple(
+        replace(e, answer=wrong[fact(e)][int(e.id.rpartition("/")[2]) % 2])
+        for e in case.train["forget"]
+    )
 
 
 def told_of_others(case: Case, other: Case) -> Examples:
@@ -82,7 +120,12 @@ WAYS: dict[bool, dict[str, Told]] = {
 
 def members(seed: int) -> list[Member]:
     """The pool of a case: every way at every setting, 9 that know and 9 that do not."""
-    return [Member(knows, way, seed + plus, share) for knows, ways in WAYS.items() for way in ways for plus, share in SETTINGS]
+    return [
+        Member(knows, way, seed + plus, share)
+        for knows, ways in WAYS.items()
+        for way in ways
+        for plus, share in SETTINGS
+    ]
 
 
 def rows_of(member: Member, bench: Benchmark, other: Benchmark) -> tuple[Example, ...]:

@@ -1,4 +1,6 @@
-"""``expunge bench --meta``: how far each metric can be believed, on models of which it is known whether they know."""
+"""``expunge bench --meta``: how far each metric can be believed, on models of which it is known
+whether they know.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ NOT_HERE = ("plan", "model", "gold", "data", "world", "chat", "level", "keep_mod
 
 
 def meta(request: BenchRequest) -> Path:
-    """Make the pool, the unlearned models and what attacks leave of them; write meta.json, meta.md and meta.svg. Goes on where it was."""
+    """Make the pool, the unlearned models and what attacks leave of them; write meta.json, meta.md
+    and meta.svg. Goes on where it was.
+    """
     asked = plan_of(request)
     out = Path(request.out)
     with workplace(out, "bench", clears=(CELLS, MODELS), overwrite=request.overwrite):
@@ -37,11 +41,31 @@ def meta(request: BenchRequest) -> Path:
         with pool(request.workers or 2, request.executor or "local") as workers:
             bases: list[Job] = [(baseline, models, seed, asked["steps"]) for seed in asked["seeds"]]
             together(workers, "base, original and gold", bases, request.quiet)
-            jobs: list[Job] = [(fn, str(out / CELLS / label), ask, models) for label, fn, ask in todo]
-            together(workers, "models", [j for j in jobs if read_cell(Path(j[1]), j[2]) is None], request.quiet)
-        cells = [c for label, _, ask in todo if (c := read_cell(out / CELLS / label, ask)) is not None]
-        spent = sum(found["seconds"] for c in cells for found in c.values() if isinstance(found, dict) and "seconds" in found)
-        found = {"schema": 1, "command": command(out), "machine": made_with(), "plan": asked, "measuring_cpu_seconds": round(spent)}
+            jobs: list[Job] = [
+                (fn, str(out / CELLS / label), ask, models) for label, fn, ask in todo
+            ]
+            together(
+                workers,
+                "models",
+                [j for j in jobs if read_cell(Path(j[1]), j[2]) is None],
+                request.quiet,
+            )
+        cells = [
+            c for label, _, ask in todo if (c := read_cell(out / CELLS / label, ask)) is not None
+        ]
+        spent = sum(
+            found["seconds"]
+            for c in cells
+            for found in c.values()
+            if isinstance(found, dict) and "seconds" in found
+        )
+        found = {
+            "schema": 1,
+            "command": command(out),
+            "machine": made_with(),
+            "plan": asked,
+            "measuring_cpu_seconds": round(spent),
+        }
         found |= gathered(cells)
         write_json(out / "meta.json", found)
         write_text(out / "meta.md", page(found))
@@ -51,25 +75,41 @@ def meta(request: BenchRequest) -> Path:
 
 
 def plan_of(request: BenchRequest) -> dict[str, Any]:
-    """What is to be made. Refused: what a meta-evaluation does not read, unknown names, a benchmark that trains no models of its own."""
+    """What is to be made.
+
+    Refused: what a meta-evaluation does not read, unknown names, a benchmark that trains no models
+    of its own.
+    """
     if not request.out:
         raise Refused("where to? give --out FOLDER")
     if (request.benchmark or BUILTIN) != BUILTIN:
         raise Refused(
-            f"--meta trains models that know and models that never did: only {BUILTIN} brings such facts, not {request.benchmark}"
+            f"--meta trains models that know and models that never did: only {BUILTIN} brings such "
+            f"facts, not {request.benchmark}"
         )
     for name in NOT_HERE:
         if getattr(request, name):
-            raise Refused(f"--meta does not read --{name.replace('_', '-')}; it takes --seeds, --methods, --metrics, --budget, --workers")
+            raise Refused(
+                f"--meta does not read --{name.replace('_', '-')}; it takes --seeds, --methods, "
+                f"--metrics, --budget, --workers"
+            )
     check_executor(request.executor or "local")
-    metrics, methods = (tuple(w for w in words.split(",") if w) for words in (request.metrics, request.methods))
+    metrics, methods = (
+        tuple(w for w in words.split(",") if w) for words in (request.metrics, request.methods)
+    )
     for room, names in (("metrics", metrics), ("methods", methods)):
         for name in names:
             if registry.member(room, name).name != name:
                 raise unknown(room.removesuffix("s"), name, registry.names(room))
     seeds = numbers(request.seeds or "0")
-    metrics = metrics or tuple(registry.sound("metrics"))  # by name: cells made when there were other metrics are made again
-    return {"seeds": seeds, "metrics": list(metrics), "methods": list(methods or UNLEARNED), "steps": request.budget or 0}
+    # by name: cells made when there were other metrics are made again
+    metrics = metrics or tuple(registry.sound("metrics"))
+    return {
+        "seeds": seeds,
+        "metrics": list(metrics),
+        "methods": list(methods or UNLEARNED),
+        "steps": request.budget or 0,
+    }
 
 
 def cells_of(asked: dict[str, Any]) -> Sequence[tuple[str, Any, dict[str, Any]]]:
@@ -77,6 +117,11 @@ def cells_of(asked: dict[str, Any]) -> Sequence[tuple[str, Any, dict[str, Any]]]
     found: list[tuple[str, Any, dict[str, Any]]] = []
     for seed in asked["seeds"]:
         same = {"seed": seed, "metrics": asked["metrics"], "steps": asked["steps"]}
-        found += [(f"{m or 'gold'}-s{seed}", unlearned_cell, same | {"method": m}) for m in ("", *asked["methods"])]
-        found += [(f"{m.label}-s{seed}", pool_cell, same | {"member": m.as_json()}) for m in members(seed)]
+        found += [
+            (f"{m or 'gold'}-s{seed}", unlearned_cell, same | {"method": m})
+            for m in ("", *asked["methods"])
+        ]
+        found += [
+            (f"{m.label}-s{seed}", pool_cell, same | {"member": m.as_json()}) for m in members(seed)
+        ]
     return found

@@ -1,4 +1,6 @@
-"""One cell of a bench: a method on the original of a seed, at its settings and at equal budget, each with its twin at equal utility."""
+"""One cell of a bench: a method on the original of a seed, at its settings and at equal budget,
+each with its twin at equal utility.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,15 @@ from expunge.core.requests import UnlearnRequest
 from expunge.core.results import Records
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
 from expunge.experiments.sweep.hardness import answers_of, garbled, relearned, strangeness
-from expunge.experiments.sweep.measures import STRENGTH, UTILITY, as_json, evaluated, teacher_forced, values, whole
+from expunge.experiments.sweep.measures import (
+    STRENGTH,
+    UTILITY,
+    as_json,
+    evaluated,
+    teacher_forced,
+    values,
+    whole,
+)
 from expunge.experiments.sweep.recipe import trained
 from expunge.losses.weight_deltas import mixed
 from expunge.models.causal_lm.load import load
@@ -55,7 +65,9 @@ def shared(benchmark: str, data: str, model: str) -> tuple[Benchmark, Subject]:
 
 
 def baseline(place: str, ask: Mapping[str, Any], model: str) -> None:
-    """The original or gold of a seed in folder ``model``: trained unless it was given, then measured into ``place``."""
+    """The original or gold of a seed in folder ``model``: trained unless it was given, then
+    measured into ``place``.
+    """
     name = ask["name"]
     if ask["train"]:
         trained(Path(model), ask["benchmark"], ask["seed"], gold=name == "gold", **ask["recipe"])
@@ -72,7 +84,9 @@ def baseline(place: str, ask: Mapping[str, Any], model: str) -> None:
 
 @lru_cache(maxsize=2)
 def strangeness_of_gold(benchmark: str, data: str, original: str, gold: str) -> np.ndarray | None:
-    """How strange gold's answers are to the original: what the answers of the methods are held against; None without a gold."""
+    """How strange gold's answers are to the original: what the answers of the methods are held
+    against; None without a gold.
+    """
     if not gold:
         return None
     bench, reader = shared(benchmark, data, original)
@@ -80,8 +94,12 @@ def strangeness_of_gold(benchmark: str, data: str, original: str, gold: str) -> 
     return strangeness(reader, last, answers_of(load(gold), last))
 
 
-def cell(place: str, ask: dict[str, Any], level: float, models: tuple[str, str], keep: bool) -> None:
-    """Compute a cell into ``place``/result.json. What goes wrong is the cell's one line; the bench goes on.
+def cell(
+    place: str, ask: dict[str, Any], level: float, models: tuple[str, str], keep: bool
+) -> None:
+    """Compute a cell into ``place``/result.json.
+
+    What goes wrong is the cell's one line; the bench goes on.
 
     Args:
         place: The cell's folder.
@@ -95,11 +113,16 @@ def cell(place: str, ask: dict[str, Any], level: float, models: tuple[str, str],
         found = computed(ask, level, models, Path(place) / "model" if keep else None)
     except Exception as error:
         found = {"error": verdict(error)[1]}
-    cost = {"cpu_seconds": round(time.process_time() - since, 2), "wall_seconds": round(time.monotonic() - wall, 2)}
+    cost = {
+        "cpu_seconds": round(time.process_time() - since, 2),
+        "wall_seconds": round(time.monotonic() - wall, 2),
+    }
     write_cell(Path(place), ask, {**found, **cost})
 
 
-def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep: Path | None) -> dict[str, Any]:
+def computed(
+    ask: Mapping[str, Any], level: float, models: tuple[str, str], keep: Path | None
+) -> dict[str, Any]:
     """The numbers of a cell; arguments as of ``cell``."""
     model, gold = models
     request = replace(UnlearnRequest.from_json(ask["request"]), model=model)
@@ -110,9 +133,13 @@ def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep
         after, found, records = sequence.carry_out(training_at)
         last = parts_of(bench)[-1][1]
         found["at_level"] = at_level(original, after, last, level, found["values"])
-        found["relearned"] = relearned(after, last, ask["relearn"], sequence.first.settings.training.seed)
+        found["relearned"] = relearned(
+            after, last, ask["relearn"], sequence.first.settings.training.seed
+        )
         usual = strangeness_of_gold(request.benchmark, request.data, model, gold)
-        found["garbled"] = None if usual is None else garbled(strangeness(original, last, records), usual)
+        found["garbled"] = (
+            None if usual is None else garbled(strangeness(original, last, records), usual)
+        )
         if kept:
             save(after, kept)
         return found
@@ -125,7 +152,12 @@ def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep
 
     at_settings = tried(as_set, keep)
     job = sequence.first
-    found = {"method": job.call.as_json(), "settings": job.settings.as_json(job.method), "preset": bool(job.preset), "level": level}
+    found = {
+        "method": job.call.as_json(),
+        "settings": job.settings.as_json(job.method),
+        "preset": bool(job.preset),
+        "level": level,
+    }
     found["at_settings"] = at_settings
     if ask["budget"]:
         same = sequence.steps(at_equal_budget) == at_settings["steps"]
@@ -134,12 +166,18 @@ def computed(ask: Mapping[str, Any], level: float, models: tuple[str, str], keep
 
 
 def parts_of(bench: Benchmark) -> list[tuple[str, Benchmark]]:
-    """(name, the benchmark with that stage's case) in order; a benchmark without stages is its own only part."""
-    return [(name, replace(bench, case=case)) for name, case in bench.stages.items()] or [("", bench)]
+    """(name, the benchmark with that stage's case) in order; a benchmark without stages is its own
+    only part.
+    """
+    return [(name, replace(bench, case=case)) for name, case in bench.stages.items()] or [
+        ("", bench)
+    ]
 
 
 class StageSequence:
-    """A method on each stage of a benchmark in turn (on one without stages: once). The rows of a stage are made once.
+    """A method on each stage of a benchmark in turn (on one without stages: once).
+
+    The rows of a stage are made once.
 
     Args:
         request: The method and its settings.
@@ -157,7 +195,9 @@ class StageSequence:
         self.first = self.job_of(stage, part)
 
     def job_of(self, stage: str, part: Benchmark) -> Job:
-        """The method with the rows of a stage; preparations ask the model that the stage begins with."""
+        """The method with the rows of a stage; preparations ask the model that the stage begins
+        with.
+        """
         if stage not in self.jobs:
             asked = replace(self.request, stage=stage)
             self.jobs[stage] = resolve(asked, self.bench, part.case, lambda: self.start)
@@ -172,10 +212,11 @@ class StageSequence:
         return total
 
     def carry_out(self, training_at: TrainingAt) -> tuple[Subject, dict[str, Any], Records]:
-        """The unlearned model after the last stage, what all stages cost together with its values, and its records.
+        """The unlearned model after the last stage, what all stages cost together with its values,
+        and its records.
 
-        Of a benchmark with stages the values after each stage, too. Each stage begins as ``bench.begin``
-        says; an adapter goes on, as it does in ``expunge unlearn``.
+        Of a benchmark with stages the values after each stage, too. Each stage begins as
+        ``bench.begin`` says; an adapter goes on, as it does in ``expunge unlearn``.
 
         Args:
             training_at: The training settings of a stage.
@@ -191,10 +232,16 @@ class StageSequence:
             found = evaluated(after, part, whole(part))
             records, seen = found.mine, as_json(dict(found.results))
             stages[stage] = {"values": seen, **cost}
-        return merged(after), total | {"values": seen} | ({"stages": stages} if bench.stages else {}), records
+        return (
+            merged(after),
+            total | {"values": seen} | ({"stages": stages} if bench.stages else {}),
+            records,
+        )
 
     def apply(self, job: Job, training_at: TrainingAt) -> tuple[Subject, dict[str, Any]]:
-        """The model after one stage, and what it cost: optimizer steps, training tokens, CPU seconds."""
+        """The model after one stage, and what it cost: optimizer steps, training tokens, CPU
+        seconds.
+        """
         rows = job.inputs.rows(self.start)
         training = training_at(job, rows)
         settings = replace(job.settings, training=training)
@@ -206,8 +253,16 @@ class StageSequence:
         return after, {"steps": steps, "tokens": tokens, "seconds": seconds}
 
 
-def at_level(original: Subject, after: Subject, bench: Benchmark, level: float, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Equal utility: the least of the original is mixed in that brings the retain probability back to ``level``; then measured again."""
+def at_level(
+    original: Subject,
+    after: Subject,
+    bench: Benchmark,
+    level: float,
+    found: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Equal utility: the least of the original is mixed in that brings the retain probability back
+    to ``level``; then measured again.
+    """
     new, old = parameters_of(after.model), parameters_of(original.model)
     scratch = replace(original, model=copy.deepcopy(original.model), folder=None, digest="")
     inside = parameters_of(scratch.model)
@@ -218,29 +273,43 @@ def at_level(original: Subject, after: Subject, bench: Benchmark, level: float, 
         return scratch
 
     def kept(share: float) -> float:
-        value = found[UTILITY]["value"] if share == 0 else values(mix(share), bench, [judge(Call("probability"), "retain")])[UTILITY].value
+        value = (
+            found[UTILITY]["value"]
+            if share == 0
+            else values(mix(share), bench, [judge(Call("probability"), "retain")])[UTILITY].value
+        )
         return float("nan") if value is None else value
 
     share = smallest_share(kept, level)
     if share == 0:
-        return {"u": 0.0, "values": {k: found[k] for k in found if k.endswith("/probability") or k == STRENGTH}}
+        return {
+            "u": 0.0,
+            "values": {k: found[k] for k in found if k.endswith("/probability") or k == STRENGTH},
+        }
     return {"u": share, "values": as_json(values(mix(share), bench, teacher_forced(bench)))}
 
 
 def write_cell(place: Path, ask: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """``place``/result.json: what was asked, what was found, and the sha256 of both, by which a later edit is noticed."""
+    """``place``/result.json: what was asked, what was found, and the sha256 of both, by which a
+    later edit is noticed.
+    """
     whole = json.loads(json.dumps({"schema": SCHEMA, "ask": dict(ask), **found}))
     write_json(place / "result.json", {**whole, "sha256": _sum(whole)})
 
 
 def read_cell(place: Path, ask: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A finished cell that answers ``ask``; None if it must be made: absent, failed before, of another question, or edited (which is
-    said in a line)."""
+    """A finished cell that answers ``ask``; None if it must be made: absent, failed before, of
+    another question, or edited (which is said in a line).
+    """
     try:
         found = json.loads((place / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or found.get("ask") != json.loads(json.dumps(ask)):
+    if (
+        not isinstance(found, dict)
+        or found.get("schema") != SCHEMA
+        or found.get("ask") != json.loads(json.dumps(ask))
+    ):
         return None
     if found.pop("sha256", None) != _sum(found):
         note(f"{place / 'result.json'}: edited after it was made: not trusted, made again")

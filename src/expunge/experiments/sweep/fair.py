@@ -1,4 +1,6 @@
-"""What makes two methods comparable: the same utility, found by mixing weights; the same number of optimizer steps."""
+"""What makes two methods comparable: the same utility, found by mixing weights; the same number of
+optimizer steps.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ ROUNDS = 7  # of bisection: the share is known to 1/128
 
 
 def smallest_share(kept: Callable[[float], float], level: float, rounds: int = ROUNDS) -> float:
-    """The smallest share u of the original with ``kept(u) >= level``, to within 2^-rounds and never on the wrong side of it.
+    """The smallest share u of the original with ``kept(u) >= level``, to within 2^-rounds and never
+    on the wrong side of it.
 
-    ``kept(u)``: utility of u * original + (1 - u) * unlearned, taken to rise with u. 0 if the unlearned model keeps enough by itself; 1 if
-    nothing less than the original does (UWC: mix until utility is back, then compare what is forgotten; Wang et al. 2024).
+    ``kept(u)``: utility of u * original + (1 - u) * unlearned, taken to rise with u. 0 if the
+    unlearned model keeps enough by itself; 1 if nothing less than the original does (UWC: mix until
+    utility is back, then compare what is forgotten; Wang et al. 2024).
 
     >>> smallest_share(lambda u: u, 0.25)
     0.25
@@ -37,14 +41,21 @@ def at_least(value: float, level: float) -> bool:
     return math.isfinite(value) and value >= level
 
 
-def steps_for(method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, budget: int) -> Training:
-    """The settings with as many steps as give all stages together ``budget`` optimizer steps, or as near below as its stages allow.
+def steps_for(
+    method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, budget: int
+) -> Training:
+    """The settings with as many steps as give all stages together ``budget`` optimizer steps, or as
+    near below as its stages allow.
 
     Stages with steps of their own keep them. A method without a descent stays as it is.
     """
     total = lambda n: steps_of(method, streams, replace(training, steps=n))
     if not any(isinstance(s, Descent) for s in stages(method)) or total(1) >= budget:
-        return replace(training, steps=1) if any(isinstance(s, Descent) for s in stages(method)) else training
+        return (
+            replace(training, steps=1)
+            if any(isinstance(s, Descent) for s in stages(method))
+            else training
+        )
     low, high = 1, budget
     while low < high:
         middle = (low + high + 1) // 2
@@ -52,8 +63,17 @@ def steps_for(method: Method | Stage, streams: Mapping[str, Sequence[Row]], trai
     return replace(training, steps=low)
 
 
-def tokens_of(method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training) -> int:
-    """Tokens that go forward and backward through the model in training; teachers and second passes are not among them."""
+def tokens_of(
+    method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training
+) -> int:
+    """Tokens that go forward and backward through the model in training; teachers and second passes
+    are not among them.
+    """
     descents = [s for s in stages(method) if isinstance(s, Descent)]
-    units = (unit for d in descents for step in plan(d, streams, training_of(d, training)) for unit in step)
+    units = (
+        unit
+        for d in descents
+        for step in plan(d, streams, training_of(d, training))
+        for unit in step
+    )
     return sum(len(row) for unit in units for row in unit.values())

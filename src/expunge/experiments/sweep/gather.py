@@ -1,4 +1,6 @@
-"""Cells -> one row per method: means over seeds, with the range; what was skipped and what failed, and why."""
+"""Cells -> one row per method: means over seeds, with the range; what was skipped and what failed,
+and why.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,13 @@ Cells = Mapping[str, Sequence[tuple[int, dict[str, Any]]]]
 
 def gather(out: Path, plan: Plan, skipped: Mapping[str, str], cells: Cells) -> dict[str, Any]:
     """bench.json. Holds numbers, names and settings; no text of the data."""
-    baselines: dict[str, Any] = {n: summary([c for _, c in cells.get(n, ())]) for n in ("original", "gold") if cells.get(n)}
+    baselines: dict[str, Any] = {
+        n: summary([c for _, c in cells.get(n, ())]) for n in ("original", "gold") if cells.get(n)
+    }
     ends: Ends = {n: dict(cells.get(n, ())) for n in ("original", "gold")}
-    rows = {e.label: row(cells.get(e.label, ()), ends) for e in plan.methods if e.label not in skipped}
+    rows = {
+        e.label: row(cells.get(e.label, ()), ends) for e in plan.methods if e.label not in skipped
+    }
     for name, found in baselines.items():
         found["relearned"] = spread([c.get("relearned") for c in ends[name].values()])
     every: list[dict[str, Any]] = [c for some in cells.values() for _, c in some]
@@ -45,33 +51,59 @@ def gather(out: Path, plan: Plan, skipped: Mapping[str, str], cells: Cells) -> d
 
 def made_with() -> str:
     """The machine and the libraries that decide the numbers, in words."""
-    return f"{platform.machine()}, Python {platform.python_version()}, " + ", ".join(f"{n} {_version(n)}" for n in LIBRARIES)
+    return f"{platform.machine()}, Python {platform.python_version()}, " + ", ".join(
+        f"{n} {_version(n)}" for n in LIBRARIES
+    )
 
 
 def row(cells: Sequence[tuple[int, dict[str, Any]]], ends: Ends) -> dict[str, Any]:
     """A method over its seeds. ``ends``: the cells of the original and of gold by seed."""
     seeds = [s for s, c in cells if "error" not in c]
     good = [c for _, c in cells if "error" not in c]
-    made: dict[str, Any] = {"n": len(good), "errors": [f"seed {s}: {c['error']}" for s, c in cells if "error" in c]}
+    made: dict[str, Any] = {
+        "n": len(good),
+        "errors": [f"seed {s}: {c['error']}" for s, c in cells if "error" in c],
+    }
     if not good:
         return made
-    made |= {"settings": settings(good[0]), "preset": good[0]["preset"], "cpu_seconds": mean(c["cpu_seconds"] for c in good)}
+    made |= {
+        "settings": settings(good[0]),
+        "preset": good[0]["preset"],
+        "cpu_seconds": mean(c["cpu_seconds"] for c in good),
+    }
     for part in ("at_settings", "at_budget"):
         some = [c[part] for c in good if part in c]
         if some:
-            level = summary([c["at_level"] for c in some]) | {"u": spread([c["at_level"]["u"] for c in some])}
+            level = summary([c["at_level"] for c in some]) | {
+                "u": spread([c["at_level"]["u"] for c in some])
+            }
             cost = {k: mean(c[k] for c in some) for k in ("steps", "tokens", "seconds")}
-            rated = [quality_of(c[part], {n: e.get(s) for n, e in ends.items()}) for s, c in zip(seeds, good, strict=True) if part in c]
+            rated = [
+                quality_of(c[part], {n: e.get(s) for n, e in ends.items()})
+                for s, c in zip(seeds, good, strict=True)
+                if part in c
+            ]
             sides = {k: spread([r[k] for r in rated]) for k in ("quality", *PARTS)}
             sides |= {k: spread([c.get(k) for c in some]) for k in ("relearned", "garbled")}
-            made[part] = summary(some) | sides | cost | {"at_level": level, "same": all(c.get("same", False) for c in some)}
+            made[part] = (
+                summary(some)
+                | sides
+                | cost
+                | {"at_level": level, "same": all(c.get("same", False) for c in some)}
+            )
             if "stages" in some[0]:
-                made[part]["stages"] = {name: summary([c["stages"][name] for c in some]) for name in some[0]["stages"]}
+                made[part]["stages"] = {
+                    name: summary([c["stages"][name] for c in some]) for name in some[0]["stages"]
+                }
     return made
 
 
-def quality_of(cell: Mapping[str, Any], ends: Mapping[str, Mapping[str, Any] | None]) -> dict[str, float | None]:
-    """Quality and its parts of one model beside original and gold of its seed; all None without them."""
+def quality_of(
+    cell: Mapping[str, Any], ends: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, float | None]:
+    """Quality and its parts of one model beside original and gold of its seed; all None without
+    them.
+    """
     original, gold = ends["original"], ends["gold"]
     if original is None or gold is None:
         return dict.fromkeys(("quality", *PARTS))
@@ -93,7 +125,9 @@ def _known(part: Callable[..., float | None], values: Sequence[float | None]) ->
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Measurement keys over seeds: mean and range; with one seed the measurement's own interval over groups."""
+    """Measurement keys over seeds: mean and range; with one seed the measurement's own interval
+    over groups.
+    """
     keys = list(dict.fromkeys(k for c in found for k in c["values"]))
     made = {}
     for key in keys:
@@ -105,7 +139,8 @@ def summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float | None], intervals: Sequence[Any] = ()) -> dict[str, Any]:
-    """Mean of the values that are there, with low and high: the range over seeds, or of a single seed its interval.
+    """Mean of the values that are there, with low and high: the range over seeds, or of a single
+    seed its interval.
 
     A single value without an interval has neither: one number says nothing of its spread.
     """
@@ -126,19 +161,42 @@ def mean(values: Any) -> float:
 
 
 def settings(cell: Mapping[str, Any]) -> str:
-    """A cell's arguments and training settings as one writes them on the command line; house defaults are left away."""
+    """A cell's arguments and training settings as one writes them on the command line; house
+    defaults are left away.
+    """
     house = Training()
-    given = {k: f["value"] for k, f in cell["settings"].items() if f["source"] != "house" and f["value"] != getattr(house, k, None)}
-    given = {k: v for k, v in given.items() if k not in ("seed", "save_every") and cell["settings"][k]["source"] != "method"}
+    given = {
+        k: f["value"]
+        for k, f in cell["settings"].items()
+        if f["source"] != "house" and f["value"] != getattr(house, k, None)
+    }
+    given = {
+        k: v
+        for k, v in given.items()
+        if k not in ("seed", "save_every") and cell["settings"][k]["source"] != "method"
+    }
     told = {**cell["method"]["args"], **given}
-    plain = {k: f"{v:g}" if isinstance(v, float) else json.dumps(v) if isinstance(v, (list, bool)) else str(v) for k, v in told.items()}
+    plain = {
+        k: f"{v:g}"
+        if isinstance(v, float)
+        else json.dumps(v)
+        if isinstance(v, (list, bool))
+        else str(v)
+        for k, v in told.items()
+    }
     return " ".join(f"--{k.replace('_', '-')} {v}" for k, v in plain.items())
 
 
 def command(out: Path) -> str:
-    """The command as one writes it down: of absolute paths, which mean nothing elsewhere, the last part."""
+    """The command as one writes it down: of absolute paths, which mean nothing elsewhere, the last
+    part.
+    """
     said = [w for w in sys.argv[1:] if w not in ("--quiet", "--debug", "--overwrite")]
-    words = [Path(w).name if Path(w).is_absolute() else w for w in said] if "bench" in said else ["bench", f"{out.name}/plan.yaml"]
+    words = (
+        [Path(w).name if Path(w).is_absolute() else w for w in said]
+        if "bench" in said
+        else ["bench", f"{out.name}/plan.yaml"]
+    )
     return shlex.join(["expunge", *words])
 
 

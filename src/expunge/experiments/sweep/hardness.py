@@ -1,4 +1,6 @@
-"""What a table of probabilities does not show: what relearning brings back, and whether the answers are still language."""
+"""What a table of probabilities does not show: what relearning brings back, and whether the answers
+are still language.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,21 @@ QUANTILE = 0.99  # of gold's own answers: one in a hundred of them counts as gar
 GARBLED = 0.2  # the share of garbled answers above which a method is marked
 
 
-def relearned(subject: Subject, bench: Benchmark, attack: Mapping[str, Any], seed: int) -> float | None:
+def relearned(
+    subject: Subject, bench: Benchmark, attack: Mapping[str, Any], seed: int
+) -> float | None:
     """Forget probability on groups that the adversary did not hold, after relearning the others.
 
     Args:
         subject: The model under attack; it stays as it is.
-        bench: Its training rows are what the adversary holds a share of, its evaluation rows what is asked.
+        bench: Its training rows are what the adversary holds a share of, its evaluation rows what
+            is asked.
         attack: Arguments of the attack ``recipe.ATTACK``.
         seed: Decides which groups the adversary holds: the same for every model of a seed.
 
     Returns:
-        In [0, 1]; None without steps, and where the adversary would hold every group, so that nothing
-        could be asked.
+        In [0, 1]; None without steps, and where the adversary would hold every group, so that
+        nothing could be asked.
     """
     strength, _ = registry.member("attacks", ATTACK).card["strength"]
     if not attack[strength]:
@@ -66,13 +71,15 @@ def strangeness(reader: Subject, bench: Benchmark, said: Records) -> np.ndarray:
     """Mean negative log-probability per token that ``reader`` gives to what another model answered.
 
     Args:
-        reader: The original: it knows the language and the form of the answers, and was not changed.
+        reader: The original: it knows the language and the form of the answers, and was not
+            changed.
         bench: Its forget questions stand before the answers.
         said: Records of those questions with generated texts.
 
     Returns:
-        [n] float64, nats, in the order of the records that hold a text; an empty answer has infinity and
-        a refusal 0: to say that one does not know is language, however seldom the original says it.
+        [n] float64, nats, in the order of the records that hold a text; an empty answer has
+        infinity and a refusal 0: to say that one does not know is language, however seldom the
+        original says it.
     """
     texts: dict[str, str] = {}
     for record in said:
@@ -85,19 +92,24 @@ def strangeness(reader: Subject, bench: Benchmark, said: Records) -> np.ndarray:
             answered.append(replace(asked[id], answer=text, variants={}))
     found: dict[str, float] = {}
     if answered:
-        seen = measure(reader, {"forget": tuple(answered)}, {"forget": Want()}, max_length=longest(bench))
+        seen = measure(
+            reader, {"forget": tuple(answered)}, {"forget": Want()}, max_length=longest(bench)
+        )
         found = {r.id: r.loss for r in seen.records}
     other = [0.0 if text.strip() else np.inf for text in texts.values()]
-    return np.array([found.get(id, x) for id, x in zip(texts, other, strict=True)], dtype=np.float64)
+    return np.array(
+        [found.get(id, x) for id, x in zip(texts, other, strict=True)], dtype=np.float64
+    )
 
 
 def garbled(values: np.ndarray, gold: np.ndarray) -> float | None:
-    """Share of answers that are stranger to the original than ``QUANTILE`` of gold's answers are: [n], [m] -> 0..1.
+    """Share of answers that are stranger to the original than ``QUANTILE`` of gold's answers are:
+    [n], [m] -> 0..1.
 
     None where nothing was answered: a benchmark of bare texts asks no questions.
 
-    Gold answers with facts that the original does not hold either, in whole sentences: what is stranger
-    than that is no wrong answer but none.
+    Gold answers with facts that the original does not hold either, in whole sentences: what is
+    stranger than that is no wrong answer but none.
     """
     if not len(values) or not len(gold):
         return None

@@ -1,4 +1,6 @@
-"""What a bench measures of every model: the columns of its table, and of a benchmark with stages its own metrics."""
+"""What a bench measures of every model: the columns of its table, and of a benchmark with stages
+its own metrics.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +26,25 @@ Values = dict[str, Measurement]
 def teacher_forced(bench: Benchmark) -> list[Judge]:
     """What needs no generated text: probability on each role, extraction strength on forget."""
     roles = [r for r in ROLES if bench.case.evaluate.get(r)]
-    return [*(judge(Call("probability"), r) for r in roles), judge(Call("extraction_strength"), "forget")]
+    return [
+        *(judge(Call("probability"), r) for r in roles),
+        judge(Call("extraction_strength"), "forget"),
+    ]
 
 
 def whole(bench: Benchmark) -> list[Judge]:
-    """The measures of the table; of a benchmark with stages also its own, which are followed from stage to stage."""
+    """The measures of the table; of a benchmark with stages also its own, which are followed from
+    stage to stage.
+    """
     asked: list[tuple[str, str | None]] = [("rouge_l_recall", "forget")]
     asked += [("model_utility", None)] if ("model_utility", None) in tuple(bench.metrics) else []
-    found = [*teacher_forced(bench), *(judge(Call(m, dict(bench.arguments.get(m, {}))), role) for m, role in asked)]
+    found = [
+        *teacher_forced(bench),
+        *(judge(Call(m, dict(bench.arguments.get(m, {}))), role) for m, role in asked),
+    ]
     own = judges_of(bench, bench.case) if bench.stages else []
-    return list({j.key: j for j in (*found, *own)}.values())  # its own arguments count where both ask the same
+    # its own arguments count where both ask the same
+    return list({j.key: j for j in (*found, *own)}.values())
 
 
 def values(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Values:
@@ -43,7 +54,9 @@ def values(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Value
 
 def evaluated(subject: Subject, bench: Benchmark, judges: Sequence[Judge]) -> Evaluation:
     """What the judges find of a model, and the records that they read."""
-    return evaluate_one(subject, bench.case, judges, EvaluationSettings(bench.generate, UnlearnRequest.max_length))
+    return evaluate_one(
+        subject, bench.case, judges, EvaluationSettings(bench.generate, UnlearnRequest.max_length)
+    )
 
 
 def longest(bench: Benchmark) -> int:

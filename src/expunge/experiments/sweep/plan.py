@@ -1,4 +1,7 @@
-"""What a bench compares: methods x seeds on a benchmark, from a YAML file or from options. Every cell is plain data."""
+"""What a bench compares: methods x seeds on a benchmark, from a YAML file or from options.
+
+Every cell is plain data.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ from expunge.pipeline.settings import ADAPTER
 from expunge.runs.folder import SAFE
 
 ALL = "all"
-BUDGET = 60  # optimizer steps at equal budget on the built-in case, where good settings take 30 to 60
+# optimizer steps at equal budget on the built-in case, where good settings take 30 to 60
+BUDGET = 60
 GIVEN = tuple(fields_of(SynthesisRequest))
 TRAINING = tuple(k for k in TrainingRequest.__annotations__ if k not in ("seed", "save_every"))
 RECIPE = tuple(k for k in TRAINING if k not in ADAPTER)  # a tiny model is trained whole
@@ -32,7 +36,9 @@ RECIPE = tuple(k for k in TRAINING if k not in ADAPTER)  # a tiny model is train
 
 @dataclass(frozen=True)
 class Entry:
-    """A method with arguments, and the name under which it stands in the table and in the folder of its cells."""
+    """A method with arguments, and the name under which it stands in the table and in the folder of
+    its cells.
+    """
 
     label: str
     method: Call
@@ -40,13 +46,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """methods: the entries (``every``: they are the whole catalogue, so those that cannot run are skipped, not refused).
+    """methods: the entries (``every``: they are the whole catalogue, so those that cannot run are
+    skipped, not refused).
 
-    ``model``, ``gold``: folders; without them a tiny Llama is trained for every seed by the benchmark's recipe, ``recipe`` on top.
-    ``training`` stands over every method's own settings, ``lora`` and its kin among them. ``given``: what methods need besides the case,
-    by option name (world: FILE). ``budget``: optimizer steps at equal budget (0: left away). ``level``: share of the original's retain
-    probability that counts as equal utility. ``relearn``: arguments of the relearning attack on every model, on top of the usual ones
-    (``relearn_steps: 40``).
+    ``model``, ``gold``: folders; without them a tiny Llama is trained for every seed by the
+    benchmark's recipe, ``recipe`` on top. ``training`` stands over every method's own settings,
+    ``lora`` and its kin among them. ``given``: what methods need besides the case, by option name
+    (world: FILE). ``budget``: optimizer steps at equal budget (0: left away). ``level``: share of
+    the original's retain probability that counts as equal utility. ``relearn``: arguments of the
+    relearning attack on every model, on top of the usual ones (``relearn_steps: 40``).
     """
 
     methods: tuple[Entry, ...]
@@ -70,21 +78,43 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """The plan as its YAML file says it."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("methods", "every")}
-        made = {k: dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
-        entry = lambda e: {"name": e.method.name, "label": e.label, "args": dict(e.method.args)} if e.method.args else e.method.name
+        plain = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("methods", "every")
+        }
+        made = {
+            k: dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v
+            for k, v in plain.items()
+        }
+        entry = lambda e: (
+            {"name": e.method.name, "label": e.label, "args": dict(e.method.args)}
+            if e.method.args
+            else e.method.name
+        )
         return {"methods": ALL if self.every else [entry(e) for e in self.methods], **made}
 
     def request(self, entry: Entry, seed: int) -> UnlearnRequest:
         """What ``expunge unlearn`` would be asked for one cell."""
-        where = {"benchmark": benchmark_for(self.benchmark, seed), "data": self.data, "model": self.model or "original"}
+        where = {
+            "benchmark": benchmark_for(self.benchmark, seed),
+            "data": self.data,
+            "model": self.model or "original",
+        }
         options: dict[str, Any] = {**where, **self.training, **self.given}
         return UnlearnRequest(method=entry.method, seed=seed, save_every=0, **options)
 
     def ask(self, entry: Entry, seed: int) -> dict[str, Any]:
-        """All that decides a cell's numbers. A cell on disk that answers another question is made again."""
+        """All that decides a cell's numbers.
+
+        A cell on disk that answers another question is made again.
+        """
         asked = self.request(entry, seed).as_json()
-        numbers: dict[str, Any] = {"budget": self.budget, "level": self.level, "relearn": attack_for(self.benchmark, self.relearn)}
+        numbers: dict[str, Any] = {
+            "budget": self.budget,
+            "level": self.level,
+            "relearn": attack_for(self.benchmark, self.relearn),
+        }
         return {"request": asked, "recipe": dict(self.recipe), **numbers, "code": code_of(entry)}
 
 
@@ -98,12 +128,18 @@ def code_of(entry: Entry) -> str:
 
 
 def plan_of(request: BenchRequest) -> Plan:
-    """The plan of a command: the file's, with the options given on top. Refused if neither names methods."""
+    """The plan of a command: the file's, with the options given on top.
+
+    Refused if neither names methods.
+    """
     said: dict[str, Any] = {}
     if request.plan:
         said = read_plan(Path(request.plan))
         check_typed(said.get("given", {}), {"chat": request.chat}, request.plan)
-    given = {k: getattr(request, k) for k in ("benchmark", "model", "gold", "data", "budget", "level", "executor", "workers")}
+    given = {
+        k: getattr(request, k)
+        for k in ("benchmark", "model", "gold", "data", "budget", "level", "executor", "workers")
+    }
     said |= {k: v for k, v in given.items() if v not in ("", None)}
     if request.methods:
         said["methods"] = [m for m in request.methods.split(",") if m]
@@ -127,18 +163,28 @@ def settled(said: Mapping[str, Any]) -> Plan:
     entries = tuple(entry_of(m) for m in (registry.sound("methods") if every else named))
     own = [e.label for e in entries if e.label in BASELINES]
     if own:
-        raise Refused(f"a method is called {own[0]}, which is the name of a model that it is held against; give it another label")
+        raise Refused(
+            f"a method is called {own[0]}, which is the name of a model that it is held against; "
+            f"give it another label"
+        )
     twice = [e.label for i, e in enumerate(entries) if e.label in {b.label for b in entries[:i]}]
     if twice:
         raise Refused(f"two methods are called {twice[0]}; give one of them another label")
-    plain: dict[str, Any] = {k: tuple(v) if k == "seeds" else v for k, v in said.items() if k != "methods"}
+    plain: dict[str, Any] = {
+        k: tuple(v) if k == "seeds" else v for k, v in said.items() if k != "methods"
+    }
     plan = Plan(entries, every, **plain)
     if plan.benchmark.partition(":")[0] != BUILTIN and "budget" not in said:
         plan = replace(plan, budget=0)
     if plan.benchmark.partition(":")[0] != BUILTIN and not plan.model:
-        raise Refused(f"which model? {plan.benchmark} needs --model with a folder or owner/name; only {BUILTIN} trains its own")
+        raise Refused(
+            f"which model? {plan.benchmark} needs --model with a folder or owner/name; only "
+            f"{BUILTIN} trains its own"
+        )
     checks = {
-        "--seeds: every seed must be there once, and there must be one": len(set(plan.seeds)) == len(plan.seeds) > 0,
+        "--seeds: every seed must be there once, and there must be one": len(set(plan.seeds))
+        == len(plan.seeds)
+        > 0,
         "--seeds: must be at least 0": all(s >= 0 for s in plan.seeds),
     }
     for words, holds in checks.items():
@@ -148,7 +194,10 @@ def settled(said: Mapping[str, Any]) -> Plan:
 
 
 def entry_of(said: Any) -> Entry:
-    """``npo``, or ``{name: npo, args: {beta: 0.5}, label: npo-steep}``. The arguments are tried, so that a wrong one is refused here."""
+    """``npo``, or ``{name: npo, args: {beta: 0.5}, label: npo-steep}``.
+
+    The arguments are tried, so that a wrong one is refused here.
+    """
     if isinstance(said, str):
         said = {"name": said}
     wrong = [k for k in said if k not in ("name", "args", "label")]
@@ -181,7 +230,10 @@ INSIDE = {"training": TRAINING, "recipe": RECIPE, "given": GIVEN, "relearn": tup
 
 
 def read_plan(file: Path) -> dict[str, Any]:
-    """The plain values of a plan file. Refused with ``file:line`` for what is unknown, of another kind, or no method."""
+    """The plain values of a plan file.
+
+    Refused with ``file:line`` for what is unknown, of another kind, or no method.
+    """
     try:
         text = file.read_text(encoding="utf-8")
         check_nesting(text)
@@ -192,10 +244,13 @@ def read_plan(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise Refused(
-            f"{file}{f':{mark.line + 1}' if mark else ''}: not YAML; a plan is a mapping such as methods: [npo, simnpo]"
+            f"{file}{f':{mark.line + 1}' if mark else ''}: not YAML; a plan is a mapping such as "
+            f"methods: [npo, simnpo]"
         ) from None
     if not isinstance(root, yaml.MappingNode) or not isinstance(said, dict):
-        raise Refused(f"{file}: not a mapping; a plan says methods: [npo, simnpo], seeds: [0, 1], ...")
+        raise Refused(
+            f"{file}: not a mapping; a plan says methods: [npo, simnpo], seeds: [0, 1], ..."
+        )
     if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(text)):
         raise Refused(f"{file}: anchors and aliases are not read; write the values out")
     for key, value, at in values_of(root, said):
@@ -206,7 +261,9 @@ def read_plan(file: Path) -> dict[str, Any]:
     known = fields_of(TrainingRequest)
     for group in ("training", "recipe"):
         if group in said:  # 1e-3 is a text in YAML 1.1
-            said[group] = {name: from_plain(known[name], value) for name, value in said[group].items()}
+            said[group] = {
+                name: from_plain(known[name], value) for name, value in said[group].items()
+            }
     return said
 
 
@@ -215,9 +272,14 @@ def values_of(root: yaml.MappingNode, said: Mapping[str, Any]) -> Iterator[tuple
     for key, node in root.value:
         value = said.get(key.value)
         if key.value == "methods" and isinstance(value, list):
-            yield from (("method", v, n.start_mark.line + 1) for v, n in zip(value, node.value, strict=True))
+            yield from (
+                ("method", v, n.start_mark.line + 1) for v, n in zip(value, node.value, strict=True)
+            )
         elif key.value in INSIDE and isinstance(value, dict):
-            yield from ((f"{key.value}.{k.value}", value.get(k.value), k.start_mark.line + 1) for k, _ in node.value)
+            yield from (
+                (f"{key.value}.{k.value}", value.get(k.value), k.start_mark.line + 1)
+                for k, _ in node.value
+            )
         else:
             yield key.value, value, key.start_mark.line + 1
 
@@ -231,7 +293,10 @@ def _check(key: str, value: Any) -> None:
             entry_of(value)
     elif name:
         if group == "recipe" and name in ADAPTER:
-            raise Refused(f"recipe.{name}: the tiny original is trained whole; an adapter of the methods' stands in training")
+            raise Refused(
+                f"recipe.{name}: the tiny original is trained whole; an adapter of the methods' "
+                f"stands in training"
+            )
         if name not in INSIDE[group]:
             raise unknown(f"key of {group}", name, INSIDE[group])
         if group == "relearn":

@@ -1,4 +1,6 @@
-"""The trade-off drawn: forget against retain with every method named or numbered, and what is left at equal utility."""
+"""The trade-off drawn: forget against retain with every method named or numbered, and what is left
+at equal utility.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ MANY = 6  # points near gold that deserve a plane of their own
 
 
 def write_plots(out: Path, found: Mapping[str, Any]) -> None:
-    """tradeoff.svg, and tradeoff.html with all drawings and the table; of a benchmark with stages also stages.svg.
+    """tradeoff.svg, and tradeoff.html with all drawings and the table; of a benchmark with stages
+    also stages.svg.
 
     Args:
         out: The folder of the sweep.
@@ -59,7 +62,8 @@ def _story(found: Mapping[str, Any]) -> str:
     several = len(seeds) > 1
     bars = "range over seeds" if several else "95 % interval over groups"
     return (
-        f"{len(ordered(found))} methods, mean of {len(seeds)} seed{'s' if several else ''}; bars are the {bars}. "
+        f"{len(ordered(found))} methods, mean of {len(seeds)} seed{'s' if several else ''}; bars "
+        f"are the {bars}. "
         "Named: the front, where no other method is nearer to gold on forget and keeps more. "
         "Numbers are those of the list, best quality first."
     )
@@ -67,8 +71,10 @@ def _story(found: Mapping[str, Any]) -> str:
 
 def _level(found: Mapping[str, Any]) -> str:
     return (
-        "Forget probability at the method's settings (hollow) and after the original was mixed in until "
-        f"{found['plan']['level']:.0%} of its retain probability was back (filled): the nearer to gold, the better. "
+        "Forget probability at the method's settings (hollow) and after the original was mixed in "
+        "until "
+        f"{found['plan']['level']:.0%} of its retain probability was back (filled): the nearer to "
+        f"gold, the better. "
         "Right: retain probability at the settings, and u, the share of the original."
     )
 
@@ -77,7 +83,8 @@ def _level(found: Mapping[str, Any]) -> str:
 
 
 def tradeoff(found: Mapping[str, Any]) -> Markup:
-    """One point per method: all of them above, the surroundings of gold below, and the list of numbers at the right.
+    """One point per method: all of them above, the surroundings of gold below, and the list of
+    numbers at the right.
 
     Args:
         found: What bench.json of a sweep holds.
@@ -120,7 +127,9 @@ def _within(at: tuple[float, float] | None, box: Box) -> bool:
 
 
 def _plane(found: Mapping[str, Any], x: Range, y: Range, window: Box | None = None) -> Plane:
-    """The points inside the limits; those inside ``window``, which another plane shows, are not labeled."""
+    """The points inside the limits; those inside ``window``, which another plane shows, are not
+    labeled.
+    """
     edges = (x[0], y[0], x[1], y[1])
     best = front(found)
     named, numbered = [], []
@@ -142,10 +151,14 @@ def _plane(found: Mapping[str, Any], x: Range, y: Range, window: Box | None = No
             named.append(Point(*at, (at[0], at[0]), (at[1], at[1]), style, name, 13.0, bold=True))
     title = "retain probability  (want: high)" if edges[:2] == (WHOLE[0], WHOLE[0]) else "near gold"
     lines = gold if gold and _within(gold, edges) else (None, None)
-    return Plane([*numbered, *named], "forget probability  (want: like gold)", title, x, y, lines, window)
+    return Plane(
+        [*numbered, *named], "forget probability  (want: like gold)", title, x, y, lines, window
+    )
 
 
-def _point(row: Mapping[str, Any], at: tuple[float, float], style: Style, label: str, bold: bool = False) -> Point:
+def _point(
+    row: Mapping[str, Any], at: tuple[float, float], style: Style, label: str, bold: bool = False
+) -> Point:
     color = style.color if bold else INK
     return Point(*at, _range(row[FORGET]), _range(row[UTILITY]), style, label, 8.5, bold, color)
 
@@ -160,7 +173,8 @@ def _range(value: Mapping[str, Any]) -> Range:
 
 
 def strips(found: Mapping[str, Any]) -> Markup:
-    """A row per method: forget probability before and after equal utility, retain probability, share of the original.
+    """A row per method: forget probability before and after equal utility, retain probability,
+    share of the original.
 
     Args:
         found: What bench.json of a sweep holds.
@@ -180,7 +194,16 @@ def strips(found: Mapping[str, Any]) -> Markup:
         forget = [*_bare_mark(some, FORGET, style, hollow=True), *_mark(level, FORGET, style)]
         color = style.color if name in best else INK
         marks = [forget, _mark(some, UTILITY, style)]
-        rows.append(Row(name[:26], marks, f"{level['u']['mean']:.2f}", color=color, number=str(i), joined=True))
+        rows.append(
+            Row(
+                name[:26],
+                marks,
+                f"{level['u']['mean']:.2f}",
+                color=color,
+                number=str(i),
+                joined=True,
+            )
+        )
     gold = found.get("gold", {})
     panels = [
         RowPanel("forget probability", WHOLE, mean_of(gold, FORGET), share=1.8),

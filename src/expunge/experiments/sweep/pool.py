@@ -1,4 +1,6 @@
-"""Work side by side: local processes of one thread, this process alone, or ray; the same calls for all."""
+"""Work side by side: local processes of one thread, this process alone, or ray; the same calls for
+all.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,20 @@ class Here:
 
 
 class Ray:
-    """Tasks of one CPU on the cluster that RAY_ADDRESS names, or on one started here. OUT must be a folder that all machines share."""
+    """Tasks of one CPU on the cluster that RAY_ADDRESS names, or on one started here.
+
+    OUT must be a folder that all machines share.
+    """
 
     def __init__(self, ray: Any) -> None:
         self.ray = ray
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        variables = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+        variables = {
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
         task = self.ray.remote(num_cpus=1, max_retries=1, runtime_env={"env_vars": variables})(fn)
         promised: Future[Any] = task.remote(*args).future()
         return promised
@@ -52,12 +61,19 @@ class Ray:
 
 @contextmanager
 def pool(workers: int, executor: str = "local") -> Iterator[Pool]:
-    """Workers that stay for all jobs of the block. What is unfinished when the block is left by an error is dropped, not waited for."""
+    """Workers that stay for all jobs of the block.
+
+    What is unfinished when the block is left by an error is dropped, not waited for.
+    """
     check_executor(executor)
     if executor == "ray":
         import ray
 
-        ray.init(address=os.environ.get("RAY_ADDRESS"), num_cpus=None if os.environ.get("RAY_ADDRESS") else workers, log_to_driver=False)
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS"),
+            num_cpus=None if os.environ.get("RAY_ADDRESS") else workers,
+            log_to_driver=False,
+        )
         try:
             yield Ray(ray)
         finally:
@@ -65,7 +81,9 @@ def pool(workers: int, executor: str = "local") -> Iterator[Pool]:
     elif workers == 1:
         yield Here()
     else:
-        made = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare)
+        made = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_prepare
+        )
         try:
             yield made
             made.shutdown()
@@ -77,7 +95,9 @@ def pool(workers: int, executor: str = "local") -> Iterator[Pool]:
 
 
 def check_executor(executor: str) -> None:
-    """Refuse an executor that does not exist, or whose package is missing, before anything is computed."""
+    """Refuse an executor that does not exist, or whose package is missing, before anything is
+    computed.
+    """
     if executor not in EXECUTORS:
         raise no_choice("--executor", executor, EXECUTORS)
     if executor == "ray":
@@ -86,14 +106,17 @@ def check_executor(executor: str) -> None:
 
             assert ray
         except ModuleNotFoundError:
-            raise Refused("--executor ray needs the package ray; pip install 'expunge[ray]', or leave --executor away") from None
+            raise Refused(
+                "--executor ray needs the package ray; pip install 'expunge[ray]', or leave "
+                "--executor away"
+            ) from None
 
 
 def _prepare() -> None:
     """A worker computes on one thread: two spinning beside each other are slower than one.
 
-    What the imports made is set aside from the garbage collector, which else walks it at the start of every training. The worker ends
-    with its parent, however that ended, and leaves Ctrl-C to it.
+    What the imports made is set aside from the garbage collector, which else walks it at the start
+    of every training. The worker ends with its parent, however that ended, and leaves Ctrl-C to it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -116,7 +139,9 @@ def _end_with_parent() -> None:
 
 
 def together(workers: Pool, label: str, jobs: Sequence[Job], quiet: bool) -> None:
-    """Run jobs side by side; the first failure ends it with its own line, and what is finished stays."""
+    """Run jobs side by side; the first failure ends it with its own line, and what is finished
+    stays.
+    """
     with bar(label, len(jobs), quiet=quiet, unit="runs") as tick:
         if isinstance(workers, Here):
             for job in jobs:
@@ -130,7 +155,8 @@ def together(workers: Pool, label: str, jobs: Sequence[Job], quiet: bool) -> Non
                 tick(1)
         except BrokenProcessPool:
             raise Failed(
-                "a worker process died, perhaps for want of memory; what is finished is kept, run the same command again"
+                "a worker process died, perhaps for want of memory; what is finished is kept, run "
+                "the same command again"
             ) from None
         finally:
             for other in waiting:

@@ -1,4 +1,6 @@
-"""The original and gold of a seed: trained once by the benchmark's own recipe, as ``expunge train`` does it."""
+"""The original and gold of a seed: trained once by the benchmark's own recipe, as ``expunge train``
+does it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,14 @@ from expunge.runs.folder import once
 BUILTIN = "builtin"
 ATTACK = "relearn"  # what a bench tries on every model; a plan's ``relearn`` holds its arguments
 # The adversary of a bench: fine-tuning on a quarter of the forget groups, judged on the others.
-RELEARN: Mapping[str, Any] = {"relearn_steps": 20, "relearn_lr": 5e-4, "relearn_batch": 16, "share": 0.25}
-LARGE: Mapping[str, Any] = {**RELEARN, "relearn_lr": 1e-5}  # the usual rate of fine-tuning a pretrained model
+RELEARN: Mapping[str, Any] = {
+    "relearn_steps": 20,
+    "relearn_lr": 5e-4,
+    "relearn_batch": 16,
+    "share": 0.25,
+}
+# the usual rate of fine-tuning a pretrained model
+LARGE: Mapping[str, Any] = {**RELEARN, "relearn_lr": 1e-5}
 
 
 def benchmark_for(name: str, seed: int) -> str:
@@ -32,6 +40,12 @@ def trained(place: Path, benchmark: str, seed: int, *, gold: bool, **training: A
 
     settings: Mapping[str, Any] = {"save_every": 0, **training}
     asked = TrainRequest(
-        model="tiny", benchmark=benchmark, on="retain" if gold else "full", out=str(place), seed=seed, quiet=True, **settings
+        model="tiny",
+        benchmark=benchmark,
+        on="retain" if gold else "full",
+        out=str(place),
+        seed=seed,
+        quiet=True,
+        **settings,
     )
     once(place, lambda: run_train(asked))

@@ -1,4 +1,7 @@
-"""``expunge bench``: every method on every seed, each cell once, then tables and a plot. A bench that was killed goes on where it was."""
+"""``expunge bench``: every method on every seed, each cell once, then tables and a plot.
+
+A bench that was killed goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ class Todo:
 
 
 def bench(request: BenchRequest) -> Path:
-    """Carry a plan out in OUT and write bench.json, bench.md, tradeoff.svg and tradeoff.html, and stages.svg of a benchmark with stages.
+    """Carry a plan out in OUT and write bench.json, bench.md, tradeoff.svg and tradeoff.html, and
+    stages.svg of a benchmark with stages.
 
     Failed if no cell at all could be made.
     """
@@ -61,19 +65,28 @@ def bench(request: BenchRequest) -> Path:
         tell(f"after each stage: {out / 'bench.md'}, {out / 'stages.svg'}")
     failed = [label for label, row in found["methods"].items() if not row["n"]]
     if found["methods"] and len(failed) == len(found["methods"]):
-        raise Failed(f"no cell could be made; the first: {next(iter(found['methods'].values()))['errors'][0]}")
+        raise Failed(
+            f"no cell could be made; the first: "
+            f"{next(iter(found['methods'].values()))['errors'][0]}"
+        )
     return out
 
 
 def runnable(plan: Plan) -> Todo:
-    """The methods whose rows and tools are there. Of the whole catalogue the others are skipped; one asked for by name is refused."""
+    """The methods whose rows and tools are there.
+
+    Of the whole catalogue the others are skipped; one asked for by name is refused.
+    """
     benchmark = benchmark_of(plan.request(plan.methods[0], plan.seeds[0]))
     assert benchmark is not None
     tell_absent(benchmark, why=True)
     stage, part = parts_of(benchmark)[0]
     case = part.case
     if any(not case.evaluate.get(role) for role in ("forget", "retain")):
-        raise Refused(f"{plan.benchmark} asks no forget or no retain rows, by which a bench compares; use expunge unlearn and expunge eval")
+        raise Refused(
+            f"{plan.benchmark} asks no forget or no retain rows, by which a bench compares; use "
+            f"expunge unlearn and expunge eval"
+        )
     entries, skipped = [], {}
     for entry in plan.methods:
         request = plan.request(entry, plan.seeds[0])
@@ -104,7 +117,8 @@ def model_of(out: Path, plan: Plan, name: str, seed: int) -> str:
 
 
 def ask_baseline(out: Path, plan: Plan, name: str, seed: int) -> dict[str, Any]:
-    model = (plan.model if name == "original" else plan.gold) or f"{MODELS}/{name}-s{seed}"  # OUT may be moved
+    # OUT may be moved
+    model = (plan.model if name == "original" else plan.gold) or f"{MODELS}/{name}-s{seed}"
     where = {"benchmark": benchmark_for(plan.benchmark, seed), "data": plan.data, "model": model}
     asked = {"name": name, "seed": seed, "train": not plan.model, "recipe": dict(plan.recipe)}
     return {**asked, "relearn": attack_for(plan.benchmark, plan.relearn), **where}
@@ -117,17 +131,25 @@ def place_of(out: Path, label: str, seed: int) -> Path:
 def baselines(out: Path, plan: Plan) -> list[Job]:
     """The jobs that train and measure original and gold."""
     asked = [
-        (place_of(out, n, s), ask_baseline(out, plan, n, s)) for s in plan.seeds for n in ("original", "gold") if model_of(out, plan, n, s)
+        (place_of(out, n, s), ask_baseline(out, plan, n, s))
+        for s in plan.seeds
+        for n in ("original", "gold")
+        if model_of(out, plan, n, s)
     ]
     todo = [(place, ask) for place, ask in asked if read_cell(place, ask) is None]
-    return [(baseline, str(place), ask, model_of(out, plan, ask["name"], ask["seed"])) for place, ask in todo]
+    return [
+        (baseline, str(place), ask, model_of(out, plan, ask["name"], ask["seed"]))
+        for place, ask in todo
+    ]
 
 
 def cells(out: Path, plan: Plan, todo: Todo, keep: bool) -> list[Job]:
     """The cells that are not there yet, seed by seed, so that a worker loads an original seldom."""
     jobs: list[Job] = []
     for seed in plan.seeds:
-        original = read_cell(place_of(out, "original", seed), ask_baseline(out, plan, "original", seed))
+        original = read_cell(
+            place_of(out, "original", seed), ask_baseline(out, plan, "original", seed)
+        )
         if original is None or original["values"][UTILITY]["value"] is None:
             raise Failed(f"the original of seed {seed} could not be measured")
         level = plan.level * original["values"][UTILITY]["value"]
@@ -143,7 +165,9 @@ def cells(out: Path, plan: Plan, todo: Todo, keep: bool) -> list[Job]:
 
 def reader(out: Path, plan: Plan, todo: Todo) -> Mapping[str, list[tuple[int, dict[str, Any]]]]:
     """label -> (seed, cell) of everything that was made."""
-    asked = [(n, s, ask_baseline(out, plan, n, s)) for n in ("original", "gold") for s in plan.seeds]
+    asked = [
+        (n, s, ask_baseline(out, plan, n, s)) for n in ("original", "gold") for s in plan.seeds
+    ]
     asked += [(e.label, s, plan.ask(e, s)) for e in todo.entries for s in plan.seeds]
     found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for label, seed, ask in asked:

@@ -1,4 +1,6 @@
-"""A bench on a benchmark with stages: every metric from stage to stage, as tables and as small drawings side by side."""
+"""A bench on a benchmark with stages: every metric from stage to stage, as tables and as small
+drawings side by side.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +17,52 @@ from expunge.report.plots.marks import GOLD, ORIGINAL, Style, styles
 
 def names_of(found: Mapping[str, Any]) -> list[str]:
     """The stages in order; none if the benchmark has none."""
-    return list(next((row["at_settings"]["stages"] for _, row in ordered(found) if "stages" in row["at_settings"]), ()))
+    return list(
+        next(
+            (
+                row["at_settings"]["stages"]
+                for _, row in ordered(found)
+                if "stages" in row["at_settings"]
+            ),
+            (),
+        )
+    )
 
 
 def keys_of(found: Mapping[str, Any]) -> list[str]:
     """The measurements that any method has a number of after any stage, what is forgotten first."""
-    stages = [stage for _, row in ordered(found) for stage in row["at_settings"].get("stages", {}).values()]
+    stages = [
+        stage
+        for _, row in ordered(found)
+        for stage in row["at_settings"].get("stages", {}).values()
+    ]
     keys = dict.fromkeys(k for stage in stages for k in stage if mean_of(stage, k) is not None)
     return sorted(keys, key=lambda k: k != FORGET)
 
 
 def tables(found: Mapping[str, Any]) -> list[str]:
-    """Markdown: for each metric a row for each method and a column for each stage, between original and gold; [] without stages."""
+    """Markdown: for each metric a row for each method and a column for each stage, between original
+    and gold; [] without stages.
+    """
     names = names_of(found)
     if not names:
         return []
     parts = ["## Stage by stage", "", "![every metric from stage to stage](stages.svg)", ""]
     parts += [
-        "Each column holds what that stage asks, measured after it; original and gold are asked what the benchmark as a whole asks.",
+        "Each column holds what that stage asks, measured after it; original and gold are asked "
+        "what the benchmark as a whole asks.",
         "",
     ]
     parts += ["The tables above are those after the last stage, with the cost of all.", ""]
     for key in keys_of(found):
         side = {n: ranged(found.get(n, {}).get(key)) for n in ("original", "gold")}
         rows = [
-            [name, side["original"], *(ranged(row["at_settings"]["stages"][n].get(key)) for n in names), side["gold"]]
+            [
+                name,
+                side["original"],
+                *(ranged(row["at_settings"]["stages"][n].get(key)) for n in names),
+                side["gold"],
+            ]
             for name, row in ordered(found)
         ]
         parts += [f"### {key}", "", markdown.table(["", "original", *names, "gold"], rows), ""]
@@ -47,18 +70,29 @@ def tables(found: Mapping[str, Any]) -> list[str]:
 
 
 def curves(found: Mapping[str, Any]) -> Markup:
-    """A panel for each metric, a line for each method over the number of the stage; 0 is the original, gold is dashed."""
+    """A panel for each metric, a line for each method over the number of the stage; 0 is the
+    original, gold is dashed.
+    """
     names, keys = names_of(found), keys_of(found)
     looks = styles([name for name, _ in ordered(found)], (), ())
-    fixed = {name: style for name, style in (("original", ORIGINAL), ("gold", GOLD)) if name in found}
+    fixed = {
+        name: style for name, style in (("original", ORIGINAL), ("gold", GOLD)) if name in found
+    }
     told = "nothing"
     if keys:
-        told = "; ".join(f"{name}: {short(mean_of(row['at_settings'], keys[0]))}" for name, row in ordered(found))
-    alt = f"{len(keys)} metrics over {len(names)} stages. {keys[0] if keys else ''} after the last one: {told}."
+        told = "; ".join(
+            f"{name}: {short(mean_of(row['at_settings'], keys[0]))}" for name, row in ordered(found)
+        )
+    alt = (
+        f"{len(keys)} metrics over {len(names)} stages. {keys[0] if keys else ''} after the last "
+        f"one: {told}."
+    )
     return line_grid([_panel(found, key, names, looks) for key in keys], {**fixed, **looks}, alt)
 
 
-def _panel(found: Mapping[str, Any], key: str, names: Sequence[str], looks: Mapping[str, Style]) -> LinePanel:
+def _panel(
+    found: Mapping[str, Any], key: str, names: Sequence[str], looks: Mapping[str, Style]
+) -> LinePanel:
     """One metric from stage to stage."""
     start = mean_of(found.get("original", {}), key)
     lines = []
@@ -68,7 +102,15 @@ def _panel(found: Mapping[str, Any], key: str, names: Sequence[str], looks: Mapp
             value = mean_of(row["at_settings"]["stages"][stage], key)
             points += [] if value is None else [(float(i), value)]
         if points:
-            lines.append(Line([x for x, _ in points], [y for _, y in points], looks[name], width=1.6, markers=7.0))
+            lines.append(
+                Line(
+                    [x for x, _ in points],
+                    [y for _, y in points],
+                    looks[name],
+                    width=1.6,
+                    markers=7.0,
+                )
+            )
     if start is not None:
         lines.append(Line([0.0], [start], ORIGINAL, width=0.0, markers=9.0))
     return LinePanel(

@@ -66,7 +66,9 @@ def mean_of(row: Row, key: str) -> float | None:
 
 
 def ordered(found: Mapping[str, Any], part: str = "at_settings") -> list[tuple[str, Row]]:
-    """Methods with numbers, best first: by quality, and without a gold by the forget probability at equal utility."""
+    """Methods with numbers, best first: by quality, and without a gold by the forget probability at
+    equal utility.
+    """
 
     def rank(item: tuple[str, Row]) -> tuple[float, float, str]:
         name, row = item
@@ -78,7 +80,9 @@ def ordered(found: Mapping[str, Any], part: str = "at_settings") -> list[tuple[s
 
 
 def front(found: Mapping[str, Any]) -> set[str]:
-    """The methods that none outdoes both in nearness to gold's forget probability (0 without a gold) and in keeping, at their settings."""
+    """The methods that none outdoes both in nearness to gold's forget probability (0 without a
+    gold) and in keeping, at their settings.
+    """
     gold = mean_of(found.get("gold", {}), FORGET) or 0.0
     points: dict[str, tuple[float, float]] = {}
     for name, row in ordered(found):
@@ -102,7 +106,8 @@ def page(found: Mapping[str, Any]) -> str:
     what = "lowest highest" if len(seeds) > 1 else "95 % over groups"
     parts = ["# Bench", "", f"`{found['command']}`", ""]
     parts += [
-        f"{len(rows)} methods on {plan['benchmark']}, seeds {', '.join(map(str, seeds))}; {found['machine']}; "
+        f"{len(rows)} methods on {plan['benchmark']}, seeds {', '.join(map(str, seeds))}; "
+        f"{found['machine']}; "
         f"{found['cpu_seconds']:.0f} CPU s for cells and measuring.",
         "",
         "## At their settings, and at equal utility",
@@ -111,22 +116,39 @@ def page(found: Mapping[str, Any]) -> str:
         "",
     ]
     attack = attack_for(plan["benchmark"], plan["relearn"])
-    facts = {"steps": attack["relearn_steps"], "rate": attack["relearn_lr"], "share": attack["share"]}
+    facts = {
+        "steps": attack["relearn_steps"],
+        "rate": attack["relearn_lr"],
+        "share": attack["share"],
+    }
     notes = NOTES.format(what=what, level=plan["level"], garbled=GARBLED, **facts)
-    parts += [markdown.table(HEAD, lines_of(found)), notes + ("" if "gold" in found else UNRANKED.lstrip())]
+    parts += [
+        markdown.table(HEAD, lines_of(found)),
+        notes + ("" if "gold" in found else UNRANKED.lstrip()),
+    ]
     if plan["budget"] and any("at_budget" in row for _, row in rows):
         parts += [
             f"## At equal budget: {plan['budget']} optimizer steps",
             "",
             "Settings as above but for the steps. Stages with steps of their",
         ]
-        parts[-1] += " own keep them, so a method may stay below or above; `=` marks those whose settings have that many anyway."
+        parts[-1] += (
+            " own keep them, so a method may stay below or above; `=` marks those whose settings "
+            "have that many anyway."
+        )
         again = [
             _cells(f"{name} =" if row["at_budget"]["same"] else name, i, row, "at_budget")
             for i, (name, row) in enumerate(ordered(found, "at_budget"), 1)
         ]
         parts += ["", markdown.table(HEAD, again), ""]
-    parts += ["## Settings", "", markdown.table(["", "settings", "from"], [_settings(name, row) for name, row in sorted(rows)]), ""]
+    parts += [
+        "## Settings",
+        "",
+        markdown.table(
+            ["", "settings", "from"], [_settings(name, row) for name, row in sorted(rows)]
+        ),
+        "",
+    ]
     failed = [(name, e) for name, row in found["methods"].items() for e in row["errors"]]
     if failed:
         parts += ["## Failed", "", *(f"- {name}, {e}" for name, e in failed), ""]
@@ -138,26 +160,42 @@ def page(found: Mapping[str, Any]) -> str:
 def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
     """The main table under HEAD: original, gold, then the methods, best first."""
     best = front(found)
-    lines = [_line(name, "", found[name], len(HEAD)) for name in ("original", "gold") if name in found]
-    return lines + [_cells(f"{n}*" if n in best else n, i, row, "at_settings") for i, (n, row) in enumerate(ordered(found), 1)]
+    lines = [
+        _line(name, "", found[name], len(HEAD)) for name in ("original", "gold") if name in found
+    ]
+    return lines + [
+        _cells(f"{n}*" if n in best else n, i, row, "at_settings")
+        for i, (n, row) in enumerate(ordered(found), 1)
+    ]
 
 
 def _line(name: str, i: int | str, row: Row, wide: int) -> list[str]:
     """The cells of original and gold."""
     n = len(row[FORGET]["values"]) if FORGET in row else 0
     cells = [str(i), name, str(n), *_measured(row)]
-    return [*cells, *[""] * (wide - len(cells) - 2), short(mean_of(row, FORGET)), short(mean_of(row, STRENGTH))]
+    return [
+        *cells,
+        *[""] * (wide - len(cells) - 2),
+        short(mean_of(row, FORGET)),
+        short(mean_of(row, STRENGTH)),
+    ]
 
 
 def _measured(row: Row) -> list[str]:
     """Quality to utility."""
-    cells = ["" if "quality" not in row else ranged(row["quality"]), ranged(row.get(FORGET)), ranged(row.get(UTILITY))]
+    cells = [
+        "" if "quality" not in row else ranged(row["quality"]),
+        ranged(row.get(FORGET)),
+        ranged(row.get(UTILITY)),
+    ]
     cells += [short(mean_of(row, NEIGHBOUR)), ranged(row.get("relearned")), garbled_share(row)]
     return [*cells, short(mean_of(row, SAID)), short(mean_of(row, "model_utility"))]
 
 
 def garbled_share(row: Row) -> str:
-    """The share of garbled answers, with ! where it is more than GARBLED; empty for what is not asked (original and gold)."""
+    """The share of garbled answers, with ! where it is more than GARBLED; empty for what is not
+    asked (original and gold).
+    """
     if "garbled" not in row:
         return ""
     share = mean_of(row, "garbled")
@@ -168,11 +206,21 @@ def _cells(name: str, i: int, row: Row, part: str) -> list[str]:
     some, level = row[part], row[part]["at_level"]
     first = [str(i), name, str(row["n"]), *_measured(some)]
     cost = [f"{some['steps']:g}", f"{some['tokens'] / 1000:.0f}k", f"{some['seconds']:.1f}"]
-    return [*first, *cost, ranged(level["u"]), ranged(level.get(FORGET)), ranged(level.get(STRENGTH))]
+    return [
+        *first,
+        *cost,
+        ranged(level["u"]),
+        ranged(level.get(FORGET)),
+        ranged(level.get(STRENGTH)),
+    ]
 
 
 def _settings(name: str, row: Row) -> list[str]:
-    return [name, f"`{row['settings']}`" if row["settings"] else "", "its card" if row["preset"] else "house"]
+    return [
+        name,
+        f"`{row['settings']}`" if row["settings"] else "",
+        "its card" if row["preset"] else "house",
+    ]
 
 
 # ------------------------------------------------------------------ terminal
@@ -185,13 +233,22 @@ def shown(found: Mapping[str, Any]) -> None:
 
     console, best = terminal(), front(found)
     sheet = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=f"Bench on {found['plan']['benchmark']}", title_justify="left"
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=f"Bench on {found['plan']['benchmark']}",
+        title_justify="left",
     )
     sheet.add_column("#", no_wrap=True, justify="right", min_width=2)
     sheet.add_column("method", overflow="fold")
     heads = ("n", "quality", "forget", "retain", "neigh-\nbour", "re-\nlearned", "garbled", "CPU s")
     for head in heads:
-        sheet.add_column(head, justify="right", no_wrap=True, min_width=max(4 if head != "n" else 1, *map(len, head.split("\n"))))
+        sheet.add_column(
+            head,
+            justify="right",
+            no_wrap=True,
+            min_width=max(4 if head != "n" else 1, *map(len, head.split("\n"))),
+        )
     for name, look in (("original", "dim"), ("gold", "yellow")):
         if name in found:
             row = found[name]
@@ -200,20 +257,33 @@ def shown(found: Mapping[str, Any]) -> None:
             sheet.add_row("", name, n, "", *four, "", "", style=look, end_section=name == "gold")
     for i, (name, row) in enumerate(ordered(found), 1):
         some = row["at_settings"]
-        five = [short(mean_of(some, k)) for k in ("quality", FORGET, UTILITY, NEIGHBOUR, "relearned")]
+        five = [
+            short(mean_of(some, k)) for k in ("quality", FORGET, UTILITY, NEIGHBOUR, "relearned")
+        ]
         told = f"{name}*" if name in best else name
-        sheet.add_row(str(i), told, str(row["n"]), *five, garbled_share(some), f"{some['seconds']:.1f}")
+        sheet.add_row(
+            str(i), told, str(row["n"]), *five, garbled_share(some), f"{some['seconds']:.1f}"
+        )
     console.print(sheet)
     if "gold" in found:
         console.print(
-            "quality: nearness to gold on forget (both sides), kept on retain and neighbours, and what relearning leaves forgotten;\n"
-            f"garbled: answers that are no language, ! above {GARBLED:.0%}; all of it is explained in bench.md",
+            "quality: nearness to gold on forget (both sides), kept on retain and neighbours, and "
+            "what relearning leaves forgotten;\n"
+            f"garbled: answers that are no language, ! above {GARBLED:.0%}; all of it is explained "
+            f"in bench.md",
             style="dim", markup=False, highlight=False,
         )  # fmt: skip
     else:
-        console.print("no quality: give --gold, a model that never saw the forget rows", style="dim", markup=False, highlight=False)
+        console.print(
+            "no quality: give --gold, a model that never saw the forget rows",
+            style="dim",
+            markup=False,
+            highlight=False,
+        )
     for name, row in found["methods"].items():
         for error in row["errors"]:
-            console.print(escaped(f"failed: {name}, {error}"), style="red", markup=False, highlight=False)
+            console.print(
+                escaped(f"failed: {name}, {error}"), style="red", markup=False, highlight=False
+            )
     for why in found["skipped"].values():
         console.print(escaped(f"skipped: {why}"), style="dim", markup=False, highlight=False)

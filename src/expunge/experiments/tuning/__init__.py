@@ -1,1 +1,3 @@
-"""Which method, with which coefficients: successive halving on what can be measured without a gold model."""
+"""Which method, with which coefficients: successive halving on what can be measured without a gold
+model.
+"""

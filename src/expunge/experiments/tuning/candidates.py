@@ -1,4 +1,6 @@
-"""What there is to choose from: every method whose card says which values are worth trying, and the order in which they are tried."""
+"""What there is to choose from: every method whose card says which values are worth trying, and the
+order in which they are tried.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,18 @@ from expunge.experiments.tuning.prior import PRIOR, STEPS
 EVIDENCE = ("reference", "theorem", "oracle", "reconstructed")
 TRAINING = ("lr", "batch", "accumulate", "schedule", "warmup", "weight_decay", "clip", "optimiser")
 TUNED_ON = "builtin"
-LARGE = 20_000_000  # parameters; the values on the cards were found on a model of one million, published ones for a billion are a hundredth
+# parameters; the values on the cards were found on a model of one million, published ones for a
+# billion are a hundredth
+LARGE = 20_000_000
 LR_OF_LARGE = 0.01
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method with arguments and training settings. ``source``: preset (what the card found best on the built-in case) or drawn."""
+    """A method with arguments and training settings.
+
+    ``source``: preset (what the card found best on the built-in case) or drawn.
+    """
 
     method: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -40,40 +47,60 @@ class Candidate:
         return f"{self.method}-{blake2b(rest.encode(), digest_size=4).hexdigest()}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"method": self.method, "arguments": dict(self.arguments), "training": dict(self.training), "source": self.source}
+        return {
+            "method": self.method,
+            "arguments": dict(self.arguments),
+            "training": dict(self.training),
+            "source": self.source,
+        }
 
     @property
     def words(self) -> str:
         """As one writes it after ``expunge unlearn``."""
         given = {**self.arguments, **self.training}
-        told = (f"--{k.replace('_', '-')} {v:g}" if isinstance(v, float) else f"--{k.replace('_', '-')} {v}" for k, v in given.items())
+        told = (
+            f"--{k.replace('_', '-')} {v:g}"
+            if isinstance(v, float)
+            else f"--{k.replace('_', '-')} {v}"
+            for k, v in given.items()
+        )
         return " ".join([self.method, *told])
 
 
 def tunable(asked: Sequence[str] = ()) -> list[str]:
-    """The methods to choose from: those asked for, or all whose card has values to try. Refused if one asked for has none."""
+    """The methods to choose from: those asked for, or all whose card has values to try.
+
+    Refused if one asked for has none.
+    """
     names = [n for n in registry.sound("methods") if registry.member("methods", n).card.get("tune")]
     for name in asked:
         if registry.member("methods", name).name not in names:
             raise Refused(
-                f"the card of {name} names no values to try (tune), so auto cannot choose its coefficients; take from {listed(names)}"
+                f"the card of {name} names no values to try (tune), so auto cannot choose its "
+                f"coefficients; take from {listed(names)}"
             )
         if registry.member("methods", name).name != name:
             raise Refused(
-                f"{name} is a choice of {registry.member('methods', name).name}'s arguments; auto chooses those itself, give that name"
+                f"{name} is a choice of {registry.member('methods', name).name}'s arguments; auto "
+                f"chooses those itself, give that name"
             )
     return list(dict.fromkeys(asked)) or names
 
 
 def drawn(name: str, card: Mapping[str, Any], seed: int, lr_scale: float = 1.0) -> list[Candidate]:
-    """A method's candidates: the card's own best first, then every other combination of its values, shuffled from the seed."""
+    """A method's candidates: the card's own best first, then every other combination of its values,
+    shuffled from the seed.
+    """
     preset = dict(card.get("settings", {}).get(TUNED_ON, {}))
     training = {k: v for k, v in preset.items() if k in TRAINING}
     arguments = {k: v for k, v in preset.items() if k not in (*TRAINING, "epochs", "steps")}
     tune = dict(card.get("tune", {}))
     grid = [dict(zip(tune, values, strict=True)) for values in itertools.product(*tune.values())]
     random.Random(f"{seed}/tune/{name}").shuffle(grid)
-    rest = [({**training, **{k: v for k, v in g.items() if k in TRAINING}}, {**arguments, **_own(g)}) for g in grid]
+    rest = [
+        ({**training, **{k: v for k, v in g.items() if k in TRAINING}}, {**arguments, **_own(g)})
+        for g in grid
+    ]
     made = [Candidate(name, arguments, _scaled(training, lr_scale), "preset")] if preset else []
     made += [Candidate(name, a, _scaled(t, lr_scale), "drawn") for t, a in rest]
     unique: dict[str, Candidate] = {}
@@ -87,7 +114,11 @@ def _own(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scaled(training: Mapping[str, Any], lr_scale: float) -> dict[str, Any]:
-    return {**training, "lr": training["lr"] * lr_scale} if "lr" in training and lr_scale != 1 else dict(training)
+    return (
+        {**training, "lr": training["lr"] * lr_scale}
+        if "lr" in training and lr_scale != 1
+        else dict(training)
+    )
 
 
 def in_order(candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
@@ -104,8 +135,14 @@ def in_order(candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
 
 
 def expected(name: str, steps: int) -> float:
-    """The quality of a method on the built-in case after so many steps: between those measured by the logarithm of the steps, 0 unknown."""
-    return float(np.interp(math.log(steps), [math.log(s) for s in STEPS], PRIOR.get(name, [0.0] * len(STEPS))))
+    """The quality of a method on the built-in case after so many steps: between those measured by
+    the logarithm of the steps, 0 unknown.
+    """
+    return float(
+        np.interp(
+            math.log(steps), [math.log(s) for s in STEPS], PRIOR.get(name, [0.0] * len(STEPS))
+        )
+    )
 
 
 def _evidence(name: str) -> int:

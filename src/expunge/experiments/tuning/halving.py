@@ -1,13 +1,18 @@
-"""Successive halving: some candidates for a few steps, the better third for three times as many, the best for what is left of the budget.
+"""Successive halving: some candidates for a few steps, the better third for three times as many,
+the best for what is left of the budget.
 
-Pure: a candidate is anything that has a key, a result is a score with what it cost. A third of the budget goes to the search, in equal
-shares to its rungs; the last rung gets the rest, since it makes the result: nothing is trained again. Every rung starts anew from the
-original, so that each run is a whole one with its own schedule. After Jamieson and Talwalkar 2016 (https://arxiv.org/abs/1502.07943),
-section 3, where all rungs get the same: on the built-in case (seeds 3 to 5) the last run then was too short to bring back what is kept.
+Pure: a candidate is anything that has a key, a result is a score with what it cost. A third of the
+    budget goes to the search, in equal shares to its rungs; the last rung gets the rest, since it
+    makes the result: nothing is trained again. Every rung starts anew from the original, so that
+    each run is a whole one with its own schedule. After Jamieson and Talwalkar 2016
+    (https://arxiv.org/abs/1502.07943), section 3, where all rungs get the same: on the built-in
+    case (seeds 3 to 5) the last run then was too short to bring back what is kept.
 
-A short run is no short form of a long one: what forgets fast is not what ends best. On those seeds the score after 60 steps told what works
-from what does not, but which of the good methods 180 steps would make the best it did not tell (results/prior.md); shorter runs told less.
-So first runs have 60 steps, and where the budget has no room for two of them nothing is compared: the first candidate gets all steps.
+A short run is no short form of a long one: what forgets fast is not what ends best. On those seeds
+the score after 60 steps told what works from what does not, but which of the good methods 180 steps
+would make the best it did not tell (results/prior.md); shorter runs told less. So first runs have
+60 steps, and where the budget has no room for two of them nothing is compared: the first candidate
+gets all steps.
 """
 
 from __future__ import annotations
@@ -22,7 +27,9 @@ FEWEST = 60  # steps of a run that is compared
 
 
 class Keyed(Protocol):
-    """What can be chosen: ``key`` tells it from the others, in order of preference where scores are equal."""
+    """What can be chosen: ``key`` tells it from the others, in order of preference where scores are
+    equal.
+    """
 
     @property
     def key(self) -> str: ...
@@ -45,7 +52,9 @@ class Rung:
 
 @dataclass(frozen=True)
 class Result:
-    """One candidate at one rung: what it cost, and its score (None: it broke, and ``reason`` says how). ``parts``: what the score is of."""
+    """One candidate at one rung: what it cost, and its score (None: it broke, and ``reason`` says
+    how). ``parts``: what the score is of.
+    """
 
     key: str
     rung: int
@@ -59,7 +68,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Every result in the order of the runs, the best of the last rung, and the keys that the budget did not reach."""
+    """Every result in the order of the runs, the best of the last rung, and the keys that the
+    budget did not reach.
+    """
 
     results: tuple[Result, ...]
     best: Result | None
@@ -72,9 +83,11 @@ class Outcome:
 
 
 def rungs(total: int, candidates: int, *, eta: int = ETA, fewest: int = FEWEST) -> tuple[Rung, ...]:
-    """As many rungs of search as leave ``fewest`` steps to each run of the first; one candidate reaches the last rung.
+    """As many rungs of search as leave ``fewest`` steps to each run of the first; one candidate
+    reaches the last rung.
 
-    Where a third of the budget is not enough for ``eta`` candidates, as many as it is enough for; if that is one, there is no search.
+    Where a third of the budget is not enough for ``eta`` candidates, as many as it is enough for;
+    if that is one, there is no search.
 
     >>> rungs(3600, 100)
     (Rung(steps=66, width=9), Rung(steps=200, width=3), Rung(steps=2406, width=1))
@@ -93,7 +106,8 @@ def rungs(total: int, candidates: int, *, eta: int = ETA, fewest: int = FEWEST) 
 
 
 def fitting(cost: Callable[[int], int], share: int) -> int:
-    """The most steps to ask for so that a method of several stages spends no more than ``share``; 1 if even that spends more.
+    """The most steps to ask for so that a method of several stages spends no more than ``share``; 1
+    if even that spends more.
 
     ``cost(steps)`` never falls.
     """
@@ -112,10 +126,14 @@ def halve(
     run: Callable[[K, int, int], Result],
     left: Callable[[Sequence[Result]], int],
 ) -> Outcome:
-    """Carry the rungs out. ``run(candidate, rung, steps)`` measures one, or finds what was kept of it; ``left(results)`` steps remain.
+    """Carry the rungs out.
 
-    What one rung did not spend, the next may. A candidate that would overspend its rung is passed over; what breaks is out. Candidates of
-    the first rung are taken in order until its places or its steps are gone.
+    ``run(candidate, rung, steps)`` measures one, or finds what was kept of it; ``left(results)``
+    steps remain.
+
+    What one rung did not spend, the next may. A candidate that would overspend its rung is passed
+    over; what breaks is out. Candidates of the first rung are taken in order until its places or
+    its steps are gone.
     """
     results: list[Result] = []
     alive, reached = list(candidates), set[str]()

@@ -1,8 +1,11 @@
-"""Which methods are tried first: their quality on the built-in case. Written by ``benchmarks/auto.py --prior``.
+"""Which methods are tried first: their quality on the built-in case.
 
-Measured at their cards' settings on seeds 3 to 5 (results/prior.md): the harmonic mean of closeness to gold on the forget rows and of what
-is left of retain and neighbour. What is first after few steps is not first after many. It only orders the candidates where a budget does
-not reach all of them; what is chosen is decided by what is measured on the user's own rows.
+Written by ``benchmarks/auto.py --prior``.
+
+Measured at their cards' settings on seeds 3 to 5 (results/prior.md): the harmonic mean of closeness
+to gold on the forget rows and of what is left of retain and neighbour. What is first after few
+steps is not first after many. It only orders the candidates where a budget does not reach all of
+them; what is chosen is decided by what is measured on the user's own rows.
 """
 
 STEPS = (60, 180)  # optimizer steps of the runs

@@ -1,4 +1,6 @@
-"""The rows that a search looks at: some of the retain groups set aside, and sets that tell how much is forgotten and kept."""
+"""The rows that a search looks at: some of the retain groups set aside, and sets that tell how much
+is forgotten and kept.
+"""
 
 from __future__ import annotations
 
@@ -27,25 +29,49 @@ class Rows:
 
 
 def parted(case: Case, seed: int) -> Rows:
-    """A share of the retain groups set aside, from the seed; where there are fewer than five groups, of the rows."""
+    """A share of the retain groups set aside, from the seed; where there are fewer than five
+    groups, of the rows.
+    """
     retain, forget = case.train.get("retain", ()), case.train.get("forget", ())
     if not forget or not retain:
-        raise Refused(f"auto needs {'forget' if not forget else 'retain'} rows and there are none; give them with --retain and --forget")
-    unit: Callable[[Example], str] = (lambda e: e.group) if len({e.group for e in retain}) >= 5 else (lambda e: e.id)
+        raise Refused(
+            f"auto needs {'forget' if not forget else 'retain'} rows and there are none; give them "
+            f"with --retain and --forget"
+        )
+    unit: Callable[[Example], str] = (
+        (lambda e: e.group) if len({e.group for e in retain}) >= 5 else (lambda e: e.id)
+    )
     units = sorted({unit(e) for e in retain})
-    held = frozenset(random.Random(f"{seed}/aside").sample(units, round(ASIDE * len(units)))) if len(units) > 1 else frozenset()
+    held = (
+        frozenset(random.Random(f"{seed}/aside").sample(units, round(ASIDE * len(units))))
+        if len(units) > 1
+        else frozenset()
+    )
     aside = tuple(e for e in retain if unit(e) in held)
     trained = tuple(e for e in retain if unit(e) not in held)
     few, asked = some(forget, seed, "forget"), [e for e in forget if question_of(e)]
     holdout = tuple(case.evaluate.get("holdout", ()))
     any_other = lambda e, others: random.Random(f"{seed}/mismatch/{e.id}").choice(others)
-    sets = {"forget": few, "mismatched": elsewhere(few, asked, any_other), "aside": aside, "trained": trained}
+    sets = {
+        "forget": few,
+        "mismatched": elsewhere(few, asked, any_other),
+        "aside": aside,
+        "trained": trained,
+    }
     sets |= {"holdout": holdout} if holdout else {"nearest": elsewhere(few, asked, alike())}
-    return Rows(case, aside, trained, {name: some(rows, seed, name) for name, rows in sets.items() if rows})
+    return Rows(
+        case, aside, trained, {name: some(rows, seed, name) for name, rows in sets.items() if rows}
+    )
 
 
-def elsewhere(rows: Examples, asked: Sequence[Example], choose: Callable[[Example, Sequence[Example]], Example]) -> Examples:
-    """Every answer after the question of another group, which is chosen among ``asked``; rows of bare text have no question to lend."""
+def elsewhere(
+    rows: Examples,
+    asked: Sequence[Example],
+    choose: Callable[[Example, Sequence[Example]], Example],
+) -> Examples:
+    """Every answer after the question of another group, which is chosen among ``asked``; rows of
+    bare text have no question to lend.
+    """
     found = []
     for e in rows:
         others = [o for o in asked if o.group != e.group]
@@ -56,7 +82,9 @@ def elsewhere(rows: Examples, asked: Sequence[Example], choose: Callable[[Exampl
 
 
 def alike() -> Callable[[Example, Sequence[Example]], Example]:
-    """Chooses the row whose question shares the most words with another's (Jaccard index), the first of equal ones."""
+    """Chooses the row whose question shares the most words with another's (Jaccard index), the
+    first of equal ones.
+    """
     words = cache(lambda text: frozenset(plain_words(text)))
 
     def nearest(row: Example, others: Sequence[Example]) -> Example:
@@ -69,5 +97,9 @@ def alike() -> Callable[[Example, Sequence[Example]], Example]:
 
 def some(rows: Examples, seed: int, name: str) -> Examples:
     """The rows under the name of their set, at most MOST of them, drawn from the seed."""
-    drawn_ = list(rows) if len(rows) <= MOST else random.Random(f"{seed}/measured/{name}").sample(list(rows), MOST)
+    drawn_ = (
+        list(rows)
+        if len(rows) <= MOST
+        else random.Random(f"{seed}/measured/{name}").sample(list(rows), MOST)
+    )
     return tuple(replace(e, role=name, variants={}) for e in drawn_)

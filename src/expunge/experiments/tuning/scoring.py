@@ -1,8 +1,10 @@
 """How good a candidate is, from probabilities alone: no gold model and no attack is looked at.
 
-Forgetting is measured against a floor: what a model that never saw the rows would give them. Nobody has that model here, so the floor is
-estimated from the original alone, and is the same for every candidate. Whoever lowered it by lowering everything unknown would gain
-nothing: with the candidate's own holdout rows as its floor, methods that drive the answers to zero came first on the built-in case.
+Forgetting is measured against a floor: what a model that never saw the rows would give them. Nobody
+has that model here, so the floor is estimated from the original alone, and is the same for every
+candidate. Whoever lowered it by lowering everything unknown would gain
+nothing: with the candidate's own holdout rows as its floor, methods that drive the answers to zero
+    came first on the built-in case.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Seen:
-    """Mean probabilities under one model, in [0, 1]. ``forget``: the forget answers. ``kept``: by name, sets of rows to keep."""
+    """Mean probabilities under one model, in [0, 1].
+
+    ``forget``: the forget answers. ``kept``: by name, sets of rows to keep.
+    """
 
     forget: float
     kept: Mapping[str, float]
@@ -26,9 +31,10 @@ class Seen:
 class Floor:
     """Bounds of the floor under the original, each None if there are no such rows.
 
-    ``mismatched``, from below: forget answers after the question of any other group; neither the form nor the names fit. From above:
-    ``holdout``, rows that no model saw, or in their place ``nearest``, forget answers after the most similar question of another group,
-    where the form fits and the fact does not.
+    ``mismatched``, from below: forget answers after the question of any other group; neither the
+    form nor the names fit. From above: ``holdout``, rows that no model saw, or in their place
+    ``nearest``, forget answers after the most similar question of another group, where the form
+    fits and the fact does not.
     """
 
     mismatched: float | None = None
@@ -41,7 +47,8 @@ class Floor:
 
     @property
     def value(self) -> float:
-        """The geometric mean of the two bounds, the middle between probabilities; the one that there is; 0 without any.
+        """The geometric mean of the two bounds, the middle between probabilities; the one that
+        there is; 0 without any.
 
         >>> Floor(0.04, holdout=0.36).value
         0.12
@@ -60,15 +67,24 @@ class Floor:
         elif self.nearest is not None:
             said.append(f"{self.nearest:.3f} for forget answers after the most similar questions")
         if not said:
-            return "the floor is 0, since texts have no questions to exchange; give --holdout for a better one"
+            return (
+                "the floor is 0, since texts have no questions to exchange; give --holdout for "
+                "a better one"
+            )
         better = "" if self.holdout is not None else "; give --holdout for a better one"
-        mean = ", the geometric mean of what the original gives: " if len(said) == 2 else ", what the original gives: "
+        mean = (
+            ", the geometric mean of what the original gives: "
+            if len(said) == 2
+            else ", what the original gives: "
+        )
         return f"the floor is {self.value:.3f}{mean}{' and '.join(said)}{better}"
 
 
 @dataclass(frozen=True)
 class Score:
-    """``value`` in [0, 1], the harmonic mean of ``forgetting`` and ``utility``; ``kept``: ratio by set."""
+    """``value`` in [0, 1], the harmonic mean of ``forgetting`` and ``utility``; ``kept``: ratio by
+    set.
+    """
 
     value: float
     forgetting: float
@@ -78,19 +94,29 @@ class Score:
     def as_json(self) -> dict[str, Any]:
         """Rounded, for choice.json."""
         kept = {name: round(ratio, 4) for name, ratio in self.kept.items()}
-        return {"forgetting": round(self.forgetting, 4), "utility": round(self.utility, 4), "kept": kept}
+        return {
+            "forgetting": round(self.forgetting, 4),
+            "utility": round(self.utility, 4),
+            "kept": kept,
+        }
 
 
 def score(before: Seen, after: Seen, floor: float) -> Score:
     """Harmonic mean of F and U, ``before`` being the original.
 
-    F = 1 - |p_forget - floor| / (p_forget_original - floor), at least 0. Below the floor costs as much as above it: answers that are
-    less likely than unknown ones betray what was deleted, and it is a small cost, since the floor is low. U = mean over the kept sets of
-    p / p_original, each at most 1. An original that does not know the forget rows (at or below the floor) leaves nothing to forget: F = 1.
+    F = 1 - |p_forget - floor| / (p_forget_original - floor), at least 0. Below the floor costs as
+    much as above it: answers that are less likely than unknown ones betray what was deleted, and it
+    is a small cost, since the floor is low. U = mean over the kept sets of p / p_original, each at
+    most 1. An original that does not know the forget rows (at or below the floor) leaves nothing to
+    forget: F = 1.
     """
     room = before.forget - floor
     forgetting = max(0.0, 1 - abs(after.forget - floor) / room) if room > 0 else 1.0
-    kept = {name: min(1.0, after.kept[name] / p) if p > 0 else 1.0 for name, p in before.kept.items() if name in after.kept}
+    kept = {
+        name: min(1.0, after.kept[name] / p) if p > 0 else 1.0
+        for name, p in before.kept.items()
+        if name in after.kept
+    }
     utility = fmean(kept.values()) if kept else 1.0
     value = 2 * forgetting * utility / (forgetting + utility) if forgetting + utility else 0.0
     return Score(value, forgetting, utility, kept)

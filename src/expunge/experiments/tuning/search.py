@@ -1,4 +1,6 @@
-"""The search on a real model: every candidate trained from the original, measured, its result kept; the last rung's best model stays."""
+"""The search on a real model: every candidate trained from the original, measured, its result kept;
+the last rung's best model stays.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ from expunge.training.stages import check, steps_of
 KEPT = ("aside", "trained")
 BATCH = 16
 PILOT = 30  # steps of the run that measures the speed
-MARGIN = 0.95  # of the minutes: what is left for saving and for a run that is slower than the others
+# of the minutes: what is left for saving and for a run that is slower than the others
+MARGIN = 0.95
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,11 @@ class Search:
 
     @cached_property
     def scale(self) -> float:
-        return self.lr_scale if self.lr_scale is not None else scale_for(sum(p.numel() for p in self.source.model.parameters()))
+        return (
+            self.lr_scale
+            if self.lr_scale is not None
+            else scale_for(sum(p.numel() for p in self.source.model.parameters()))
+        )
 
     @cached_property
     def original(self) -> Mapping[str, float]:
@@ -106,7 +113,9 @@ class Search:
         return Floor(*(self.original.get(name) for name in ("mismatched", "nearest", "holdout")))
 
     def candidates(self, methods: Sequence[str] = ()) -> list[Candidate]:
-        """By method; methods that lack rows or tools, or do not fit the model, are left out with the reason."""
+        """By method; methods that lack rows or tools, or do not fit the model, are left out with
+        the reason.
+        """
         found: list[Candidate] = []
         for name in tunable(methods):
             try:
@@ -119,20 +128,39 @@ class Search:
             except Refused as error:
                 self.left_out[name] = str(error)
         if not found:
-            raise Refused("there is no candidate left: " + "; ".join(f"{n}: {r}" for n, r in sorted(self.left_out.items())))
+            raise Refused(
+                "there is no candidate left: "
+                + "; ".join(f"{n}: {r}" for n, r in sorted(self.left_out.items()))
+            )
         return found
 
     def carry_out(self, candidates: Sequence[Candidate]) -> tuple[tuple[Rung, ...], Outcome]:
-        """All rungs within the budget. Minutes are turned into steps by a first short run of one candidate."""
-        pilot = [self.run(in_order(candidates, STEPS[-1])[0], -1, PILOT)] if self.budget.steps is None else []
+        """All rungs within the budget.
+
+        Minutes are turned into steps by a first short run of one candidate.
+        """
+        pilot = (
+            [self.run(in_order(candidates, STEPS[-1])[0], -1, PILOT)]
+            if self.budget.steps is None
+            else []
+        )
         total = self.budget.left(pilot)
         if total < 1:
-            raise Refused(f"the budget is too small: {self.budget.words} are spent after a first run of {PILOT} steps")
+            raise Refused(
+                f"the budget is too small: {self.budget.words} are spent after a first run of "
+                f"{PILOT} steps"
+            )
         plan = rungs(total, len(candidates))
         self._final = len(plan) - 1
         self.say(", then ".join(f"{r.width} x {r.steps} steps" for r in plan))
         ordered = in_order(candidates, plan[-1].steps)
-        outcome = halve(ordered, plan, cost=self.cost, run=self.run, left=lambda found: self.budget.left([*pilot, *found]))
+        outcome = halve(
+            ordered,
+            plan,
+            cost=self.cost,
+            run=self.run,
+            left=lambda found: self.budget.left([*pilot, *found]),
+        )
         return plan, replace(outcome, results=(*pilot, *outcome.results))
 
     def method(self, c: Candidate) -> Method | Stage:
@@ -141,7 +169,9 @@ class Search:
 
     def training(self, c: Candidate, steps: int) -> Training:
         own = dict(c.training) | ({"batch": self.batch} if self.batch else {})
-        return Training(**{"batch": BATCH, **own, "steps": steps, "seed": self.seed, "save_every": 0})
+        return Training(
+            **{"batch": BATCH, **own, "steps": steps, "seed": self.seed, "save_every": 0}
+        )
 
     def cost(self, c: Candidate, steps: int) -> int:
         """Optimizer steps of all stages."""
@@ -151,27 +181,46 @@ class Search:
             return steps * len(descents)
         at = (c.key, steps)
         if at not in self._cost:
-            self._cost[at] = steps_of(method, self.inputs(c, final=False).rows(self.source), self.training(c, steps))
+            self._cost[at] = steps_of(
+                method, self.inputs(c, final=False).rows(self.source), self.training(c, steps)
+            )
         return self._cost[at]
 
     def inputs(self, c: Candidate, final: bool) -> TrainingInputs:
         """What a candidate trains on; retain rows that are set aside come in at the last rung only."""
         at = (c.key, final)
         if self._inputs is None or self._inputs[0] != at:
-            case = self.case if final else Case({**self.case.train, "retain": self.rows.trained}, self.case.evaluate)
+            case = (
+                self.case
+                if final
+                else Case({**self.case.train, "retain": self.rows.trained}, self.case.evaluate)
+            )
             folder = self.out / "private" / "prepared" / f"{c.key}{'-all' * final}"
-            made = TrainingInputs(self.method(c), case, self.supplied, c.method, folder=folder, max_length=self.max_length)
+            made = TrainingInputs(
+                self.method(c),
+                case,
+                self.supplied,
+                c.method,
+                folder=folder,
+                max_length=self.max_length,
+            )
             self._inputs = (at, made)
         return self._inputs[1]
 
     def apply(self, c: Candidate, final: bool, steps: int, folder: Path) -> Subject:
-        """The original after a candidate. Its inputs hold the method, so that rows and stages are of one making."""
+        """The original after a candidate.
+
+        Its inputs hold the method, so that rows and stages are of one making.
+        """
         inputs = self.inputs(c, final)
         settings = ResolvedSettings(self.training(c, steps), adapter=self.adapter)
         return unlearn(ModelSource.lent(self.source), inputs.method, inputs, settings, folder)
 
     def run(self, c: Candidate, rung: int, steps: int) -> Result:
-        """One candidate for some steps, measured; or what was kept of it. What breaks has no score and the reason."""
+        """One candidate for some steps, measured; or what was kept of it.
+
+        What breaks has no score and the reason.
+        """
         final = rung == self._final
         kept = self.out / "rungs" / f"{rung}-{c.key}-{steps}.json"
         if kept.exists():
@@ -191,7 +240,10 @@ class Search:
         shutil.rmtree(work, ignore_errors=True)
         result = replace(result, seconds=round(time.monotonic() - since, 2))
         write_json(kept, asdict(result))
-        self.say(f"{c.words}: {spent} steps, " + (f"score {result.score:.3f}" if result.score is not None else result.reason))
+        self.say(
+            f"{c.words}: {spent} steps, "
+            + (f"score {result.score:.3f}" if result.score is not None else result.reason)
+        )
         return result
 
     @property
@@ -204,9 +256,15 @@ class Search:
         return self.out / "stages" / "last"
 
     def keep(self, after: Subject, result: Result) -> None:
-        """Save the model unless one of its rung is at least as good; should the last rung break, the one before it serves."""
+        """Save the model unless one of its rung is at least as good; should the last rung break,
+        the one before it serves.
+        """
         file = self.models / "score.json"
-        best = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"rung": -2, "score": 0.0}
+        best = (
+            json.loads(file.read_text(encoding="utf-8"))
+            if file.exists()
+            else {"rung": -2, "score": 0.0}
+        )
         if (result.rung, result.score) > (best["rung"], best["score"]):
             save(after, self.models / "model")
             write_json(file, {"key": result.key, "rung": result.rung, "score": result.score})
@@ -217,7 +275,9 @@ class Search:
 
     def seen(self, subject: Subject, final: bool) -> Seen:
         """A candidate's probabilities; the last rung has nothing that is set aside."""
-        return seen(self.probabilities(subject, ("forget", "trained") if final else ("forget", *KEPT)))
+        return seen(
+            self.probabilities(subject, ("forget", "trained") if final else ("forget", *KEPT))
+        )
 
     def probabilities(self, subject: Subject, names: Iterable[str]) -> dict[str, float]:
         """Mean answer probability of measured sets; of names without rows there is none."""
@@ -225,7 +285,9 @@ class Search:
         metrics = [judge_of(Call("probability"), name) for name in sets]
         settings = EvaluationSettings(max_length=self.max_length)
         found = evaluate_one(subject, Case({}, sets), metrics, settings).mine
-        return {name: fmean(float(np.exp(-r.loss)) for r in found if r.role == name) for name in sets}
+        return {
+            name: fmean(float(np.exp(-r.loss)) for r in found if r.role == name) for name in sets
+        }
 
 
 def seen(p: Mapping[str, float]) -> Seen:

@@ -1,4 +1,6 @@
-"""``expunge auto``: the search in a run's folder, OUT/model the winner's, OUT/choice.json everything that was tried."""
+"""``expunge auto``: the search in a run's folder, OUT/model the winner's, OUT/choice.json
+everything that was tried.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,23 @@ from expunge.runs.folder import open_run
 
 
 def auto(request: AutoRequest) -> dict[str, Any]:
-    """Choose a method and its coefficients within a budget; OUT/model is the winner's. Returns what choice.json holds."""
+    """Choose a method and its coefficients within a budget; OUT/model is the winner's.
+
+    Returns what choice.json holds.
+    """
     if (request.budget is None) == (request.minutes is None):
-        raise Refused("how much may be spent? give either --budget STEPS or --minutes M; the search is included")
+        raise Refused(
+            "how much may be spent? give either --budget STEPS or --minutes M; the search is "
+            "included"
+        )
     _, case = case_of(request)
     seed = request.seed or 0
     source = cache(lambda: loaded(request))
     supplied = supplied_by(request, case.train.get("forget", ()), seed, source)
     say = (lambda text: None) if request.quiet else print
-    with open_run(out_of(request), verb="auto", request=request.as_json(), overwrite=request.overwrite) as run:
+    with open_run(
+        out_of(request), verb="auto", request=request.as_json(), overwrite=request.overwrite
+    ) as run:
         subject = source()
         search = Search(
             subject,
@@ -62,16 +72,30 @@ def chosen(search: Search, methods: Sequence[str] = ()) -> dict[str, Any]:
     best = outcome.best
     if best is None:
         reasons = [r.reason for r in outcome.results if r.reason]
-        raise Failed(f"no candidate gave a model within {search.budget.words}" + (f"; the first broke: {reasons[0]}" if reasons else ""))
+        raise Failed(
+            f"no candidate gave a model within {search.budget.words}"
+            + (f"; the first broke: {reasons[0]}" if reasons else "")
+        )
     results, by_key = as_json(outcome, candidates), {c.key: c for c in candidates}
     return {
         "schema": 1,
-        "chosen": next(r for r, found in zip(results, outcome.results, strict=True) if found is best),
+        "chosen": next(
+            r for r, found in zip(results, outcome.results, strict=True) if found is best
+        ),
         "why": why(outcome, candidates, search.left_out),
-        "budget": {"steps": search.budget.steps, "minutes": search.budget.minutes, "spent": outcome.steps},
+        "budget": {
+            "steps": search.budget.steps,
+            "minutes": search.budget.minutes,
+            "spent": outcome.steps,
+        },
         "floor": {**asdict(search.floor), "value": search.floor.value, "words": search.floor.words},
-        "score": "harmonic mean of forgetting and utility, from probabilities; utility is the mean over kept sets of p / p of the original",
-        "kept": {"aside": ASIDE, "last rung": "trains on all retain rows; its score is not comparable with those of the rungs before"},
+        "score": "harmonic mean of forgetting and utility, from probabilities; utility is the mean "
+        "over kept sets of p / p of the original",
+        "kept": {
+            "aside": ASIDE,
+            "last rung": "trains on all retain rows; its score is not comparable with those of the "
+            "rungs before",
+        },
         "seed": search.seed,
         "lr_scale": search.scale,
         "original": asdict(search.before),

@@ -1,7 +1,9 @@
-"""Several answers to one prompt in one sequence: the prompt is read once, each answer sees the prompt and itself.
+"""Several answers to one prompt in one sequence: the prompt is read once, each answer sees the
+prompt and itself.
 
-A row of seven answers costs 25 % fewer tokens than seven rows (TOFU forget10). The mask is given explicitly, so this is used only where
-the model takes one; ``longest`` tries that once per model against plain rows.
+A row of seven answers costs 25 % fewer tokens than seven rows (TOFU forget10). The mask is given
+explicitly, so this is used only where the model takes one; ``longest`` tries that once per model
+against plain rows.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from expunge.models.causal_lm.selftest import tolerance
 
 @dataclass(frozen=True)
 class Tree:
-    """Rows that begin with the same ``n_prompt`` tokens. The first ``read`` of them have been read already and are not counted."""
+    """Rows that begin with the same ``n_prompt`` tokens.
+
+    The first ``read`` of them have been read already and are not counted.
+    """
 
     rows: tuple[Row, ...]
     read: int = 0
@@ -40,7 +45,9 @@ class Tree:
 
 @dataclass(frozen=True)
 class PackedTrees:
-    """Trees, one per line of the batch; the fields that ``forward`` reads mean what they mean in ``Packed``."""
+    """Trees, one per line of the batch; the fields that ``forward`` reads mean what they mean in
+    ``Packed``.
+    """
 
     rows: tuple[Row, ...]
     input_ids: Tensor
@@ -59,14 +66,16 @@ def grow(rows: Sequence[Row]) -> list[Tree]:
 
 
 def pack_trees(trees: Sequence[Tree]) -> PackedTrees:
-    """Lay each tree into one line: the prompt, then the answers one after the other, each at the positions it would have alone.
+    """Lay each tree into one line: the prompt, then the answers one after the other, each at the
+    positions it would have alone.
 
     Of all trees as much has been read already; every token sees that, too.
     """
     width, already = max(len(t) for t in trees), trees[0].read
     ids = torch.zeros(len(trees), width, dtype=torch.long)
     positions = torch.zeros(len(trees), width, dtype=torch.long)
-    branch = torch.full((len(trees), width), -1, dtype=torch.long)  # -1: unused, 0: prompt, i + 1: answer i
+    # -1: unused, 0: prompt, i + 1: answer i
+    branch = torch.full((len(trees), width), -1, dtype=torch.long)
     lines, places, labels, rows = [], [], [], []
     for b, tree in enumerate(trees):
         p = offset = tree.shared - already
@@ -94,7 +103,10 @@ def pack_trees(trees: Sequence[Tree]) -> PackedTrees:
 
 
 def forward_trees(model: Any, packed: PackedTrees, memory: Memory | None = None) -> Outputs:
-    """Logits [N, V] for the scored tokens of the trees' rows, in order of rows. ``memory``: of what has been read already."""
+    """Logits [N, V] for the scored tokens of the trees' rows, in order of rows.
+
+    ``memory``: of what has been read already.
+    """
     check_places(model, packed.rows)
     chosen = packed.predicted_from
 
@@ -108,7 +120,9 @@ def forward_trees(model: Any, packed: PackedTrees, memory: Memory | None = None)
             input_ids=packed.input_ids.to(device),
             position_ids=packed.position_ids.to(device),
             attention_mask=packed.mask.to(device),
-            past_key_values=None if memory is None else going_on(model, [memory] * len(packed.input_ids), packed.mask.shape[-1]),
+            past_key_values=None
+            if memory is None
+            else going_on(model, [memory] * len(packed.input_ids), packed.mask.shape[-1]),
             use_cache=memory is not None,
         )
     finally:
@@ -117,13 +131,23 @@ def forward_trees(model: Any, packed: PackedTrees, memory: Memory | None = None)
 
 
 def longest(model: Any) -> int:
-    """How long a row may be for this model to give it in a tree the logits that it has alone; 0: trees do not work. Tried once per model.
+    """How long a row may be for this model to give it in a tree the logits that it has alone; 0:
+    trees do not work. Tried once per model.
 
-    The mask of a tree hides the other answers and nothing else, so that no row may be longer than a layer's window.
+    The mask of a tree hides the other answers and nothing else, so that no row may be longer than a
+    layer's window.
     """
     if not hasattr(model, "_expunge_trees"):
-        windows = [layer.sliding_window for layer in DynamicCache(config=model.config).layers if hasattr(layer, "sliding_window")]
-        works = getattr(model.config, "_attn_implementation", "") == "sdpa" and capacity_for(model) != 0 and _tried(model, 0)
+        windows = [
+            layer.sliding_window
+            for layer in DynamicCache(config=model.config).layers
+            if hasattr(layer, "sliding_window")
+        ]
+        works = (
+            getattr(model.config, "_attn_implementation", "") == "sdpa"
+            and capacity_for(model) != 0
+            and _tried(model, 0)
+        )
         model._expunge_trees = min([1 << 30, *windows]) if works else 0
     return model._expunge_trees
 
@@ -139,11 +163,23 @@ def _tried(model: Any, n: int) -> bool:
     """Whether a tree's answers have their logits behind n tokens that were read before."""
     prompt = tuple(range(3, 11))
     rows = [
-        Row("", "", "", str(i), prompt + tuple(range(20 + 5 * i, 24 + 6 * i)), (False,) * 8 + (True,) * (4 + i), 8, False) for i in range(3)
+        Row(
+            "",
+            "",
+            "",
+            str(i),
+            prompt + tuple(range(20 + 5 * i, 24 + 6 * i)),
+            (False,) * 8 + (True,) * (4 + i),
+            8,
+            False,
+        )
+        for i in range(3)
     ]
     device = next(model.parameters()).device
     with evaluating(model):
-        together = forward_trees(model, pack_trees([Tree(tuple(rows), n)]), read(model, prompt[:n]) if n else None).logits
+        together = forward_trees(
+            model, pack_trees([Tree(tuple(rows), n)]), read(model, prompt[:n]) if n else None
+        ).logits
         alone = forward(model, pack(rows, 0).to(device)).logits
     assert together is not None and alone is not None
     return bool((together - alone).abs().max() <= tolerance(alone))

@@ -1,4 +1,6 @@
-"""What decides a model's answers besides its weights: of one that is loaded, and of the files in its folder."""
+"""What decides a model's answers besides its weights: of one that is loaded, and of the files in
+its folder.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,13 @@ from typing import Any
 from expunge.core.files import MANIFEST, sha256_of
 from expunge.models.causal_lm.model import Subject
 
-# what libraries read of a model's folder; other files (a README, an optimizer's state) decide nothing
+# what libraries read of a model's folder; other files (a README, an optimizer's state) decide
+# nothing
 READ = (".json", ".safetensors", ".jinja", ".txt", ".model", ".tiktoken", ".vocab", ".bpe", ".py")
 UNREAD = (MANIFEST, "trainer_state.json", "base.json", "requirements.txt", "LICENSE.txt")
 SETTINGS = ("config.json", "generation_config.json", "tokenizer_config.json", "adapter_config.json")
-# of settings, what says where a model lay and who wrote it; saving a model again changes these alone
+# of settings, what says where a model lay and who wrote it; saving a model again changes these
+# alone
 WHERE = (
     "_name_or_path",
     "name_or_path",
@@ -27,31 +31,48 @@ WHERE = (
 
 
 def decided_by(subject: Subject) -> str:
-    """sha256 over what a loaded model says of itself: architecture and settings (rope, eps, activation, heads), precision, device,
-    generation settings, adapters (alpha, targets) and the whole tokenizer (normaliser, merges, added tokens, template).
+    """sha256 over what a loaded model says of itself: architecture and settings (rope, eps,
+    activation, heads), precision, device, generation settings, adapters (alpha, targets) and the
+    whole tokenizer (normaliser, merges, added tokens, template).
 
     Two subjects with equal weights and equal ``decided_by`` answer alike.
     """
     model, tokenizer = subject.model, subject.tokenizer
     weights = list(model.parameters())
-    facts: list[object] = [f"{type(model).__module__}.{type(model).__qualname__}", str(subject.device.type)]
+    facts: list[object] = [
+        f"{type(model).__module__}.{type(model).__qualname__}",
+        str(subject.device.type),
+    ]
     facts.append(sorted({str(p.dtype) for p in weights}))
     config = getattr(model, "config", None)
     facts += [_settings(config), getattr(config, "_attn_implementation", None)]
     facts.append(_settings(getattr(model, "generation_config", None)))
     adapters = getattr(model, "peft_config", {})
     facts.append({name: _settings(settings) for name, settings in adapters.items()})
-    facts += [str(getattr(model, "active_adapters", None)) if adapters else "", list(subject.eos_ids), words(tokenizer)]
+    facts += [
+        str(getattr(model, "active_adapters", None)) if adapters else "",
+        list(subject.eos_ids),
+        words(tokenizer),
+    ]
     return sha256(json.dumps(facts, default=_plain, sort_keys=True).encode()).hexdigest()
 
 
 def words(tokenizer: Any) -> str:
     """sha256 over all that a tokenizer does to a text, not its vocabulary alone."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    whole = json.loads(backend.to_str()) if backend is not None else sorted(tokenizer.get_vocab().items())
+    whole = (
+        json.loads(backend.to_str())
+        if backend is not None
+        else sorted(tokenizer.get_vocab().items())
+    )
     if isinstance(whole, dict):
-        whole = {k: v for k, v in whole.items() if k not in ("padding", "truncation")}  # set by the last call
-    told = {k: v for k, v in getattr(tokenizer, "init_kwargs", {}).items() if k not in (*WHERE, "tokenizer_file", "vocab_file")}
+        # set by the last call
+        whole = {k: v for k, v in whole.items() if k not in ("padding", "truncation")}
+    told = {
+        k: v
+        for k, v in getattr(tokenizer, "init_kwargs", {}).items()
+        if k not in (*WHERE, "tokenizer_file", "vocab_file")
+    }
     facts = [type(tokenizer).__name__, whole, told, getattr(tokenizer, "chat_template", None)]
     facts.append(getattr(tokenizer, "special_tokens_map", None))
     return sha256(json.dumps(facts, default=_plain, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,6 @@
-"""What a model's folder says of itself: adapter or whole model, quantised or not, its base, and where its tokenizer lies."""
+"""What a model's folder says of itself: adapter or whole model, quantised or not, its base, and
+where its tokenizer lies.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ from expunge.core.errors import Refused
 from expunge.core.files import write_json
 from expunge.core.notes import note
 
-ADAPTER_SETTINGS, ADAPTER_WEIGHTS, BASE = "adapter_config.json", "adapter_model.safetensors", "base.json"
+ADAPTER_SETTINGS, ADAPTER_WEIGHTS, BASE = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "base.json",
+)
 WORDS = (
     "tokenizer.json",
     "tokenizer.model",
@@ -27,7 +33,10 @@ LEVELS = 4  # how many folders above an adapter's own a relative base is looked 
 
 
 def is_adapter(place: Path) -> bool:
-    """Whether a folder holds an adapter. Beside config.json and whole weights, an adapter's settings are a left-over of a merge."""
+    """Whether a folder holds an adapter.
+
+    Beside config.json and whole weights, an adapter's settings are a left-over of a merge.
+    """
     if not (place / ADAPTER_SETTINGS).exists():
         return False
     own = {file.name for file in place.glob("*.safetensors")} - {ADAPTER_WEIGHTS}
@@ -36,7 +45,9 @@ def is_adapter(place: Path) -> bool:
 
 @contextmanager
 def whole_model(place: Path) -> Iterator[Path]:
-    """The folder to read a whole model from: without the adapter's files that a merge left in it, which transformers would put on top."""
+    """The folder to read a whole model from: without the adapter's files that a merge left in it,
+    which transformers would put on top.
+    """
     if not (place / ADAPTER_SETTINGS).exists():
         yield place
         return
@@ -55,15 +66,18 @@ def adapter_settings(place: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Refused(f"{place}/{ADAPTER_SETTINGS}: not an adapter's settings; copy the folder again")
+        raise Refused(
+            f"{place}/{ADAPTER_SETTINGS}: not an adapter's settings; copy the folder again"
+        )
     return found
 
 
 def base_of(place: Path) -> str:
     """The base model of an adapter's folder: a folder that is there, or the name of a hub model.
 
-    A path that is no longer there is looked for where it lay as seen from the adapter, and a relative one beside the
-    adapter's own folder before the working directory. What was recorded as a folder is never asked of a hub.
+    A path that is no longer there is looked for where it lay as seen from the adapter, and a
+    relative one beside the adapter's own folder before the working directory. What was recorded as
+    a folder is never asked of a hub.
     """
     name = str(adapter_settings(place).get("base_model_name_or_path") or "")
     if not name:
@@ -80,9 +94,15 @@ def base_of(place: Path) -> str:
     for folder in candidates:
         if folder.is_dir():
             return str(folder.resolve())
-    if Path(name).is_absolute() or recorded.get("beside") or name.count("/") != 1 or name.startswith("."):
+    if (
+        Path(name).is_absolute()
+        or recorded.get("beside")
+        or name.count("/") != 1
+        or name.startswith(".")
+    ):
         raise Refused(
-            f"{place}: the base of this adapter, {name}, is not there; write its folder into base_model_name_or_path of {ADAPTER_SETTINGS}"
+            f"{place}: the base of this adapter, {name}, is not there; write its folder into "
+            f"base_model_name_or_path of {ADAPTER_SETTINGS}"
         )
     return name
 
@@ -97,7 +117,9 @@ def base_record(place: Path) -> dict[str, Any]:
 
 
 def record_base(place: Path, home: Path, base: str, digest: str) -> None:
-    """Write base.json into ``place``, a folder that will stand at ``home``: the base's digest, and its path as seen from there."""
+    """Write base.json into ``place``, a folder that will stand at ``home``: the base's digest, and
+    its path as seen from there.
+    """
     facts = {"schema": 1, "base": base, "digest": digest}
     if Path(base).is_dir():
         facts["beside"] = os.path.relpath(Path(base).resolve(), home.resolve())
@@ -113,13 +135,20 @@ def words_at(place: Path) -> Path | str:
 
 
 def check_plain(name: Path | str, config: Any) -> None:
-    """Refuse quantised weights: what is trained on them cannot be saved so that it loads again, and rounding blurs every number."""
+    """Refuse quantised weights: what is trained on them cannot be saved so that it loads again, and
+    rounding blurs every number.
+    """
     for part in (config, getattr(config, "text_config", None)):
         found = getattr(part, "quantization_config", None)
         if found:
-            method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+            method = (
+                found.get("quant_method")
+                if isinstance(found, dict)
+                else getattr(found, "quant_method", None)
+            )
             how = str(getattr(method, "value", method) or "unnamed")
             raise Refused(
-                f"{name}: its weights are quantised ({how}), which are neither trained nor judged here; "
+                f"{name}: its weights are quantised ({how}), which are neither trained nor judged "
+                f"here; "
                 "take the model that they were made from, or save it dequantised"
             )

@@ -1,8 +1,9 @@
 """Rows through a model without padding: packed into bins, the head run on scored positions only.
 
-One ``model(...)`` call per batch. Position ids restart at each row and no attention mask is given: transformers then builds the
-block-diagonal causal mask itself, whatever the architecture. The head is reached by a hook on its input, so whatever the model
-does after it (soft-caps, scaling) stays right.
+One ``model(...)`` call per batch. Position ids restart at each row and no attention mask is given:
+transformers then builds the block-diagonal causal mask itself, whatever the architecture. The head
+is reached by a hook on its input, so whatever the model does after it (soft-caps, scaling) stays
+right.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ from expunge.models.causal_lm.modules import blocks, evaluating
 from expunge.models.causal_lm.positions import check_places
 from expunge.models.causal_lm.selftest import tolerance
 
-STATES = ("linear", "conv", "mamba", "recurrent", "hybrid")  # kinds of layers that carry something along the text
+# kinds of layers that carry something along the text
+STATES = ("linear", "conv", "mamba", "recurrent", "hybrid")
 
 
 @dataclass(frozen=True)
 class Packed:
     """Rows laid into bins of one length.
 
-    ``input_ids, position_ids``: [bins, L]. For each of the N scored tokens, in order of rows: ``at = (row, slot)`` its place in a
-    compact [B, T] table, ``own = (bin, position)`` where it stands, and the position before it predicts it; ``labels`` [N].
+    ``input_ids, position_ids``: [bins, L]. For each of the N scored tokens, in order of rows: ``at
+    = (row, slot)`` its place in a compact [B, T] table, ``own = (bin, position)`` where it stands,
+    and the position before it predicts it; ``labels`` [N].
     """
 
     rows: tuple[Row, ...]
@@ -46,19 +49,27 @@ class Packed:
     def to(self, device: torch.device) -> Packed:
         move = lambda pair: (pair[0].to(device), pair[1].to(device))
         return Packed(
-            self.rows, self.input_ids.to(device), self.position_ids.to(device), move(self.at), move(self.own), self.labels.to(device)
+            self.rows,
+            self.input_ids.to(device),
+            self.position_ids.to(device),
+            move(self.at),
+            move(self.own),
+            self.labels.to(device),
         )
 
     def table(self, x: Tensor) -> Tensor:
         """Packed values [N, ...] -> [B, T, ...], zero where a row has no such token."""
         width = int(self.at[1].max()) + 1 if len(self.labels) else 1
-        return torch.zeros((len(self.rows), width, *x.shape[1:]), dtype=x.dtype, device=x.device).index_put(self.at, x)
+        return torch.zeros(
+            (len(self.rows), width, *x.shape[1:]), dtype=x.dtype, device=x.device
+        ).index_put(self.at, x)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """``logits`` [N, V] that predict the scored tokens; ``last`` [N, D] what the head was given; ``hidden[l]`` [N, D] the output of
-    block l at the scored tokens' own positions."""
+    """``logits`` [N, V] that predict the scored tokens; ``last`` [N, D] what the head was given;
+    ``hidden[l]`` [N, D] the output of block l at the scored tokens' own positions.
+    """
 
     logits: Tensor | None = None
     last: Tensor | None = None
@@ -66,12 +77,16 @@ class Outputs:
 
 
 def at_once(device: torch.device) -> int:
-    """How many tokens a forward reads best: a CPU gains nothing from more, and short batches pad less."""
+    """How many tokens a forward reads best: a CPU gains nothing from more, and short batches pad
+    less.
+    """
     return 1024 if device.type == "cpu" else 4096
 
 
 def bins_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """First-fit-decreasing: indices of rows per bin, no bin longer than ``capacity`` (a longer row stands alone)."""
+    """First-fit-decreasing: indices of rows per bin, no bin longer than ``capacity`` (a longer row
+    stands alone).
+    """
     bins: list[list[int]] = []
     left: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -90,14 +105,23 @@ def scored_positions(row: Row, span: str) -> list[int]:
     return list(range(1, len(row))) if span == "all" else [i for i, s in enumerate(row.scored) if s]
 
 
-def pack(rows: Sequence[Row], capacity: int | None = None, spans: Sequence[str] | None = None) -> Packed:
-    """Lay rows into bins as long as the longest row (or ``capacity``; 0 = every row alone). ``spans[i]`` is answer or all.
+def pack(
+    rows: Sequence[Row], capacity: int | None = None, spans: Sequence[str] | None = None
+) -> Packed:
+    """Lay rows into bins as long as the longest row (or ``capacity``; 0 = every row alone).
 
-    Attention costs the square of a bin's length and padding costs its unused end; bins of the longest row's length keep both
-    small (measured on TOFU rows: 0.70 of the time of padded batches, forward and backward).
+    ``spans[i]`` is answer or all.
+
+    Attention costs the square of a bin's length and padding costs its unused end; bins of the
+    longest row's length keep both small (measured on TOFU rows: 0.70 of the time of padded batches,
+    forward and backward).
     """
     lengths = [len(r) for r in rows]
-    layout = [[i] for i in range(len(rows))] if capacity == 0 else bins_of(lengths, max(capacity or 0, max(lengths)))
+    layout = (
+        [[i] for i in range(len(rows))]
+        if capacity == 0
+        else bins_of(lengths, max(capacity or 0, max(lengths)))
+    )
     width = max(sum(lengths[i] for i in b) for b in layout)
     ids = torch.zeros(len(layout), width, dtype=torch.long)
     positions = torch.zeros(len(layout), width, dtype=torch.long)
@@ -109,7 +133,8 @@ def pack(rows: Sequence[Row], capacity: int | None = None, spans: Sequence[str] 
             positions[b, offset : offset + lengths[i]] = torch.arange(lengths[i])
             start[i] = (b, offset)
             offset += lengths[i]
-        positions[b, offset:] = torch.arange(width - offset)  # what is left is a row of its own that nobody reads
+        # what is left is a row of its own that nobody reads
+        positions[b, offset:] = torch.arange(width - offset)
     row_at, slot_at, bin_at, pos_at, labels = [], [], [], [], []
     for i, row in enumerate(rows):
         b, offset = start[i]
@@ -120,14 +145,23 @@ def pack(rows: Sequence[Row], capacity: int | None = None, spans: Sequence[str] 
             pos_at.append(offset + position)
             labels.append((row.labels or row.ids)[position])
     index = lambda x: torch.tensor(x, dtype=torch.long)
-    return Packed(tuple(rows), ids, positions, (index(row_at), index(slot_at)), (index(bin_at), index(pos_at)), index(labels))
+    return Packed(
+        tuple(rows),
+        ids,
+        positions,
+        (index(row_at), index(slot_at)),
+        (index(bin_at), index(pos_at)),
+        index(labels),
+    )
 
 
 def capacity_for(model: Any) -> int | None:
-    """The bin length that this model can take: None = the longest row, 0 = rows cannot share a bin (recurrent models).
+    """The bin length that this model can take: None = the longest row, 0 = rows cannot share a bin
+    (recurrent models).
 
-    Flash attention reads restarting positions only in a single bin, so there everything goes into one. Whether rows really stay
-    apart is tried once per model, on two rows beside each other and alone.
+    Flash attention reads restarting positions only in a single bin, so there everything goes into
+    one. Whether rows really stay apart is tried once per model, on two rows beside each other and
+    alone.
     """
     if not hasattr(model, "_expunge_capacity"):
         flash = str(getattr(model.config, "_attn_implementation", "")).startswith("flash")
@@ -137,19 +171,33 @@ def capacity_for(model: Any) -> int | None:
 
 
 def has_states(model: Any) -> bool:
-    """Whether a layer convolves over tokens or carries a state from one to the next: no mask keeps such from a row's neighbour.
+    """Whether a layer convolves over tokens or carries a state from one to the next: no mask keeps
+    such from a row's neighbour.
 
     A probe alone does not tell: on weights that have learned little, what is carried over is small.
     """
     config = model.config.get_text_config()
-    kinds = [kind for name in ("layer_types", "layers_block_type", "block_types") for kind in getattr(config, name, None) or ()]
+    kinds = [
+        kind
+        for name in ("layer_types", "layers_block_type", "block_types")
+        for kind in getattr(config, name, None) or ()
+    ]
     if any(word in str(kind) for kind in kinds for word in STATES):
         return True
     return any(isinstance(m, nn.Conv1d) for m in blocks(model).modules())
 
 
 def _rows_stay_apart(model: Any, capacity: int) -> bool:
-    row = lambda first, n: Row("", "", "", "", tuple((first + i) % 97 for i in range(n)), (False,) + (True,) * (n - 1), 1, False)
+    row = lambda first, n: Row(
+        "",
+        "",
+        "",
+        "",
+        tuple((first + i) % 97 for i in range(n)),
+        (False,) + (True,) * (n - 1),
+        1,
+        False,
+    )
     rows = [row(3, 7), row(11, 5), row(29, 6), row(41, 6)]
     device = next(model.parameters()).device
     with evaluating(model):
@@ -164,8 +212,12 @@ class _Stop(Exception):
 
 
 @contextmanager
-def _tapped(model: Any, packed: Packed, found: Outputs, layers: Sequence[int], stop: bool) -> Iterator[None]:
-    """Hooks that keep the outputs of blocks at the scored tokens' own positions, and leave after the deepest if ``stop``."""
+def _tapped(
+    model: Any, packed: Packed, found: Outputs, layers: Sequence[int], stop: bool
+) -> Iterator[None]:
+    """Hooks that keep the outputs of blocks at the scored tokens' own positions, and leave after
+    the deepest if ``stop``.
+    """
     with ExitStack() as stack:
         for layer in layers:
 
@@ -180,10 +232,19 @@ def _tapped(model: Any, packed: Packed, found: Outputs, layers: Sequence[int], s
         yield
 
 
-def forward(model: Any, packed: Packed, *, want_logits: bool = True, keep_last: bool = False, layers: Sequence[int] = ()) -> Outputs:
-    """One forward of all rows: logits [N, V] for the scored tokens, and what blocks ``layers`` put out.
+def forward(
+    model: Any,
+    packed: Packed,
+    *,
+    want_logits: bool = True,
+    keep_last: bool = False,
+    layers: Sequence[int] = (),
+) -> Outputs:
+    """One forward of all rows: logits [N, V] for the scored tokens, and what blocks ``layers`` put
+    out.
 
-    Without ``want_logits`` the forward stops after the deepest of ``layers``: no head, and no backward above it. Gradients flow.
+    Without ``want_logits`` the forward stops after the deepest of ``layers``: no head, and no
+    backward above it. Gradients flow.
     """
     check_places(model, packed.rows)
     found = Outputs()
@@ -198,7 +259,9 @@ def forward(model: Any, packed: Packed, *, want_logits: bool = True, keep_last: 
     with _tapped(model, packed, found, layers, stop=not want_logits):
         handle = model.get_output_embeddings().register_forward_pre_hook(select)
         try:
-            result = model(input_ids=packed.input_ids, position_ids=packed.position_ids, use_cache=False)
+            result = model(
+                input_ids=packed.input_ids, position_ids=packed.position_ids, use_cache=False
+            )
         except _Stop:
             return found
         finally:

@@ -1,7 +1,9 @@
-"""Generation in batches, greedy or sampled: length-sorted, left-padded, KV-cached; a batch shrinks as its rows finish.
+"""Generation in batches, greedy or sampled: length-sorted, left-padded, KV-cached; a batch shrinks
+as its rows finish.
 
-Prompts that begin alike have their beginning read once a batch. Whether what a model's cache keeps gives the logits of the whole text
-is tried once per model; where it does not, texts are written without it.
+Prompts that begin alike have their beginning read once a batch. Whether what a model's cache keeps
+gives the logits of the whole text is tried once per model; where it does not, texts are written
+without it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from expunge.models.causal_lm.prefix_cache import families, going_on, keeps_all,
 from expunge.models.causal_lm.recompute import Choose, Ids, write_anew
 from expunge.models.causal_lm.selftest import tolerance
 
-TOKENS = 1 << 15  # of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller batches
+# of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller
+# batches
+TOKENS = 1 << 15
 CPU_TOKENS = 1 << 14  # a CPU gains nothing from more
 
 
@@ -37,12 +41,14 @@ def greedy(
     batch: int = 128,
     tick: Callable[[int], None] = lambda n: None,
 ) -> list[Ids]:
-    """The arg-max continuation of every prefix: at most ``budgets[i]`` tokens, ending with an end token if one came, or at the model's
-    last place where it has a table of them.
+    """The arg-max continuation of every prefix: at most ``budgets[i]`` tokens, ending with an end
+    token if one came, or at the model's last place where it has a table of them.
 
     The order of the result is that of ``prefixes``; a budget of 0 gives no token.
     """
-    return _written(model, prefixes, budgets, eos_ids, lambda logits, rows: logits.argmax(-1), batch, tick)
+    return _written(
+        model, prefixes, budgets, eos_ids, lambda logits, rows: logits.argmax(-1), batch, tick
+    )
 
 
 def sampled(
@@ -58,10 +64,12 @@ def sampled(
     batch: int = 128,
     tick: Callable[[int], None] = lambda n: None,
 ) -> list[Ids]:
-    """A continuation of every prefix drawn from softmax(logits / temperature); prefix i draws from its own generator of ``seeds[i]``.
+    """A continuation of every prefix drawn from softmax(logits / temperature); prefix i draws from
+    its own generator of ``seeds[i]``.
 
-    ``top_p`` below 1: only from the likeliest tokens whose probabilities together reach it. ``logps``: an empty list that is filled with
-    the log-probability of each token drawn, as it was drawn.
+    ``top_p`` below 1: only from the likeliest tokens whose probabilities together reach it.
+    ``logps``: an empty list that is filled with the log-probability of each token drawn, as it was
+    drawn.
     """
     draws = [Random(s) for s in seeds]
     told: list[list[float]] = [[] for _ in prefixes]
@@ -71,8 +79,12 @@ def sampled(
         if top_p < 1:
             p = nucleus(p, top_p)
         below = p.cumsum(-1)
-        u = torch.tensor([[draws[i].random()] for i in rows], dtype=below.dtype, device=below.device)
-        chosen = torch.searchsorted(below, u * below[:, -1:], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+        u = torch.tensor(
+            [[draws[i].random()] for i in rows], dtype=below.dtype, device=below.device
+        )
+        chosen = torch.searchsorted(below, u * below[:, -1:], right=True)[:, 0].clamp(
+            max=logits.shape[-1] - 1
+        )
         if logps is not None:
             said = (p.gather(-1, chosen[:, None])[:, 0] / below[:, -1]).log().tolist()
             for i, x in zip(rows, said, strict=True):
@@ -86,7 +98,9 @@ def sampled(
 
 
 def nucleus(p: Tensor, top_p: float) -> Tensor:
-    """Probabilities [B, V] with all but the likeliest that together reach ``top_p`` set to 0; the token that reaches it stays."""
+    """Probabilities [B, V] with all but the likeliest that together reach ``top_p`` set to 0; the
+    token that reaches it stays.
+    """
     ordered, at = p.sort(-1, descending=True)
     beyond = ordered.cumsum(-1) - ordered >= top_p
     return p.masked_fill(torch.zeros_like(beyond).scatter(-1, at, beyond), 0.0)
@@ -114,8 +128,11 @@ def _written(
     for n, members in alike if cached and len(alike) > 1 and goes_on(model) else ():
         for i in members:
             begun[waiting[i]] = tuple(prefixes[waiting[i]][:n])
-    waiting.sort(key=lambda i: (-len(begun[i]), begun[i], -len(prefixes[i])))  # families side by side, the others behind them
-    sizes = [(len(b), len(p) - len(b) + n) for p, b, n in zip(prefixes, begun, budgets, strict=True)]
+    # families side by side, the others behind them
+    waiting.sort(key=lambda i: (-len(begun[i]), begun[i], -len(prefixes[i])))
+    sizes = [
+        (len(b), len(p) - len(b) + n) for p, b, n in zip(prefixes, begun, budgets, strict=True)
+    ]
     with evaluating(model):
         for some in ([i for i in waiting if begun[i]], [i for i in waiting if not begun[i]]):
             for rows in _batches(some, sizes, batch, most):
@@ -127,8 +144,11 @@ def _written(
     return result
 
 
-def _batches(waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int, most: int) -> list[list[int]]:
-    """Neighbours in ``waiting``, at most ``batch`` of them and ``most`` tokens, padding counted (one row always fits).
+def _batches(
+    waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int, most: int
+) -> list[list[int]]:
+    """Neighbours in ``waiting``, at most ``batch`` of them and ``most`` tokens, padding counted
+    (one row always fits).
 
     ``sizes``: of each prefix what is shared, and what remains of it with what may be written.
     """
@@ -157,11 +177,18 @@ def _run(
     slot = slot_of(model)
     memories = {shared: read(model, shared) for shared in {begun[i] for i in rows} if shared}
     ids, mask = left_padded([prefixes[i][len(begun[i]) :] for i in rows], device)
-    mask = torch.cat([left_padded([begun[i] for i in rows], device)[1], mask], -1)  # what a row goes on from, then what is its own
+    # what a row goes on from, then what is its own
+    mask = torch.cat([left_padded([begun[i] for i in rows], device)[1], mask], -1)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache = going_on(model, [memories[begun[i]] for i in rows if begun[i]], mask.shape[1] + max(budgets[i] for i in rows))
+    cache = going_on(
+        model,
+        [memories[begun[i]] for i in rows if begun[i]],
+        mask.shape[1] + max(budgets[i] for i in rows),
+    )
     step = max(1, at_once(device) // len(rows)) if keeps_all(model) else ids.shape[1]
-    while ids.shape[1] > step:  # piece by piece: the states of a long prompt do not all stand in memory at once, only what is kept
+    # piece by piece: the states of a long prompt do not all stand in memory at once, only what is
+    # kept
+    while ids.shape[1] > step:
         left = ids.shape[1] - step
         model(
             input_ids=ids[:, :step],
@@ -172,7 +199,8 @@ def _run(
             logits_to_keep=1,
         )
         ids = ids[:, step:]
-    open_ = [True] * len(rows)  # a finished row runs on, unread, until a quarter of the batch has finished
+    # a finished row runs on, unread, until a quarter of the batch has finished
+    open_ = [True] * len(rows)
     while True:
         out = model(
             input_ids=ids,
@@ -213,14 +241,18 @@ def left_padded(prefixes: Sequence[Sequence[int]], device: torch.device) -> tupl
 
 
 def slot_of(model: Any) -> str:
-    """The argument by which a model takes what it kept: ``past_key_values``, of some recurrent models ``cache_params``; "" if neither."""
+    """The argument by which a model takes what it kept: ``past_key_values``, of some recurrent
+    models ``cache_params``; "" if neither.
+    """
     plain = model.get_base_model() if hasattr(model, "peft_config") else model
     takes = inspect.signature(plain.forward).parameters
     return next((name for name in ("past_key_values", "cache_params") if name in takes), "")
 
 
 def keep_rows(cache: Any, keep: Tensor) -> None:
-    """Only these rows of a batch go on; a layer that keeps a state has no other way than to be put in another order."""
+    """Only these rows of a batch go on; a layer that keeps a state has no other way than to be put
+    in another order.
+    """
     for layer in cache.layers:
         if hasattr(layer, "recurrent_states"):
             layer.reorder_cache(keep)
@@ -229,7 +261,8 @@ def keep_rows(cache: Any, keep: Tensor) -> None:
 
 
 def keeps_up(model: Any) -> bool:
-    """Whether a batch that goes on from its cache has the logits that each row has when read whole; tried once per model.
+    """Whether a batch that goes on from its cache has the logits that each row has when read whole;
+    tried once per model.
 
     Where it has not, what writes texts anew is tried; Refused if that has other logits, too.
     """
@@ -237,8 +270,14 @@ def keeps_up(model: Any) -> bool:
         model._expunge_keeps_up = bool(slot_of(model)) and _agrees(model, _from_cache)
         if not model._expunge_keeps_up:
             if not _agrees(model, write_anew):
-                raise Refused(f"{type(model).__name__}: one token after the other it has other logits than at once; no text can be written")
-            note(f"{type(model).__name__}: read from its cache it writes other texts, so they are written without it (slower)")
+                raise Refused(
+                    f"{type(model).__name__}: one token after the other it has other logits than "
+                    f"at once; no text can be written"
+                )
+            note(
+                f"{type(model).__name__}: read from its cache it writes other texts, so they are "
+                f"written without it (slower)"
+            )
     return bool(model._expunge_keeps_up)
 
 
@@ -256,7 +295,9 @@ def _from_cache(
 
 
 def _agrees(model: Any, run: Callable[..., None]) -> bool:
-    """Whether ``run`` meets the logits of three rows of different lengths, told token by token, as each has them read at once."""
+    """Whether ``run`` meets the logits of three rows of different lengths, told token by token, as
+    each has them read at once.
+    """
     vocab = int(model.get_input_embeddings().weight.shape[0])
     prefixes = [[(3 + 7 * i + 5 * j) % vocab for j in range(n)] for i, n in enumerate((4, 2, 6))]
     budgets = [3, 6, 2]  # rows leave one after the other
@@ -266,7 +307,9 @@ def _agrees(model: Any, run: Callable[..., None]) -> bool:
     def choose(logits: Tensor, rows: list[int]) -> Tensor:
         for i, z in zip(rows, logits, strict=True):
             seen[i].append(z)
-        return torch.tensor([told[i][min(len(seen[i]), budgets[i]) - 1] for i in rows], device=logits.device)
+        return torch.tensor(
+            [told[i][min(len(seen[i]), budgets[i]) - 1] for i in rows], device=logits.device
+        )
 
     device = next(model.parameters()).device
     with evaluating(model):
@@ -277,7 +320,11 @@ def _agrees(model: Any, run: Callable[..., None]) -> bool:
         except Exception:  # a cache of another kind: each family fails in its own way
             return False
         for prefix, ids, z, n in zip(prefixes, told, seen, budgets, strict=True):
-            whole = model(input_ids=torch.tensor([[*prefix, *ids[:-1]]], device=device), use_cache=False).logits[0, len(prefix) - 1 :]
-            if not bool((torch.stack(z[:n]).float() - whole.float()).abs().max() <= tolerance(whole)):
+            whole = model(
+                input_ids=torch.tensor([[*prefix, *ids[:-1]]], device=device), use_cache=False
+            ).logits[0, len(prefix) - 1 :]
+            if not bool(
+                (torch.stack(z[:n]).float() - whole.float()).abs().max() <= tolerance(whole)
+            ):
                 return False
     return True

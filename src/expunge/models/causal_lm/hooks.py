@@ -1,4 +1,6 @@
-"""Hidden states of every block, one block at a time, at the places that predict the scored tokens; and states put in their stead."""
+"""Hidden states of every block, one block at a time, at the places that predict the scored tokens;
+and states put in their stead.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def states_of(output: Any) -> Tensor:
 
 @contextmanager
 def watched(model: Any, at: Place, see: Callable[[int, Tensor], None]) -> Iterator[None]:
-    """Within it, ``see(block, states [N, D])`` is called as each block has run: its output at ``at`` = (bin, position)."""
+    """Within it, ``see(block, states [N, D])`` is called as each block has run: its output at
+    ``at`` = (bin, position).
+    """
     with ExitStack() as stack:
         for i, block in enumerate(blocks(model)):
 
@@ -50,9 +54,11 @@ def patched(model: Any, layer: int, at: Place, states: Tensor) -> Iterator[None]
 
 
 def norms_before_head(model: Any, ids: Sequence[int]) -> list[nn.Module]:
-    """The modules between the last block and the head (the final norm), found by following a few tokens through.
+    """The modules between the last block and the head (the final norm), found by following a few
+    tokens through.
 
-    Refused if the head is reached by other means: a lens that leaves out a step would read another model.
+    Refused if the head is reached by other means: a lens that leaves out a step would read another
+    model.
     """
     last, head = blocks(model)[-1], model.get_output_embeddings()
     inside = {m for b in blocks(model) for m in b.modules()}
@@ -66,10 +72,16 @@ def norms_before_head(model: Any, ids: Sequence[int]) -> list[nn.Module]:
 
     with ExitStack() as stack:
         for module in model.modules():
-            if module is last or (module not in inside and not any(True for c in module.children() if not isinstance(c, nn.Identity))):
+            if module is last or (
+                module not in inside
+                and not any(True for c in module.children() if not isinstance(c, nn.Identity))
+            ):
                 stack.callback(module.register_forward_hook(note).remove)
         with evaluating(model):
-            model(input_ids=torch.tensor([list(ids)], device=next(model.parameters()).device), use_cache=False)
+            model(
+                input_ids=torch.tensor([list(ids)], device=next(model.parameters()).device),
+                use_cache=False,
+            )
     same = lambda a, b: a.shape == b.shape and torch.equal(a, b)
     found: list[nn.Module] = []
     if calls and calls[0][0] is last:
@@ -80,4 +92,7 @@ def norms_before_head(model: Any, ids: Sequence[int]) -> list[nn.Module]:
                     return found
                 found.append(module)
                 x = out
-    raise Refused(f"cannot follow what {type(model).__name__} does between its last block and its head; no lens can be put there")
+    raise Refused(
+        f"cannot follow what {type(model).__name__} does between its last block and its head; no "
+        f"lens can be put there"
+    )

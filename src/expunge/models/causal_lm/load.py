@@ -1,4 +1,6 @@
-"""Weights in: Hugging Face folders, adapters and hub ids; safetensors only, every key accounted for."""
+"""Weights in: Hugging Face folders, adapters and hub ids; safetensors only, every key accounted
+for.
+"""
 
 from __future__ import annotations
 
@@ -45,24 +47,33 @@ def device_of(name: str) -> torch.device:
     """``auto`` is the first GPU, else the CPU. Refused: a device that this machine has not."""
     if name != "auto":
         return _there(name)
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
 
 
 def _there(name: str) -> torch.device:
     try:
         device = torch.device(name)
-        there = device.type == "cpu" or (device.index or 0) < getattr(torch, device.type).device_count()
+        there = (
+            device.type == "cpu" or (device.index or 0) < getattr(torch, device.type).device_count()
+        )
     except (RuntimeError, AttributeError):
         there = False
     if not there:
         raise Refused(
-            f"--device {name!r}: there is none on this machine; take auto, cpu, or one of the {torch.cuda.device_count()} of cuda"
+            f"--device {name!r}: there is none on this machine; take auto, cpu, or one of the "
+            f"{torch.cuda.device_count()} of cuda"
         )
     return device
 
 
 def dtype_of(name: str, device: torch.device) -> Any:
-    """``auto`` is float32 on a CPU and what the checkpoint holds on a GPU; ``stored`` what it holds anywhere."""
+    """``auto`` is float32 on a CPU and what the checkpoint holds on a GPU; ``stored`` what it holds
+    anywhere.
+    """
     if name == "stored":
         return "auto"
     if name == "auto":
@@ -72,13 +83,21 @@ def dtype_of(name: str, device: torch.device) -> Any:
     return DTYPES[name]
 
 
-def load(source: str | Path, *, dtype: str = "auto", device: str = "auto", trust_remote_code: bool = False) -> Subject:
+def load(
+    source: str | Path,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+) -> Subject:
     """A Subject from a local folder (model or adapter) or a hub id.
 
-    Refused: a missing folder, pickle weights, a truncated or altered file (against its manifest), missing or unexpected
-    tensors (never filled at random), quantised weights, a model whose tokens see what follows them, an adapter whose base is
-    another than it was made on, a tokenizer with more tokens than the model has rows, remote code without the flag. Tensors
-    that the architecture passes over (a vision tower) are counted on standard error and in ``Subject.left_behind``.
+    Refused: a missing folder, pickle weights, a truncated or altered file (against its manifest),
+        missing or unexpected tensors (never filled at random), quantised weights, a model whose
+        tokens see what follows them, an adapter whose base is another than it was made on, a
+        tokenizer with more tokens than the model has rows, remote code without the flag. Tensors
+        that the architecture passes over (a vision tower) are counted on standard error and in
+        ``Subject.left_behind``.
     """
     quiet()
     place = Path(source)
@@ -97,11 +116,17 @@ def load(source: str | Path, *, dtype: str = "auto", device: str = "auto", trust
 def model_folder(place: Path) -> Path:
     """The folder of the model itself: a run's folder stands for the model that it made."""
     inside = place / "model"
-    return inside if any((inside / name).exists() for name in ("config.json", "adapter_config.json")) else place
+    return (
+        inside
+        if any((inside / name).exists() for name in ("config.json", "adapter_config.json"))
+        else place
+    )
 
 
 def read_weights(place: Path, dtype: str, where: torch.device, trust_remote_code: bool) -> Any:
-    """The model of a local folder, an adapter on its base, in evaluation mode on a device; every tensor accounted for."""
+    """The model of a local folder, an adapter on its base, in evaluation mode on a device; every
+    tensor accounted for.
+    """
     if is_adapter(place):
         model = _adapter(place, dtype, where, trust_remote_code)
     else:
@@ -110,14 +135,19 @@ def read_weights(place: Path, dtype: str, where: torch.device, trust_remote_code
 
 
 def _ready(subject: Subject) -> Subject:
-    """The Subject after what is tried of every model that is read. Its model remembers the weights that it has: an adapter that is
-    put on it later names them."""
+    """The Subject after what is tried of every model that is read.
+
+    Its model remembers the weights that it has: an adapter that is put on it later names them.
+    """
     _fitting(subject)
     check_reading(subject.source, subject.model)
     if subject.left_behind:
         note(f"{subject.source}: {subject.left_behind}")
     if not hasattr(subject.model, "peft_config"):
-        subject.model._expunge_base = (str(subject.folder.resolve()) if subject.folder else subject.source, subject.digest)
+        subject.model._expunge_base = (
+            str(subject.folder.resolve()) if subject.folder else subject.source,
+            subject.digest,
+        )
     return subject
 
 
@@ -129,28 +159,43 @@ def quiet() -> None:
 
 
 def check_files(place: Path) -> None:
-    """Refuse what must not be read: no weights, pickle weights, a broken or altered safetensors file."""
+    """Refuse what must not be read: no weights, pickle weights, a broken or altered safetensors
+    file.
+    """
     weights = sorted(place.glob("*.safetensors"))
     if not weights:
         pickled = [p.name for p in sorted(place.iterdir()) if p.suffix in PICKLES]
         if pickled:
-            raise Refused(f"{place}: {pickled[0]} is a pickle, which can run code; convert the weights to safetensors")
+            raise Refused(
+                f"{place}: {pickled[0]} is a pickle, which can run code; convert the weights to "
+                f"safetensors"
+            )
         if list(place.glob("*.gguf")):
-            raise Refused(f"{place}: GGUF weights are quantised and not read here; take the safetensors that they were made from")
+            raise Refused(
+                f"{place}: GGUF weights are quantised and not read here; take the safetensors that "
+                f"they were made from"
+            )
         inside = [p.parent.name for p in sorted(place.glob("*/model"))]
-        raise Refused(f"{place}: no *.safetensors weights in this folder" + (f"; its models are in {listed(inside)}" if inside else ""))
+        raise Refused(
+            f"{place}: no *.safetensors weights in this folder"
+            + (f"; its models are in {listed(inside)}" if inside else "")
+        )
     check_manifest(place, lambda name: name not in CARDS)
     for file in weights:
         try:
             with safe_open(file, framework="pt") as f:
                 f.keys()
         except (SafetensorError, OSError) as error:
-            raise Refused(f"{file}: not a whole safetensors file ({type(error).__name__}: {error}); copy it again") from None
+            raise Refused(
+                f"{file}: not a whole safetensors file ({type(error).__name__}: {error}); copy it "
+                f"again"
+            ) from None
 
 
 def digest_folder(place: Path) -> str:
-    """sha256 over the files of a folder that decide what its model says (weights, settings, tokenizer, template, code); an
-    adapter's includes its base's."""
+    """sha256 over the files of a folder that decide what its model says (weights, settings,
+    tokenizer, template, code); an adapter's includes its base's.
+    """
     digest = sha256()
     for line in deciding(place):
         digest.update(line.encode() + b"\n")
@@ -184,33 +229,53 @@ def _strict(place: Path, dtype: Any, trust: bool) -> Any:
 
 
 def _read(folder: Path | str, place: Path | str, dtype: Any, trust: bool) -> Any:
-    """transformers' reading of a folder, which the user knows as ``place``; Refused where it fails or lets tensors fall."""
+    """transformers' reading of a folder, which the user knows as ``place``; Refused where it fails
+    or lets tensors fall.
+    """
     try:
         check_sizes(place, transformers.PretrainedConfig.get_config_dict(folder)[0])
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         check_plain(place, config)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=trust, output_loading_info=True
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust,
+            output_loading_info=True,
         )
-    except Exception as error:  # a settings file of the wrong type can break any line of the library
+    # a settings file of the wrong type can break any line of the library
+    except Exception as error:
         if isinstance(error, Refused) or (isinstance(error, OSError) and isinstance(place, str)):
             raise  # said already, or a hub that does not answer
         if out_of_memory(error):
             raise MemoryError from None
         if "trust_remote_code" in str(error):
             raise Refused(
-                f"{place} wants to run code of its own, which is not allowed; convert it to an architecture that transformers has"
+                f"{place} wants to run code of its own, which is not allowed; convert it to an "
+                f"architecture that transformers has"
             ) from None
         raise Refused(f"{place}: no model can be read here ({first_line(error)})") from None
-    lost = [*report["missing_keys"], *report["unexpected_keys"], *(str(k[0]) for k in report["mismatched_keys"])]
+    lost = [
+        *report["missing_keys"],
+        *report["unexpected_keys"],
+        *(str(k[0]) for k in report["mismatched_keys"]),
+    ]
     if lost:
-        raise Refused(f"{place}: weights do not fit the architecture; missing, unexpected or misshapen: {listed(sorted(lost), 6)}")
+        raise Refused(
+            f"{place}: weights do not fit the architecture; missing, unexpected or misshapen: "
+            f"{listed(sorted(lost), 6)}"
+        )
     return model
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says of a folder, as one line; of a line that ends in a colon, with what it announces."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    """What a library says of a folder, as one line; of a line that ends in a colon, with what it
+    announces.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
     said = lines[0]
     for line in lines[1:4]:
         if not said.endswith((":", ",")):
@@ -220,7 +285,10 @@ def first_line(error: BaseException) -> str:
 
 
 def _adapter(place: Path, dtype: str, where: torch.device, trust: bool) -> Any:
-    """The base that the adapter's folder names, with the adapter on it. Refused: tensors missing, left over or of another shape."""
+    """The base that the adapter's folder names, with the adapter on it.
+
+    Refused: tensors missing, left over or of another shape.
+    """
     from peft import PeftModel
 
     _check_kind(place)
@@ -234,44 +302,60 @@ def _adapter(place: Path, dtype: str, where: torch.device, trust: bool) -> Any:
     made_on = base_record(place).get("digest")
     if made_on and made_on != below.digest:
         raise Refused(
-            f"{place}: its base {base} is not as it was when this adapter was made (weights, settings or tokenizer); "
+            f"{place}: its base {base} is not as it was when this adapter was made (weights, "
+            f"settings or tokenizer); "
             "bring that model back, or make the adapter again"
         )
     try:
-        with warnings.catch_warnings():  # peft warns of what is missing and fills it at random; we look ourselves
+        # peft warns of what is missing and fills it at random; we look ourselves
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = PeftModel.from_pretrained(below.model, place)
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise Refused(f"{place}: this adapter does not fit its base {base} ({first_line(error)})") from None
+        raise Refused(
+            f"{place}: this adapter does not fit its base {base} ({first_line(error)})"
+        ) from None
     lost = _misfits(model, place)
     if lost:
-        raise Refused(f"{place}: this adapter does not fit its base {base}; missing or unexpected: {listed(lost, 6)}")
+        raise Refused(
+            f"{place}: this adapter does not fit its base {base}; missing or unexpected: "
+            f"{listed(lost, 6)}"
+        )
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
     return model
 
 
 def _check_kind(place: Path) -> None:
-    """Refuse adapters that put tokens of their own before a text: every place of a row would be read beside where it stands."""
+    """Refuse adapters that put tokens of their own before a text: every place of a row would be
+    read beside where it stands.
+    """
     kind = str(adapter_settings(place).get("peft_type") or "").upper()
     if kind in ("PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT"):
         raise Refused(
-            f"{place}: an adapter of kind {kind} puts tokens of its own before every text, which is not read here; "
+            f"{place}: an adapter of kind {kind} puts tokens of its own before every text, which "
+            f"is not read here; "
             "use LoRA, IA3 or prefix tuning"
         )
 
 
 def _misfits(model: Any, place: Path) -> list[str]:
-    """Names of the adapter's file and of the model that have no counterpart, or that the model does not hold as the file does.
+    """Names of the adapter's file and of the model that have no counterpart, or that the model does
+    not hold as the file does.
 
-    An adapter on the embeddings or the head is saved with the layer below it, others may be: those take the place of the base's.
+    An adapter on the embeddings or the head is saved with the layer below it, others may be: those
+    take the place of the base's.
     """
     from peft import get_peft_model_state_dict
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         own = get_peft_model_state_dict(model, save_embedding_layers=False)
-        more = {name: value for name, value in get_peft_model_state_dict(model, save_embedding_layers=True).items() if name not in own}
+        more = {
+            name: value
+            for name, value in get_peft_model_state_dict(model, save_embedding_layers=True).items()
+            if name not in own
+        }
     with safe_open(place / ADAPTER_WEIGHTS, framework="pt") as f:
         stored = set(f.keys())
         lost = set(own) ^ (stored - set(more))
@@ -302,11 +386,14 @@ def _tokenizer(place: Path | str, trust: bool) -> Any:
 
 
 def _fitting(subject: Subject) -> Subject:
-    """Refuse a tokenizer whose ids go past the embedding table: today's libraries fail on it in the middle of a run."""
+    """Refuse a tokenizer whose ids go past the embedding table: today's libraries fail on it in the
+    middle of a run.
+    """
     top = max(subject.tokenizer.get_vocab().values(), default=-1)
     if top >= subject.vocab:
         raise Refused(
-            f"{subject.source}: the tokenizer has ids up to {top} but the model only {subject.vocab} rows; "
+            f"{subject.source}: the tokenizer has ids up to {top} but the model only "
+            f"{subject.vocab} rows; "
             "take the tokenizer it was trained with"
         )
     return subject
@@ -319,41 +406,62 @@ def _from_hub(name: str, dtype: str, where: torch.device, trust: bool) -> Subjec
         model = _read(place, name, dtype_of(dtype, where), trust)
         tokenizer = _tokenizer(place, trust)
     except OSError as error:
-        raise Refused(f"{name}: not to be had from the hub ({first_line(error)}); pass a folder, or set HF_TOKEN if it is gated") from None
-    model.name_or_path = model.config.name_or_path = name  # an adapter made on it names it so, wherever it was read from
+        raise Refused(
+            f"{name}: not to be had from the hub ({first_line(error)}); pass a folder, or set "
+            f"HF_TOKEN if it is gated"
+        ) from None
+    # an adapter made on it names it so, wherever it was read from
+    model.name_or_path = model.config.name_or_path = name
     return _ready(Subject(model.to(where).eval(), tokenizer, name, None, digest_tensors(model)))
 
 
 def hub_place(name: str) -> str:
-    """Where transformers finds a hub model: under its name, or in the local cache if the hub cannot be reached (which is tried once).
+    """Where transformers finds a hub model: under its name, or in the local cache if the hub cannot
+    be reached (which is tried once).
 
-    Refused: what is no name of a hub model but a path (it begins with . / or ~, has another number of / than one, or lies in a folder
-    that is here), for which no hub is asked; a model that is neither on the hub nor in the cache.
+    Refused: what is no name of a hub model but a path (it begins with . / or ~, has another number
+        of / than one, or lies in a folder that is here), for which no hub is asked; a model that is
+        neither on the hub nor in the cache.
     """
     owner = Path(name).parent
     near = _meant(name)
     if name.startswith((".", "/", "~")) or name.count("/") != 1 or owner.is_dir():
-        there = f"{owner} is a folder here that has no {Path(name).name}" if owner.is_dir() and owner != Path() else ""
+        there = (
+            f"{owner} is a folder here that has no {Path(name).name}"
+            if owner.is_dir() and owner != Path()
+            else ""
+        )
         made = "; expunge train --model tiny makes one" if name == "tiny" else ""
-        raise Refused(f"no model folder {name}; {near or there or 'pass a folder, or owner/name of a hub model'}{made}")
+        raise Refused(
+            f"no model folder {name}; "
+            f"{near or there or 'pass a folder, or owner/name of a hub model'}{made}"
+        )
     try:
         HfApi().model_info(name, timeout=HUB_SECONDS)
     except RepositoryNotFoundError:
         why = "the hub has no such model, or only for those who may read it"
-        raise Refused(f"{name}: no such folder, and {why}; {near or 'check the name, or set HF_TOKEN'}") from None
-    except (HfHubHTTPError, HFValidationError):  # what it says when the files are asked for is clearer
+        raise Refused(
+            f"{name}: no such folder, and {why}; {near or 'check the name, or set HF_TOKEN'}"
+        ) from None
+    # what it says when the files are asked for is clearer
+    except (HfHubHTTPError, HFValidationError):
         return name
     except Exception:  # each version of the library has its own for a hub that does not answer
         config = try_to_load_from_cache(name, "config.json")
         if isinstance(config, str):
             return str(Path(config).parent)
         offline = "offline: " if os.environ.get("HF_HUB_OFFLINE") else "the hub cannot be reached: "
-        raise Refused(f"{name}: no such folder, and {offline}not in the local cache; {near or 'pass a folder'}") from None
+        raise Refused(
+            f"{name}: no such folder, and {offline}not in the local cache; "
+            f"{near or 'pass a folder'}"
+        ) from None
     return name
 
 
 def _meant(name: str) -> str:
-    """``did you mean runs/npo?``: the folder of a model near a name that is none, or the tiny model; '' if nothing is near."""
+    """``did you mean runs/npo?``: the folder of a model near a name that is none, or the tiny
+    model; '' if nothing is near.
+    """
     asked = Path(name)
     beside = sorted(p.name for p in asked.parent.glob("*") if _holds_model(p))
     near = nearest(asked.name, beside)
@@ -370,7 +478,9 @@ def _meant(name: str) -> str:
 
 def _holds_model(folder: Path) -> bool:
     """Whether a folder is that of a run or of a model."""
-    return any((folder / file).is_file() for file in ("run.yaml", "config.json", "adapter_config.json"))
+    return any(
+        (folder / file).is_file() for file in ("run.yaml", "config.json", "adapter_config.json")
+    )
 
 
 def _check_no_adapter(name: str, place: str) -> None:

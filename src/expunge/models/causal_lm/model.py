@@ -29,8 +29,9 @@ UNBOUNDED = 1 << 30  # tokens: a length that cuts nothing
 class Subject:
     """A causal language model and its tokenizer.
 
-    ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there is one; ``digest`` a sha256
-    over its files (or over the tensors of a model that has none), which keys every cache.
+    ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there
+    is one; ``digest`` a sha256 over its files (or over the tensors of a model that has none), which
+    keys every cache.
     """
 
     model: Any
@@ -134,7 +135,9 @@ class Subject:
 
     @property
     def window(self) -> int | None:
-        """How many tokens the model reads at most, as its configuration says; None if it says nothing."""
+        """How many tokens the model reads at most, as its configuration says; None if it says
+        nothing.
+        """
         most = getattr(self.model.config, "max_position_embeddings", None)
         return int(most) if most else None
 
@@ -166,9 +169,15 @@ class Subject:
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
-        """Every token that ends a text: the generation settings' list, the tokenizer's own, and what the chat template writes at the
-        end of an assistant's turn, with which answers end in training."""
-        found = (*settings_ends(self.model), self.tokenizer.eos_token_id, end_of_turn(self.tokenizer))
+        """Every token that ends a text: the generation settings' list, the tokenizer's own, and
+        what the chat template writes at the end of an assistant's turn, with which answers end in
+        training.
+        """
+        found = (
+            *settings_ends(self.model),
+            self.tokenizer.eos_token_id,
+            end_of_turn(self.tokenizer),
+        )
         return tuple(dict.fromkeys(int(i) for i in found if i is not None))
 
 
@@ -179,7 +188,9 @@ def settings_ends(model: Any) -> list[int]:
 
 
 def end_of_turn(tokenizer: Any) -> int | None:
-    """The token with which the chat template closes an assistant's turn; None without a template, or where it closes it with none."""
+    """The token with which the chat template closes an assistant's turn; None without a template,
+    or where it closes it with none.
+    """
     template = getattr(tokenizer, "chat_template", None)
     if not template:
         return None
@@ -198,10 +209,13 @@ def words_of(tokenizer: Any) -> str:
 
 
 def check_same_words(name: str, tokenizer: Any, other: str, others: Any) -> None:
-    """Refused unless two models read texts in the same tokens: their per-token numbers could not be compared. Templates may differ."""
+    """Refused unless two models read texts in the same tokens: their per-token numbers could not be
+    compared. Templates may differ.
+    """
     if words_of(tokenizer) != words_of(others):
         a, b = (len(t.get_vocab()) for t in (tokenizer, others))
         raise Refused(
-            f"{other} has another tokenizer than {name} ({b} and {a} tokens): what they say of a token cannot be compared; "
+            f"{other} has another tokenizer than {name} ({b} and {a} tokens): what they say of a "
+            f"token cannot be compared; "
             "train the other one from the same base model, or leave it away"
         )

@@ -1,4 +1,6 @@
-"""A model's output head by itself: hidden states to logits, so that states can stand for whole distributions."""
+"""A model's output head by itself: hidden states to logits, so that states can stand for whole
+distributions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from expunge.models.causal_lm.modules import evaluating
 
 @dataclass
 class Head:
-    """A frozen copy of a model's output head: hidden [N, D] -> logits [N, V], with the model's own soft-cap and scaling."""
+    """A frozen copy of a model's output head: hidden [N, D] -> logits [N, V], with the model's own
+    soft-cap and scaling.
+    """
 
     weight: Tensor
     bias: Tensor | None
@@ -31,13 +35,22 @@ class Head:
 
     @classmethod
     def of(cls, model: Any) -> Head:
-        """A copy of the model's head; Failed if it is not a linear map (checked against the model's own logits by ``verified``)."""
+        """A copy of the model's head; Failed if it is not a linear map (checked against the model's
+        own logits by ``verified``).
+        """
         layer = model.get_output_embeddings()
         config = model.config.get_text_config()
-        scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
+        scale = float(getattr(config, "logit_scale", None) or 1.0) / float(
+            getattr(config, "logits_scaling", None) or 1.0
+        )
         cap = getattr(config, "final_logit_softcapping", None)
         bias = getattr(layer, "bias", None)
-        return cls(layer.weight.detach().clone(), None if bias is None else bias.detach().clone(), scale, cap)
+        return cls(
+            layer.weight.detach().clone(),
+            None if bias is None else bias.detach().clone(),
+            scale,
+            cap,
+        )
 
     def verified(self, model: Any, rows: Sequence[Row]) -> Head:
         """Itself, if it repeats the model's logits on a few rows."""
@@ -46,5 +59,8 @@ class Head:
             out = forward(model, packed, keep_last=True)
         assert out.logits is not None and out.last is not None
         if not torch.allclose(self(out.last).float(), out.logits.float(), rtol=1e-2, atol=1e-2):
-            raise Failed("this model's head is more than a linear map with a soft-cap; its distribution cannot be cached as hidden states")
+            raise Failed(
+                "this model's head is more than a linear map with a soft-cap; its distribution "
+                "cannot be cached as hidden states"
+            )
         return self

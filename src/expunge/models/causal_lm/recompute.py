@@ -1,4 +1,7 @@
-"""Generation without a cache: each row is read from its beginning for every token. Slow, and right for every causal model."""
+"""Generation without a cache: each row is read from its beginning for every token.
+
+Slow, and right for every causal model.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,11 @@ def write_anew(
     result: list[Ids],
     choose: Choose,
 ) -> None:
-    """Append to ``result[i]`` what follows prefix i, for i in ``rows``, until an end token or the budget.
+    """Append to ``result[i]`` what follows prefix i, for i in ``rows``, until an end token or the
+    budget.
 
-    Rows are padded at the right, where no token of theirs sees it, whether the model attends or keeps a state.
+    Rows are padded at the right, where no token of theirs sees it, whether the model attends or
+    keeps a state.
     """
     device = next(model.parameters()).device
     open_ = [i for i in rows if budgets[i] > 0]

@@ -18,9 +18,11 @@ from expunge.models.causal_lm.saved import check_saved
 
 
 def save(subject: Subject, folder: Path, card: str = "") -> Path:
-    """Write a plain Hugging Face folder (or adapter) beside its place and move it in when it is whole.
+    """Write a plain Hugging Face folder (or adapter) beside its place and move it in when it is
+    whole.
 
-    ``card`` becomes README.md. What stood there before stays until then; a failed write removes its own remains.
+    ``card`` becomes README.md. What stood there before stays until then; a failed write removes its
+    own remains.
     """
     quiet()
     folder = Path(folder)
@@ -36,14 +38,19 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
         if card:
             write_text(tmp / "README.md", card)
         for file in tmp.glob("*.safetensors"):
-            file.chmod((tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644)  # safetensors makes them 0600
+            # safetensors makes them 0600
+            file.chmod(
+                (tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644
+            )
         check_saved(subject.model, tmp, folder)
         write_manifest(tmp)
     except BaseException as error:
         shutil.rmtree(tmp, ignore_errors=True)
-        if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):  # tokenizers raises plain Exceptions
+        # tokenizers raises plain Exceptions
+        if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):
             raise Failed(
-                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free some space and run again"
+                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free "
+                f"some space and run again"
             ) from None
         raise
     old = folder.with_name(f".{folder.name}.old")
@@ -56,7 +63,9 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
 
 
 def _name_end(subject: Subject) -> None:
-    """Let the generation settings name the token that closes a turn: with it the answers were trained to end, elsewhere too."""
+    """Let the generation settings name the token that closes a turn: with it the answers were
+    trained to end, elsewhere too.
+    """
     end = end_of_turn(subject.tokenizer)
     settings = getattr(subject.model, "generation_config", None)
     if end is None or settings is None or end in settings_ends(subject.model):
@@ -65,7 +74,9 @@ def _name_end(subject: Subject) -> None:
 
 
 def _put(model: Any, place: Path, home: Path) -> None:
-    """The weights into ``place``, which will stand at ``home``: of an adapter its own, and what base it was made on."""
+    """The weights into ``place``, which will stand at ``home``: of an adapter its own, and what
+    base it was made on.
+    """
     if not hasattr(model, "peft_config"):
         model.save_pretrained(place, safe_serialization=True)
         return

@@ -17,30 +17,41 @@ CPU = torch.device("cpu")
 
 
 def check_saved(model: Any, place: Path, home: Path) -> None:
-    """Read ``place`` again, in the type in which it is stored, and hold it against the model: every tensor, and the logits of a row.
+    """Read ``place`` again, in the type in which it is stored, and hold it against the model: every
+    tensor, and the logits of a row.
 
     ``home`` is where it will stand, for the message.
 
-    Read on the CPU, so that the accelerator need not hold a second model. Failed: a folder that does not load, or that loads as
-    another model. An adapter whose base stands on no disk cannot be read again and passes.
+    Read on the CPU, so that the accelerator need not hold a second model. Failed: a folder that
+    does not load, or that loads as another model. An adapter whose base stands on no disk cannot be
+    read again and passes.
     """
     if not list(place.glob("*.safetensors")):
-        raise Failed(f"could not save {home}: no weights were written; a run's checkpoints are kept")
+        raise Failed(
+            f"could not save {home}: no weights were written; a run's checkpoints are kept"
+        )
     if is_adapter(place) and not getattr(model.get_base_model(), "_expunge_base", None):
         return
     trust = type(_plain(model)).__module__.startswith("transformers_modules")
     try:
         again = read_weights(place, "stored", CPU, trust)
     except Refused as error:
-        raise Failed(f"could not save {home}: what was written cannot be read again ({error}); a run's checkpoints are kept") from None
+        raise Failed(
+            f"could not save {home}: what was written cannot be read again ({error}); a run's "
+            f"checkpoints are kept"
+        ) from None
     names = _differing(model.state_dict(), again.state_dict())
     if names:
-        raise Failed(f"could not save {home}: it is read again with other weights, {listed(names, 6)}; a run's checkpoints are kept")
+        raise Failed(
+            f"could not save {home}: it is read again with other weights, {listed(names, 6)}; a "
+            f"run's checkpoints are kept"
+        )
     if next(model.parameters()).device == CPU:
         apart = _apart(model, again)
         if apart:
             raise Failed(
-                f"could not save {home}: it is read again with the same weights and says something else, its logits are {apart:.3g} apart; "
+                f"could not save {home}: it is read again with the same weights and says something "
+                f"else, its logits are {apart:.3g} apart; "
                 "a run's checkpoints are kept"
             )
 
@@ -50,7 +61,9 @@ def _plain(model: Any) -> Any:
 
 
 def _differing(own: dict[str, Any], read: dict[str, Any]) -> list[str]:
-    """Names that only one of two models has, or whose values differ in the type of the one that was read."""
+    """Names that only one of two models has, or whose values differ in the type of the one that was
+    read.
+    """
     names = set(own) ^ set(read)
     for name in set(own) & set(read):
         value = own[name].detach().to(CPU, read[name].dtype)

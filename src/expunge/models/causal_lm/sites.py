@@ -62,7 +62,9 @@ def module_of(model: Any, site: Site) -> nn.Module:
     every = blocks(model)
     if not 0 <= site.layer < len(every):
         last = len(every) - 1
-        raise Refused(f"site {site} of a model with {len(every)} blocks; choose a block from 0 to {last}")
+        raise Refused(
+            f"site {site} of a model with {len(every)} blocks; choose a block from 0 to {last}"
+        )
     block = every[site.layer]
     if site.kind == "block":
         return block
@@ -95,7 +97,8 @@ def _last_of(part: nn.Module, names: Sequence[str], site: Site) -> nn.Module:
 def _lacking(site: Site, part: nn.Module, names: Sequence[str]) -> Refused:
     there = [n for n, _ in part.named_children()]
     return Refused(
-        f"site {site}: a {type(part).__name__} must have exactly one of {', '.join(names)}; its parts are {', '.join(there) or 'none'}"
+        f"site {site}: a {type(part).__name__} must have exactly one of {', '.join(names)}; its "
+        f"parts are {', '.join(there) or 'none'}"
     )
 
 
@@ -113,7 +116,9 @@ def oriented(module: nn.Module, matrix: Tensor) -> Tensor:
     return matrix.T if type(module).__name__ == "Conv1D" else matrix
 
 
-def places_of(packed: Packed, positions: Callable[[Any], Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+def places_of(
+    packed: Packed, positions: Callable[[Any], Sequence[int]]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Where chosen tokens of packed rows stand.
 
     Args:
@@ -134,12 +139,17 @@ def places_of(packed: Packed, positions: Callable[[Any], Sequence[int]]) -> tupl
             row_of.append(i)
             bins.append(bin_)
             offsets.append(after - 1 + position)
-    made = [torch.tensor(x, dtype=torch.long, device=packed.labels.device) for x in (row_of, bins, offsets)]
+    made = [
+        torch.tensor(x, dtype=torch.long, device=packed.labels.device)
+        for x in (row_of, bins, offsets)
+    ]
     return made[0], made[1], made[2]
 
 
 @contextmanager
-def read_at(model: Any, sites: Sequence[Site], place: tuple[Tensor, Tensor], bins: int) -> Iterator[dict[Site, Tensor]]:
+def read_at(
+    model: Any, sites: Sequence[Site], place: tuple[Tensor, Tensor], bins: int
+) -> Iterator[dict[Site, Tensor]]:
     """Within it, what the sites hold at ``place`` = (bin, position) is collected: site -> [N, D]."""
     held: dict[Site, Tensor] = {}
     with ExitStack() as stack:
@@ -153,8 +163,12 @@ def read_at(model: Any, sites: Sequence[Site], place: tuple[Tensor, Tensor], bin
 
 
 @contextmanager
-def added_at(model: Any, site: Site, place: tuple[Tensor, Tensor], vector: Tensor) -> Iterator[None]:
-    """Within it, ``vector`` [D] is added to what the site holds at ``place`` of a single bin; gradients flow."""
+def added_at(
+    model: Any, site: Site, place: tuple[Tensor, Tensor], vector: Tensor
+) -> Iterator[None]:
+    """Within it, ``vector`` [D] is added to what the site holds at ``place`` of a single bin;
+    gradients flow.
+    """
 
     def add(states: Tensor) -> Tensor:
         change = torch.zeros_like(states)
@@ -169,10 +183,13 @@ def added_at(model: Any, site: Site, place: tuple[Tensor, Tensor], vector: Tenso
 
 
 def _on(model: Any, site: Site, bins: int, see: Callable[[Tensor], Tensor | None]) -> Any:
-    """Show ``see`` what a site holds, [bins, L, D]; what it gives back, if anything, goes on in its stead."""
+    """Show ``see`` what a site holds, [bins, L, D]; what it gives back, if anything, goes on in its
+    stead.
+    """
 
     def shown(states: Tensor) -> Tensor | None:
-        new = see(states.view(bins, -1, states.shape[-1]))  # OPT lays the tokens of all bins in one row
+        # OPT lays the tokens of all bins in one row
+        new = see(states.view(bins, -1, states.shape[-1]))
         return None if new is None else new.view(states.shape)
 
     def before(_module: Any, args: tuple[Any, ...]) -> Any:

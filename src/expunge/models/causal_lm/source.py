@@ -12,9 +12,10 @@ from expunge.models.causal_lm.model import Subject
 class ModelSource:
     """A model that several pieces of work read before one of them changes it.
 
-    ``source()`` is for reading: the model is loaded when it is first asked for and kept for the next
-    reader. ``source.take()`` gives the model away to be changed: it is not kept here any more, so that
-    no second copy lives beside the one that is being trained. Who asks after that gets it loaded anew.
+    ``source()`` is for reading: the model is loaded when it is first asked for and kept for the
+    next reader. ``source.take()`` gives the model away to be changed: it is not kept here any more,
+    so that no second copy lives beside the one that is being trained. Who asks after that gets it
+    loaded anew.
 
     Args:
         load: Makes the model; called again after each ``take``.

@@ -11,7 +11,9 @@ from expunge.core.notes import note
 from expunge.models.causal_lm.chat_template import Turn, Turns, roles_of, unwritten
 
 
-def check_turns(tokenizer: Any | None, asked: Sequence[tuple[str, Turns]], prompts: Sequence[str], parts: bool) -> None:
+def check_turns(
+    tokenizer: Any | None, asked: Sequence[tuple[str, Turns]], prompts: Sequence[str], parts: bool
+) -> None:
     """Look for the text of every turn in its prompt.
 
     Args:
@@ -20,8 +22,9 @@ def check_turns(tokenizer: Any | None, asked: Sequence[tuple[str, Turns]], promp
         prompts: what was written.
         parts: the template was given contents as lists of parts.
 
-    A line (``core.notes``) says which turns were left aside or changed, how often and where first. Refused by file:line: a template
-    that writes no text of a user's turn, so that nothing would be asked.
+    A line (``core.notes``) says which turns were left aside or changed, how often and where first.
+    Refused by file:line: a template that writes no text of a user's turn, so that nothing would be
+    asked.
     """
     aside: dict[str, list[str]] = {}
     dropped: dict[tuple[str, ...], list[int]] = {}
@@ -34,8 +37,13 @@ def check_turns(tokenizer: Any | None, asked: Sequence[tuple[str, Turns]], promp
             role = turns[i].role
             never = i in dropped.get(roles, ())
             if never and role == "user":
-                raise Refused(f"{where}: the tokenizer's chat template leaves out the text of user turns; mend the template, or remove it")
-            aside.setdefault(f"{role} turns are left aside" if never else f"{role} turns are changed", []).append(where)
+                raise Refused(
+                    f"{where}: the tokenizer's chat template leaves out the text of user turns; "
+                    f"mend the template, or remove it"
+                )
+            aside.setdefault(
+                f"{role} turns are left aside" if never else f"{role} turns are changed", []
+            ).append(where)
         if any(name not in prompt for turn in turns for name in _called(turn)):
             aside.setdefault("calls of tools are left aside", []).append(where)
     by = "by the tokenizer's chat template" if tokenizer is not None else "without a chat template"
@@ -44,14 +52,23 @@ def check_turns(tokenizer: Any | None, asked: Sequence[tuple[str, Turns]], promp
 
 
 def check_answers(asked: Sequence[tuple[str, str]], written: Sequence[str]) -> None:
-    """Say, in one line, where a template writes an answer otherwise than the row has it; the row's own words are scored.
+    """Say, in one line, where a template writes an answer otherwise than the row has it; the row's
+    own words are scored.
 
-    ``asked``: (where, answer); ``written``: the whole conversation of each as the template writes it.
+    ``asked``: (where, answer); ``written``: the whole conversation of each as the template writes
+    it.
     """
-    places = [where for (where, answer), text in zip(asked, written, strict=True) if answer.strip() not in text]
+    places = [
+        where
+        for (where, answer), text in zip(asked, written, strict=True)
+        if answer.strip() not in text
+    ]
     if places:
         rows = f"(rows: {len(dict.fromkeys(places))}, this is the first)"
-        note(f"{places[0]}: the chat template would change the answer; the row's own words are trained on and scored {rows}")
+        note(
+            f"{places[0]}: the chat template would change the answer; the row's own words are "
+            f"trained on and scored {rows}"
+        )
 
 
 def _called(turn: Turn) -> Iterator[str]:

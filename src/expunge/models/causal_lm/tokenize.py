@@ -52,12 +52,27 @@ def encode(
     texts = [a for a in asks if not a.turns]
     rows = {id(a): [as_given(tokens, a, max_length)] for a in given}
     rows |= {id(a): [_answer(a, ids, n)] for a, (ids, n) in zip(prompted, found, strict=True)}
-    rows |= {id(a): _chunks(tokens, a, ids, max_length) for a, ids in zip(texts, _text_ids(tokens, texts), strict=True)}
-    return [row for a in asks for row in (marked(tokens, a, rows[id(a)]) if a.example.spans and own(a) else rows[id(a)])]
+    rows |= {
+        id(a): _chunks(tokens, a, ids, max_length)
+        for a, ids in zip(texts, _text_ids(tokens, texts), strict=True)
+    }
+    return [
+        row
+        for a in asks
+        for row in (marked(tokens, a, rows[id(a)]) if a.example.spans and own(a) else rows[id(a)])
+    ]
 
 
-def encode_prompt(tokenizer: Any, example: Example, variant: str = "answer", *, max_length: int = 512, system: str | None = None) -> Ids:
-    """The ids that generation starts from, equal to the first ``n_prompt`` of the Row; the example needs no answer for it.
+def encode_prompt(
+    tokenizer: Any,
+    example: Example,
+    variant: str = "answer",
+    *,
+    max_length: int = 512,
+    system: str | None = None,
+) -> Ids:
+    """The ids that generation starts from, equal to the first ``n_prompt`` of the Row; the example
+    needs no answer for it.
 
     Of a raw text: bos, or its first token. Refused if ``max_length`` leaves no room for an answer.
     """
@@ -69,9 +84,14 @@ def encode_prompt(tokenizer: Any, example: Example, variant: str = "answer", *, 
     asked = without_template(tokens) if BARE in example.tags else tokens
     if ask.turns and tokens_of(example):
         return as_given(tokens, ask, max_length).ids[: len(tokens_of(example)["prompt_ids"])]
-    ids = prompts(asked, [ask])[1][0] if ask.turns else tokens.head or _text_ids(tokens, [ask])[0][:1]
+    ids = (
+        prompts(asked, [ask])[1][0] if ask.turns else tokens.head or _text_ids(tokens, [ask])[0][:1]
+    )
     if len(ids) >= max_length:
-        raise Refused(f"{ask.where}: the prompt has {len(ids)} tokens; raise --max-length above that, or shorten it")
+        raise Refused(
+            f"{ask.where}: the prompt has {len(ids)} tokens; raise --max-length above that, or "
+            f"shorten it"
+        )
     return ids
 
 
@@ -84,15 +104,29 @@ def _spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
 
 
 def asks_of(example: Example, variants: Sequence[str], system: str | None) -> Iterator[Ask]:
-    """The wanted variants of an example, in the order asked. ``question/...`` replaces the last question, any other the answer."""
+    """The wanted variants of an example, in the order asked.
+
+    ``question/...`` replaces the last question, any other the answer.
+    """
     for wanted in variants:
-        names = [v for v in example.variants if v == wanted or (wanted.endswith("/") and v.startswith(wanted))]
+        names = [
+            v
+            for v in example.variants
+            if v == wanted or (wanted.endswith("/") and v.startswith(wanted))
+        ]
         for name in ["answer"] if wanted == "answer" else names:
             question = example.variants[name] if name.startswith("question/") else None
             answer = example.answer if example.text is None else example.text
             answer = answer if name == "answer" or question is not None else example.variants[name]
             begun = next((t.removeprefix(BEGUN) for t in example.tags if t.startswith(BEGUN)), "")
-            yield Ask(example, name, answer, _turns(example, question, system), LITERAL in example.tags, begun)
+            yield Ask(
+                example,
+                name,
+                answer,
+                _turns(example, question, system),
+                LITERAL in example.tags,
+                begun,
+            )
 
 
 def _turns(example: Example, question: str | None, system: str | None) -> Turns:
@@ -115,17 +149,25 @@ def _more(turn: Mapping[str, Any]) -> str:
 
 def _check(asks: Sequence[Ask], found: Sequence[tuple[Ids, int]], max_length: int) -> None:
     lacks = lambda a, said: OPEN not in a.example.tags and (not a.answer.strip() or said < 2)
-    bare = [a.where for a, (ids, n) in zip(asks, found, strict=True) if n == 0 or lacks(a, len(ids) - n)]
+    bare = [
+        a.where for a, (ids, n) in zip(asks, found, strict=True) if n == 0 or lacks(a, len(ids) - n)
+    ]
     if bare:
         raise Refused(
-            f"{bare[0]}: {len(bare)} rows have a prompt or an answer of no token: {listed(bare, 10)}; write one, or remove the row"
+            f"{bare[0]}: {len(bare)} rows have a prompt or an answer of no token: "
+            f"{listed(bare, 10)}; write one, or remove the row"
         )
-    long = [(a.where, len(ids)) for a, (ids, _) in zip(asks, found, strict=True) if len(ids) > max_length]
+    long = [
+        (a.where, len(ids))
+        for a, (ids, _) in zip(asks, found, strict=True)
+        if len(ids) > max_length
+    ]
     if long:
         rows = listed([f"{where} has {n} tokens" for where, n in long], 10)
         need = max(n for _, n in long)
         raise Refused(
-            f"{long[0][0]}: --max-length {max_length} would cut the answer of {len(long)} rows: {rows}; raise it to {need}, or shorten them"
+            f"{long[0][0]}: --max-length {max_length} would cut the answer of {len(long)} rows: "
+            f"{rows}; raise it to {need}, or shorten them"
         )
 
 
@@ -155,7 +197,10 @@ def _text_ids(tokens: Tokens, asks: Sequence[Ask]) -> list[Ids]:
 
 
 def _chunks(tokens: Tokens, ask: Ask, ids: Ids, max_length: int) -> list[Row]:
-    """One row, or even chunks of at most ``max_length`` tokens. Without bos a chunk begins with the last token before it, unscored."""
+    """One row, or even chunks of at most ``max_length`` tokens.
+
+    Without bos a chunk begins with the last token before it, unscored.
+    """
     head = tokens.head
     ended = UNENDED not in ask.example.tags
     body = (*ids, tokens.eos) if ended else tuple(ids)
@@ -174,16 +219,29 @@ def _chunks(tokens: Tokens, ask: Ask, ids: Ids, max_length: int) -> list[Row]:
     rows = []
     for k, (a, b) in enumerate(pairwise(cuts)):
         before = head or body[a : a + 1]
-        rows.append(_row(ask, f"{ask.example.id}#{k}", before + scored[a:b], lead, texts[k], eos=ended and k == n - 1))
+        rows.append(
+            _row(
+                ask,
+                f"{ask.example.id}#{k}",
+                before + scored[a:b],
+                lead,
+                texts[k],
+                eos=ended and k == n - 1,
+            )
+        )
     return rows
 
 
 def _texts(tokens: Tokens, ask: Ask, ids: Ids, cuts: Sequence[int]) -> list[str]:
-    """The text between cuts (token numbers): pieces that together are the whole text where the tokenizer knows its offsets."""
+    """The text between cuts (token numbers): pieces that together are the whole text where the
+    tokenizer knows its offsets.
+    """
     edges = pairwise(cuts)
     if not getattr(tokens.tokenizer, "is_fast", False):
         return [tokens.tokenizer.decode(ids[a:b]) for a, b in edges]
     how = {"split_special_tokens": True} if tokens.injects(ask.answer) else {}
-    where = tokens.tokenizer(ask.answer, add_special_tokens=False, return_offsets_mapping=True, verbose=False, **how)["offset_mapping"]
+    where = tokens.tokenizer(
+        ask.answer, add_special_tokens=False, return_offsets_mapping=True, verbose=False, **how
+    )["offset_mapping"]
     at = [0, *(start for start, _ in where[1:]), len(ask.answer)]
     return [ask.answer[at[min(a, len(ids))] : at[min(b, len(ids))]] for a, b in edges]

@@ -1,1 +1,3 @@
-"""Charts as SVG by matplotlib, in one style: points on a plane, lines over steps, rows of intervals."""
+"""Charts as SVG by matplotlib, in one style: points on a plane, lines over steps, rows of
+intervals.
+"""

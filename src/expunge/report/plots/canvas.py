@@ -1,4 +1,5 @@
-"""What every chart shares: matplotlib's settings, text widths, axis limits, and clean SVG out of a figure.
+"""What every chart shares: matplotlib's settings, text widths, axis limits, and clean SVG out of a
+figure.
 
 matplotlib is imported by the functions that draw, so that nothing else pays for it.
 """
@@ -65,7 +66,8 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
-        # The page's own font draws the text; that the measuring font lacks a letter does not matter.
+        # The page's own font draws the text; that the measuring font lacks a letter does not
+        # matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         size = (width / POINTS_PER_INCH, height / POINTS_PER_INCH)
         yield Figure(figsize=size, dpi=POINTS_PER_INCH)
@@ -144,7 +146,8 @@ def spread(wanted: list[float], gap: float, low: float, high: float) -> list[flo
         One position for each wanted one; their order is kept.
     """
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
-    blocks: list[list[float]] = []  # labels that touch move as one block, to the mean of their wishes
+    # labels that touch move as one block, to the mean of their wishes
+    blocks: list[list[float]] = []
     for rank, i in enumerate(order):
         blocks.append([wanted[i] - rank * gap])
         while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
@@ -167,8 +170,9 @@ def _mean(values: list[float]) -> float:
 def to_svg(figure: Figure, alt: str) -> Markup:
     """The figure as an svg element for a page.
 
-    matplotlib's output is flattened to paths and texts: no ids (so that several figures can share a page), no style
-    attributes (which a strict content security policy forbids), no metadata and no links.
+    matplotlib's output is flattened to paths and texts: no ids (so that several figures can share a
+    page), no style attributes (which a strict content security policy forbids), no metadata and no
+    links.
 
     Args:
         figure: A figure made by ``canvas``.
@@ -178,7 +182,9 @@ def to_svg(figure: Figure, alt: str) -> Markup:
         The element; the same figure gives the same bytes.
     """
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    figure.savefig(
+        file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    )
     root = ElementTree.fromstring(file.getvalue())
     spoken = escaped(alt)
     attributes = {"viewBox": root.get("viewBox", ""), "stroke-linejoin": "round"}
@@ -213,7 +219,9 @@ def _flattened(root: ElementTree.Element) -> Iterator[ElementTree.Element]:
 def _marker(use: ElementTree.Element, shape: ElementTree.Element) -> ElementTree.Element:
     """A marker at its place; what the shape says of its looks goes before what its use says."""
     at = f"translate({_rounded(use.get('x', '0'))} {_rounded(use.get('y', '0'))})"
-    return ElementTree.Element("path", {"d": _path(shape), **_looks(use), **_looks(shape), "transform": at})
+    return ElementTree.Element(
+        "path", {"d": _path(shape), **_looks(use), **_looks(shape), "transform": at}
+    )
 
 
 def _text(element: ElementTree.Element) -> ElementTree.Element:

@@ -24,7 +24,15 @@ from expunge.report.plots.canvas import (
     text_width,
     to_svg,
 )
-from expunge.report.plots.marks import GOLD_LINE, Key, Range, Style, draw_key, draw_marker, key_height
+from expunge.report.plots.marks import (
+    GOLD_LINE,
+    Key,
+    Range,
+    Style,
+    draw_key,
+    draw_marker,
+    key_height,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Line:
-    """Values over steps. ``ranges``: an interval for each value, or none at all. ``label`` stands at the end of the line."""
+    """Values over steps.
+
+    ``ranges``: an interval for each value, or none at all. ``label`` stands at the end of the line.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -46,7 +57,11 @@ class Line:
 
 @dataclass(frozen=True)
 class LinePanel:
-    """Axes of a line chart. ``x_ticks``: values and words; ``level``: gold's; ``dividers``: where a stage begins, and its name."""
+    """Axes of a line chart.
+
+    ``x_ticks``: values and words; ``level``: gold's; ``dividers``: where a stage begins, and its
+    name.
+    """
 
     title: str
     lines: Sequence[Line]
@@ -67,10 +82,14 @@ def draw_lines(figure: Figure, panel: LinePanel, frame: Box) -> None:
     axes.grid(False, axis="x")
     weight = "bold" if panel.bold_title else "normal"
     left = -min(40.0, frame[0] - 2) / (frame[2] - frame[0])
-    axes.set_title(escaped(panel.title), loc="left", x=left, fontsize=TEXT_SIZE, weight=weight, pad=8)
+    axes.set_title(
+        escaped(panel.title), loc="left", x=left, fontsize=TEXT_SIZE, weight=weight, pad=8
+    )
     axes.set_xlabel(escaped(panel.x_title))
     if panel.x_ticks is not None:
-        axes.set_xticks([at for at, _ in panel.x_ticks], [escaped(words) for _, words in panel.x_ticks])
+        axes.set_xticks(
+            [at for at, _ in panel.x_ticks], [escaped(words) for _, words in panel.x_ticks]
+        )
     if panel.level is not None:
         axes.axhline(panel.level, zorder=1.5, **GOLD_LINE)
     for at, _ in panel.dividers:
@@ -92,7 +111,9 @@ def _values(panel: LinePanel) -> list[float]:
 
 def _draw_line(axes: Axes, line: Line) -> None:
     dashes = (0, line.style.dashes) if line.style.dashes else "-"
-    axes.plot(line.x, line.y, color=line.style.color, linestyle=dashes, linewidth=line.width, zorder=2)
+    axes.plot(
+        line.x, line.y, color=line.style.color, linestyle=dashes, linewidth=line.width, zorder=2
+    )
     for x, ends in zip(line.x, line.ranges, strict=False):
         axes.plot([x, x], ends, color=line.style.color, linewidth=1.2, alpha=0.55, zorder=2)
     if line.markers:
@@ -119,8 +140,12 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
         )
 
 
-def line_chart(panels: Sequence[LinePanel], alt: str, width: float = 390.0, height: float = 236.0) -> Markup:
-    """Panels below one another that share the x axis, ``height`` each; the ends of labeled lines need room at the right."""
+def line_chart(
+    panels: Sequence[LinePanel], alt: str, width: float = 390.0, height: float = 236.0
+) -> Markup:
+    """Panels below one another that share the x axis, ``height`` each; the ends of labeled lines
+    need room at the right.
+    """
     labels = [text_width(line.label) for panel in panels for line in panel.lines if line.label]
     right = width - (max(labels) + 22 if labels else 12)
     staged = any(words for panel in panels for _, words in panel.dividers)

@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from expunge.core.escape import escaped
-from expunge.report.plots.canvas import GOLD_COLOR, INK, MUTED, PAPER, SMALL, axes_at, canvas, text_width, to_svg
+from expunge.report.plots.canvas import (
+    GOLD_COLOR,
+    INK,
+    MUTED,
+    PAPER,
+    SMALL,
+    axes_at,
+    canvas,
+    text_width,
+    to_svg,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colors, dark enough for white paper; told apart by marker and dash as well, since color is not enough.
+# Okabe and Ito's colors, dark enough for white paper; told apart by marker and dash as well, since
+# color is not enough.
 COLORS = ("#0072b2", "#d55e00", "#00795a", "#a6488c", "#2b8cc4", "#6b4a2b", "#5b5bd6")
 MARKERS = ("o", "^", "D", "X", "v", "P", "h")
 DASHES: tuple[tuple[float, ...], ...] = ((), (7, 3), (2, 3), (9, 3, 2, 3), (4, 2), (12, 3), (1, 2))
@@ -35,8 +46,12 @@ ORIGINAL = Style(INK, "s", (1, 3))
 GOLD = Style(GOLD_COLOR, "*", (5, 3))
 
 
-def styles(labels: Iterable[str], originals: Iterable[str], golds: Iterable[str]) -> dict[str, Style]:
-    """A style for every label: the original is the black square, gold the star, each other has its own look."""
+def styles(
+    labels: Iterable[str], originals: Iterable[str], golds: Iterable[str]
+) -> dict[str, Style]:
+    """A style for every label: the original is the black square, gold the star, each other has its
+    own look.
+    """
     known = dict.fromkeys(originals, ORIGINAL) | dict.fromkeys(golds, GOLD)
     others = [label for label in dict.fromkeys(labels) if label not in known]
     for i, label in enumerate(others):
@@ -45,12 +60,27 @@ def styles(labels: Iterable[str], originals: Iterable[str], golds: Iterable[str]
     return known
 
 
-def draw_marker(axes: Axes, x: float, y: float, style: Style, size: float, hollow: bool = False) -> None:
+def draw_marker(
+    axes: Axes, x: float, y: float, style: Style, size: float, hollow: bool = False
+) -> None:
     """One marker; ``hollow`` draws its outline only."""
     wide = size * (1.5 if style.marker == "*" else 1.0)
     face, edge = (PAPER, style.color) if hollow else (style.color, PAPER)
-    look: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 1.8 if hollow else 0.8}
-    axes.plot([x], [y], marker=style.marker, markersize=wide, linestyle="", clip_on=False, zorder=4, **look)
+    look: dict[str, Any] = {
+        "markerfacecolor": face,
+        "markeredgecolor": edge,
+        "markeredgewidth": 1.8 if hollow else 0.8,
+    }
+    axes.plot(
+        [x],
+        [y],
+        marker=style.marker,
+        markersize=wide,
+        linestyle="",
+        clip_on=False,
+        zorder=4,
+        **look,
+    )
 
 
 def swatch(style: Style) -> Markup:
@@ -73,7 +103,9 @@ KEY_ROW = 20.0
 
 
 def key_places(key: Key, left: float, right: float) -> list[tuple[float, int]]:
-    """Where each entry of a key begins, and in which row: in columns as wide as the longest, or side by side if that fits."""
+    """Where each entry of a key begins, and in which row: in columns as wide as the longest, or
+    side by side if that fits.
+    """
     widths = [text_width(words, SMALL) + 36 for words in key]
     if left + sum(widths) > right + 26:
         widths = [max(widths)] * len(widths)

@@ -9,8 +9,28 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from expunge.core.escape import escaped
-from expunge.report.plots.canvas import GOLD_COLOR, INK, MUTED, PAPER, SMALL, TEXT_SIZE, axes_at, canvas, set_limits, text_width, to_svg
-from expunge.report.plots.marks import GOLD_LINE, Key, Range, Style, draw_key, draw_marker, key_height
+from expunge.report.plots.canvas import (
+    GOLD_COLOR,
+    INK,
+    MUTED,
+    PAPER,
+    SMALL,
+    TEXT_SIZE,
+    axes_at,
+    canvas,
+    set_limits,
+    text_width,
+    to_svg,
+)
+from expunge.report.plots.marks import (
+    GOLD_LINE,
+    Key,
+    Range,
+    Style,
+    draw_key,
+    draw_marker,
+    key_height,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +49,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a row chart: its name, for each panel its marks, and what stands at the right; a heading has no marks.
+    """A line of a row chart: its name, for each panel its marks, and what stands at the right; a
+    heading has no marks.
 
     ``band``: half the width of what is shaded around 0. ``number``: what stands before the name.
     ``joined``: whether a line joins the marks of a panel.
@@ -48,7 +69,10 @@ class Row:
 
 @dataclass(frozen=True)
 class RowPanel:
-    """A scale of a row chart. ``gold``: where its dashed line stands; ``share``: how wide, beside the other panels."""
+    """A scale of a row chart.
+
+    ``gold``: where its dashed line stands; ``share``: how wide, beside the other panels.
+    """
 
     title: str
     limits: Range
@@ -116,28 +140,63 @@ def _edges(left: float, right: float, panels: Sequence[RowPanel]) -> list[Range]
     return edges
 
 
-def _draw_names(text: Axes, rows: Sequence[Row], heights: Sequence[float], indent: float, size: float) -> None:
+def _draw_names(
+    text: Axes, rows: Sequence[Row], heights: Sequence[float], indent: float, size: float
+) -> None:
     """Names, numbers and notes of the rows, on axes in units of the figure."""
     top, width = 0.0, text.get_xlim()[1]
     for row, height in zip(rows, heights, strict=True):
         middle = top + height - 9
-        name = text.text(0 if row.heading else indent, middle, escaped(row.label), size=size, va="center", color=row.color)
+        name = text.text(
+            0 if row.heading else indent,
+            middle,
+            escaped(row.label),
+            size=size,
+            va="center",
+            color=row.color,
+        )
         if row.heading:
             name.set(weight="bold", bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1})
         text.text(indent - 6, middle, row.number, size=size, va="center", ha="right", color=MUTED)
-        text.text(width - 2, middle, escaped(row.note), size=size, va="center", ha="right", color=row.note_color)
+        text.text(
+            width - 2,
+            middle,
+            escaped(row.note),
+            size=size,
+            va="center",
+            ha="right",
+            color=row.note_color,
+        )
         top += height
 
 
-def _draw_panel(axes: Axes, panel: RowPanel, rows: Sequence[Row], marks: Sequence[Sequence[Mark]], heights: Sequence[float]) -> None:
-    set_limits(axes, panel.limits, (sum(heights), 0.0), ticks=5 if axes.get_window_extent().width > 300 else 4)
+def _draw_panel(
+    axes: Axes,
+    panel: RowPanel,
+    rows: Sequence[Row],
+    marks: Sequence[Sequence[Mark]],
+    heights: Sequence[float],
+) -> None:
+    set_limits(
+        axes,
+        panel.limits,
+        (sum(heights), 0.0),
+        ticks=5 if axes.get_window_extent().width > 300 else 4,
+    )
     axes.set_yticks([])
     axes.set_title(escaped(panel.title), fontsize=TEXT_SIZE, pad=8)
     axes.set_xlabel(escaped(panel.x_title))
     if panel.gold is not None:
         axes.axvline(panel.gold, zorder=1.5, **GOLD_LINE)
         place: dict[str, Any] = {"ha": "center", "va": "bottom", "color": GOLD_COLOR}
-        axes.annotate(panel.gold_label, (panel.gold, 1), (0, 3), ("data", "axes fraction"), textcoords="offset points", **place)
+        axes.annotate(
+            panel.gold_label,
+            (panel.gold, 1),
+            (0, 3),
+            ("data", "axes fraction"),
+            textcoords="offset points",
+            **place,
+        )
     top = 0.0
     for row, found, height in zip(rows, marks, heights, strict=True):
         middle = top + height - 9
@@ -145,8 +204,20 @@ def _draw_panel(axes: Axes, panel: RowPanel, rows: Sequence[Row], marks: Sequenc
             axes.barh(middle, 2 * row.band, 18.0, -row.band, color=GOLD_COLOR, alpha=0.14, zorder=1)
         if row.joined and found:
             ends = [mark.value for mark in found]
-            axes.plot([min(ends), max(ends)], [middle, middle], color=found[0].style.color, linewidth=0.9, zorder=2)
+            axes.plot(
+                [min(ends), max(ends)],
+                [middle, middle],
+                color=found[0].style.color,
+                linewidth=0.9,
+                zorder=2,
+            )
         for mark in found:
-            axes.plot([mark.low, mark.high], [middle, middle], color=mark.style.color, linewidth=1.9, zorder=3)
+            axes.plot(
+                [mark.low, mark.high],
+                [middle, middle],
+                color=mark.style.color,
+                linewidth=1.9,
+                zorder=3,
+            )
             draw_marker(axes, mark.value, middle, mark.style, 9.0, mark.hollow)
         top += height

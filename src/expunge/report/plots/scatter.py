@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from expunge.core.escape import escaped
-from expunge.report.plots.canvas import INK, MUTED, SMALL, TEXT_SIZE, Box, axes_at, canvas, set_limits, shortened, text_width, to_svg
+from expunge.report.plots.canvas import (
+    INK,
+    MUTED,
+    SMALL,
+    TEXT_SIZE,
+    Box,
+    axes_at,
+    canvas,
+    set_limits,
+    shortened,
+    text_width,
+    to_svg,
+)
 from expunge.report.plots.marks import GOLD_LINE, Range, Style, draw_marker
 
 if TYPE_CHECKING:
@@ -20,7 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """A model on a plane, with its intervals. ``label`` may be empty; ``bold`` and ``color`` are those of the label."""
+    """A model on a plane, with its intervals.
+
+    ``label`` may be empty; ``bold`` and ``color`` are those of the label.
+    """
 
     x: float
     y: float
@@ -35,7 +50,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Plane:
-    """Axes of a scatter chart. ``gold``: where its dashed lines stand. ``window``: what another plane shows enlarged."""
+    """Axes of a scatter chart.
+
+    ``gold``: where its dashed lines stand. ``window``: what another plane shows enlarged.
+    """
 
     points: Sequence[Point]
     x_title: str
@@ -47,11 +65,15 @@ class Plane:
 
 
 def draw_plane(figure: Figure, plane: Plane, frame: Box, reach: float = 260.0) -> None:
-    """Draw a plane whose axes lie at ``frame`` (left, top, right, bottom); labels stand at most ``reach`` from their points."""
+    """Draw a plane whose axes lie at ``frame`` (left, top, right, bottom); labels stand at most
+    ``reach`` from their points.
+    """
     axes = axes_at(figure, *frame)
     set_limits(axes, plane.x_limits, plane.y_limits)
     axes.set_xlabel(escaped(plane.x_title))
-    axes.set_title(escaped(plane.y_title), loc="left", x=-40 / (frame[2] - frame[0]), fontsize=TEXT_SIZE, pad=8)
+    axes.set_title(
+        escaped(plane.y_title), loc="left", x=-40 / (frame[2] - frame[0]), fontsize=TEXT_SIZE, pad=8
+    )
     taken: list[Box] = []
     if plane.gold[0] is not None:
         axes.axvline(plane.gold[0], zorder=1.5, **GOLD_LINE)
@@ -60,7 +82,12 @@ def draw_plane(figure: Figure, plane: Plane, frame: Box, reach: float = 260.0) -
     if plane.window:
         taken.append(_draw_window(axes, plane.window))
     for point in plane.points:
-        look: dict[str, Any] = {"color": point.style.color, "linewidth": 1.4, "alpha": 0.6, "zorder": 3}
+        look: dict[str, Any] = {
+            "color": point.style.color,
+            "linewidth": 1.4,
+            "alpha": 0.6,
+            "zorder": 3,
+        }
         axes.plot(_inside(point.x_range, plane.x_limits), [point.y, point.y], **look)
         axes.plot([point.x, point.x], _inside(point.y_range, plane.y_limits), **look)
         draw_marker(axes, point.x, point.y, point.style, point.size)
@@ -87,22 +114,36 @@ def _draw_window(axes: Axes, window: Box) -> Box:
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     x0, x1 = max(window[0], left), min(window[2], right)
     y0, y1 = max(window[1], low), min(window[3], high)
-    frame = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=MUTED, linestyle=(0, (2, 3)))
+    frame = Rectangle(
+        (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=MUTED, linestyle=(0, (2, 3))
+    )
     axes.add_patch(frame)
-    axes.annotate("drawn below", (x1, y0), (-4, 5), textcoords="offset points", ha="right", size=SMALL, color=MUTED)
+    axes.annotate(
+        "drawn below",
+        (x1, y0),
+        (-4, 5),
+        textcoords="offset points",
+        ha="right",
+        size=SMALL,
+        color=MUTED,
+    )
     corners = [axes.transData.transform(corner) for corner in ((x0, y0), (x1, y1))]
     return (corners[0][0], corners[0][1], corners[1][0], corners[1][1])
 
 
-def _place_label(axes: Axes, point: Point, taken: list[Box], points: Sequence[Point], reach: float) -> None:
+def _place_label(
+    axes: Axes, point: Point, taken: list[Box], points: Sequence[Point], reach: float
+) -> None:
     """Write a label as near to its point as it can be without covering anything.
 
-    A place that is nearer to another point is taken only if there is no other; a line ties a label to its point if it
-    is far or stands nearer to another point.
+    A place that is nearer to another point is taken only if there is no other; a line ties a label
+    to its point if it is far or stands nearer to another point.
     """
     width, height = text_width(point.label, SMALL, point.bold) + 4, SMALL + 2
     here = axes.transData.transform((point.x, point.y))
-    others = [axes.transData.transform((other.x, other.y)) for other in points if other is not point]
+    others = [
+        axes.transData.transform((other.x, other.y)) for other in points if other is not point
+    ]
     fallback: tuple[float, float, Box] | None = None
     for dx, dy in _outwards(width, point.size / 2 + 6, reach):
         box = _box(here[0] + dx, here[1] + dy, width, height)
@@ -119,10 +160,20 @@ def _place_label(axes: Axes, point: Point, taken: list[Box], points: Sequence[Po
 
 
 def _write_label(axes: Axes, point: Point, offset: tuple[float, float], tied: bool) -> None:
-    line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0} if tied else None
-    look: dict[str, Any] = {"size": SMALL, "color": point.color, "weight": "bold" if point.bold else "normal"}
+    line = (
+        {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}
+        if tied
+        else None
+    )
+    look: dict[str, Any] = {
+        "size": SMALL,
+        "color": point.color,
+        "weight": "bold" if point.bold else "normal",
+    }
     look |= {"ha": "center", "va": "center", "zorder": 5, "arrowprops": line}
-    axes.annotate(escaped(point.label), (point.x, point.y), offset, textcoords="offset points", **look)
+    axes.annotate(
+        escaped(point.label), (point.x, point.y), offset, textcoords="offset points", **look
+    )
 
 
 def _box(x: float, y: float, width: float, height: float) -> Box:
@@ -156,7 +207,9 @@ def _outwards(width: float, start: float, reach: float) -> Iterator[tuple[float,
 
 
 def scatter_chart(plane: Plane, alt: str, width: float = 390.0) -> Markup:
-    """One plane with named points; where there is no room for a name it is left out, and the key of the page tells it."""
+    """One plane with named points; where there is no room for a name it is left out, and the key of
+    the page tells it.
+    """
     height = width * 0.98
     with canvas(width, height) as figure:
         draw_plane(figure, plane, (46.0, 34.0, width - 12, height - 44), reach=80.0)
@@ -173,11 +226,17 @@ class Entry:
 
 
 def numbered_chart(planes: Sequence[Plane], entries: Sequence[Entry], alt: str) -> Markup:
-    """One or two planes below one another, and at their right the names that the numbers beside the points stand for."""
+    """One or two planes below one another, and at their right the names that the numbers beside the
+    points stand for.
+    """
     double = len(planes) > 1
     most = 50 if double else 26  # entries in a column
     width = 640.0 + 170.0 * max(1, math.ceil(len(entries) / most))
-    frames = [(46.0, 34.0, 600.0, 330.0), (46.0, 424.0, 600.0, 880.0)] if double else [(46.0, 34.0, 600.0, 470.0)]
+    frames = (
+        [(46.0, 34.0, 600.0, 330.0), (46.0, 424.0, 600.0, 880.0)]
+        if double
+        else [(46.0, 34.0, 600.0, 470.0)]
+    )
     height = 930.0 if double else 520.0
     with canvas(width, height) as figure:
         text = axes_at(figure, 0, 0, width, height)
@@ -188,7 +247,14 @@ def numbered_chart(planes: Sequence[Plane], entries: Sequence[Entry], alt: str) 
             left, y = 636 + 170.0 * (i // most), 42 + 17.5 * (i % most)
             weight = "bold" if entry.bold else "normal"
             text.text(left + 18, y, str(i + 1), size=SMALL, ha="right", color=MUTED)
-            text.text(left + 25, y, shortened(entry.name, 20), size=SMALL, color=entry.color, weight=weight)
+            text.text(
+                left + 25,
+                y,
+                shortened(entry.name, 20),
+                size=SMALL,
+                color=entry.color,
+                weight=weight,
+            )
         for plane, frame in zip(planes, frames, strict=True):
             draw_plane(figure, plane, frame)
         return to_svg(figure, alt)
