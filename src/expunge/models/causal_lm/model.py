@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +18,9 @@ from expunge.core.errors import Refused
 from expunge.models.base import LANGUAGE_MODEL, Capability, Sampling
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
-from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack
+from expunge.models.causal_lm.forward import Outputs, Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.generate import greedy, sampled
-from expunge.models.causal_lm.modules import evaluating
+from expunge.models.causal_lm.modules import blocks, evaluating, parameters_of
 from expunge.models.causal_lm.tokenize import encode, encode_prompt
 
 UNBOUNDED = 1 << 30  # tokens: a length that cuts nothing
@@ -116,6 +117,48 @@ class Subject:
             tick=done,
         )
 
+    def pack(self, rows: Sequence[Row], spans: Sequence[str] | None = None) -> Packed:
+        """Rows laid out as one batch on the model's device.
+
+        Args:
+            rows: Rows that this model encoded.
+            spans: What is scored of each: ``answer``, or ``all`` but the first token. None: answers.
+        """
+        return pack(list(rows), capacity_for(self.model), spans).to(self.device)
+
+    def forward(
+        self,
+        batch: Packed,
+        *,
+        want_logits: bool = True,
+        keep_last: bool = False,
+        layers: Sequence[int] = (),
+    ) -> Outputs:
+        """One forward of a batch; gradients flow.
+
+        Args:
+            batch: What ``pack`` made.
+            want_logits: Without, it stops after the deepest of ``layers``.
+            keep_last: Also what the head was given.
+            layers: Blocks whose outputs at the scored positions are kept.
+        """
+        return forward(
+            self.model, batch, want_logits=want_logits, keep_last=keep_last, layers=layers
+        )
+
+    def evaluating(self) -> AbstractContextManager[Any]:
+        """A context without gradients and dropout; the modes of before come back after it."""
+        return evaluating(self.model)
+
+    @property
+    def depth(self) -> int:
+        """How many blocks there are; ``layers`` counts them from 0."""
+        return len(blocks(self.model))
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every weight by name, detached and sharing memory."""
+        return parameters_of(self.model)
+
     def predict(self, rows: Sequence[Row], *, span: str = "answer") -> tuple[Packed, Tensor]:
         """Logits that predict the scored tokens of rows, without gradient.
 
@@ -127,9 +170,9 @@ class Subject:
             The rows as they were packed (labels [N], ``table`` to take values back to rows), and
             the logits [N, V].
         """
-        packed = pack(list(rows), capacity_for(self.model), [span] * len(rows)).to(self.device)
-        with evaluating(self.model):
-            logits = forward(self.model, packed).logits
+        packed = self.pack(rows, [span] * len(rows))
+        with self.evaluating():
+            logits = self.forward(packed).logits
         assert logits is not None
         return packed, logits
 
