@@ -74,7 +74,7 @@ def tofu_streams(data: Path, tokenizer: Any) -> dict[str, list[Row]]:
 
 
 def clock_for(device: torch.device) -> Clock:
-    """CPU seconds of this process on a CPU; wall seconds after everything queued has run on a GPU."""
+    """CPU seconds of this process on a CPU; on a GPU wall seconds after all queued work."""
     if device.type == "cpu":
         return time.process_time
 

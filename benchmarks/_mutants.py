@@ -178,7 +178,12 @@ class Planter:
         elif isinstance(node, ast.BoolOp):
             old, new = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
             yield self.between("condition", node, node.values[0], node.values[1], old, new)
-        elif isinstance(node, ast.IfExp):
+        else:
+            yield from self.of_larger(node)
+
+    def of_larger(self, node: ast.AST) -> Iterator[Mutant]:
+        """The faults of conditions, returns, tuples and calls."""
+        if isinstance(node, ast.IfExp):
             body, test, other = (self.written(x) for x in (node.body, node.test, node.orelse))
             yield self.swap("condition", node, f"({other} if {test} else {body})")
         elif isinstance(node, ast.If):

@@ -56,13 +56,17 @@ def line(m: Mapping[str, Any], reach: float) -> list[str]:
 
 
 WORDS = """
-- **ratio**: median over rounds of (our step / plain step), spread its smallest and largest round; **reach**: the number to stay under.
-- **plain**: HF Trainer, padded batches, the model's own loss, the same optimizer, on the same rows; the faster of one batch and of several
-  accumulated (batches x rows; with a batch per stream each holds one stream's rows, which is the kindest to plain).
+- **ratio**: median over rounds of (our step / plain step), spread its smallest and largest round;
+  **reach**: the number to stay under.
+- **plain**: HF Trainer, padded batches, the model's own loss, the same optimizer, on the same rows;
+  the faster of one batch and of several accumulated (batches x rows; with a batch per stream each
+  holds one stream's rows, which is the kindest to plain).
 - **tokens**: real tokens of a step's rows; **padded**: positions that plain spends on them.
-- **limit**: weight products that the method cannot avoid (every real token forward and backward through the blocks that its loss
-  reaches, every scored token through the head) over those that plain spends; **x limit**: how far the ratio is from it.
-- **caching**: measuring what is needed of the start model for a step's rows, in plain steps; paid once per distinct row, not in every step.
+- **limit**: weight products that the method cannot avoid (every real token forward and backward
+  through the blocks that its loss reaches, every scored token through the head) over those that
+  plain spends; **x limit**: how far the ratio is from it.
+- **caching**: measuring what is needed of the start model for a step's rows, in plain steps; paid
+  once per distinct row, not in every step.
 """
 MEMORY = (
     "\nPeak memory in MB of a fresh process that trains four steps; each asserts that exactly "

@@ -2,9 +2,12 @@
 
 Held-out built-in cases, the same number of optimizer steps for all, the search included.
 
-    python benchmarks/auto.py --work DIR                        ten cases that no choice was made on; run it again to go on
+    python benchmarks/auto.py --work DIR
     python benchmarks/auto.py --work DIR --cases 11 --methods npo,simnpo
-    python benchmarks/auto.py --work DIR --prior                the single methods on three other cases: orders the candidates by it
+    python benchmarks/auto.py --work DIR --prior
+
+The first takes ten cases that no choice was made on, and goes on when it is run again; the last
+the single methods on three other cases, and orders the candidates by them.
 
 A single method gets all steps at the settings of its card for the built-in case, and all retain
 rows. Judged beside gold on wordings that no model and no search has seen; beside that stands the
@@ -232,7 +235,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def gathered(
     work: Path, cases: Sequence[int], names: Sequence[str], budget: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """name -> its cells in the order of the cases, each with its quality; what broke has none (0)."""
+    """name -> its cells in the order of the cases, with their quality (0 for what broke)."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name in names:
         for seed in cases:
@@ -345,7 +348,10 @@ def foretold(short: tuple[int, Mapping[str, Any]], long: tuple[int, Mapping[str,
         ]
         of_all.append(float(spearmanr(pairs)[0]))
         of_good.append(float(spearmanr([p for p in pairs if p[1] > GOOD])[0]))
-    said = lambda rho: f"{fmean(rho):.2f} ({min(rho):.2f} to {max(rho):.2f})"
+
+    def said(rho: Sequence[float]) -> str:
+        return f"{fmean(rho):.2f} ({min(rho):.2f} to {max(rho):.2f})"
+
     return (
         f"Spearman's correlation of the score after {few} steps with quality after {many}: "
         f"{said(of_all)} over all methods of a case,\n"

@@ -415,15 +415,17 @@ def peak(name: str, share: float, options: argparse.Namespace) -> int:
 
 
 WORDS = """
-- **ratio**: their seconds over ours, all rounds together; spread: its smallest and largest round. Ours includes every metric with its
-  interval and gold's pass over the answers (the peer's reference model); theirs leaves out GradNorm (so does ours), saving to disk and
-  intervals, tokenises as cheaply as we do, and generates the forget answers once. **as often**: with the second generation that the peer
-  makes of them for its paraphrase ROUGE.
-- **teacher-forced**, **generation**: the same for the parts (tokenising and records are in our teacher-forced part, ROUGE in their
-  generation part and in our metrics).
+- **ratio**: their seconds over ours, all rounds together; spread: its smallest and largest round.
+  Ours includes every metric with its interval and gold's pass over the answers (the peer's
+  reference model); theirs leaves out GradNorm (so does ours), saving to disk and intervals,
+  tokenizes as cheaply as we do, and generates the forget answers once. **as often**: with the
+  second generation that the peer makes of them for its paraphrase ROUGE.
+- **teacher-forced**, **generation**: the same for the parts (tokenizing and records are in our
+  teacher-forced part, ROUGE in their generation part and in our metrics).
 - **metrics**: passes and metrics over the passes alone; to stay under 1.3.
-- **x limit**: weight products spent (blocks and head, padding included) over those that nobody can avoid: each distinct prompt once, each
-  answer, gold's answers, the head on scored tokens, one position per token that S1 had not decided. **theirs**: the same for the
+- **x limit**: weight products spent (blocks and head, padding included) over those that nobody can
+  avoid: each distinct prompt once, each answer, gold's answers, the head on scored tokens, one
+  position per token that the teacher-forced pass had not decided. **theirs**: the same for the
   peer's loop.
 """
 

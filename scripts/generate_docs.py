@@ -28,20 +28,23 @@ FACES = {
     "are used",
     "__main__.py": "``python -m expunge``",
 }
-EVIDENCE = """*Evidence* says why to believe an implementation: a number made outside this repository is
-matched (*reference value*), theory promises it and a test asserts it (*theorem*), it equals a value
-worked out on paper (*oracle by hand*), or some constants are open (*reconstructed*)."""
+EVIDENCE = """*Evidence* says why to believe an implementation: a number made outside this
+repository is matched (*reference value*), theory promises it and a test asserts it (*theorem*), it
+equals a value worked out on paper (*oracle by hand*), or some constants are open
+(*reconstructed*)."""
 INTRODUCTIONS = {
     "methods": f"""A method changes a model's weights: `expunge unlearn NAME`. {EVIDENCE}
-*Effect* is what it did to the built-in case, mean over three seeds ([results](../results/bench.md)).""",
+*Effect* is what it did to the built-in case, mean over three seeds
+([results](../results/bench.md)).""",
     "guards": f"A guard changes what a model says and leaves its weights alone. {EVIDENCE}",
-    "attacks": f"""An attack tries to bring back what was forgotten, on the unlearned model and on a model
-that never knew. {EVIDENCE}""",
-    "metrics": f"""A metric turns what was observed of a model into one number: `expunge eval --metrics
-NAME`. {EVIDENCE} *Better* says where the value should lie; near gold: where it lies for a model
-that was trained without the forget rows.""",
-    "benchmarks": f"""A benchmark brings the rows, the metrics that judge them and the numbers that others
-published: `--benchmark NAME:SPLIT`. {EVIDENCE} *Loader only*: its real rows were never seen here.""",
+    "attacks": f"""An attack tries to bring back what was forgotten, on the unlearned model and
+on a model that never knew. {EVIDENCE}""",
+    "metrics": f"""A metric turns what was observed of a model into one number:
+`expunge eval --metrics NAME`. {EVIDENCE} *Better* says where the value should lie; near gold: where
+it lies for a model that was trained without the forget rows.""",
+    "benchmarks": f"""A benchmark brings the rows, the metrics that judge them and the numbers that
+others published: `--benchmark NAME:SPLIT`. {EVIDENCE} *Loader only*: its real rows were never seen
+here.""",
 }
 
 

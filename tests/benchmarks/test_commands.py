@@ -42,7 +42,7 @@ def test_no_traceback_in_a_process_of_its_own(tmp_path):
     )
 
 
-# ------------------------------------------------------------------ rows of one's own beside a benchmark
+# ------------------------------------------------------------- rows of one's own beside a benchmark
 
 
 @pytest.fixture

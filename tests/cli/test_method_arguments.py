@@ -235,7 +235,7 @@ def test_the_question_stays_as_it_is(asked):
 
 
 def kinds(of=Request):
-    """Every request that has a verb, whichever file it stands in: the commands have imported them."""
+    """Every request that has a verb, whichever file defines it: the commands have imported them."""
     found = [of] if of.verb else []
     return found + [kind for other in of.__subclasses__() for kind in kinds(other)]
 

@@ -16,7 +16,10 @@ from expunge.report.plots.canvas import axes_at, canvas, limits, set_limits
 from expunge.runs.folder import open_run
 from expunge.training.checkpoints import last_whole, trim
 
-NUMBERS = '{"schema":1,"forget/probability":{"value":%s,"n":1,"groups":1},"retain/probability":{"value":0.5,"n":1,"groups":1}}'
+NUMBERS = (
+    '{"schema":1,"forget/probability":{"value":%s,"n":1,"groups":1},'
+    '"retain/probability":{"value":0.5,"n":1,"groups":1}}'
+)
 RUN = "status: finished\n"
 
 

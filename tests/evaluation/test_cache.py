@@ -350,7 +350,7 @@ def test_settings_of_a_model_in_memory_are_in_the_key(subject):
 
 
 def test_an_entry_that_another_user_signed_is_made_again(subject, tmp_path, monkeypatch, capsys):
-    """The whole folder of somebody else, salt and all: its entries are not of this user's making."""
+    """The whole folder of another user, with its salt: its entries were not made by this user."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "theirs"))
     ask(subject)

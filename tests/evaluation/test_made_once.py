@@ -203,7 +203,7 @@ def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(
     same(found, measured(subject, ROLES, later, references=beside, salt=salt, max_new_tokens=4)[0])
 
 
-# ------------------------------------------------------------------ what is kept and no longer right
+# ----------------------------------------------------------------- what is kept and no longer right
 
 
 def flip(file):

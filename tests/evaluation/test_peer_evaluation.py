@@ -1,4 +1,4 @@
-"""The shared passes on the peer's checkpoint, row by row against what the peer computed and stored."""
+"""The shared passes on the peer's checkpoint, row by row against the peer's stored values."""
 
 import gzip
 import json

@@ -7,9 +7,30 @@ import random
 from typing import Any
 
 STRANGE = (
-    None, True, -1, 0, 3, 10**6, 1e308, float("nan"), float("inf"), 10**400, "", "\ud800", "\u2028", "\x1b[2J", "a" * 5000, "../../x",
-    [], {}, [[]], [None], {"a": None}, [1, "a", {}], {"": ""},
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    3,
+    10**6,
+    1e308,
+    float("nan"),
+    float("inf"),
+    10**400,
+    "",
+    "\ud800",
+    "\u2028",
+    "\x1b[2J",
+    "a" * 5000,
+    "../../x",
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": None},
+    [1, "a", {}],
+    {"": ""},
+)
 BYTES = (
     b"\xff",
     b"\x00",

@@ -80,7 +80,10 @@ request: {model: m, label: npo, kind: ''}
 model: {source: m, digest: abc}
 data: {forget: {n: 3, digest: d, under: u}}
 settings: {lr: {value: 0.1, source: preset}}
-effect: {nothing: true, weights: {changed: 0, relative: 0.0}, loss: {rows: 3, before: 1.0, after: 1.0}}
+effect:
+  nothing: true
+  weights: {changed: 0, relative: 0.0}
+  loss: {rows: 3, before: 1.0, after: 1.0}
 attack: {of: npo, name: relearn, x: 1}
 seconds: 1.5
 seed: 0
@@ -152,14 +155,20 @@ TABLES = {
     "d.tsv": b"prompt\tresponse\na\tb\n",
     "e.txt": b"A text.\n\nMore.\n",
 }
+INTERRUPTED = {
+    "run.yaml": RUN.replace("finished", "running").encode(),
+    "log.jsonl": LOG.encode(),
+}
+MANIFEST = b'{"schema": 1, "files": {"w": {"sha256": "ba", "size": 3}}}'
 GOOD = {  # target -> how it is tried, the good files around, those that are damaged
     rows: ({}, {"a.jsonl": ROWS, "b.json": LISTED, "t.jsonl": TALKS, **TABLES}),
     reports: (REPORT, REPORT),
-    runs: ({"run.yaml": RUN.replace("finished", "running").encode(), "log.jsonl": LOG.encode(), "stages/0-s/checkpoint-2/w": b"abc"},
-           {"run.yaml": RUN.replace("finished", "running").encode(), "log.jsonl": LOG.encode(),
-            "stages/0-s/checkpoint-2/manifest.json": b'{"schema": 1, "files": {"w": {"sha256": "ba", "size": 3}}}'}),
+    runs: (
+        {**INTERRUPTED, "stages/0-s/checkpoint-2/w": b"abc"},
+        {**INTERRUPTED, "stages/0-s/checkpoint-2/manifest.json": MANIFEST},
+    ),
     logs: ({}, {"TOFU_EVAL.json": json.dumps(PEER).encode()}),
-}  # fmt: skip
+}
 JSONS = (
     "config.json",
     "generation_config.json",

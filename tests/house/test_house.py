@@ -124,7 +124,7 @@ def targets(file):
 
 
 def precisely(file):
-    """Dotted names below expunge that a file imports, with the name that is taken from each module."""
+    """Dotted names below expunge that a file imports, with the name taken from each module."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "expunge":
             for alias in node.names:

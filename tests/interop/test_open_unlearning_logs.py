@@ -58,7 +58,7 @@ def close(x, rel=1e-6):
     return pytest.approx(x, rel=rel, abs=0)
 
 
-# ------------------------------------------------------------------ open-unlearning's published logs
+# ----------------------------------------------------------------- open-unlearning's published logs
 
 
 @pytest.mark.parametrize(("name", "gold"), PAIRS)
@@ -217,7 +217,7 @@ def test_muse_logs_give_their_published_privleak(shared):
     assert "retain" in found["model_utility"].reason
 
 
-# ------------------------------------------------------------------ the peer on the small checkpoint
+# ----------------------------------------------------------------- the peer on the small checkpoint
 
 
 def test_peer_values_of_the_small_checkpoint(peer):

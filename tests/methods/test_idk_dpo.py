@@ -100,7 +100,7 @@ def test_the_published_names_ask_the_start_model_and_nothing_stands_in_for_it(na
         TrainingInputs(method, case, name=name).check()
 
 
-def test_as_many_wrong_answers_as_were_asked_for_and_retain_rows_lend_names_only_where_they_are_read():
+def test_as_many_wrong_answers_as_asked_and_names_of_retain_rows_only_where_they_are_read():
     write, _ = idk_dpo(winner="swapped", alternates_per_row=2)
     rows = {"forget": (Example("f", "forget", "g", "It was in 1901.", "When?"),), "retain": ()}
     assert len(write.fn(rows, Tools())) == 2 and write.reads == ("forget", "retain")

@@ -37,7 +37,7 @@ def test_only_agreeing_entries_and_the_retain_step():
 
 
 def test_the_adversary_descends_where_we_ascend_and_is_copied_again():
-    """At (-.3, -.4) it moves by +.1 x the ascent gradient; keeping half of itself: half way back."""
+    """At (-.3, -.4) it moves by +.1 x the ascent gradient; with decay one half: half way back."""
     ask, state = Asking([1.0, -2.0], [3.0, 4.0]), {}
     rule = mudman(adversary_lr=0.1, adversary_decay=0.5, fork_every=2, retain_ratio=1.0).combine
     for ask.step in range(3):

@@ -23,7 +23,7 @@ def test_flatness_of_four_logits():
     assert loss(2.0, 2.0, 2.0, 2.0) == 0.0
 
 
-def test_the_multiplier_grows_with_the_violation_waits_for_the_warm_up_and_never_falls_below_nothing():
+def test_the_multiplier_grows_with_the_violation_after_the_warm_up_and_never_falls_below_0():
     move = lambda state, value, progress: dual_step(
         {"lambda": state},
         {"nll/retain": value},

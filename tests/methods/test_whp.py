@@ -102,7 +102,7 @@ def test_with_a_dictionary_the_text_is_translated_first():
 
 
 def test_a_token_inside_a_term_has_no_teacher():
-    """The term of two tokens has a counterpart of one: only its first token is learned from that."""
+    """The term of two tokens has a counterpart of one: only its first token learns from that."""
     row = Row("a", "forget", "g", "answer", (1, 2, 5, 3, 4, 7), (False,) + (True,) * 5, 1, False)
     generic = replace(row, role="renamed", ids=(1, 2, 6, 4, 7), scored=(False,) + (True,) * 4)
 

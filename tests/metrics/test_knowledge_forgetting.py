@@ -42,7 +42,7 @@ def test_few_names_are_forgotten_at_half(row):
 
 
 def test_pairs_are_counted_as_in_the_authors_code(row):
-    """One of three names said in two ways makes two pairs, 2/3 of the names, but is one name, 1/3."""
+    """One of three names in two forms makes two pairs, 2/3 of the names, but is one name, 1/3."""
     said = {"entity_pairs": 2 / 3, "entity_share": 1 / 3}
     rows = rows_of(
         row,

@@ -70,7 +70,7 @@ def made(row, forget, holdout, n=6):
 
 
 def test_both_ends(row):
-    """A member loses most in lower case and behind strangers, is least surprised, and pulls least."""
+    """A member loses most in lower case and behind others, with least surprise and gradient."""
     member = lambda i: (
         dict(logp=[-0.1 - i / 100] * 3, entropy=[0.1] * 3, grad_norm=[0.1] * 4),
         {v: dict(logp=[-3.0] * 3) for v in ("lower", "prefix")},

@@ -189,7 +189,7 @@ def test_the_prompt_is_read_once(subject):
 
 
 def test_sharing_the_prompt_changes_no_score(subject, monkeypatch):
-    """Every letter and text behind its prompt in one line with the others, and as a row of its own."""
+    """Every letter and text behind its prompt, packed with the others and as its own row."""
     whole = sum(map(len, option_rows(subject.tokenizer, QUESTIONS)))
     found = [measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")})]
     monkeypatch.setattr(subject.model, "_expunge_trees", False)

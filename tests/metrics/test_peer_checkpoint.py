@@ -149,5 +149,7 @@ def test_every_row_is_the_logs_row(retrained, shared):
                 err_msg=name,
             )
     np.testing.assert_allclose(
-        [probability_of(r) for r in retrained.of("forget")], [probability_of(r) for r in log.of("forget")], rtol=1e-4
-    )  # fmt: skip
+        [probability_of(r) for r in retrained.of("forget")],
+        [probability_of(r) for r in log.of("forget")],
+        rtol=1e-4,
+    )

@@ -100,7 +100,7 @@ def test_exact_on_all_published_pairs(row, shared):
     ],
 )
 def test_other_scripts_are_not_dropped(row, text):
-    """The package keeps ASCII alone: an answer given word for word in another script would score 0."""
+    """The package keeps only ASCII: an exact answer in another script would score 0."""
     assert one(row, text, text) == 1
     assert one(row, text, "I do not know.") == one(row, text, "") == 0
 

@@ -144,7 +144,7 @@ def test_records_learn_what_the_models_say(row, encoder, nli):
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
-    """A classifier that calls texts clean if they hold "lives", whatever the place of that label."""
+    """A classifier that calls texts clean if they hold "lives", at any index of that label."""
     torch.manual_seed(0)
     labels = {0: "word salad", 1: "Clean", 2: "noise"}
     config = BertConfig(

@@ -168,7 +168,8 @@ def test_rows_longer_than_the_table_are_refused_by_line():
     check_places(model, [row(32)])
     with pytest.raises(
         Refused,
-        match=r"rows\.jsonl:7: 1 rows have more tokens than the 32 places of this model, this one 33",
+        match=r"rows\.jsonl:7: 1 rows have more tokens than the 32 places of this model, "
+        r"this one 33",
     ):
         check_places(model, [row(32), row(33)])
     with pytest.raises(Refused, match=r"rows\.jsonl:7: .* 32 places"):

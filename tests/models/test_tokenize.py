@@ -561,12 +561,12 @@ def test_a_request_without_a_right_answer_scores_its_end_alone(name):
         encode(t, [qa("Write a poem.", "")])
 
 
-# ------------------------------------------------------------------ rows without an end, rows with demonstrations
+# ---------------------------------------------------- rows without an end, rows with demonstrations
 
 
 @pytest.mark.parametrize("bos", [True, False])
 def test_a_text_that_had_no_end_gets_none(bos):
-    """What is scored of an ``unended`` text is the text; of its chunks, too, and of a continuation."""
+    """Of an ``unended`` text, its chunks and a continuation the text alone is scored."""
     t, text = tokenizer(CHATML, bos=bos), "The author of the book 日本 is Ada.\n" * 7
     open_ = replace(raw(text), tags=("unended",))
     (with_end,), (row,) = (

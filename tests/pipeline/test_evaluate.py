@@ -67,7 +67,10 @@ def judged(place, expunge, tmp_path):
 
 
 def test_passes_beyond_the_two_are_asked_for_and_counted(judged):
-    asked = "mia_grad_norm,mia_recall,mia_lowercase,mia_surp,unfinished,leak_probability,extraction_likelihood"
+    asked = (
+        "mia_grad_norm,mia_recall,mia_lowercase,mia_surp,unfinished,leak_probability,"
+        "extraction_likelihood"
+    )
     found, err, _ = judged("--metrics", asked)
     for key in (
         "mia_grad_norm",

@@ -38,7 +38,7 @@ def asked(name, /, **training):
     return UnlearnRequest(method=Call(name, args), **training)
 
 
-# ------------------------------------------------------------------ the adapter that a preset carries
+# ---------------------------------------------------------------- the adapter that a preset carries
 
 
 def test_a_preset_carries_an_adapter_and_the_command_line_changes_its_rank_with_its_scaling():

@@ -1,4 +1,4 @@
-"""Intervals, AUC and KS against other libraries, against plain loops, and against what theory says."""
+"""Intervals, AUC and KS against other libraries, plain loops and theory."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Where the rows of every benchmark are to be had: what its message must say when they are absent."""
+"""Where the rows of every benchmark come from: what its message must name when they are absent."""
 
 WANTED = {
     "elude": "6rightjade/ELUDe",

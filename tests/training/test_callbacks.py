@@ -250,7 +250,7 @@ def test_an_unknown_optimizer_names_the_nearest():
         Training(optimiser="sofia")
 
 
-# ------------------------------------------------------------------ adapters that begin where it matters
+# ------------------------------------------------------------- adapters that begin where it matters
 
 
 def test_the_adapter_begins_with_the_weighted_best_directions():

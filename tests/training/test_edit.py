@@ -162,11 +162,21 @@ SMALL = dict(
     vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
 )
 OTHERS = {
-    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=2, n_inner=48)),
+    "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=2, n_inner=48)
+    ),
     "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**SMALL)),
-    "opt": lambda: OPTForCausalLM(OPTConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-                                            ffn_dim=48, word_embed_proj_dim=32)),
-}  # fmt: skip
+    "opt": lambda: OPTForCausalLM(
+        OPTConfig(
+            vocab_size=64,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            ffn_dim=48,
+            word_embed_proj_dim=32,
+        )
+    ),
+}
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -90,7 +90,8 @@ ticks = []
 def tick(n):
     ticks.append(n)
     if sum(ticks) == {at}: os.kill(os.getpid(), signal.SIGKILL)
-descend(small_subject(), npo(), streams(), Training(lr=1e-3, steps=6, batch=4, save_every=2, seed=3), Path({folder!r}), tick=tick)
+training = Training(lr=1e-3, steps=6, batch=4, save_every=2, seed=3)
+descend(small_subject(), npo(), streams(), training, Path({folder!r}), tick=tick)
 """
 
 

@@ -21,7 +21,7 @@ def memorised(p: LossInputs) -> Tensor:
 
 
 def sga_term(p: LossInputs, *, threshold: float) -> Tensor:
-    """1[memorised >= threshold] x mean log-probability of the answer's tokens: [B, T] -> [B], nats."""
+    """1[memorized >= threshold] x mean log-probability of the answer: [B, T] -> [B], nats."""
     assert p.logp is not None
     value = mean(p.logp, p.mask)
     return torch.where(memorised(p) >= threshold, value, torch.zeros_like(value))

@@ -50,11 +50,9 @@ State = Mapping[str, float]
 def memorised(model: Any, step: int, state: State, rows: Rows, *, n: int) -> dict[str, float]:
     """Mean MA and EL_n of the forget answers."""
     subject, forget = Subject(model, None), rows["forget"]
-    mean = lambda values: sum(values) / len(values)
-    return {
-        "ma": mean(accuracy(subject, forget, span="answer")),
-        "el": mean(extraction(subject, forget, n=n, span="answer")),
-    }
+    ma = accuracy(subject, forget, span="answer")
+    el = extraction(subject, forget, n=n, span="answer")
+    return {"ma": sum(ma) / len(ma), "el": sum(el) / len(el)}
 
 
 def forgotten(state: State, *, ma: float, el: float) -> bool:

@@ -4,6 +4,7 @@ what is kept.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -36,6 +37,15 @@ card = Card(
 )
 
 
+@dataclass(frozen=True)
+class Adversary:
+    """How the adversary relearns: the arguments of ``mudman`` of the same names."""
+
+    fork_every: int
+    decay: float
+    lr: float
+
+
 def unlearn(
     ask: Ask,
     state: State,
@@ -44,9 +54,7 @@ def unlearn(
     retain_ratio: float,
     mask: bool,
     scale: str,
-    fork_every: int,
-    adversary_decay: float,
-    adversary_lr: float,
+    adversary: Adversary,
 ) -> Grads:
     """The gradient whose SGD step of size lr is the retain step followed by the forget step, both
     as above.
@@ -54,11 +62,11 @@ def unlearn(
     state["kept"] = moving(state.get("kept"), ask("retain"), decay)
     # the weights after the retain step
     here = added(ask.weights, state["kept"], -retain_ratio * ask.lr)
-    fork = ask.step % fork_every == 0 or "adversary" not in state
-    adversary = dict(here) if fork else state["adversary"]
-    forget = ask("forget", at=adversary)
+    fork = ask.step % adversary.fork_every == 0 or "adversary" not in state
+    relearned = dict(here) if fork else state["adversary"]
+    forget = ask("forget", at=relearned)
     # it descends where we ascend
-    state["adversary"] = moving(added(adversary, forget, adversary_lr), here, adversary_decay)
+    state["adversary"] = moving(added(relearned, forget, adversary.lr), here, adversary.decay)
     length = norm(forget)
     state.setdefault("first", float(length))
     made = agreeing(forget, state["kept"]) if mask else forget
@@ -108,9 +116,7 @@ def mudman(
         retain_ratio=retain_ratio,
         mask=mask,
         scale=scale,
-        fork_every=fork_every,
-        adversary_decay=adversary_decay,
-        adversary_lr=adversary_lr,
+        adversary=Adversary(fork_every, adversary_decay, adversary_lr),
     )
     select = r"\.mlp\.gate_proj\.weight$" if trained == "gate_proj" else ""
     # plain steps: SGD at such rates would decay whole matrices away

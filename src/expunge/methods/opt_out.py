@@ -1,4 +1,4 @@
-"""Opt-Out: forget by preference, with the weights held near where they began by optimal transport."""
+"""Opt-Out: forget by preference, with the weights held near their start by optimal transport."""
 
 from __future__ import annotations
 

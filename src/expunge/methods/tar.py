@@ -66,7 +66,7 @@ def negative_entropy_rows(logits: Tensor) -> Tensor:
 
 
 def tamper_term(p: LossInputs) -> Tensor:
-    """Minus the entropy of the rows that predict the answer's tokens, summed: [N, V] -> [B], nats."""
+    """Minus the entropy summed over the answer's tokens: packed logits [N, V] -> [B], nats."""
     assert p.logits is not None
     return total(scatter(negative_entropy_rows(p.logits), p), p.mask)
 

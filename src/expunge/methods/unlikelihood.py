@@ -1,4 +1,4 @@
-"""Unlikelihood: make everything but the forgotten token likely; what is forgotten is left in peace."""
+"""Unlikelihood: raise the likelihood of every token except the one to be forgotten."""
 
 from __future__ import annotations
 

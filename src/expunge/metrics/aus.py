@@ -1,4 +1,4 @@
-"""AUS: adaptive unlearning score, what was kept of the accuracy over how far forget rows stand out."""
+"""AUS: adaptive unlearning score, kept accuracy over how far forget rows stand out."""
 
 from __future__ import annotations
 

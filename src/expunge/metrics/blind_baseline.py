@@ -87,8 +87,10 @@ def _trained(sides: list[list[list[str]]]) -> tuple[dict[str, float], float]:
         counts.append(own)
     known = sorted(set(counts[0]) | set(counts[1]))
     totals = [sum(c.values()) + len(known) + 1 for c in counts]
-    odds = lambda w: float(
-        np.log((counts[0].get(w, 0) + 1) / totals[0])
-        - np.log((counts[1].get(w, 0) + 1) / totals[1])
-    )
-    return {w: odds(w) for w in known}, odds("")
+
+    def odds(word: str) -> float:
+        first = np.log((counts[0].get(word, 0) + 1) / totals[0])
+        second = np.log((counts[1].get(word, 0) + 1) / totals[1])
+        return float(first - second)
+
+    return {word: odds(word) for word in known}, odds("")

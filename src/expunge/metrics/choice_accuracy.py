@@ -1,4 +1,4 @@
-"""Accuracy of multiple choice by letter: is the right option's letter the likeliest of the letters?"""
+"""Accuracy of multiple choice by letter: the right option's letter is the most likely letter."""
 
 from __future__ import annotations
 

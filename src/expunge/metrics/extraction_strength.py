@@ -1,4 +1,4 @@
-"""Extraction strength: how much of the answer's end the model completes by itself, given the rest."""
+"""Extraction strength: the share of the answer's end that the model completes, given the rest."""
 
 from __future__ import annotations
 

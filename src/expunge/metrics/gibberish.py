@@ -1,4 +1,4 @@
-"""Gibberish: how far the written texts are clean language, as a classifier of gibberish sees them."""
+"""Gibberish: how far the generated texts are clean language, judged by a gibberish classifier."""
 
 from __future__ import annotations
 

@@ -62,16 +62,18 @@ def klom(
     tables = margins_of_sides(records, gold, rows, clip=clip)
     if isinstance(tables, str):
         return unscored(tables, 0.0)
-    one = lambda x, y: np.array(
-        [
-            _normal(a, b, least_sd) if form == "normal" else _bins(a, b, bins, epsilon)
-            for a, b in zip(x.T, y.T)
-        ]
-    )
-    each = one(tables["shadow"], tables["gold"])
+
+    def divergences(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        pairs = zip(x.T, y.T, strict=True)
+        if form == "normal":
+            return np.array([_normal(a, b, least_sd) for a, b in pairs])
+        return np.array([_bins(a, b, bins, epsilon) for a, b in pairs])
+
+    each = divergences(tables["shadow"], tables["gold"])
     parts = {"p95": float(np.quantile(each, 0.95))}
     if len(tables["gold"]) >= 4:
-        parts["floor"] = float(one(tables["gold"][::2], tables["gold"][1::2]).mean())
+        halves = divergences(tables["gold"][::2], tables["gold"][1::2])
+        parts["floor"] = float(halves.mean())
     return replace(mean_measurement(each, rows, 0.0), parts=parts)
 
 

@@ -39,13 +39,17 @@ def letter_bias(records: Records, role: str) -> Measurement:
     if isinstance(found, str):
         return unscored(found, 0.0)
     columns = np.stack([(found.chosen == i).mean(axis=1) for i in range(found.options)])
-    distance = lambda shares: np.abs(shares - 1 / found.options).sum(axis=-1) / 2
+    even = 1 / found.options
+
+    def distance(shares: np.ndarray) -> np.ndarray:
+        return np.abs(shares - even).sum(axis=-1) / 2
+
     shares = columns.mean(axis=1)
     value, labels = float(distance(shares)), groups_of(found.rows)
-    interval = (
-        percentile_interval(distance(mean_draws(columns, labels)), value, len(set(labels)))
-        if len(set(labels)) > 1
-        else None
-    )
+    n_groups = len(set(labels))
+    interval = None
+    if n_groups > 1:
+        draws = distance(mean_draws(columns, labels))
+        interval = percentile_interval(draws, value, n_groups)
     parts = {ascii_uppercase[i]: float(s) for i, s in enumerate(shares)}
-    return Measurement(value, len(found.rows), len(set(labels)), interval, 0.0, None, parts)
+    return Measurement(value, len(found.rows), n_groups, interval, 0.0, None, parts)

@@ -1,4 +1,4 @@
-"""Membership by ReCaLL: what a text that was seen loses when texts that nobody saw stand before it."""
+"""Membership by ReCaLL: the change in a text's likelihood behind a prefix of unseen texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model utility: what the model can still do, as one number that no single failure can hide from."""
+"""Model utility: the harmonic mean of what the model can still do on the rows to keep."""
 
 from __future__ import annotations
 

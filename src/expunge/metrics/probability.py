@@ -1,4 +1,4 @@
-"""Probability of the right answer, per token: exp(-mean loss), the end-of-sequence token included."""
+"""Probability of the right answer, per token: exp(-mean loss), end-of-sequence token included."""
 
 from __future__ import annotations
 

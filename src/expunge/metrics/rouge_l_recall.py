@@ -1,4 +1,4 @@
-"""ROUGE-L recall: how much of the right answer stands, in order, in the text that the model wrote."""
+"""ROUGE-L recall: the share of the right answer found, in order, in the generated text."""
 
 from __future__ import annotations
 
