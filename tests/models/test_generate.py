@@ -77,7 +77,7 @@ def test_a_batch_is_bounded_in_tokens(model, monkeypatch):
     whole = greedy(model, PROMPTS, BUDGETS, ())
     monkeypatch.setattr(generate, "TOKENS", 17)
     real, seen = generate._run, []
-    monkeypatch.setattr(generate, "_run", lambda *args: (seen.append(args[4]), real(*args)))
+    monkeypatch.setattr(generate, "_run", lambda *args: (seen.append(args[4]), real(*args))[1])
     assert greedy(model, PROMPTS, BUDGETS, ()) == whole
     lengths = [len(p) + n for p, n in zip(PROMPTS, BUDGETS, strict=True)]
     assert sorted(i for rows in seen for i in rows) == [i for i, n in enumerate(BUDGETS) if n]

@@ -9,8 +9,7 @@ without it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
@@ -18,13 +17,15 @@ from torch import Tensor
 
 from expunge.core.errors import Refused
 from expunge.core.notes import note
+from expunge.models.base import Sampling
 from expunge.models.causal_lm.answer_trees import goes_on
 from expunge.models.causal_lm.forward import at_once
 from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.positions import places_of
 from expunge.models.causal_lm.prefix_cache import families, going_on, keeps_all, read
-from expunge.models.causal_lm.recompute import Choose, Ids, write_anew
+from expunge.models.causal_lm.recompute import write_anew
 from expunge.models.causal_lm.selftest import tolerance
+from expunge.models.decoding import Decoding, Draws, Ids, most_likely, written
 
 # of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller
 # batches
@@ -46,9 +47,8 @@ def greedy(
 
     The order of the result is that of ``prefixes``; a budget of 0 gives no token.
     """
-    return _written(
-        model, prefixes, budgets, eos_ids, lambda logits, rows: logits.argmax(-1), batch, tick
-    )
+    with evaluating(model):
+        return written(decoding(model, prefixes, budgets, eos_ids, batch, tick), most_likely)
 
 
 def sampled(
@@ -71,50 +71,26 @@ def sampled(
     ``logps``: an empty list that is filled with the log-probability of each token drawn, as it was
     drawn.
     """
-    draws = [Random(s) for s in seeds]
-    told: list[list[float]] = [[] for _ in prefixes]
-
-    def choose(logits: Tensor, rows: list[int]) -> Tensor:
-        p = torch.softmax(logits.double() / temperature, -1)
-        if top_p < 1:
-            p = nucleus(p, top_p)
-        below = p.cumsum(-1)
-        u = torch.tensor(
-            [[draws[i].random()] for i in rows], dtype=below.dtype, device=below.device
-        )
-        chosen = torch.searchsorted(below, u * below[:, -1:], right=True)[:, 0].clamp(
-            max=logits.shape[-1] - 1
-        )
-        if logps is not None:
-            said = (p.gather(-1, chosen[:, None])[:, 0] / below[:, -1]).log().tolist()
-            for i, x in zip(rows, said, strict=True):
-                told[i].append(x)
-        return chosen
-
-    found = _written(model, prefixes, budgets, eos_ids, choose, batch, tick)
-    if logps is not None:  # a finished row is drawn on for a while, unread
-        logps += [x[: len(ids)] for x, ids in zip(told, found, strict=True)]
+    draws = Draws(Sampling(seeds, temperature, top_p))
+    with evaluating(model):
+        found = written(decoding(model, prefixes, budgets, eos_ids, batch, tick), draws)
+    if logps is not None:
+        logps += [x[: len(ids)] for x, ids in zip(draws.logps, found, strict=True)]
     return found
 
 
-def nucleus(p: Tensor, top_p: float) -> Tensor:
-    """Probabilities [B, V] with all but the likeliest that together reach ``top_p`` set to 0; the
-    token that reaches it stays.
-    """
-    ordered, at = p.sort(-1, descending=True)
-    beyond = ordered.cumsum(-1) - ordered >= top_p
-    return p.masked_fill(torch.zeros_like(beyond).scatter(-1, at, beyond), 0.0)
-
-
-def _written(
+def decoding(
     model: Any,
     prefixes: Sequence[Sequence[int]],
     budgets: Sequence[int],
     eos_ids: Sequence[int],
-    choose: Choose,
-    batch: int,
-    tick: Callable[[int], None],
-) -> list[Ids]:
+    batch: int = 128,
+    tick: Callable[[int], None] = lambda n: None,
+) -> Decoding:
+    """The continuations of every prefix, token by token: logits go out, chosen tokens come in.
+
+    The model is to be in evaluation mode, without gradients, while it goes on.
+    """
     result: list[Ids] = [[] for _ in prefixes]
     device = next(model.parameters()).device
     places = places_of(model)
@@ -133,14 +109,13 @@ def _written(
     sizes = [
         (len(b), len(p) - len(b) + n) for p, b, n in zip(prefixes, begun, budgets, strict=True)
     ]
-    with evaluating(model):
-        for some in ([i for i in waiting if begun[i]], [i for i in waiting if not begun[i]]):
-            for rows in _batches(some, sizes, batch, most):
-                if cached:
-                    _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose, begun)
-                else:
-                    write_anew(model, prefixes, budgets, frozenset(eos_ids), rows, result, choose)
-                tick(len(rows))
+    for some in ([i for i in waiting if begun[i]], [i for i in waiting if not begun[i]]):
+        for rows in _batches(some, sizes, batch, most):
+            if cached:
+                yield from _run(model, prefixes, budgets, frozenset(eos_ids), rows, result, begun)
+            else:
+                yield from write_anew(model, prefixes, budgets, frozenset(eos_ids), rows, result)
+            tick(len(rows))
     return result
 
 
@@ -170,9 +145,8 @@ def _run(
     eos: frozenset[int],
     rows: list[int],
     result: list[Ids],
-    choose: Choose,
     begun: Sequence[tuple[int, ...]],
-) -> None:
+) -> Generator[tuple[Tensor, list[int]], Tensor, None]:
     device = next(model.parameters()).device
     slot = slot_of(model)
     memories = {shared: read(model, shared) for shared in {begun[i] for i in rows} if shared}
@@ -210,7 +184,7 @@ def _run(
             **{slot: cache},
             logits_to_keep=1,
         )
-        chosen = choose(out.logits[:, -1], rows)
+        chosen = yield out.logits[:, -1], rows
         for place, token in enumerate(chosen.tolist()):
             if open_[place]:
                 row = rows[place]
@@ -288,13 +262,14 @@ def _from_cache(
     eos: frozenset[int],
     rows: Sequence[int],
     result: list[Ids],
-    choose: Choose,
-) -> None:
+) -> Generator[tuple[Tensor, list[int]], Tensor, None]:
     """``write_anew`` with the cache, no beginning shared."""
-    _run(model, prefixes, budgets, eos, list(rows), result, choose, [()] * len(prefixes))
+    return _run(model, prefixes, budgets, eos, list(rows), result, [()] * len(prefixes))
 
 
-def _agrees(model: Any, run: Callable[..., None]) -> bool:
+def _agrees(
+    model: Any, run: Callable[..., Generator[tuple[Tensor, list[int]], Tensor, None]]
+) -> bool:
     """Whether ``run`` meets the logits of three rows of different lengths, told token by token, as
     each has them read at once.
     """
@@ -314,7 +289,12 @@ def _agrees(model: Any, run: Callable[..., None]) -> bool:
     device = next(model.parameters()).device
     with evaluating(model):
         try:
-            run(model, prefixes, budgets, frozenset(), [0, 1, 2], [[], [], []], choose)
+            steps = run(model, prefixes, budgets, frozenset(), [0, 1, 2], [[], [], []])
+            logits, rows = next(steps)
+            while True:
+                logits, rows = steps.send(choose(logits, rows))
+        except StopIteration:
+            pass
         except torch.OutOfMemoryError:
             raise
         except Exception:  # a cache of another kind: each family fails in its own way

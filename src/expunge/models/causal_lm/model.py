@@ -19,9 +19,10 @@ from expunge.models.base import LANGUAGE_MODEL, Capability, Sampling
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
 from expunge.models.causal_lm.forward import Outputs, Packed, capacity_for, forward, pack
-from expunge.models.causal_lm.generate import greedy, sampled
+from expunge.models.causal_lm.generate import decoding, greedy, sampled
 from expunge.models.causal_lm.modules import blocks, evaluating, parameters_of
 from expunge.models.causal_lm.tokenize import encode, encode_prompt
+from expunge.models.decoding import Decoding
 
 UNBOUNDED = 1 << 30  # tokens: a length that cuts nothing
 
@@ -116,6 +117,23 @@ class Subject:
             batch=batch,
             tick=done,
         )
+
+    def decoding(
+        self,
+        prefixes: Sequence[Sequence[int]],
+        budgets: Sequence[int],
+        *,
+        ends: Sequence[int] | None = None,
+        batch: int = 128,
+        tick: Callable[[int], None] | None = None,
+    ) -> Decoding:
+        """``generate``, token by token: logits [B, V] go out, the tokens chosen come in.
+
+        To be driven within ``evaluating()``; arguments as of ``generate``.
+        """
+        last = self.eos_ids if ends is None else tuple(ends)
+        done = (lambda n: None) if tick is None else tick
+        return decoding(self.model, prefixes, budgets, last, batch, done)
 
     def pack(self, rows: Sequence[Row], spans: Sequence[str] | None = None) -> Packed:
         """Rows laid out as one batch on the model's device.

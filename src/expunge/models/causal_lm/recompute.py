@@ -5,14 +5,11 @@ Slow, and right for every causal model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-
-Ids = list[int]
-Choose = Callable[[Tensor, list[int]], Tensor]  # (logits [B, V], which prefixes) -> tokens [B]
 
 
 def write_anew(
@@ -21,9 +18,8 @@ def write_anew(
     budgets: Sequence[int],
     eos: frozenset[int],
     rows: Sequence[int],
-    result: list[Ids],
-    choose: Choose,
-) -> None:
+    result: list[list[int]],
+) -> Generator[tuple[Tensor, list[int]], Tensor, None]:
     """Append to ``result[i]`` what follows prefix i, for i in ``rows``, until an end token or the
     budget.
 
@@ -39,7 +35,8 @@ def write_anew(
             ids[line, : len(text)] = torch.tensor(text)
         last = torch.tensor([len(text) - 1 for text in texts])
         logits = _logits_at(model, ids.to(device), last.to(device))
-        for i, token in zip(open_, choose(logits, open_).tolist(), strict=True):
+        chosen = yield logits, open_
+        for i, token in zip(open_, chosen.tolist(), strict=True):
             result[i].append(token)
         open_ = [i for i in open_ if result[i][-1] not in eos and len(result[i]) < budgets[i]]
 
