@@ -18,19 +18,34 @@ def rate_at_most(k: int, n: int, alpha: float = 0.01) -> float:
     return 1.0 if k >= n else float(beta.ppf(1 - alpha, k + 1, n - k))
 
 
-def mean_at_most(x: np.ndarray, alpha: float = 0.01) -> float:
-    """Upper bound on the mean of a variable in 0..1 from samples [n]: 1 minus the area under the
-    lowered empirical distribution.
+def lowered_distribution(x: np.ndarray, alpha: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
+    """A distribution function that lies, with probability 1 - alpha, nowhere above that of a
+    variable in 0..1.
 
     Dvoretzky, Kiefer, Wolfowitz with Massart's constant, one-sided: F >= F_n - sqrt(ln(1/alpha) /
-    2n) everywhere, so that E[X] <= 1 - integral of max(0, F_n - eps). alpha <= .5. 1 for no sample.
+    2n) everywhere.
+
+    Args:
+        x: Samples of the variable: [n].
+        alpha: The probability of failing, at most .5.
+
+    Returns:
+        Its value between the i-th smallest sample and the next (1 behind the last), and how far
+        those are apart: [n] each.
     """
-    if not len(x):
-        return 1.0
-    eps = np.sqrt(np.log(1 / alpha) / (2 * len(x)))
+    n = len(x)
+    eps = np.sqrt(np.log(1 / alpha) / (2 * max(1, n)))
     edges = np.concatenate([np.sort(np.asarray(x, dtype=np.float64)), [1.0]])
-    below = np.arange(1, len(x) + 1) / len(x)  # F_n between the i-th smallest and the next
-    return float(1 - (np.maximum(below - eps, 0) * np.diff(edges)).sum())
+    below = np.arange(1, n + 1) / max(1, n)
+    return np.maximum(below - eps, 0), np.diff(edges)
+
+
+def mean_at_most(x: np.ndarray, alpha: float = 0.01) -> float:
+    """Upper bound on the mean of a variable in 0..1 from samples [n]: 1 minus the area under the
+    lowered empirical distribution. 1 for no sample.
+    """
+    below, widths = lowered_distribution(x, alpha)
+    return float(1 - (below * widths).sum())
 
 
 def deviation_at_most(x: np.ndarray, alpha: float = 0.01) -> float:
