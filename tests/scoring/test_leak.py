@@ -1,4 +1,4 @@
-"""Leak@k: every choice of k samples counted, no bias on any small distribution, bounds that hold."""
+"""Leak@k: every choice of k samples counted, no bias on small distributions, bounds that hold."""
 
 from itertools import combinations, product
 from math import comb
