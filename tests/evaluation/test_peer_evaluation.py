@@ -132,7 +132,7 @@ def test_every_row_runs_once_and_a_prompt_is_read_once(seen):
 def test_trees_equal_rows(seen, monkeypatch):
     """Answers that share their prompt's pass have the numbers of rows that run alone."""
     measured, _, subject, roles = seen
-    monkeypatch.setattr("expunge.evaluation.observations.teacher_forced.longest", lambda model: 0)
+    monkeypatch.setattr("expunge.models.causal_lm.score.longest", lambda model: 0)
     few = {"forget": roles["forget"][:8]}
     want = {"forget": Want(("answer", "paraphrase", "perturbed/"), False, True)}
     alone = {(r.id, r.variant): r for r in measure(subject, few, want).records}

@@ -21,10 +21,10 @@ from transformers import (
 
 from expunge.core.data import Example
 from expunge.data.columns import BARE, LITERAL
-from expunge.evaluation.observations import teacher_forced
 from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import generate, prefix_cache, tiny
+from expunge.models.causal_lm import score as scoring
 from expunge.models.causal_lm.answer_trees import goes_on, longest
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks
@@ -117,7 +117,7 @@ def asked(subject, tokens=12):
 
 def apart(subject, monkeypatch):
     """The same with nothing shared but prompts."""
-    for module in (teacher_forced, generate):
+    for module in (scoring, generate):
         monkeypatch.setattr(module, "goes_on", lambda model: False)
     return asked(subject)
 
@@ -159,8 +159,8 @@ def test_a_model_that_keeps_no_cache_of_everything_reads_every_row_whole(name, m
     assert not goes_on(subject.model)
     monkeypatch.setattr(prefix_cache, "read", None)
     found = asked(subject, 3)
-    monkeypatch.setattr(teacher_forced, "longest", lambda model: 0)
-    monkeypatch.setattr(teacher_forced, "capacity_for", lambda model: 0)
+    monkeypatch.setattr(scoring, "longest", lambda model: 0)
+    monkeypatch.setattr(scoring, "capacity_for", lambda model: 0)
     same(found, asked(subject, 3))
 
 
@@ -194,7 +194,7 @@ def test_what_is_shared_goes_through_the_model_once(monkeypatch):
 def test_batches_are_bounded_with_what_they_share(monkeypatch):
     subject = made(MODELS["tied"])
     whole = asked(subject)
-    monkeypatch.setattr(teacher_forced, "KEYS", 2048)
+    monkeypatch.setattr(scoring, "KEYS", 2048)
     monkeypatch.setattr(generate, "TOKENS", 2048)
     keys = []
     real = prefix_cache.Roomy.update

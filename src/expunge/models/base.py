@@ -4,10 +4,13 @@ likely they are, and may write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from torch import Tensor
 
 from expunge.core.data import Example, Row
 
@@ -30,6 +33,23 @@ class Sampling:
     seeds: Sequence[str]
     temperature: float = 1.0
     top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says of the scored tokens of some rows.
+
+    Attributes:
+        rows: The rows; their scored tokens follow each other in this order.
+        labels: [N], the tokens that are scored.
+        logits: [N, V], what predicts them.
+        tokens: How many tokens the model has read for it.
+    """
+
+    rows: tuple[Row, ...]
+    labels: Tensor
+    logits: Tensor
+    tokens: int
 
 
 class Model(Protocol):
@@ -59,6 +79,16 @@ class Model(Protocol):
         variants: Sequence[str] = ("answer",),
     ) -> list[Row]:
         """Examples as this model reads them, in order."""
+        ...
+
+    def scored(self, rows: Sequence[Row]) -> Iterator[Scored]:
+        """What it says of rows that it encoded, each once, in batches of bounded size; to be driven
+        within ``evaluating()``.
+        """
+        ...
+
+    def evaluating(self) -> AbstractContextManager[Any]:
+        """A context without gradients and dropout."""
         ...
 
     def prompt_of(self, example: Example, *, max_length: int) -> Sequence[int]:

@@ -12,7 +12,6 @@ import numpy as np
 from expunge.core.data import Row
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Cost, Read
-from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject
 
 
@@ -39,7 +38,7 @@ def write(
         known.append(sure)
         budgets.append(0 if ended else room - len(sure))
     prefixes = [[*row.ids[: row.n_prompt], *sure] for row, sure in zip(rows, known, strict=True)]
-    rest = greedy(subject.model, prefixes, budgets, sorted(eos), tick=tick)
+    rest = subject.generate(prefixes, budgets, ends=sorted(eos), tick=tick)
     tick(sum(b == 0 for b in budgets))
     cost.spared += sum(map(len, known))
     cost.generated += sum(map(len, rest))

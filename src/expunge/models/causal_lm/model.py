@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,12 +15,13 @@ from torch import Tensor
 
 from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
-from expunge.models.base import LANGUAGE_MODEL, Capability, Sampling
+from expunge.models.base import LANGUAGE_MODEL, Capability, Sampling, Scored
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
 from expunge.models.causal_lm.forward import Outputs, Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.generate import decoding, greedy, sampled
 from expunge.models.causal_lm.modules import blocks, evaluating, parameters_of
+from expunge.models.causal_lm.score import scored
 from expunge.models.causal_lm.tokenize import encode, encode_prompt
 from expunge.models.decoding import Decoding
 
@@ -193,6 +194,14 @@ class Subject:
             logits = self.forward(packed).logits
         assert logits is not None
         return packed, logits
+
+    def scored(self, rows: Sequence[Row]) -> Iterator[Scored]:
+        """The logits that predict the answers of rows, each row once, in batches of bounded size.
+
+        Answers to one prompt share it, and prompts that begin alike share their beginning. To be
+        driven within ``evaluating()``.
+        """
+        return scored(self.model, rows, self.vocab)
 
     @property
     def window(self) -> int | None:
