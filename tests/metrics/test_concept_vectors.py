@@ -13,7 +13,7 @@ from expunge.api import evaluate
 from expunge.core.data import Case, Example
 from expunge.core.results import Records
 from expunge.evaluation.observations.base import References, Want
-from expunge.evaluation.observations.concept_columns import ConceptColumns, column_of, concepts
+from expunge.evaluation.observations.concept_columns import ConceptColumns, concepts
 from expunge.evaluation.observe import measure
 from expunge.metrics.concept_vectors import concept_vectors
 from expunge.models.causal_lm import tiny
@@ -131,9 +131,9 @@ def test_a_column_with_its_adapter(original):
     merged = (
         copy.deepcopy(model).merge_and_unload().model.layers[1].mlp.down_proj.weight.detach()[:, 5]
     )
-    found = column_of(replace(original, model=model), 1, 5)
+    found = replace(original, model=model).unit_output(1, 5)
     torch.testing.assert_close(found, merged, atol=1e-5, rtol=0)
-    assert not torch.allclose(found, column_of(original, 1, 5), atol=1e-3)
+    assert not torch.allclose(found, original.unit_output(1, 5), atol=1e-3)
 
 
 def test_another_architecture_keeps_its_matrix_the_other_way_round():
@@ -143,12 +143,12 @@ def test_another_architecture_keeps_its_matrix_the_other_way_round():
     torch.nn.init.normal_(model.transformer.h[1].mlp.c_proj.bias)
     subject = Subject(model, None, "gpt2", None, "")
     torch.testing.assert_close(
-        column_of(subject, 1, 20),
+        subject.unit_output(1, 20),
         model.transformer.h[1].mlp.c_proj.weight.detach()[20],
         atol=1e-6,
         rtol=0,
     )
-    assert column_of(subject, 1, 24) is None and column_of(subject, 2, 0) is None
+    assert subject.unit_output(1, 24) is None and subject.unit_output(2, 0) is None
 
 
 def test_what_is_missing_is_said(original, row):

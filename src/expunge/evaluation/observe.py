@@ -47,9 +47,6 @@ from expunge.evaluation.records import (
     spoken,
 )
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.option_rows import option_rows
-from expunge.models.causal_lm.positions import check_places, room_for_texts
-from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.prefixes import REPORTED, SHARES, VARIANT
 
 Key = tuple[str, str]  # (role, id)
@@ -144,7 +141,7 @@ class _Pass:
             rows += own
             if own:
                 self.cost.add(observation.unit, len(own))
-        check_places(self.subject.model, rows)
+        self.subject.check_rows(rows)
         self.reads = score(
             self.subject, rows, moments=self._has_moments, tick=self.tick, cost=self.cost
         )
@@ -174,15 +171,15 @@ class _Pass:
         """
         rows: list[Row] = []
         for role, want in self.wants.items():
-            most = room_for_texts(self.subject.model, self.max_length, self.roles[role])
+            most = self.subject.room(self.roles[role], self.max_length)
             examples = derived(self.roles, role, want.scored)
-            rows += encode(self.subject.tokenizer, examples, max_length=most, variants=want.scored)
+            rows += self.subject.encode(examples, max_length=most, variants=want.scored)
         for role, want in self.wants.items():
             if want.options:
                 asked = with_options(self.roles[role])
                 letters = want.options == "all"
-                rows += option_rows(
-                    self.subject.tokenizer, asked, letters=letters, max_length=self.max_length
+                rows += self.subject.encode_options(
+                    asked, letters=letters, max_length=self.max_length
                 )
         return rows
 
@@ -193,9 +190,7 @@ class _Pass:
             if want.observations and "answer" in want.scored:
                 found[role] = [r for r in rows if r.role == role and r.variant == "answer"]
             elif want.observations:
-                found[role] = encode(
-                    self.subject.tokenizer, self.roles[role], max_length=self.max_length
-                )
+                found[role] = self.subject.encode(self.roles[role], max_length=self.max_length)
         return found
 
     def _observations(self) -> list[tuple[str, Observation]]:

@@ -11,7 +11,6 @@ from expunge.core.data import Example, Row
 from expunge.core.results import Record
 from expunge.data.columns import AFTER
 from expunge.evaluation.observations.base import Read
-from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.per_row import beyond
 from expunge.scoring.text import repeated_tokens
@@ -61,7 +60,7 @@ def spoken(subject: Subject, ids: list[int], end: str = "") -> str:
     that comes.
     """
     bare = ids[:-1] if ids and ids[-1] in subject.eos_ids else ids
-    return beyond(subject.tokenizer.decode(bare, skip_special_tokens=True), end)
+    return beyond(subject.decode(bare), end)
 
 
 def counted(subject: Subject, records: Iterable[Record]) -> list[Record]:
@@ -70,7 +69,7 @@ def counted(subject: Subject, records: Iterable[Record]) -> list[Record]:
     """
     rows = list(records)
     texts = list(dict.fromkeys(r.generated.strip() for r in rows if r.generated is not None))
-    read = subject.tokenizer(texts)["input_ids"] if texts else []
+    read = subject.ids_with_controls(texts)
     found = {text: repeated_tokens(ids) for text, ids in zip(texts, read, strict=True)}
     none: dict[str, float] = {}
     extra = [none if r.generated is None else found[r.generated.strip()] for r in rows]
@@ -91,14 +90,7 @@ def shortened(subject: Subject, row: Row, n: int) -> str:
     They are counted as the official code of MUSE and DUSK counts: the answer by itself, the start
     token (bos) among the n if the tokenizer writes one. So 128 tokens of Llama are 127 of the text.
     """
-    tokens = Tokens(subject.tokenizer)
-    room = max(n - len(tokens.head), 0)
-    ids = tokens.ids([row.text], plain=tokens.injects(row.text))[0]
-    return (
-        row.text
-        if len(ids) <= room
-        else str(subject.tokenizer.decode(list(ids[:room]), skip_special_tokens=True))
-    )
+    return subject.shortened(row.text, n)
 
 
 def other_answers(example: Example) -> tuple[str, ...] | None:

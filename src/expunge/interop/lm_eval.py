@@ -17,7 +17,6 @@ from typing import Any
 from expunge.core.errors import Refused
 from expunge.core.results import Better, Measurement
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
 
 MISSING = (
     "--lm-eval needs the package lm-eval; pip install 'expunge[lm-eval]', or leave --lm-eval away"
@@ -65,7 +64,7 @@ def harness(
     better is the harness's word.
     """
     check(words, trust_remote_code)
-    with quiet_harness(), evaluating(subject.model):
+    with quiet_harness(), subject.evaluating():
         from lm_eval import simple_evaluate
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager
@@ -75,7 +74,8 @@ def harness(
         )
         names = [_name_of(w) if _is_file(w) else w for w in words]
         _known(names, manager)
-        model = HFLM(pretrained=subject.model, tokenizer=subject.tokenizer, batch_size=batch)
+        pretrained, tokenizer = subject.hugging_face()
+        model = HFLM(pretrained=pretrained, tokenizer=tokenizer, batch_size=batch)
         # its default writes and reads no cache of ours; log_samples would keep texts of the data
         found = simple_evaluate(
             model,

@@ -9,9 +9,7 @@ import torch
 
 from expunge.core.data import Row
 from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
-from expunge.models.causal_lm.forward import capacity_for, forward, pack
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import adapter_for, training_of
 from expunge.training.teachers import layers_of
@@ -65,10 +63,10 @@ def expected(
             f"through the start model"
         )
         lines |= {f"stage {i} {stage.name}: {what}": said for what, said in remarks(stage, subject)}
-    weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
+    weights = sum(p.nbytes for p in subject.weights().values())
     small = all(adapter_for(s, adapter) for s in stages(method) if isinstance(s, Descent))
-    moved = sum(p.numel() for p in subject.model.parameters()) * (0.02 if small else 1.0)
-    held = 4 if small else next(subject.model.parameters()).element_size()
+    moved = sum(p.numel() for p in subject.weights().values()) * (0.02 if small else 1.0)
+    held = 4 if small else next(iter(subject.weights().values())).element_size()
     # gradients, two moments, of 16-bit weights a float32 copy
     trained = moved * (held + 8 + (4 if held < 4 else 0))
     lines["memory"] = (
@@ -95,7 +93,7 @@ def _untrained(stage: Stage, streams: Mapping[str, Sequence[Row]]) -> str:
 
 def remarks(stage: Descent, subject: Subject) -> Iterator[tuple[str, str]]:
     """What a user should know of a stage beforehand: buffers that it keeps."""
-    weights = sum(p.numel() * p.element_size() for p in subject.model.parameters())
+    weights = sum(p.nbytes for p in subject.weights().values())
     if stage.combine is not None:
         yield (
             "gradients",
@@ -110,11 +108,11 @@ def remarks(stage: Descent, subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _tokens_per_second(subject: Subject, rows: Sequence[Row]) -> float:
-    packed = pack(rows, capacity_for(subject.model)).to(subject.device)
-    with evaluating(subject.model):
+    packed = subject.pack(rows)
+    with subject.evaluating():
         for _ in range(2):  # the first one warms up
             start = time.perf_counter()
-            forward(subject.model, packed)
+            subject.forward(packed)
             if subject.device.type == "cuda":
                 torch.cuda.synchronize()
     return sum(map(len, rows)) / max(time.perf_counter() - start, 1e-6)

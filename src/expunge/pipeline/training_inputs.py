@@ -18,7 +18,6 @@ from expunge.core.results import EMPTY
 from expunge.core.stages import Method, Prepare, Stage, stages, streams_of
 from expunge.data.read import read
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.positions import check_places, room_for_texts
 from expunge.synthesis.anchors import read_anchors
 from expunge.synthesis.chat import chat_of
 from expunge.synthesis.corpus import corpus
@@ -188,9 +187,9 @@ def encode_rows(
     """
     most = max(max_length, longest)
     if any(e.text is not None for e in examples):
-        most = room_for_texts(model.model, max_length, examples)
+        most = model.room(examples, max_length)
     rows = model.encode(examples, max_length=most)
-    check_places(model.model, rows)
+    model.check_rows(rows)
     return rows
 
 

@@ -226,9 +226,9 @@ def test_batches_do_not_matter_and_bound_what_is_held(subject, rows, monkeypatch
     monkeypatch.setattr(
         packed_rows, "by_length", lambda items, most: [[i] for i in range(len(items))]
     )
-    real = logit_lens.watched
+    real = type(subject).watched
     monkeypatch.setattr(
-        logit_lens,
+        type(subject),
         "watched",
         lambda model, at, see: real(model, at, lambda i, x: (sizes.append(len(x)), see(i, x))),
     )

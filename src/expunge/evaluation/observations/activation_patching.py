@@ -18,10 +18,8 @@ from expunge.core.errors import Refused
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.evaluation.observations.packed_rows import batches, by_row
-from expunge.models.causal_lm.forward import Packed, forward
-from expunge.models.causal_lm.hooks import patched, watched
+from expunge.models.causal_lm.forward import Packed
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks, evaluating
 
 
 @dataclass(frozen=True)
@@ -53,26 +51,23 @@ def depth(
     model's own, teacher-forced; mean log p (as it is) - mean log p (patched). blocks + 1 forwards
     of the original a row, one of this model.
     """
-    sizes = [
-        (len(blocks(s.model)), *s.model.get_output_embeddings().weight.shape)
-        for s in (subject, original)
-    ]
+    sizes = [(s.depth, *s.head_weight.shape) for s in (subject, original)]
     if sizes[0] != sizes[1]:
         raise Refused(
             f"states of {subject.source} do not fit into {original.source}: (blocks, vocabulary, "
             f"width) is {sizes[0]} and {sizes[1]}"
         )
     found: list[np.ndarray] = [np.empty(0)] * len(rows)
-    with evaluating(subject.model), evaluating(original.model):
+    with subject.evaluating(), original.evaluating():
         for places, packed in batches(subject, rows):
             states: list[Tensor] = []
-            with watched(subject.model, packed.predicted_from, partial(_add, states)):
-                forward(subject.model, packed)
+            with subject.watched(packed.predicted_from, partial(_add, states)):
+                subject.forward(packed)
             packed = packed.to(original.device)
             whole = _answer_logp(original, packed)
             lost = []
             for layer, x in enumerate(states):
-                with patched(original.model, layer, packed.predicted_from, x.to(original.device)):
+                with original.patched(layer, packed.predicted_from, x.to(original.device)):
                     lost.append(whole - _answer_logp(original, packed))
             for place, d in zip(places, torch.stack(lost, 1).cpu().numpy(), strict=True):
                 found[place] = d.astype(np.float32)
@@ -86,7 +81,7 @@ def _add(states: list[Tensor], _layer: int, x: Tensor) -> None:
 
 def _answer_logp(model: Subject, packed: Packed) -> Tensor:
     """The mean log-probability of each row's answer: [B], nats."""
-    logits = forward(model.model, packed).logits
+    logits = model.forward(packed).logits
     assert logits is not None
     logp = logits.float().log_softmax(-1).gather(1, packed.labels[:, None])[:, 0]
     return by_row(packed, logp.double())

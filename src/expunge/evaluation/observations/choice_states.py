@@ -13,7 +13,6 @@ from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.evaluation.observations.hidden_states import answer_end, states
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def choice_states(
 
     Also how many answers were read.
     """
-    wrong = encode(subject.tokenizer, examples, variants=("perturbed/",), max_length=max_length)
+    wrong = subject.encode(examples, variants=("perturbed/",), max_length=max_length)
     beside: dict[str, list[Row]] = {}
     for r in wrong:
         beside.setdefault(r.id, []).append(r)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,12 +16,7 @@ from torch.nn.functional import linear
 
 from expunge.core.data import Example, Examples, Row
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
-from expunge.models.causal_lm.hooks import norms_before_head
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks, evaluating
-
-# the last matrix of an MLP, as the architectures call it
-LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")
 
 
 @dataclass(frozen=True)
@@ -59,12 +54,12 @@ def concepts(
     """
     named = {e.id: place_of(e) for e in examples}
     asked = {at for r in rows if (at := named.get(r.id.partition("#")[0])) is not None}
-    sides = [{at: column_of(s, *at) for at in asked} for s in (original, subject)]
+    sides = [{at: s.unit_output(*at) for at in asked} for s in (original, subject)]
     shared = [at for at in sorted(asked) if all(side[at] is not None for side in sides)]
     found: dict[tuple[int, int], np.ndarray] = {}
     if shared:
         heads = [
-            (norms_before_head(s.model, rows[0].ids[:4]), s.model.get_output_embeddings().weight)
+            (s.final_norms(rows[0].ids[:4]), s.head_weight)
             for s in (original, subject)
         ]
         for i, at in enumerate(shared):
@@ -84,29 +79,6 @@ def place_of(example: Example) -> tuple[int, int] | None:
     """(layer, column) that the tags of a row name."""
     said = dict(t.split("/", 1) for t in example.tags if t.startswith(("layer/", "column/")))
     return (int(said["layer"]), int(said["column"])) if len(said) == 2 else None
-
-
-def column_of(subject: Subject, layer: int, column: int) -> Tensor | None:
-    """One column of the last matrix of a block's MLP, float32 [D]: what it puts out for that unit
-    alone, adapters included.
-    """
-    if layer >= len(blocks(subject.model)):
-        return None
-    own: list[Any] = [
-        m
-        for name, m in blocks(subject.model)[layer].named_modules()
-        if name.split(".")[-1] in LAST and "attn" not in name
-    ]
-    if len(own) != 1:  # none, or one for each expert
-        return None
-    width = int(own[0].in_features if hasattr(own[0], "in_features") else own[0].nx)
-    if column >= width:
-        return None
-    units = torch.zeros(2, width, dtype=own[0].weight.dtype, device=own[0].weight.device)
-    units[0, column] = 1
-    with evaluating(subject.model):
-        out = own[0](units).float()
-    return out[0] - out[1]  # less the bias
 
 
 def _compared(

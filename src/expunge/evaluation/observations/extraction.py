@@ -13,7 +13,6 @@ import numpy as np
 from expunge.core.data import Row
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
-from expunge.models.causal_lm.generate import greedy
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.overlap import overlap
 
@@ -83,12 +82,10 @@ def overlaps(
         ]
         ends = [len(row) - row.eos for row, _, _ in block]
         budgets = [ends[i] - cut - len(sure) for i, cut, sure in asks]
-        said = greedy(
-            subject.model,
+        said = subject.generate(
             [[*block[i][0].ids[:cut], *sure] for i, cut, sure in asks],
             budgets,
-            (),
-            tick=lambda n: None,
+            ends=(),
         )
         generations += sum(b > 0 for b in budgets)
         shares: list[list[float]] = [[] for _ in block]

@@ -20,9 +20,7 @@ from expunge.evaluation.observations.base import (
     References,
 )
 from expunge.evaluation.observations.teacher_forced import score
-from expunge.models.causal_lm.answer_spans import Tokens
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode
+from expunge.models.causal_lm.model import UNBOUNDED, Subject
 
 VARIANT = "prefix"
 
@@ -67,10 +65,9 @@ def prefix_of(subject: Subject, shots: Examples, max_length: int) -> tuple[int, 
 
     As many as fit in ``max_length`` tokens.
     """
-    tokens = Tokens(subject.tokenizer)
-    head = tokens.head
+    head = subject.bos_ids
     ids = head
-    for shot, row in zip(shots, encode(subject.tokenizer, shots, max_length=1 << 30), strict=True):
+    for shot, row in zip(shots, subject.encode(shots, max_length=UNBOUNDED), strict=True):
         own = row.ids[len(head) :] if row.ids[: len(head)] == head else row.ids
         # runs on into the next, cut to its share; an answered question is closed and whole
         if shot.text is not None:
@@ -107,13 +104,13 @@ def prefixed(
     Rows of the shots' own groups have none; nor has anybody if no shot fits.
     """
     chosen = shots_of(holdout, shots)
-    room = getattr(subject.model.config, "max_position_embeddings", None) or 1 << 30
+    room = subject.window or UNBOUNDED
     longest = max((len(r) for r in rows), default=0)
     prefix = prefix_of(subject, chosen, min(max_length, room - longest))
     told = {(e.role, e.group) for e in chosen}
     if not prefix:
         return {}
-    head = Tokens(subject.tokenizer).head
+    head = subject.bos_ids
     asked = [behind(prefix, r, head) for r in rows if (r.role, r.group) not in told]
     reads = score(subject, asked, moments=lambda row: False, tick=tick, cost=Cost())
     return {(r.role, r.id): (r, reads[r.role, r.id, VARIANT].logp) for r in asked}

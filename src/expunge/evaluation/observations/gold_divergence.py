@@ -18,9 +18,7 @@ from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.evaluation.observations.packed_rows import batches, by_row
 from expunge.losses.terms import jsd_rows, kl_rows, reverse_kl_rows
-from expunge.models.causal_lm.forward import forward
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
 from expunge.scoring.per_row import DIVERGENCES
 
 
@@ -57,10 +55,10 @@ def divergences(
             f"distributions cannot be compared"
         )
     found: list[np.ndarray] = [np.empty(0)] * len(rows)
-    with evaluating(subject.model), evaluating(gold.model):
+    with subject.evaluating(), gold.evaluating():
         for places, packed in batches(subject, rows):
-            mine = forward(subject.model, packed).logits
-            theirs = forward(gold.model, packed.to(gold.device)).logits
+            mine = subject.forward(packed).logits
+            theirs = gold.forward(packed.to(gold.device)).logits
             assert mine is not None and theirs is not None
             for place, x in zip(
                 places,

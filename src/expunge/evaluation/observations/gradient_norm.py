@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ import torch
 from expunge.core.data import Row
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
-from expunge.models.causal_lm.forward import forward, pack
 from expunge.models.causal_lm.model import Subject
 
 
@@ -46,23 +45,11 @@ def gradient_norms(
     closing end-of-sequence token counts (a row of that token alone keeps it). The mean of the
     tensors' norms depends on how the weights are cut into tensors.
     """
-    model = subject.model
-    weights = [p for p in model.parameters() if p.is_floating_point()]
-    frozen = [p for p in weights if not p.requires_grad]
-    before = model.training
-    model.eval()
     found = []
-    try:
-        for p in frozen:
-            p.requires_grad_(True)
-        with torch.enable_grad():
-            for row in rows:
-                found.append(_of(model, weights, row if eos else without_end(row)))
-                tick(1)
-    finally:
-        for p in frozen:
-            p.requires_grad_(False)
-        model.train(before)
+    with subject.differentiable() as weights:
+        for row in rows:
+            found.append(_of(subject, weights, row if eos else without_end(row)))
+            tick(1)
     return found
 
 
@@ -73,9 +60,9 @@ def without_end(row: Row) -> Row:
     )
 
 
-def _of(model: Any, weights: Sequence[torch.Tensor], row: Row) -> np.ndarray:
-    packed = pack([row], 0).to(weights[0].device)
-    logits = forward(model, packed).logits
+def _of(subject: Subject, weights: Sequence[torch.Tensor], row: Row) -> np.ndarray:
+    packed = subject.pack([row])
+    logits = subject.forward(packed).logits
     assert logits is not None
     loss = -logits.float().log_softmax(-1).gather(-1, packed.labels[:, None]).mean()
     grads = [

@@ -14,10 +14,8 @@ from expunge.core.data import Row
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.evaluation.observations.packed_rows import batches, by_row
-from expunge.models.causal_lm.forward import Packed, forward
-from expunge.models.causal_lm.hooks import watched
+from expunge.models.causal_lm.forward import Packed
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks, evaluating
 from expunge.scoring.representation import layer_of
 
 
@@ -62,9 +60,9 @@ def states(
     ``answer_mean``.
     ``own``: states at the tokens' own places instead of those that predict them.
     """
-    chosen = [layer_of(w, len(blocks(subject.model))) for w in layers]
+    chosen = [layer_of(w, subject.depth) for w in layers]
     found: list[np.ndarray] = [np.empty(0)] * len(rows)
-    with evaluating(subject.model):
+    with subject.evaluating():
         for places, packed in batches(subject, rows):
             kept: dict[int, Tensor] = {}
 
@@ -72,8 +70,8 @@ def states(
                 if i in chosen:
                     kept[i] = read(packed, x.float()).cpu()
 
-            with watched(subject.model, packed.own if own else packed.predicted_from, see):
-                forward(subject.model, packed)
+            with subject.watched(packed.own if own else packed.predicted_from, see):
+                subject.forward(packed)
             for place, x in zip(
                 places, torch.stack([kept[i] for i in chosen], 1).numpy(), strict=True
             ):

@@ -16,11 +16,7 @@ from expunge.core.data import Row
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
 from expunge.evaluation.observations.packed_rows import batches, by_row
-from expunge.models.causal_lm.forward import forward
-from expunge.models.causal_lm.hooks import norms_before_head, watched
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks, evaluating
-from expunge.models.causal_lm.output_head import Head
 
 NEVER = np.iinfo(np.int32).max
 
@@ -52,10 +48,9 @@ def lens(
     how many gained more, or less, probability from the block below to this one (the first block has
     no block below: out of every budget).
     """
-    model = subject.model
-    norms, head = norms_before_head(model, rows[0].ids[:4]), Head.of(model).verified(model, rows)
-    depth, found = len(blocks(model)), [dict[str, np.ndarray]() for _ in rows]
-    with evaluating(model):
+    norms, head = subject.final_norms(rows[0].ids[:4]), subject.head(rows)
+    depth, found = subject.depth, [dict[str, np.ndarray]() for _ in rows]
+    with subject.evaluating():
         for places, packed in batches(subject, rows):
             first = torch.nonzero(packed.at[1] == 0)[:, 0]
             said = torch.zeros(len(places), depth, dtype=torch.float64)
@@ -83,8 +78,8 @@ def lens(
                     ranks[:, 2:, i] = _ranks(p - below.pop(), label)
                 below.append(p)
 
-            with watched(model, packed.predicted_from, see):
-                forward(model, packed)
+            with subject.watched(packed.predicted_from, see):
+                subject.forward(packed)
             for place, s, r in zip(places, said.numpy(), ranks, strict=True):
                 found[place] = {"lens": s.astype(np.float32), "lens_rank": r.reshape(-1)}
             tick(len(places))

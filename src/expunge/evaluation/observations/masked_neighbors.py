@@ -16,7 +16,6 @@ from expunge.data.kinds import tokens_of
 from expunge.evaluation.observations.base import Inputs, Observation, References
 from expunge.evaluation.observations.masked_language_model import TEXTS, Neighbours
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode
 
 VARIANT = "neighbour/"
 
@@ -89,7 +88,7 @@ def _pieces(subject: Subject, example: Example, max_length: int) -> list[str]:
     """The answer, or the text in the chunks that S1 scores."""
     if example.text is None:
         return [example.answer]
-    return [r.text for r in encode(subject.tokenizer, [example], max_length=max_length)]
+    return [r.text for r in subject.encode([example], max_length=max_length)]
 
 
 def _before(example: Example) -> str:
@@ -112,8 +111,7 @@ def _rows(
     }
     # an answer that grew too long is passed over here, not refused there
     longest = max_length if example.text is not None else 1 << 30
-    found = encode(
-        subject.tokenizer,
+    found = subject.encode(
         [replace(example, variants=variants)],
         max_length=longest,
         variants=(VARIANT,),

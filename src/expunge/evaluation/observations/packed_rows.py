@@ -12,7 +12,7 @@ from torch import Tensor
 from expunge.core.data import Row
 from expunge.evaluation.observations.gradient_norm import without_end
 from expunge.models.batching import by_length
-from expunge.models.causal_lm.forward import Packed, at_once, capacity_for, pack
+from expunge.models.causal_lm.forward import Packed, at_once
 from expunge.models.causal_lm.model import Subject
 
 
@@ -23,10 +23,7 @@ def batches(subject: Subject, rows: Sequence[Row]) -> Iterator[tuple[list[int], 
     bare = [without_end(r) for r in rows]
     most = max(512, min(at_once(subject.device), (1 << 27) // subject.vocab))
     for places in by_length(rows, most):
-        yield (
-            places,
-            pack([bare[i] for i in places], capacity_for(subject.model)).to(subject.device),
-        )
+        yield places, subject.pack([bare[i] for i in places])
 
 
 def by_row(packed: Packed, x: Tensor) -> Tensor:

@@ -75,7 +75,6 @@ def record_of(
     """
     ids = list(row.answer_ids)
     rest = ids[:-1] if row.eos else ids
-    decode = lambda tokens: str(subject.tokenizer.decode(list(tokens), skip_special_tokens=True))
     return Record(
         name,
         row.role,
@@ -83,8 +82,8 @@ def record_of(
         row.group,
         row.variant,
         prefix=len(whole.answer_ids) - len(ids),
-        question=decode(row.ids[: row.n_prompt]),
-        answer=decode(rest[:most]),
+        question=subject.decode(row.ids[: row.n_prompt]),
+        answer=subject.decode(rest[:most]),
         generated=said,
     )
 

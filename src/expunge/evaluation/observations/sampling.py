@@ -12,7 +12,7 @@ from expunge.core.data import Row
 from expunge.core.progress import Tick
 from expunge.core.results import Record
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
-from expunge.models.causal_lm.generate import sampled
+from expunge.models.base import Sampling as Drawing
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.prefixes import REPORTED, VARIANT
 
@@ -87,23 +87,11 @@ def samples(
         seeds = [f"{seed}/{r.role}/{r.id}/{i % n}" for i, (r, _) in enumerate(some)]
         logps: list[list[float]] = []
         prefixes = [r.ids[: r.n_prompt] for r, _ in some]
-        ids = sampled(
-            subject.model,
-            prefixes,
-            [m for _, m in some],
-            eos,
-            seeds,
-            temperature=temperature,
-            top_p=top_p,
-            logps=logps,
-            tick=lambda n: None,
+        drawing = Drawing(seeds, temperature=temperature, top_p=top_p)
+        ids = subject.generate(
+            prefixes, [m for _, m in some], sampling=drawing, ends=eos, logps=logps
         )
-        texts = [
-            subject.tokenizer.decode(
-                x[:-1] if x and x[-1] in subject.eos_ids else x, skip_special_tokens=True
-            )
-            for x in ids
-        ]
+        texts = [subject.decode(x[:-1] if x and x[-1] in eos else x) for x in ids]
         sums = np.array([sum(x) for x in logps])
         found += [(tuple(texts[i : i + n]), sums[i : i + n]) for i in range(0, len(texts), n)]
         tick(len(some) // n)

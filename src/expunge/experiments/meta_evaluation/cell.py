@@ -29,7 +29,6 @@ from expunge.models.causal_lm.lora import merged
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
 from expunge.models.causal_lm.source import ModelSource
-from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.attack_sweep import attacked as tried
 from expunge.pipeline.attack_sweep import held_by
 from expunge.pipeline.settings import judge
@@ -202,7 +201,7 @@ def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
         if arguments is None:
             continue
         attack = registry.resolve("attacks", name, arguments)
-        rows = encode(model.tokenizer, held_by(attack, bench.case.train, seed))
+        rows = model.encode(held_by(attack, bench.case.train, seed))
         with tempfile.TemporaryDirectory() as scratch:
             yield (
                 "relearned" if attack.holds else "rounded",

@@ -40,7 +40,6 @@ from expunge.losses.weight_deltas import mixed
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import merged
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import parameters_of
 from expunge.models.causal_lm.save import save
 from expunge.models.causal_lm.source import ModelSource
 from expunge.pipeline.settings import benchmark_of, judge
@@ -263,9 +262,9 @@ def at_level(
     """Equal utility: the least of the original is mixed in that brings the retain probability back
     to ``level``; then measured again.
     """
-    new, old = parameters_of(after.model), parameters_of(original.model)
+    new, old = after.weights(), original.weights()
     scratch = replace(original, model=copy.deepcopy(original.model), folder=None, digest="")
-    inside = parameters_of(scratch.model)
+    inside = scratch.weights()
 
     def mix(share: float) -> Subject:
         for name, weight in mixed(old, new, share).items():

@@ -23,7 +23,6 @@ from expunge.experiments.sweep.measures import FORGET, SAID, evaluated, longest,
 from expunge.experiments.sweep.recipe import ATTACK
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.attack_sweep import attacked, held_by, unheld
 from expunge.pipeline.settings import judge
 
@@ -55,7 +54,7 @@ def relearned(
     if not asked:
         return None
     held = held_by(made, bench.case.train, seed)
-    rows = encode(subject.tokenizer, held, max_length=longest(bench))
+    rows = subject.encode(held, max_length=longest(bench))
     part = replace(bench, case=replace(bench.case, evaluate={"forget": asked}))
     with tempfile.TemporaryDirectory() as place:
         after = attacked(subject, made, rows, seed, Path(place))

@@ -95,7 +95,7 @@ class Search:
         return (
             self.lr_scale
             if self.lr_scale is not None
-            else scale_for(sum(p.numel() for p in self.source.model.parameters()))
+            else scale_for(sum(p.numel() for p in self.source.weights().values()))
         )
 
     @cached_property

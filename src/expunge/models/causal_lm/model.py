@@ -20,7 +20,17 @@ from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
 from expunge.models.causal_lm.forward import Outputs, Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.generate import decoding, greedy, sampled
-from expunge.models.causal_lm.modules import blocks, evaluating, parameters_of
+from expunge.models.causal_lm.hooks import norms_before_head, patched, watched
+from expunge.models.causal_lm.modules import (
+    blocks,
+    differentiable,
+    evaluating,
+    parameters_of,
+    unit_output,
+)
+from expunge.models.causal_lm.option_rows import option_rows
+from expunge.models.causal_lm.output_head import Head
+from expunge.models.causal_lm.positions import check_places, room_for_texts
 from expunge.models.causal_lm.score import scored
 from expunge.models.causal_lm.tokenize import encode, encode_prompt
 from expunge.models.decoding import Decoding
@@ -203,6 +213,58 @@ class Subject:
         """
         return scored(self.model, rows, self.vocab)
 
+    def watched(
+        self, at: tuple[Tensor, Tensor], see: Callable[[int, Tensor], None]
+    ) -> AbstractContextManager[None]:
+        """Within it, ``see(block, states [N, D])`` is called as each block has run: its output at
+        ``at`` = (bin, position).
+        """
+        return watched(self.model, at, see)
+
+    def patched(
+        self, layer: int, at: tuple[Tensor, Tensor], states: Tensor
+    ) -> AbstractContextManager[None]:
+        """Within it, block ``layer`` puts out ``states`` [N, D] at ``at``, and its own elsewhere."""
+        return patched(self.model, layer, at, states)
+
+    def differentiable(self) -> AbstractContextManager[list[Tensor]]:
+        """A context with the weights that a loss can be differentiated by, which are all; without
+        dropout.
+        """
+        return differentiable(self.model)
+
+    def head(self, rows: Sequence[Row]) -> Head:
+        """A frozen copy of the output head, tried on some rows.
+
+        Raises:
+            Failed: The head is more than a linear map with a soft-cap.
+        """
+        return Head.of(self.model).verified(self.model, rows)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """The matrix of the output head: [V, D]."""
+        weight: Tensor = self.model.get_output_embeddings().weight
+        return weight
+
+    def final_norms(self, ids: Sequence[int]) -> list[torch.nn.Module]:
+        """What stands between the last block and the head, found by following ``ids`` through.
+
+        Raises:
+            Refused: The head is reached by other means.
+        """
+        return norms_before_head(self.model, ids)
+
+    def unit_output(self, layer: int, unit: int) -> Tensor | None:
+        """What one unit of a block's MLP writes into the stream: float32 [D]; None if there is no
+        such unit.
+        """
+        return unit_output(self.model, layer, unit)
+
+    def hugging_face(self) -> tuple[Any, Any]:
+        """The model and the tokenizer of transformers, for tools of others that take these."""
+        return self.model, self.tokenizer
+
     @property
     def window(self) -> int | None:
         """How many tokens the model reads at most, as its configuration says; None if it says
@@ -210,6 +272,38 @@ class Subject:
         """
         most = getattr(self.model.config, "max_position_embeddings", None)
         return int(most) if most else None
+
+    def room(self, examples: Sequence[Example], max_length: int) -> int:
+        """``max_length``, or how much of a text the model reads at once if that is less."""
+        return room_for_texts(self.model, max_length, examples)
+
+    def check_rows(self, rows: Sequence[Row]) -> None:
+        """Refuse, by file:line, rows that are longer than the model has places."""
+        check_places(self.model, rows)
+
+    def encode_options(
+        self, examples: Sequence[Example], *, letters: bool = True, max_length: int = 512
+    ) -> list[Row]:
+        """Rows of the options of questions, see ``option_rows``: their texts, and their letters if
+        ``letters``.
+        """
+        return option_rows(self.tokenizer, examples, letters=letters, max_length=max_length)
+
+    @property
+    def bos_ids(self) -> tuple[int, ...]:
+        """What stands before every text; () if nothing does."""
+        return Tokens(self.tokenizer).head
+
+    def ids_with_controls(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text with what the tokenizer puts around one."""
+        return [list(ids) for ids in self.tokenizer(list(texts))["input_ids"]] if texts else []
+
+    def shortened(self, text: str, most: int) -> str:
+        """A text up to its first ``most`` tokens, ``bos_ids`` counted among them."""
+        tokens = Tokens(self.tokenizer)
+        room = max(most - len(tokens.head), 0)
+        ids = tokens.ids([text], plain=tokens.injects(text))[0]
+        return text if len(ids) <= room else self.decode(ids[:room])
 
     def ids_of(self, text: str) -> list[int]:
         """The tokens of a text by themselves: nothing is put before or behind."""

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from expunge.core.errors import Refused
 
+# the last matrix of an MLP, as the architectures call it
+LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "ff_out")
+
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
@@ -34,6 +37,50 @@ def blocks(model: Any) -> nn.ModuleList:
     depth = getattr(getattr(config, "get_text_config", lambda: config)(), "num_hidden_layers", None)
     fitting = [m for m in lists if len(m) == depth]
     return fitting[0] if fitting else max(lists, key=len)
+
+
+@contextmanager
+def differentiable(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Evaluation mode with gradients of every weight; what was there before comes back.
+
+    Yields:
+        The weights, frozen ones among them.
+    """
+    weights: list[Tensor] = [p for p in model.parameters() if p.is_floating_point()]
+    frozen = [p for p in weights if not p.requires_grad]
+    before = model.training
+    model.eval()
+    try:
+        for p in frozen:
+            p.requires_grad_(True)
+        with torch.enable_grad():
+            yield weights
+    finally:
+        for p in frozen:
+            p.requires_grad_(False)
+        model.train(before)
+
+
+def unit_output(model: Any, layer: int, unit: int) -> Tensor | None:
+    """One column of the last matrix of a block's MLP, float32 [D]: what it puts out for that unit
+    alone, adapters included; None if there is no such column.
+    """
+    if layer >= len(blocks(model)):
+        return None
+    own: list[Any] = []
+    for name, module in blocks(model)[layer].named_modules():
+        if name.split(".")[-1] in LAST and "attn" not in name:
+            own.append(module)
+    if len(own) != 1:  # none, or one for each expert
+        return None
+    width = int(own[0].in_features if hasattr(own[0], "in_features") else own[0].nx)
+    if unit >= width:
+        return None
+    units = torch.zeros(2, width, dtype=own[0].weight.dtype, device=own[0].weight.device)
+    units[0, unit] = 1
+    with evaluating(model):
+        out = own[0](units).float()
+    return out[0] - out[1]  # less the bias
 
 
 def parameters_of(model: Any) -> dict[str, Tensor]:
