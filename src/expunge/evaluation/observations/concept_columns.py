@@ -58,10 +58,7 @@ def concepts(
     shared = [at for at in sorted(asked) if all(side[at] is not None for side in sides)]
     found: dict[tuple[int, int], np.ndarray] = {}
     if shared:
-        heads = [
-            (s.final_norms(rows[0].ids[:4]), s.head_weight)
-            for s in (original, subject)
-        ]
+        heads = [(s.final_norms(rows[0].ids[:4]), s.head_weight) for s in (original, subject)]
         for i, at in enumerate(shared):
             pair = [
                 (*head, column)
