@@ -10,13 +10,14 @@ from functools import partial
 
 import pytest
 import yaml
+from benchmark_rows import wanted
 from commands import expunge, jsonl, refused
-from wanted import WANTED
 
 from expunge import registry
 from expunge.benchmarks import lume, muse, rwku, tofu, wmdp
 from expunge.cli.console import others
 
+WANTED = wanted()
 PUBLISHED = {"lume": lume, "muse": muse, "rwku": rwku, "tofu": tofu, "wmdp": wmdp}
 
 

@@ -9,11 +9,23 @@ import shutil
 
 import datasets
 import pytest
+from benchmark_rows import qa
 
 from expunge.benchmarks.tofu import FORGET, HUB, METRICS, card, published, tofu
 from expunge.core.errors import Refused
 from expunge.data.overlap import overlap
 from expunge.data.read import read
+
+WANTED = {"": "locuslab/TOFU"}
+OTHERWISE = {"paraphrased_answer": "B", "perturbed_answer": ["C", "D"]}
+LAYOUT = {
+    "tofu/full": qa(4000),
+    "tofu/forget10_perturbed": qa(4000, **OTHERWISE)[3600:],
+    "tofu/retain_perturbed": qa(400, **OTHERWISE),
+    "tofu/real_authors_perturbed": qa(3, perturbed_answer=["x", "y"]),
+    "tofu/world_facts_perturbed": qa(3, perturbed_answer=["x", "y"]),
+}
+REAL = {"forget01": ""}
 
 
 @pytest.fixture(scope="module")

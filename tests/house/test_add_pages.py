@@ -14,12 +14,10 @@ PAGES = sorted((ROOT / "docs").glob("add_a*.md"))
 BLOCK = re.compile(
     r"^`([\w/]+\.(?:py|yaml))`[:,](.*?)```(?:python|yaml)\n(.*?)```", re.MULTILINE | re.DOTALL
 )
-WANTED = re.compile(r'Add `("\w+": "[^"]+",)`')
 OWED = (
     "tests/conformance",
     "tests/metrics/test_every_metric.py",
     "tests/attacks/test_every_attack.py",
-    "tests/benchmarks/test_loaders.py",
 )
 
 
@@ -55,13 +53,6 @@ def followed(tmp_path_factory):
         for path, code in blocks(page):
             put(home / path, code)
             written.append(path)
-        for line in WANTED.findall(page.read_text(encoding="utf-8")):
-            file = home / "tests" / "support" / "wanted.py"
-            file.write_text(
-                file.read_text(encoding="utf-8").replace(
-                    "WANTED = {", f"WANTED = {{\n    {line}", 1
-                )
-            )
     return home, written
 
 

@@ -128,6 +128,8 @@ def documents(data: str, split: str, name: str, role: str) -> Examples:
         if text:
             id = f"dusk/{name}/{i}"
             rows.append(Example(id, role, id, text=text, source=f"{path}:{n}", tags=PASSAGE))
+    if not rows:
+        raise Refused(f"{path}:1: no documents in this file; copy it again from {PLACE}")
     return tuple(rows)
 
 

@@ -1,12 +1,67 @@
-"""The generators: contracts that hang together, texts that carry marks.
+"""PISTOL: contracts as edges of a graph; generated here, or the authors' own."""
 
-The same every time, and whole without a download.
-"""
+import pytest
+from benchmark_rows import qa, sizes
 
 from expunge.benchmarks.pistol import pistol
-from expunge.benchmarks.waterdrum import KEY, waterdrum
+from expunge.core.errors import Refused
 from expunge.data.overlap import overlap
-from expunge.scoring.watermark import strength
+
+WANTED = {"sample_data_1": "xinchiqiu/PISTOL"}
+SPLIT = "sample_data_1"
+LAYOUT = {
+    "pistol/sample_data_1": [
+        row | {"edge": edge, "question": edge + row["question"]}
+        for edge in ("A_B", "A_C")
+        for row in qa(4)
+    ]
+}
+OPTIONAL = {"pistol/factual_data": "factual"}
+
+
+def test_pistol_of_the_authors(put):
+    edges = [
+        ("A_B", 4),
+        ("A_C", 4),
+        ("A_C2", 4),
+        ("B_D", 4),
+        ("D_E", 4),
+        ("E1_F1", 4),
+        ("E1_q1", 4),
+    ]
+    put("pistol/factual_data", qa(3))
+    data = put(
+        "pistol/sample_data_1",
+        [r | {"edge": e} for e, n in edges for r in qa(n, question=lambda i, e=e: f"{e} {i}?")],
+    )
+    bench = pistol("sample_data_1", data=str(data))
+    # no path of contracts joins them to the edge
+    apart = {"independent_sales": 4, "independent_employment": 4}
+    assert (
+        sizes(bench.case.evaluate)
+        == {"forget": 4, "neighbour": 8, "retain": 8, "factual": 3} | apart
+    )
+    assert all("A_C " in e.prompt for e in bench.case.evaluate["forget"]) and sizes(
+        bench.case.train
+    ) == {
+        "forget": 4,
+        "retain": 24,
+        "full": 28,
+    }
+    assert ("token_rank", "forget") in bench.metrics and (
+        "token_rank",
+        "independent_sales",
+    ) in bench.metrics
+    several = pistol("sample_data_1:A_C+A_C2", data=str(data)).case.evaluate
+    assert (
+        sizes(several)["forget"] == 8
+        and {e.group for e in several["forget"]} == {"A_C", "A_C2"}
+        and sizes(several)["neighbour"] == 4
+    )
+    chosen = pistol("sample_data_1:D_E", data=str(data)).case.evaluate["forget"]
+    assert all("D_E" in e.prompt for e in chosen) and len({e.group for e in chosen}) == 4
+    with pytest.raises(Refused, match="sample_data_1 has no edge 'A_D'; did you mean"):
+        pistol("sample_data_1:A_D", data=str(data))
 
 
 def test_contracts_hang_together():
@@ -67,25 +122,3 @@ def test_how_much_is_forgotten():
         assert len(case.train["forget"]) == 20 * n and len(case.train["full"]) == 400
         assert len({e.group for e in case.train["forget"]}) == (n if n > 1 else 20)
         assert {e.id for e in case.train["full"]} == {e.id for e in pistol().case.train["full"]}
-
-
-def test_the_same_every_time():
-    assert pistol() == pistol() and waterdrum() == waterdrum()
-
-
-def test_every_owner_has_its_own_mark():
-    case = waterdrum().case
-    texts = {
-        owner: [e.text for e in case.train["full"] if e.group == f"waterdrum/{owner}"]
-        for owner in range(6)
-    }
-    for owner, own in texts.items():
-        z = {key: strength(own, KEY.format(key))[1] for key in range(6)}
-        assert z[owner] > 20 and all(abs(v) < 4 for key, v in z.items() if key != owner)
-    assert set(case.evaluate) == {"forget", *(f"retain_{i}" for i in range(1, 6))}
-
-
-def test_prompt_and_answer_are_the_text():
-    case = waterdrum().case
-    whole = {e.id: e.text for e in case.train["full"]}
-    assert all(e.prompt + e.answer == whole[e.id] for rows in case.evaluate.values() for e in rows)
