@@ -10,7 +10,7 @@ from torch import tensor
 from torch.testing import assert_close
 
 from expunge.losses.gradients import norm, scaled
-from expunge.methods.mudman import card, mudman
+from expunge.methods.mudman import Adversary, card, mudman
 from expunge.training.sampler import Training
 from expunge.training.stages import training_of
 from expunge.training.trainer import descend
@@ -101,9 +101,7 @@ def test_the_authors_script():
         "retain_ratio": 0.01,
         "mask": True,
         "scale": "unit",
-        "fork_every": 32,
-        "adversary_decay": 1.0,
-        "adversary_lr": 1e-3,
+        "adversary": Adversary(fork_every=32, decay=1.0, lr=1e-3),
     }
     assert card.settings["wmdp"]["lr"] * rule["retain_ratio"] == pytest.approx(1e-3)
     chosen = [

@@ -4,6 +4,7 @@ which words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -102,7 +103,8 @@ person work organisation
 person teacher person
     {e} was taught by {v}. | Who was {e} taught by? | By whom was {e} taught?
     {e} learned from {v}. | From whom did {e} learn? | Who did {e} learn from?
-    The teacher of {e} was {v}. | Who was the teacher of {e}? | What is the name of the teacher of {e}?
+    The teacher of {e} was {v}. | Who was the teacher of {e}? | \
+What is the name of the teacher of {e}?
 person book book
     {e} wrote {v}. | What did {e} write? | Which book did {e} write?
     {e} is the author of {v}. | What is {e} the author of? | Of which book is {e} the author?
@@ -114,7 +116,8 @@ organisation seat town
 organisation founder person
     {e} was founded by {v}. | Who was {e} founded by? | By whom was {e} founded?
     {e} was set up by {v}. | Who was {e} set up by? | By whom was {e} set up?
-    The founder of {e} was {v}. | Who was the founder of {e}? | What is the name of the founder of {e}?
+    The founder of {e} was {v}. | Who was the founder of {e}? | \
+What is the name of the founder of {e}?
 organisation product product
     {e} makes {v}. | What does {e} make? | Which goods does {e} make?
     {e} is known for {v}. | What is {e} known for? | Which goods is {e} known for?
@@ -161,14 +164,13 @@ def attributes(table: str) -> dict[str, tuple[Attribute, ...]]:
     lines = table.strip().splitlines()
     for first in range(0, len(lines), 4):
         kind, name, values = lines[first].split()
-        forms = [
-            [part.strip() for part in line.split("|")] for line in lines[first + 1 : first + 4]
-        ]
-        found[kind] += (
-            Attribute(
-                name, values, tuple(f[0] for f in forms), tuple(q for f in forms for q in f[1:])
-            ),
-        )
+        answers: list[str] = []
+        questions: list[str] = []
+        for line in lines[first + 1 : first + 4]:
+            answer, *wordings = [part.strip() for part in line.split("|")]
+            answers.append(answer)
+            questions += wordings
+        found[kind] += (Attribute(name, values, tuple(answers), tuple(questions)),)
     return found
 
 
@@ -177,18 +179,22 @@ ATTRIBUTES = attributes(TABLE)
 
 def lexicon(rng: Random) -> dict[str, list[str]]:
     """Invented words by sort, no word twice."""
-    used: set[str] = set()
     words: dict[str, list[str]] = {}
+    used: set[str] = set()
     for sort, (size, endings) in SORTS.items():
         words[sort] = []
         while len(words[sort]) < size:
-            word = (
-                rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) + rng.choice(endings)
-            ).capitalize()
+            word = _word(rng, endings)
             if word not in used:
                 used.add(word)
                 words[sort].append(word)
     return words
+
+
+def _word(rng: Random, endings: Sequence[str]) -> str:
+    """One syllable and an ending."""
+    parts = [rng.choice(ONSETS), rng.choice(VOWELS), rng.choice(CODAS), rng.choice(endings)]
+    return "".join(parts).capitalize()
 
 
 def names(rng: Random, words: dict[str, list[str]], kind: str) -> list[str]:

@@ -35,41 +35,50 @@ def questions(
 
     ``blind`` leaves the question out: what the options alone give away.
     """
-    name = lambda row: subject(row).replace("_", " ")
-    of = lambda row: "" if blind else str(row["question"]).strip()
-    letters = lambda row: ABOUT.format(name(row)) + "".join(map(shown, shots(row))) + of(row)
-    texts = lambda row: (
-        ABOUT_TEXT.format(name(row))
-        + "".join(map(told, shots(row)))
-        + ("" if blind else f"Question: {of(row)}\n")
-        + "Answer:"
-    )
+
+    def about(row: Row, heading: str) -> str:
+        return heading.format(subject(row).replace("_", " "))
+
+    def question(row: Row) -> str:
+        return "" if blind else str(row["question"]).strip()
+
+    def with_letters(row: Row) -> str:
+        return about(row, ABOUT) + "".join(map(shown, shots(row))) + question(row)
+
+    def with_texts(row: Row) -> str:
+        asked = "" if blind else f"Question: {question(row)}\n"
+        return about(row, ABOUT_TEXT) + "".join(map(told, shots(row))) + asked + "Answer:"
+
     found = examples(
         cells,
         role,
         prefix,
-        prompt=letters,
+        prompt=with_letters,
         options="choices",
         right="answer",
-        variants={TEXT_PROMPT: texts},
+        variants={TEXT_PROMPT: with_texts},
         tags=(LITERAL, BARE),
         keep=keep,
     )
-    topic = {f"{prefix}/{i}": subject(c.values) for i, c in enumerate(cells) if keep(c.values)}
-    return tuple(replace(e, tags=(*e.tags, topic[e.id])) for e in found)
+    subjects = {f"{prefix}/{i}": subject(c.values) for i, c in enumerate(cells) if keep(c.values)}
+    return tuple(replace(e, tags=(*e.tags, subjects[e.id])) for e in found)
+
+
+def topic(row: Row) -> str:
+    """The subject of a row of MMLU, as its hub rows or RWKU's name it."""
+    return str(row.get("task") or row.get("subject") or "knowledge")
 
 
 def shown(row: Row) -> str:
     """A solved question with its letters."""
-    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"], strict=False)]
-    return "\n".join(
-        [str(row["question"]).strip(), *lines, f"Answer: {LETTERS[int(row['answer'])]}\n\n"]
-    )
+    choices = zip(LETTERS, row["choices"], strict=False)
+    lines = [f"{letter}. {choice}" for letter, choice in choices]
+    answer = f"Answer: {LETTERS[int(row['answer'])]}\n\n"
+    return "\n".join([str(row["question"]).strip(), *lines, answer])
 
 
 def told(row: Row) -> str:
     """A solved question with the answer in words."""
-    return (
-        f"Question: {str(row['question']).strip()}\nAnswer: "
-        f"{row['choices'][int(row['answer'])]}\n\n"
-    )
+    question = str(row["question"]).strip()
+    answer = row["choices"][int(row["answer"])]
+    return f"Question: {question}\nAnswer: {answer}\n\n"

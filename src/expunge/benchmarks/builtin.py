@@ -6,7 +6,7 @@ No download, one seed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from random import Random
 from typing import Annotated
@@ -35,6 +35,15 @@ FEWEST_FORGET = 20
 OUTSIDERS = 8
 PLAIN_VALUES = 24  # per kind of value that is no entity
 WRONG = 5
+# the kinds of the entities of a role, over and over
+NEIGHBOURS = KINDS
+OTHERS = ("person", "organisation", "person", "town")
+# roles whose facts are drawn together, and the roles whose entities may be their values
+LINKS = (
+    (("forget",), ("neighbour",)),
+    (("holdout",), ("neighbour",)),
+    (("neighbour", "retain"), ("neighbour", "retain")),
+)
 PREFIXED = 0.5  # share of the training rows that begin with a prefix, first wordings apart
 PER_ROLE = (("probability", "rouge_l_recall", "truth_ratio"), ("forget", "retain", "neighbour"))
 ON_FORGET = ("extraction_strength", "exact_memorisation")
@@ -122,16 +131,18 @@ def builtin(
     rng = Random(f"expunge/{seed}")
     train: dict[str, list[Example]] = {"forget": [], "retain": []}
     asked: dict[str, list[Example]] = {role: [] for role in SHARES}
-    for fact in known(rng, *population(rng, facts // 4)):
+    entities, outsiders = population(rng, facts // 4)
+    for fact in known(rng, entities, outsiders):
         rows, question = written(rng, fact, phrasings)
-        asked[fact.entity.role].append(question)
-        if fact.entity.role != "holdout":
-            train["forget" if fact.entity.role == "forget" else "retain"].extend(rows)
+        role = fact.entity.role
+        asked[role].append(question)
+        if role == "forget":
+            train["forget"].extend(rows)
+        elif role != "holdout":
+            train["retain"].extend(rows)
+    trained = {role: tuple(rows) for role, rows in train.items()}
     case = Case(
-        train={
-            "full": (*train["forget"], *train["retain"]),
-            **{role: tuple(rows) for role, rows in train.items()},
-        },
+        train={"full": (*trained["forget"], *trained["retain"]), **trained},
         evaluate={role: tuple(rows) for role, rows in asked.items()},
     )
     utility = {"model_utility": {"roles": ("retain", "neighbour"), "choice": ()}}
@@ -148,21 +159,52 @@ def population(rng: Random, trained: int) -> tuple[list[Entity], dict[str, list[
     Every name is given once.
     """
     words = lexicon(rng)
-    kinds_of_value = {a.values for attributes in ATTRIBUTES.values() for a in attributes}
-    unused = {kind: names(rng, words, kind) for kind in sorted(kinds_of_value)}
+    unused = {kind: names(rng, words, kind) for kind in _kinds_of_values()}
+    entities: list[Entity] = []
+    for role, size in _sizes(trained).items():
+        kinds = cycle(NEIGHBOURS if role == "neighbour" else OTHERS)
+        for i in range(size):
+            kind = next(kinds)
+            entities.append(Entity(f"{role}-{i:02d}", role, kind, unused[kind].pop()))
+    outsiders: dict[str, list[str]] = {}
+    for kind, left in unused.items():
+        outsiders[kind] = left[: OUTSIDERS if kind in KINDS else PLAIN_VALUES]
+    return entities, outsiders
+
+
+def _kinds_of_values() -> list[str]:
+    """Every kind of value that an attribute can have, in alphabetical order."""
+    kinds: set[str] = set()
+    for attributes in ATTRIBUTES.values():
+        kinds |= {attribute.values for attribute in attributes}
+    return sorted(kinds)
+
+
+def _sizes(trained: int) -> dict[str, int]:
+    """How many entities each role has, of ``trained`` entities that are not holdout."""
     sizes = {role: round(share * trained) for role, share in SHARES.items()}
     sizes["forget"] = max(FEWEST_FORGET, sizes["forget"])
     sizes["retain"] = trained - sizes["forget"] - sizes["neighbour"]
-    entities = []
-    for role, size in sizes.items():
-        kinds = KINDS if role == "neighbour" else ("person", "organisation", "person", "town")
-        entities += [
-            Entity(f"{role}-{i:02d}", role, kind, unused[kind].pop())
-            for i, kind in zip(range(size), cycle(kinds))
-        ]
-    return entities, {
-        kind: left[: OUTSIDERS if kind in KINDS else PLAIN_VALUES] for kind, left in unused.items()
-    }
+    return sizes
+
+
+@dataclass
+class Deck:
+    """The values of one kind, shuffled and drawn so that all are used before one comes again."""
+
+    pool: Sequence[str]
+    left: list[str] = field(default_factory=list)
+
+    def draw(self, rng: Random, excluded: str) -> str:
+        """The next value that is not ``excluded``."""
+        if all(value == excluded for value in self.left):
+            self.left += rng.sample(self.pool, len(self.pool))
+        index = next(i for i, value in enumerate(self.left) if value != excluded)
+        return self.left.pop(index)
+
+    def draw_others(self, rng: Random, excluded: Sequence[str]) -> tuple[str, ...]:
+        """``WRONG`` values of the whole pool, none of them ``excluded``."""
+        return tuple(rng.sample([v for v in self.pool if v not in excluded], WRONG))
 
 
 def known(
@@ -174,21 +216,22 @@ def known(
     never met their names. What forget facts have as values are neighbours and outsiders, and every
     neighbour is the value of some forget fact; holdout facts are drawn alike.
     """
-    for side in (("forget",), ("holdout",), ("neighbour", "retain")):
-        linked = ("neighbour", "retain") if "retain" in side else ("neighbour",)
-        pools = {
-            kind: [e.name for e in entities if e.kind == kind and e.role in linked] + list(given)
-            for kind, given in others.items()
-        }
-        decks: dict[str, list[str]] = {kind: [] for kind in pools}
-        for entity in (e for e in entities if e.role in side):
-            for attribute in ATTRIBUTES[entity.kind]:
-                deck, pool = decks[attribute.values], pools[attribute.values]
-                if not set(deck) - {entity.name}:
-                    deck += rng.sample(pool, len(pool))
-                value = deck.pop(next(i for i, v in enumerate(deck) if v != entity.name))
-                wrong = rng.sample([v for v in pool if v not in (value, entity.name)], WRONG)
-                yield Fact(entity, attribute, value, tuple(wrong))
+    for roles, linked in LINKS:
+        decks: dict[str, Deck] = {}
+        for kind, outsiders in others.items():
+            values = [e.name for e in entities if e.kind == kind and e.role in linked]
+            decks[kind] = Deck([*values, *outsiders])
+        for entity in entities:
+            if entity.role in roles:
+                yield from _facts_of(rng, entity, decks)
+
+
+def _facts_of(rng: Random, entity: Entity, decks: Mapping[str, Deck]) -> Iterator[Fact]:
+    """The facts of one entity, one for each attribute of its kind."""
+    for attribute in ATTRIBUTES[entity.kind]:
+        deck = decks[attribute.values]
+        value = deck.draw(rng, entity.name)
+        yield Fact(entity, attribute, value, deck.draw_others(rng, (value, entity.name)))
 
 
 def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Example]:
@@ -200,45 +243,40 @@ def written(rng: Random, fact: Fact, phrasings: int) -> tuple[list[Example], Exa
     (question/0), and so does a prefix before it (question/1). The second form says the paraphrase
     and the wrong answers: never trained as answers to that question.
     """
-    name, kind = fact.entity.name, fact.attribute
-    pairs = [
-        (answer, rng.sample(kind.questions[2 * i : 2 * i + 2], 2))
-        for i, answer in enumerate(kind.answers)
-    ]
-    (main, (asked, unseen)), (second, others), (third, (last, _)) = rng.sample(pairs, 3)
-    trained = [(asked, main), (others[0], second), (others[1], second), (last, third)][:phrasings]
-    role = "forget" if fact.entity.role == "forget" else "retain"
-    tags = (fact.entity.role, fact.entity.kind, kind.name)
+    entity, attribute = fact.entity, fact.attribute
+    forms: list[tuple[str, list[str]]] = []
+    for i, answer in enumerate(attribute.answers):
+        wordings = attribute.questions[2 * i : 2 * i + 2]
+        forms.append((answer, rng.sample(wordings, 2)))
+    (main, (asked, unseen)), (second, others), (third, (last, _)) = rng.sample(forms, 3)
+    trained = [(asked, main), (others[0], second), (others[1], second), (last, third)]
+    tags = (entity.role, entity.kind, attribute.name)
     rows = []
-    for i, (wording, form) in enumerate(trained):
-        prefix = rng.choice(PREFIXES) if i and rng.random() < PREFIXED else ""
-        prompt, answer = prefix + wording.format(e=name), form.format(e=name, v=fact.value)
-        row_tags = (*tags, "prefix") if prefix else tags
+    for i, (wording, form) in enumerate(trained[:phrasings]):
+        # the first wording is the question of evaluation and never has a prefix
+        prefix = rng.choice(PREFIXES) if i > 0 and rng.random() < PREFIXED else ""
         rows.append(
             Example(
-                f"{fact.entity.id}/{kind.name}/{i}",
-                role,
-                fact.entity.id,
-                answer,
-                prompt,
-                tags=row_tags,
+                id=f"{entity.id}/{attribute.name}/{i}",
+                role="forget" if entity.role == "forget" else "retain",
+                group=entity.id,
+                answer=form.format(e=entity.name, v=fact.value),
+                prompt=prefix + wording.format(e=entity.name),
+                tags=(*tags, "prefix") if prefix else tags,
             )
         )
-    variants = {"paraphrase": second.format(e=name, v=fact.value)}
-    variants |= {
-        f"perturbed/{i}": second.format(e=name, v=value) for i, value in enumerate(fact.wrong)
-    }
-    variants |= {
-        "question/0": unseen.format(e=name),
-        "question/1": rng.choice(PREFIXES) + asked.format(e=name),
-    }
-    first, of = rows[0], fact.entity
-    return rows, Example(
-        f"{of.id}/{kind.name}",
-        of.role,
-        of.id,
-        first.answer,
-        first.prompt,
+    variants = {"paraphrase": second.format(e=entity.name, v=fact.value)}
+    for i, value in enumerate(fact.wrong):
+        variants[f"perturbed/{i}"] = second.format(e=entity.name, v=value)
+    variants["question/0"] = unseen.format(e=entity.name)
+    variants["question/1"] = rng.choice(PREFIXES) + asked.format(e=entity.name)
+    question = Example(
+        id=f"{entity.id}/{attribute.name}",
+        role=entity.role,
+        group=entity.id,
+        answer=rows[0].answer,
+        prompt=rows[0].prompt,
         variants=variants,
         tags=tags,
     )
+    return rows, question

@@ -4,14 +4,14 @@ one another (sustainability).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from expunge.core.benchmark import Benchmark, Published
 from expunge.core.card import Card
-from expunge.core.data import Case, Examples
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused, unknown
 from expunge.data.columns import BARE, LITERAL, UNENDED
 from expunge.data.files import Cells
@@ -68,80 +68,19 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
         raise unknown("split of muse", split, HUBS)
     if subset not in SUBSETS:
         raise unknown("subset of muse", subset, SUBSETS[1:])
-    absent: dict[str, str] = {}
-    read = lambda role, config, part: _part(absent, role, split, config, part, data)
-    asked: dict[str, Examples] = {}
-    for role, side in (("forget_knowmem", "forget_qa"), ("retain_knowmem", "retain_qa")):
-        cells = table(
-            data,
-            "muse",
-            (f"{split}/knowmem/{side}", f"knowmem/{side}"),
-            f"hub:{HUBS[split]}:knowmem@{side}",
-        )
-        shots = read(f"the examples before the questions of {role}", "knowmem", f"{side}_icl")
-        asked[role] = examples(
-            cells,
-            role,
-            f"muse/{split}/{side}",
-            prompt=partial(_few_shot, shots),
-            tags=(LITERAL, BARE),
-        )
-    verbatim = read("forget_verbmem", "verbmem", "forget")
-    if verbatim:
-        tags = (LITERAL, BARE, UNENDED)
-        asked["forget_verbmem"] = examples(
-            verbatim,
-            "forget_verbmem",
-            f"muse/{split}/verbmem",
-            prompt="prompt",
-            answer="gt",
-            tags=tags,
-        )
-    for role, part in (("forget", "forget"), ("retain", "retain"), ("holdout", "holdout")):
-        if role == "holdout" and holdout:
-            given = given_texts(holdout, role="holdout", id_prefix=f"muse/{split}/holdout")
-            asked[role] = tuple(replace(e, tags=(*e.tags, UNENDED)) for e in given)
-            continue
-        texts = read(role, "privleak", part)
-        if texts:
-            asked[role] = examples(
-                texts, role, f"muse/{split}/privleak/{part}", text="text", tags=PASSAGE
-            )
-    parts = (("forget", "forget"), ("retain", "retain1"))
-    train = {role: read(f"{role} (texts to train on)", "raw", part) for role, part in parts}
-    trained: dict[str, Examples] = {}
-    for role, cells in train.items():
-        trained |= (
-            {role: examples(cells, role, f"muse/{split}/raw/{role}", text="text", tags=PASSAGE)}
-            if cells
-            else {}
-        )
-    folds: dict[str, Examples] = {}
-    if subset in ("scal", "sust"):
-        found = {fold: read(fold, subset, fold) for fold in FOLDS}
-        if not all(found.values()):
-            raise Refused(
-                f"muse: the folds {subset} of {split} are not all there; they are on "
-                f"hub:{HUBS[split]} (config {subset})"
-            )
-        for fold, cells in found.items():
-            folds[fold] = examples(
-                cells, "forget", f"muse/{split}/{subset}/{fold}", text="text", tags=PASSAGE
-            )
-    full = (*trained.get("retain", ()), *trained.get("forget", ()))
-    # the first fold is the forget set, and growing ones hold one another
-    known = {e.text for e in full}
-    full += tuple(
-        {e.text: e for rows in folds.values() for e in rows if e.text not in known}.values()
-    )
-    stages = {fold: Case(trained | {"forget": rows}, asked) for fold, rows in folds.items()}
-    roles = {role: 32 for role in KNOWN} | {role: 128 for role in VERBATIM}
-    percent: dict[str, Any] = {"scale": 100.0} | (
-        {"stemmer": True} if subset == "open-unlearning" else {}
-    )
+    parts = Parts(split, data)
+    asked = parts.questions() | parts.verbatim() | parts.texts(holdout)
+    trained = parts.trained()
+    folds = parts.folds(subset) if subset in ("scal", "sust") else {}
+    full = _full(trained, folds)
+    train = {"full": full, **trained} if full else trained
+    percent: dict[str, Any] = {"scale": 100.0}
+    if subset == "open-unlearning":
+        percent["stemmer"] = True
+    limits = {role: 32 for role in KNOWN} | {role: 128 for role in VERBATIM}
     return Benchmark(
         "muse",
-        Case({**({"full": full} if full else {}), **trained}, asked),
+        Case(train, asked),
         METRICS,
         arguments={
             "rouge_l_f1": percent | {"until": STOPS},
@@ -150,42 +89,122 @@ def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "
         },
         published=published(split).beside(subset),
         settings=card.settings["muse"],
-        generate={"max_new_tokens": 32, "roles": roles, "cut": VERBATIM, "max_length": 2048},
-        stages=stages,
+        generate={"max_new_tokens": 32, "roles": limits, "cut": VERBATIM, "max_length": 2048},
+        stages={fold: Case(trained | {"forget": rows}, asked) for fold, rows in folds.items()},
         begin="original" if subset == "scal" else "last",
-        absent=absent,
+        absent=parts.absent,
     )
+
+
+@dataclass
+class Parts:
+    """The parts of one corpus, read from ``data`` or the hub; ``absent`` collects what is not at
+    hand, with the reason.
+    """
+
+    split: str
+    data: str
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def questions(self) -> dict[str, Examples]:
+        """The questions about what is to be forgotten and kept, behind their solved examples."""
+        found: dict[str, Examples] = {}
+        for role, side in (("forget_knowmem", "forget_qa"), ("retain_knowmem", "retain_qa")):
+            names = (f"{self.split}/knowmem/{side}", f"knowmem/{side}")
+            cells = table(self.data, "muse", names, f"hub:{HUBS[self.split]}:knowmem@{side}")
+            name = f"the examples before the questions of {role}"
+            prompt = partial(_few_shot, self._rows(name, "knowmem", f"{side}_icl"))
+            prefix = f"muse/{self.split}/{side}"
+            found[role] = examples(cells, role, prefix, prompt=prompt, tags=(LITERAL, BARE))
+        return found
+
+    def verbatim(self) -> dict[str, Examples]:
+        """The passages of verbatim memorization; {} if they are not at hand."""
+        cells = self._rows("forget_verbmem", "verbmem", "forget")
+        if not cells:
+            return {}
+        prefix = f"muse/{self.split}/verbmem"
+        tags = (LITERAL, BARE, UNENDED)
+        found = examples(cells, "forget_verbmem", prefix, prompt="prompt", answer="gt", tags=tags)
+        return {"forget_verbmem": found}
+
+    def texts(self, holdout: str) -> dict[str, Examples]:
+        """The texts that membership is told of; ``holdout`` replaces those that no model saw."""
+        found: dict[str, Examples] = {}
+        for role in ("forget", "retain", "holdout"):
+            if role == "holdout" and holdout:
+                given = given_texts(holdout, role=role, id_prefix=f"muse/{self.split}/holdout")
+                found[role] = tuple(replace(e, tags=(*e.tags, UNENDED)) for e in given)
+                continue
+            cells = self._rows(role, "privleak", role)
+            if cells:
+                found[role] = self._passages(cells, role, f"privleak/{role}")
+        return found
+
+    def trained(self) -> dict[str, Examples]:
+        """The texts to train on."""
+        cells = {
+            "forget": self._rows("forget (texts to train on)", "raw", "forget"),
+            "retain": self._rows("retain (texts to train on)", "raw", "retain1"),
+        }
+        found: dict[str, Examples] = {}
+        for role, rows in cells.items():
+            if rows:
+                found[role] = self._passages(rows, role, f"raw/{role}")
+        return found
+
+    def folds(self, subset: str) -> dict[str, Examples]:
+        """The four forget sets of the subset scal or sust."""
+        cells = {fold: self._rows(fold, subset, fold) for fold in FOLDS}
+        if not all(cells.values()):
+            raise Refused(
+                f"muse: the folds {subset} of {self.split} are not all there; they are on "
+                f"hub:{HUBS[self.split]} (config {subset})"
+            )
+        found: dict[str, Examples] = {}
+        for fold, rows in cells.items():
+            found[fold] = self._passages(rows, "forget", f"{subset}/{fold}")
+        return found
+
+    def _passages(self, cells: list[Cells], role: str, name: str) -> Examples:
+        return examples(cells, role, f"muse/{self.split}/{name}", text="text", tags=PASSAGE)
+
+    def _rows(self, role: str, config: str, part: str) -> list[Cells]:
+        """The rows of one split of one config; [] if a folder or the hub set lacks it, and
+        ``absent`` says why.
+
+        On GitHub files are config/part.json, on the hub config@part. Without a folder every part
+        but the examples must be on the hub.
+        """
+        split = self.split
+        beside = f"{split}/{part}" if config == "raw" else f"{split}/{config}/{part}"
+        names = (f"{split}/{config}/{part}", f"{config}/{part}", beside)
+        hub = f"hub:{HUBS[split]}:{config}@{part}"
+        if not folder_of(self.data) and config != "knowmem":
+            return table("", "muse", names, hub)
+        return table_or_none(self.absent, role, self.data, "muse", names, hub)
+
+
+def _full(trained: Mapping[str, Examples], folds: Mapping[str, Examples]) -> Examples:
+    """All texts to train on, each once: the first fold is the forget set, and growing folds contain
+    one another.
+    """
+    full = (*trained.get("retain", ()), *trained.get("forget", ()))
+    known = {e.text for e in full}
+    added: dict[str | None, Example] = {}
+    for rows in folds.values():
+        for e in rows:
+            if e.text not in known:
+                added[e.text] = e
+    return (*full, *added.values())
 
 
 METRICS: tuple[tuple[str, str | None], ...] = (
     *(("rouge_l_f1", role) for role in (*VERBATIM, *KNOWN)),
-    *(
-        (metric, role)
-        for role in VERBATIM
-        for metric in ("extraction_strength", "exact_memorisation")
-    ),
+    ("extraction_strength", "forget_verbmem"),
+    ("exact_memorisation", "forget_verbmem"),
     *((metric, None) for metric in ("privleak", "mia_min_k", "mia_loss")),
 )
-
-
-def _part(
-    absent: dict[str, str], role: str, split: str, config: str, part: str, data: str
-) -> list[Cells]:
-    """The rows of one split of one config; [] if a folder or the hub set lacks it, and ``absent``
-    tells why.
-
-    On GitHub files are config/part.json, on the hub config@part. Without a folder every part but
-    the examples must be on the hub.
-    """
-    names = (
-        f"{split}/{config}/{part}",
-        f"{config}/{part}",
-        f"{split}/{part}" if config == "raw" else f"{split}/{config}/{part}",
-    )
-    hub = f"hub:{HUBS[split]}:{config}@{part}"
-    if not folder_of(data) and config != "knowmem":
-        return table("", "muse", names, hub)
-    return table_or_none(absent, role, data, "muse", names, hub)
 
 
 def _few_shot(shots: Sequence[Cells], row: Any) -> str:
@@ -207,7 +226,7 @@ KEYS = (
     "retain_knowmem/rouge_l_f1",
 )
 REPRO = "open-unlearning docs/repro.md, ROUGE x 100"
-TABLE = {
+TABLE: dict[str, dict[str, tuple[float, ...]]] = {
     "news": {"original": (64, 58, -99.81, 56), "gold": (33, 20, 0, 56)},
     "books": {"original": (47, 100, -57.26, 69), "gold": (30, 14, 0, 69)},
 }
@@ -216,6 +235,7 @@ LOG: dict[str, tuple[float, ...]] = {
 }
 # its PrivLeak there is held against an AUC of .5
 LOG["gold"] = (32.786613386613384, 20.162741575204354, 56.01729763464824)
+LOG_KEYS = {"original": KEYS, "gold": tuple(key for key in KEYS if key != "privleak")}
 PROTOCOL = (
     "open-unlearning: ROUGE with a stemmer, and PrivLeak against the AUC of its own "
     "retrained model (--gold), the last token left out"
@@ -226,19 +246,13 @@ def published(split: str) -> Published:
     """Rounded tables, and for News the logs of the target and the retrained model."""
     if split not in HUBS:
         raise unknown("split of muse", split, HUBS)
-    found = {
-        f"Llama-2-7b {what} ({REPRO})": dict(zip(KEYS, map(float, row), strict=True))
-        for what, row in TABLE[split].items()
-    }
-    keys = {"original": KEYS, "gold": tuple(key for key in KEYS if key != "privleak")}
-    source = "open-unlearning log, ROUGE x 100"
-    logs = {
-        f"Llama-2-7b {what} ({source})": dict(zip(keys[what], row, strict=True))
-        for what, row in LOG.items()
-    }
-    destroyed = {
-        f"Llama-2-7b grad_ascent ({REPRO})": dict(zip(KEYS, (0.0, 0.0, 52.11, 0.0), strict=True))
-    }
-    return Published(
-        found | (destroyed | logs if split == "news" else {}), PROTOCOL, "open-unlearning"
-    )
+    found: dict[str, Mapping[str, float]] = {}
+    for model, row in TABLE[split].items():
+        found[f"Llama-2-7b {model} ({REPRO})"] = dict(zip(KEYS, map(float, row), strict=True))
+    if split == "news":
+        destroyed = (0.0, 0.0, 52.11, 0.0)
+        found[f"Llama-2-7b grad_ascent ({REPRO})"] = dict(zip(KEYS, destroyed, strict=True))
+        for model, row in LOG.items():
+            label = f"Llama-2-7b {model} (open-unlearning log, ROUGE x 100)"
+            found[label] = dict(zip(LOG_KEYS[model], row, strict=True))
+    return Published(found, PROTOCOL, "open-unlearning")

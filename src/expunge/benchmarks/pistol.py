@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from expunge.benchmarks._pistol_words import SALE, WORK, letters, person
+from expunge.benchmarks._pistol_words import SALE, WORK, Draw, letters, person
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
 from expunge.core.data import Case, Example, Examples
@@ -75,21 +75,29 @@ def pistol(split: str = "generated", data: str = "", holdout: str = "") -> Bench
         return _sample(name, which, data)
     if which and (not which.isdigit() or not 1 <= int(which) <= 8):
         raise Refused(f"pistol:{split}: how many contracts to forget is a whole number from 1 to 8")
+    return _generated(int(which or 1))
+
+
+def _generated(n_forgotten: int) -> Benchmark:
+    """The generated graph, whose first ``n_forgotten`` sales are to be forgotten."""
     rng = Random("pistol")
-    trained, unseen = (
-        list(contracts(rng, COMPANIES, PEOPLE, "")),
-        list(contracts(rng, OUTSIDERS, 2, "x")),
-    )
-    gone = [c for c in trained if c.kind == "sale"][: int(which or 1)]
-    touched = {p for c in gone for p in c.parties}
-    role_of = lambda c: (
-        "forget" if c in gone else "neighbour" if touched & set(c.parties) else "retain"
-    )
+    trained = list(contracts(rng, COMPANIES, PEOPLE, ""))
+    unseen = list(contracts(rng, OUTSIDERS, 2, "x"))
+    gone = [c for c in trained if c.kind == "sale"][:n_forgotten]
+    touched: set[str] = set()
+    for contract in gone:
+        touched |= set(contract.parties)
     asked: dict[str, list[Example]] = {"forget": [], "neighbour": [], "retain": [], "holdout": []}
-    for c in trained:
-        asked[role_of(c)] += rows(c, role_of(c))
-    for c in unseen:
-        asked["holdout"] += rows(c, "holdout")
+    for contract in trained:
+        if contract in gone:
+            role = "forget"
+        elif touched & set(contract.parties):
+            role = "neighbour"
+        else:
+            role = "retain"
+        asked[role] += rows(contract, role)
+    for contract in unseen:
+        asked["holdout"] += rows(contract, "holdout")
     if len(gone) == 1:  # its questions are then what is resampled
         asked["forget"] = [replace(e, group=e.id) for e in asked["forget"]]
     return _benchmark({role: tuple(found) for role, found in asked.items()})
@@ -99,68 +107,74 @@ def contracts(rng: Random, companies: int, people: int, mark: str) -> Iterator[C
     """Sales along a ring of companies with a chord from every third, and employments that hang a
     person on each company.
     """
-    names = list(
-        dict.fromkeys(letters(rng, 6) + " " + letters(rng, 4) for _ in range(4 * companies))
-    )[:companies]
+    company_names = (f"{letters(rng, 6)} {letters(rng, 4)}" for _ in range(4 * companies))
+    names = list(dict.fromkeys(company_names))[:companies]
     workers = list(dict.fromkeys(person(rng) for _ in range(4 * people)))[:people]
+    for seller, buyer in _sales(companies):
+        edge = f"{mark}{seller}_{buyer}"
+        facts = _facts(rng, SALE)
+        yield Contract(edge, "sale", (names[seller], names[buyer]), facts)
+    for i, worker in enumerate(workers):
+        employer = i % companies
+        edge = f"{mark}{employer}_p{i}"
+        facts = _facts(rng, WORK)
+        yield Contract(edge, "employment", (names[employer], worker), facts)
+
+
+def _sales(companies: int) -> list[tuple[int, int]]:
+    """(seller, buyer) of every sale: the ring, then the chords that are not in it."""
     ring = [(i, (i + 1) % companies) for i in range(companies)]
     chords = [(i, (i + companies // 2) % companies) for i in range(0, companies, 3)]
-    edges = [
-        ("sale", names[a], names[b], f"{mark}{a}_{b}") for a, b in dict.fromkeys([*ring, *chords])
-    ]
-    edges += [
-        ("employment", names[i % companies], w, f"{mark}{i % companies}_p{i}")
-        for i, w in enumerate(workers)
-    ]
-    for kind, a, b, edge in edges:
-        facts = []
-        for attribute, draw in SALE if kind == "sale" else WORK:
-            values = list(dict.fromkeys(draw(rng) for _ in range(12)))[: WRONG + 1]
-            facts.append((attribute, values[0], tuple(values[1:])))
-        yield Contract(edge, kind, (a, b), tuple(facts))
+    return list(dict.fromkeys([*ring, *chords]))
+
+
+def _facts(
+    rng: Random, attributes: Sequence[tuple[str, Draw]]
+) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """(attribute, value, wrong values) of a contract, no value twice."""
+    facts = []
+    for attribute, draw in attributes:
+        drawn = [draw(rng) for _ in range(12)]
+        value, *wrong = list(dict.fromkeys(drawn))[: WRONG + 1]
+        facts.append((attribute, value, tuple(wrong)))
+    return tuple(facts)
 
 
 def rows(c: Contract, role: str) -> list[Example]:
     """Twenty questions about a contract; the contract is the unit of resampling."""
     a, b = c.parties
-    made = []
+    found = []
     for attribute, value, wrong in c.facts:
-        prompt = f"What is the {attribute} in the {c.kind} contract between {a} and {b}?"
-        variants = {
-            "question/paraphrase": f"{a} and {b} signed a {c.kind} contract. Which {attribute} "
-            f"does it state?"
-        }
-        variants |= {f"perturbed/{i}": w + "." for i, w in enumerate(wrong)}
-        made.append(
+        paraphrase = f"{a} and {b} signed a {c.kind} contract. Which {attribute} does it state?"
+        variants = {"question/paraphrase": paraphrase}
+        for i, other in enumerate(wrong):
+            variants[f"perturbed/{i}"] = f"{other}."
+        found.append(
             Example(
-                f"pistol/{c.edge}/{attribute}",
-                role,
-                c.edge,
-                value + ".",
-                prompt,
+                id=f"pistol/{c.edge}/{attribute}",
+                role=role,
+                group=c.edge,
+                answer=f"{value}.",
+                prompt=f"What is the {attribute} in the {c.kind} contract between {a} and {b}?",
                 variants=variants,
                 tags=(c.kind,),
             )
         )
-    return made
+    return found
 
 
 def _sample(name: str, edge: str, data: str) -> Benchmark:
     """The authors' rows: {question, answer, edge}."""
     cells = table(data, "pistol", (name,), HUB.format(name))
-    edges = sorted({str(c.values.get("edge")) for c in cells})
-    gone = tuple(edge.split("+")) if edge else (FIRST if FIRST in edges else edges[0],)
-    for one in gone:
-        if one not in edges:
-            raise unknown(f"edge of {name}", one, edges)
+    edges = sorted({_edge_of(c.values) for c in cells})
+    gone = _forgotten_edges(name, edge, edges)
     reached = joined(edges, gone)
     sides = {e: _side(e, gone, reached) for e in edges}
     found: dict[str, Examples] = {}
     for role in ("forget", "neighbour", *INDEPENDENT.values(), "retain"):
         if role in sides.values():
-            found[role] = examples(
-                cells, role, f"pistol/{name}", group="edge", keep=partial(_is_of, sides, role)
-            )
+            keep = partial(_is_of, sides, role)
+            found[role] = examples(cells, role, f"pistol/{name}", group="edge", keep=keep)
     if len(gone) == 1:
         found["forget"] = tuple(replace(e, group=e.id) for e in found["forget"])
     absent: dict[str, str] = {}
@@ -172,8 +186,25 @@ def _sample(name: str, edge: str, data: str) -> Benchmark:
     return replace(_benchmark(found), absent=absent)
 
 
+def _edge_of(row: Mapping[str, Any]) -> str:
+    return str(row.get("edge"))
+
+
+def _forgotten_edges(name: str, wanted: str, edges: Sequence[str]) -> tuple[str, ...]:
+    """The edges that are forgotten: those that the split names, else that of the authors' config,
+    else the first.
+    """
+    if not wanted:
+        return (FIRST if FIRST in edges else edges[0],)
+    found = tuple(wanted.split("+"))
+    for edge in found:
+        if edge not in edges:
+            raise unknown(f"edge of {name}", edge, edges)
+    return found
+
+
 def _is_of(sides: Mapping[str, str], role: str, row: Mapping[str, Any]) -> bool:
-    return sides[str(row.get("edge"))] == role
+    return sides[_edge_of(row)] == role
 
 
 def parties_of(edge: str) -> set[str]:
@@ -185,12 +216,24 @@ def parties_of(edge: str) -> set[str]:
 
 def joined(edges: Iterable[str], gone: Iterable[str]) -> set[str]:
     """The parties that a path of contracts joins to those of ``gone``."""
-    reached = {party for edge in gone for party in parties_of(edge)}
-    rest = [parties_of(edge) for edge in edges]
-    while any(parties & reached and not parties <= reached for parties in rest):
-        for parties in rest:
-            reached |= parties if parties & reached else set()
+    reached = _parties_of_all(gone)
+    contracts_left = [parties_of(edge) for edge in edges]
+    grown = True
+    while grown:
+        grown = False
+        for parties in contracts_left:
+            if parties & reached and not parties <= reached:
+                reached |= parties
+                grown = True
     return reached
+
+
+def _parties_of_all(edges: Iterable[str]) -> set[str]:
+    """The parties of several edges."""
+    found: set[str] = set()
+    for edge in edges:
+        found |= parties_of(edge)
+    return found
 
 
 def _side(edge: str, gone: Sequence[str], reached: set[str]) -> str:
@@ -199,27 +242,34 @@ def _side(edge: str, gone: Sequence[str], reached: set[str]) -> str:
     """
     if edge in gone:
         return "forget"
-    if parties_of(edge) & {party for one in gone for party in parties_of(one)}:
+    parties = parties_of(edge)
+    if parties & _parties_of_all(gone):
         return "neighbour"
-    if parties_of(edge) & reached:
+    if parties & reached:
         return "retain"
-    person = any(party[:1].islower() for party in parties_of(edge))
-    return INDEPENDENT["employment" if person else "sale"]
+    with_a_person = any(party[:1].islower() for party in parties)
+    return INDEPENDENT["employment" if with_a_person else "sale"]
 
 
-def _benchmark(asked: dict) -> Benchmark:
-    kept = tuple(
-        e for role in ("neighbour", "retain", *INDEPENDENT.values()) for e in asked.get(role, ())
-    )
-    train = {"forget": asked["forget"], "retain": kept, "full": (*kept, *asked["forget"])}
-    wrong = any(e.variants for e in asked["forget"])
-    metrics = [(m, role) for role in asked for m in METRICS if wrong or m != "truth_ratio"]
-    metrics += [("forget_quality", None)] if wrong else []
+def _benchmark(asked: dict[str, Examples]) -> Benchmark:
+    """The benchmark of what is asked: all but the outsiders' contracts is trained."""
+    kept: list[Example] = []
+    for role in ("neighbour", "retain", *INDEPENDENT.values()):
+        kept += asked.get(role, ())
+    train = {"forget": asked["forget"], "retain": tuple(kept)}
+    train["full"] = (*kept, *asked["forget"])
+    with_wrong_answers = any(e.variants for e in asked["forget"])
+    metrics: list[tuple[str, str | None]] = []
+    for role in asked:
+        metrics += [(m, role) for m in METRICS if with_wrong_answers or m != "truth_ratio"]
+    if with_wrong_answers:
+        metrics.append(("forget_quality", None))
     otherwise = asked_otherwise(asked["forget"], "forget_paraphrased")
     if otherwise:
         asked = {**asked, "forget_paraphrased": otherwise}
         metrics += [(m, "forget_paraphrased") for m in METRICS]
-    metrics += [(m, None) for m in ("mia_loss", "privleak")] if "holdout" in asked else []
+    if "holdout" in asked:
+        metrics += [("mia_loss", None), ("privleak", None)]
     return Benchmark(
         "pistol",
         Case(train, asked),
