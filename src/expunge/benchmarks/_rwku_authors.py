@@ -14,7 +14,9 @@ from expunge.data.options import LETTERS
 from expunge.data.tables import examples
 
 NAME = "authors"
-Keep = Callable[[Mapping[str, Any]], bool]
+Row = Mapping[str, Any]
+Keep = Callable[[Row], bool]
+TRIVIA = "Please briefly answer the following question:\nQ: {}\n"  # eval_triviaqa.py
 
 ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "rouge_l_recall": {"until": ("\n",), "package": "rouge"},
@@ -73,22 +75,18 @@ def mmlu(cells: Sequence[Cells], keep: Keep) -> Examples:
     )
 
 
-def _multiple_choice(row: Mapping[str, Any]) -> str:
+def _multiple_choice(row: Row) -> str:
     """The prompt up to the options, which ``option_rows`` writes."""
     about = ABOUT.format(row["task"].replace("_", " "))
-    return (
-        about
-        + "".join(map(_solved, row["examples"]))
-        + INSTRUCTION
-        + f"Question: {row['question']}"
-    )
+    solved = "".join(map(_solved, row["examples"]))
+    return f"{about}{solved}{INSTRUCTION}Question: {row['question']}"
 
 
-def _solved(row: Mapping[str, Any]) -> str:
-    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"], strict=False)]
-    return "\n".join(
-        [f"Question: {row['question']}", *lines, f"Answer: {LETTERS[int(row['answer'])]}\n\n"]
-    )
+def _solved(row: Row) -> str:
+    choices = zip(LETTERS, row["choices"], strict=False)
+    lines = [f"{letter}. {choice}" for letter, choice in choices]
+    answer = f"Answer: {LETTERS[int(row['answer'])]}\n\n"
+    return "\n".join([f"Question: {row['question']}", *lines, answer])
 
 
 def truthful(cells: Sequence[Cells], keep: Keep) -> Examples:
@@ -101,8 +99,44 @@ def truthful(cells: Sequence[Cells], keep: Keep) -> Examples:
         "truthful",
         "rwku/truthful",
         prompt=lambda row: f"{six}\n\nQ: {row['question']}",
-        options=lambda row: row["mc1_targets"]["choices"],
-        right=lambda row: row["mc1_targets"]["labels"].index(1),
+        options=truthful_choices,
+        right=truthful_right,
         tags=(BEGUN + " A:",),
         keep=keep,
     )
+
+
+def truthful_choices(row: Row) -> list[str]:
+    """The options of MC1."""
+    return row["mc1_targets"]["choices"]
+
+
+def truthful_right(row: Row) -> int:
+    """The index of the true one among them."""
+    return row["mc1_targets"]["labels"].index(1)
+
+
+def triviaqa(cells: Sequence[Cells], keep: Keep) -> Examples:
+    """The question behind the five solved ones of their code."""
+    return trivia_behind(SOLVED, [c for c in cells if keep(c.values)])
+
+
+def trivia_behind(solved: str, cells: Sequence[Cells]) -> Examples:
+    """TriviaQA behind ``solved`` questions; any of several answers is right."""
+    return examples(
+        cells,
+        "triviaqa",
+        "rwku/triviaqa",
+        prompt=lambda row: solved + TRIVIA.format(row["question"]),
+        answer=lambda row: row["answers"][0],
+        variants={"also": lambda row: row["answers"][1:]},
+        tags=(BEGUN + "A:",),
+    )
+
+
+# the sets that their code asks in another way
+UTILITY: Mapping[str, Callable[[Sequence[Cells], Keep], Examples]] = {
+    "mmlu": mmlu,
+    "truthful": truthful,
+    "triviaqa": triviaqa,
+}

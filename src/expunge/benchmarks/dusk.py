@@ -5,6 +5,8 @@ the others must stay.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import product
 from typing import Any
 
 from expunge.core.benchmark import Benchmark
@@ -51,17 +53,15 @@ def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
     """
     if split != "Prof":
         raise unknown("split of dusk", split, ("Prof",))
-    rows = lambda name: table(data, "dusk", (f"{split}/eval/{name}", f"eval/{name}"), PLACE)
-    shots = rows("icl")
+
+    def rows(name: str) -> list[Cells]:
+        return table(data, "dusk", (f"{split}/eval/{name}", f"eval/{name}"), PLACE)
+
+    prompt = partial(_few_shot, rows("icl"))
     asked: dict[str, Examples] = {}
     for role, name in QUESTIONS.items():
-        asked[role] = examples(
-            rows(name),
-            role,
-            f"dusk/{name}",
-            prompt=lambda row: _few_shot(shots, row),
-            tags=(LITERAL, BARE),
-        )
+        prefix = f"dusk/{name}"
+        asked[role] = examples(rows(name), role, prefix, prompt=prompt, tags=(LITERAL, BARE))
     asked["forget_verbatim"] = examples(
         rows("verbatim"),
         "forget_verbatim",
@@ -70,27 +70,18 @@ def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
         answer="gt",
         tags=(LITERAL, BARE, UNENDED),
     )
-    texts = {
-        style: documents(data, split, style, "forget" if style == STYLES[0] else "retain")
-        for style in STYLES
-    }
-    train = {
-        "forget": texts[STYLES[0]],
-        "retain": tuple(e for style in STYLES[1:] for e in texts[style]),
-    }
-    asked |= {
-        "forget": train["forget"],
-        "holdout": documents(data, split, "eval/holdout", "holdout"),
-    }
-    unseen(asked["holdout"], [e for side in train.values() for e in side])
+    retain: list[Example] = []
+    train = {"forget": documents(data, split, STYLES[0], "forget")}
+    for style in STYLES[1:]:
+        retain += documents(data, split, style, "retain")
+    train["retain"] = tuple(retain)
+    asked["forget"] = train["forget"]
+    asked["holdout"] = documents(data, split, "eval/holdout", "holdout")
+    unseen(asked["holdout"], [*train["forget"], *train["retain"]])
     return Benchmark(
         "dusk",
         Case({"full": (*train["retain"], *train["forget"]), **train}, asked),
-        [
-            *((m, r) for r in QUESTIONS for m in ("rouge_l_f1", "rouge_l_recall")),
-            *((m, "forget_verbatim") for m in VERBATIM),
-            *_WHOLE,
-        ],
+        METRICS,
         arguments={
             "rouge_l_f1": {"until": STOPS},
             "rouge_l_recall": {"until": STOPS, "stemmer": False},
@@ -106,7 +97,15 @@ def dusk(split: str = "Prof", data: str = "", holdout: str = "") -> Benchmark:
 
 
 VERBATIM = ("rouge_l_f1", "semantic_similarity", "common_words", "edit_similarity")
-_WHOLE = (("mia_loss", None), ("mia_min_k", None), ("privleak", None))
+METRICS: tuple[tuple[str, str | None], ...] = (
+    *product(("rouge_l_f1", "rouge_l_recall"), ("retain_shared",)),
+    *product(("rouge_l_f1", "rouge_l_recall"), ("forget_specific",)),
+    *product(("rouge_l_f1", "rouge_l_recall"), ("retain_specific",)),
+    *product(VERBATIM, ("forget_verbatim",)),
+    ("mia_loss", None),
+    ("mia_min_k", None),
+    ("privleak", None),
+)
 
 
 def documents(data: str, split: str, name: str, role: str) -> Examples:
@@ -117,20 +116,24 @@ def documents(data: str, split: str, name: str, role: str) -> Examples:
             f"dusk: its documents are text files; copy them from {PLACE} and give --data, a folder "
             f"with dusk/{split}/{name}.txt"
         )
-    found: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(text_of(path).splitlines(), 1):
-        if line.startswith("Title:") or not found:
-            found.append((number, []))
-        found[-1][1].append(line)
-    made = [(n, "\n".join(lines).strip()) for n, lines in found]
-    rows = []
-    for i, (n, text) in enumerate(made):
+    rows: list[Example] = []
+    for i, (line, text) in enumerate(_split_at_titles(text_of(path))):
         if text:
             id = f"dusk/{name}/{i}"
-            rows.append(Example(id, role, id, text=text, source=f"{path}:{n}", tags=PASSAGE))
+            rows.append(Example(id, role, id, text=text, source=f"{path}:{line}", tags=PASSAGE))
     if not rows:
         raise Refused(f"{path}:1: no documents in this file; copy it again from {PLACE}")
     return tuple(rows)
+
+
+def _split_at_titles(text: str) -> list[tuple[int, str]]:
+    """(number of its first line, text) of every document."""
+    found: list[tuple[int, list[str]]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("Title:") or not found:
+            found.append((number, []))
+        found[-1][1].append(line)
+    return [(number, "\n".join(lines).strip()) for number, lines in found]
 
 
 def _few_shot(shots: Sequence[Cells], row: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ data, real biographies.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from expunge.benchmarks._choices import questions
@@ -14,6 +15,7 @@ from expunge.core.card import Card
 from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused, unknown
 from expunge.data.columns import BARE, LITERAL, UNENDED
+from expunge.data.files import Cells
 from expunge.data.read import read
 from expunge.data.tables import examples, table, table_or_none
 
@@ -31,6 +33,7 @@ card = Card(
     "unscored and the task aggregate stands alone.",
 )
 
+Row = Mapping[str, Any]
 MEMBERS = ("member", "nonmember")
 GATED = (
     "the task's own data, mia_data (gated: "
@@ -41,12 +44,10 @@ TASKS = {"Task1": "creative", "Task2": "personal", "Task3": "biographies"}
 PROBES = {"sc": "completion", "qa": "question"}
 PROBE = re.compile(r"(?P<document>.*?)(?P<probe>sc|qa)(?P<number>\d*)$")
 ROLES = tuple(
-    f"{side}_{task}_{probe}"
-    for side in ("forget", "retain")
-    for task in TASKS.values()
-    for probe in PROBES.values()
+    "_".join(parts) for parts in product(("forget", "retain"), TASKS.values(), PROBES.values())
 )
 SUBSETS = ("", "small")
+DOCUMENTS = 20  # of each part, in the subset small
 ROWS = 2732  # forget rows of the public data, which are not the rows of the task
 
 
@@ -66,75 +67,34 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
         raise unknown("split of lume", split, ["all", *TASKS.values()])
     if subset not in SUBSETS:
         raise unknown("subset of lume", subset, SUBSETS[1:])
-    roles = tuple(r for r in ROLES if split in ("all", r.split("_")[1]))
+    roles = tuple(role for role in ROLES if split in ("all", role.split("_")[1]))
     cells = {side: table(data, "lume", (side,), PLACE) for side in ("forget", "retain")}
-    asked: dict[str, Examples] = {}
-    for role in roles:
-        side, task, probe = role.split("_")
-        mine = lambda row, t=task, p=probe: _of(row)[:2] == (t, p)
-        asked[role] = examples(
-            cells[side],
-            role,
-            f"lume/{side}",
-            prompt="input",
-            answer=_answer,
-            group=_document,
-            tags=_tags(),
-            keep=mine,
-        )
-        if subset:
-            first = set(list(dict.fromkeys(e.group for e in asked[role]))[:20])
-            asked[role] = tuple(e for e in asked[role] if e.group in first)
-    about = lambda row: split in ("all", _of(row)[0])
-    make = lambda side: examples(
-        cells[side],
-        side,
-        f"lume/{side}",
-        prompt="input",
-        answer=_answer,
-        group=_document,
-        tags=_tags(),
-        keep=about,
-    )
-    train = {side: make(side) for side in ("forget", "retain")}
-    asked["forget"] = tuple(
-        e
-        for e in train["forget"]
-        if not subset or any(e.id == a.id for r in roles[: len(roles) // 2] for a in asked[r])
-    )
+    asked = {role: _asked(cells, role, subset) for role in roles}
+    train = {side: _trained(cells, side, split) for side in ("forget", "retain")}
+    asked["forget"] = _of_parts(train["forget"], asked) if subset else train["forget"]
     if holdout:
         asked["holdout"] = read(holdout, role="holdout", id_prefix="lume/holdout")
     absent: dict[str, str] = {}
-    if split == "all":  # a part of the final score, which one subtask alone does not have
-        general = table_or_none(
-            absent, "mmlu", data, "mmlu", ("test", "all/test"), "hub:cais/mmlu:all@test"
-        )
-    else:
-        general = []
-    if general:
-        asked["mmlu"] = questions(
-            general, "mmlu", "mmlu", subject=lambda row: str(row.get("subject") or "knowledge")
-        )
-    told = _members(absent, data) if split == "all" else {}
-    asked |= told
-    sides = MEMBERS if told else ("forget", "holdout")
-    whole = (*roles, *sides, "mmlu")
+    members: dict[str, Examples] = {}
+    if split == "all":  # MMLU and membership are parts of the final score, not of one subtask
+        asked |= _general(absent, data)
+        members = _members(absent, data)
+        asked |= members
+    theirs = bool(members) and len(cells["forget"]) != ROWS
+    sides = MEMBERS if members else ("forget", "holdout")
+    arguments: dict[str, dict[str, Any]] = {
+        "semeval_tasks": {"roles": roles},
+        "semeval_score": {"roles": (*roles, *sides, "mmlu")},
+    }
+    for role in roles:
+        if role.endswith("question"):
+            arguments[f"{role}/exact_match"] = {"form": "letters"}
     return Benchmark(
         "lume",
         Case({"full": (*train["retain"], *train["forget"]), **train}, asked),
-        [
-            *(("exact_match" if r.endswith("question") else "rouge_l_recall", r) for r in roles),
-            ("semeval_tasks", None),
-            ("mia_loss", None),
-            ("semeval_score", None),
-            *([("choice_accuracy", "mmlu")] if general else []),
-        ],
-        arguments={
-            "semeval_tasks": {"roles": roles},
-            "semeval_score": {"roles": whole},
-            **{f"{r}/exact_match": {"form": "letters"} for r in roles if r.endswith("question")},
-        },
-        published=published(split).beside(subset, rows=bool(told) and len(cells["forget"]) != ROWS),
+        _metrics(roles, asked),
+        arguments=arguments,
+        published=published(split).beside(subset, rows=theirs),
         absent=absent,
         generate={
             "max_new_tokens": 256,
@@ -142,6 +102,71 @@ def lume(split: str = "all", subset: str = "", data: str = "", holdout: str = ""
             "max_length": 2048,
         },
     )
+
+
+def _metrics(roles: Sequence[str], asked: Mapping[str, Examples]) -> list[tuple[str, str | None]]:
+    """A score for every part, then the whole."""
+    found: list[tuple[str, str | None]] = []
+    for role in roles:
+        found.append(("exact_match" if role.endswith("question") else "rouge_l_recall", role))
+    found += [("semeval_tasks", None), ("mia_loss", None), ("semeval_score", None)]
+    if "mmlu" in asked:
+        found.append(("choice_accuracy", "mmlu"))
+    return found
+
+
+def _asked(cells: Mapping[str, Sequence[Cells]], role: str, subset: str) -> Examples:
+    """The rows of one part: a side, a task and how it is asked.
+
+    ``subset``: of the first documents alone.
+    """
+    side, task, probe = role.split("_")
+    rows = _rows(cells[side], role, side, lambda row: _of(row)[:2] == (task, probe))
+    if not subset:
+        return rows
+    documents = list(dict.fromkeys(e.group for e in rows))[:DOCUMENTS]
+    return tuple(e for e in rows if e.group in documents)
+
+
+def _trained(cells: Mapping[str, Sequence[Cells]], side: str, split: str) -> Examples:
+    """All rows of a side, of one subtask or of all."""
+    return _rows(cells[side], side, side, lambda row: split in ("all", _of(row)[0]))
+
+
+def _of_parts(forget: Examples, asked: Mapping[str, Examples]) -> Examples:
+    """The forget rows that some part asks."""
+    ids: set[str] = set()
+    for role, rows in asked.items():
+        if role.startswith("forget"):
+            ids |= {e.id for e in rows}
+    return tuple(e for e in forget if e.id in ids)
+
+
+def _rows(cells: Sequence[Cells], role: str, side: str, keep: Callable[[Row], bool]) -> Examples:
+    return examples(
+        cells,
+        role,
+        f"lume/{side}",
+        prompt="input",
+        answer=_answer,
+        group=_document,
+        tags=(LITERAL, BARE),
+        keep=keep,
+    )
+
+
+def _general(absent: dict[str, str], data: str) -> dict[str, Examples]:
+    """MMLU; {} if it is not at hand."""
+    cells = table_or_none(
+        absent, "mmlu", data, "mmlu", ("test", "all/test"), "hub:cais/mmlu:all@test"
+    )
+    if not cells:
+        return {}
+    return {"mmlu": questions(cells, "mmlu", "mmlu", subject=_mmlu_subject)}
+
+
+def _mmlu_subject(row: Row) -> str:
+    return str(row.get("subject") or "knowledge")
 
 
 def _members(absent: dict[str, str], data: str) -> dict[str, Examples]:
@@ -157,7 +182,7 @@ def _members(absent: dict[str, str], data: str) -> dict[str, Examples]:
     }
 
 
-def _of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+def _of(row: Row) -> tuple[str, str, str]:
     """(task, probe, document) of a row: the end of its id tells the probe."""
     found = PROBE.match(str(row.get("id", "")))
     if found is None or row.get("task") not in TASKS:
@@ -168,23 +193,18 @@ def _of(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return TASKS[row["task"]], PROBES[found["probe"]], found["document"].strip('"')
 
 
-def _document(row: Mapping[str, Any]) -> str:
+def _document(row: Row) -> str:
     return _of(row)[2]
 
 
-def _answer(row: Mapping[str, Any]) -> str:
+def _answer(row: Row) -> str:
     """The output behind a space: it continues the input letter by letter."""
     return " " + str(row["output"]).strip()
 
 
-def _tags() -> tuple[str, ...]:
-    return (LITERAL, BARE)
-
-
 KEYS = ("semeval_score", "semeval_tasks", "mmlu/choice_accuracy")
 SITE = "SemEval-2025 Task 4 site"
-
-
+LARGE = {"AILS-NTUA": (0.706, 0.827, 0.443), "ZJUKLAB": (0.487, 0.944, 0.471)}
 PROTOCOL = (
     "the task's own rows, which are gated and not those of LUME, with its own membership "
     "documents and MMLU"
@@ -198,11 +218,11 @@ def published(split: str) -> Published:
 
     SHA256 has the best score of the three, but an MMLU below .371 is out of the awards.
     """
-    large = {"AILS-NTUA": (0.706, 0.827, 0.443), "ZJUKLAB": (0.487, 0.944, 0.471)}
-    found = {
-        f"OLMo-7B {team} ({SITE})": dict(zip(KEYS, values, strict=True))
-        for team, values in large.items()
-    }
+    if split != "all":
+        return Published({}, PROTOCOL)
+    found: dict[str, Mapping[str, float]] = {}
+    for team, values in LARGE.items():
+        found[f"OLMo-7B {team} ({SITE})"] = dict(zip(KEYS, values, strict=True))
     found[f"OLMo-7B SHA256 ({SITE})"] = {"semeval_score": 0.711, "mmlu/choice_accuracy": 0.275}
     found[f"OLMo-1B AILS-NTUA ({SITE})"] = {"semeval_score": 0.688}
-    return Published(found if split == "all" else {}, PROTOCOL)
+    return Published(found, PROTOCOL)

@@ -5,7 +5,7 @@ adversarial prompts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,23 +42,38 @@ card = Card(
     "Wikipedia passages; texts that a model wrote about itself are left to the user.",
 )
 
+Row = Mapping[str, Any]
+Keep = Callable[[Row], bool]
 HUB = "jinzhuoran/RWKU"
 PROBES = {
     "forget_level1": "forget_level1",
     "forget_level2": "forget_level2",
     "forget_level3": "forget_level3",
+    "neighbour_level1": "neighbor_level1",
+    "neighbour_level2": "neighbor_level2",
 }
-PROBES |= {"neighbour_level1": "neighbor_level1", "neighbour_level2": "neighbor_level2"}
 # prompts and ANSWER: eval_forget.py at b8a03b3
 BLANK = "Please complete the blank in the following question.\nQuestion: {}\n"
 BRIEF = "Please briefly answer the following question.\nQuestion: {}\n"
 ANSWER = BEGUN + "Answer:"
-TRIVIA = "Please briefly answer the following question:\nQ: {}\n"  # eval_triviaqa.py, eval_bbh.py
 REASON = (
     "{}\n\nFollowing previous examples, answer the following questions and end with 'so the "
     "answer is'\nQ: {}"
 )
 SHOTS = 5
+# role -> file below a target's folder, config on the hub
+TEXTS = {
+    "forget_texts": ("forget_mia", "mia_forget"),
+    "retain_texts": ("retain_mia", "mia_retain"),
+}
+UTILITY_FILES = {
+    "mmlu": ("retain_mmlu", "utility_general"),
+    "truthful": ("truthful", "utility_truthfulness"),
+    "fluency": ("fluency", "utility_fluency"),
+    "bbh": ("retain_bbh", "utility_reason"),
+    "triviaqa": ("triviaqa", "utility_factuality"),
+}
+FIRST_FILE = "*/forget_level1.json*"  # by which a target's folder is known
 
 
 def rwku(split: str = "Stephen_King", subset: str = "", data: str = "") -> Benchmark:
@@ -74,100 +89,118 @@ def rwku(split: str = "Stephen_King", subset: str = "", data: str = "") -> Bench
     """
     if subset not in SUBSETS:
         raise unknown("subset of rwku", subset, SUBSETS[1:])
-    theirs = subset == authors.NAME
-    name = split.replace("_", " ")
-    folders = _folders(data, split)
-    mine = (lambda row: True) if split == "all" else (lambda row: _subject(row) in (name, ""))
-    group = _subject if split == "all" else ""
-    asked: dict[str, Examples] = {}
-    for role, file in PROBES.items():
-        cells = _rows(data, folders, file, f"{file}@test")
-        prompt = (lambda row: BLANK.format(row["query"])) if file.endswith("level1") else _brief
-        found = examples(cells, role, f"rwku/{split}/{file}", prompt=prompt, group=group, keep=mine)
-        kinds = {
-            f"rwku/{split}/{file}/{i}": str(c.values.get("type", "")) for i, c in enumerate(cells)
-        }
-        asked[role] = tuple(replace(e, tags=_tags(kinds[e.id])) for e in found)
-    for role, file, config in (
-        ("forget_texts", "forget_mia", "mia_forget"),
-        ("retain_texts", "retain_mia", "mia_retain"),
-    ):
-        cells = _rows(data, folders, file, config)
-        asked[role] = examples(
-            cells, role, f"rwku/{split}/{file}", text="text", keep=mine, tags=(UNENDED,)
-        )
-    absent: dict[str, str] = {}
-    optional = partial(_optional, absent, data, folders)
-    general = optional("mmlu", "retain_mmlu", "utility_general")
-    if general and theirs:
-        asked["mmlu"] = authors.mmlu(general, _once(general, name))
-    elif general:
-        shots = lambda row: row["examples"][:5]
-        asked["mmlu"] = questions(
-            general,
-            "mmlu",
-            "rwku/mmlu",
-            subject=lambda row: row["task"],
-            shots=shots,
-            keep=_once(general, name),
-        )
-    truth = optional("truthful", "truthful", "utility_truthfulness")
-    if truth and theirs:
-        asked["truthful"] = authors.truthful(truth, _once(truth, name))
-    elif truth:
-        right = lambda row: row["mc1_targets"]["labels"].index(1)
-        choices = lambda row: row["mc1_targets"]["choices"]
-        asked["truthful"] = examples(
-            truth,
-            "truthful",
-            "rwku/truthful",
-            options=choices,
-            right=right,
-            tags=(LITERAL, BARE),
-            keep=_once(truth, name),
-        )
-    fluent = optional("fluency", "fluency", "utility_fluency")
-    if fluent:
-        ask = lambda row: f"Instruction: {row['instruction']}\n"
-        asked["fluency"] = examples(
-            fluent, "fluency", "rwku/fluency", prompt=ask, tags=(OPEN,), keep=_once(fluent, name)
-        )
-    reason = optional("bbh", "retain_bbh", "utility_reason")
-    if reason:
-        ask = lambda row: REASON.format(row["cot"].strip(), row["question"])
-        tags = (BEGUN + " A:",)
-        asked["bbh"] = examples(
-            reason, "bbh", "rwku/bbh", prompt=ask, group="task", tags=tags, keep=_once(reason, name)
-        )
-    facts = optional("triviaqa", "triviaqa", "utility_factuality")
-    if facts:
-        own = [c for c in facts if _once(facts, name)(c.values)]
-        asked["triviaqa"] = _trivia(own, authors.SOLVED if theirs else "")
-    passages = optional("forget (passages to unlearn)", "passage", "train_original_passage")
-    train = (
-        {"forget": examples(passages, "forget", f"rwku/{split}/passage", text="text", keep=mine)}
-        if passages
-        else {}
-    )
-    metrics = [
-        *(("rouge_l_recall", role) for role in PROBES),
-        *(("perplexity", role) for role in ("forget_texts", "retain_texts")),
-    ]
-    metrics += [(m, "mmlu") for m in (ASKED[:1] if theirs else ASKED) if "mmlu" in asked]
-    metrics += [(m, role) for m, role in UTILITY if role in asked]
+    target = Target(split, data, theirs=subset == authors.NAME)
+    asked = target.probes() | target.texts() | target.utility()
     return Benchmark(
         "rwku",
-        Case(train, asked),
-        metrics,
-        arguments={**ARGUMENTS, **(authors.ARGUMENTS if theirs else {})},
+        Case(target.passages(), asked),
+        _metrics(asked, target.theirs),
+        arguments={**ARGUMENTS, **(authors.ARGUMENTS if target.theirs else {})},
         published=published(split).beside(subset),
-        absent=absent,
+        absent=target.absent,
         generate={
             "max_new_tokens": 30,
             "roles": {role: 256 for role in ("bbh", "fluency") if role in asked},
             "max_length": 8192,
         },
     )
+
+
+def _metrics(asked: Mapping[str, Examples], theirs: bool) -> list[tuple[str, str | None]]:
+    """What is measured where."""
+    found: list[tuple[str, str | None]] = [("rouge_l_recall", role) for role in PROBES]
+    found += [("perplexity", role) for role in TEXTS]
+    if "mmlu" in asked:
+        found += [(metric, "mmlu") for metric in (ASKED[:1] if theirs else ASKED)]
+    found += [(metric, role) for metric, role in UTILITY if role in asked]
+    return found
+
+
+class Target:
+    """The rows of one target, or of all, read from ``data`` or the hub.
+
+    ``theirs``: the utility sets are asked as the authors' code asks them. ``absent`` collects the
+    parts that are not at hand, with the reason.
+    """
+
+    def __init__(self, split: str, data: str, *, theirs: bool) -> None:
+        self.split, self.data, self.theirs = split, data, theirs
+        self.name = split.replace("_", " ")
+        self.folders = _folders(data, split)
+        self.absent: dict[str, str] = {}
+
+    def probes(self) -> dict[str, Examples]:
+        """Blanks, questions and adversarial prompts about the target and its neighbors."""
+        found: dict[str, Examples] = {}
+        for role, file in PROBES.items():
+            cells = self._rows(file, f"{file}@test")
+            prefix = f"rwku/{self.split}/{file}"
+            rows = examples(
+                cells,
+                role,
+                prefix,
+                prompt=_blank if file.endswith("level1") else _brief,
+                group=_subject if self.split == "all" else "",
+                keep=self._is_mine,
+            )
+            kinds = [str(c.values.get("type", "")) for c in cells]
+            tags = {f"{prefix}/{i}": _tags(kind) for i, kind in enumerate(kinds)}
+            found[role] = tuple(replace(e, tags=tags[e.id]) for e in rows)
+        return found
+
+    def texts(self) -> dict[str, Examples]:
+        """The texts of the membership sets."""
+        found: dict[str, Examples] = {}
+        for role, (file, config) in TEXTS.items():
+            cells = self._rows(file, config)
+            prefix = f"rwku/{self.split}/{file}"
+            found[role] = examples(
+                cells, role, prefix, text="text", keep=self._is_mine, tags=(UNENDED,)
+            )
+        return found
+
+    def utility(self) -> dict[str, Examples]:
+        """The utility sets that are at hand."""
+        found: dict[str, Examples] = {}
+        for role, (file, config) in UTILITY_FILES.items():
+            cells = self._optional(role, file, config)
+            if cells:
+                ask = authors.UTILITY.get(role) if self.theirs else None
+                found[role] = (ask or ASK[role])(cells, _once(cells, self.name))
+        return found
+
+    def passages(self) -> dict[str, Examples]:
+        """The passages to unlearn; {} if they are not at hand."""
+        cells = self._optional("forget (passages to unlearn)", "passage", "train_original_passage")
+        if not cells:
+            return {}
+        prefix = f"rwku/{self.split}/passage"
+        return {"forget": examples(cells, "forget", prefix, text="text", keep=self._is_mine)}
+
+    def _is_mine(self, row: Row) -> bool:
+        return self.split == "all" or _subject(row) in (self.name, "")
+
+    def _rows(self, file: str, config: str) -> list[Cells]:
+        hub = f"hub:{HUB}:{config}"
+        if not self.folders:
+            return table("", "rwku", (f"1_Stephen_King/{file}",), hub)
+        found: list[Cells] = []
+        for folder in self.folders:
+            found += table(self.data, "rwku", (f"{folder}/{file}",), hub)
+        return found
+
+    def _optional(self, role: str, file: str, config: str) -> list[Cells]:
+        """The rows of the first target's folder (passages: of every target's), of each that has the
+        file; see ``table_or_none``.
+        """
+        hub = f"hub:{HUB}:{config}"
+        read = partial(table_or_none, self.absent, role)
+        if not self.folders:
+            return read("", "rwku", (f"1_Stephen_King/{file}",), hub)
+        found: list[Cells] = []
+        for folder in self.folders if file == "passage" else self.folders[:1]:
+            found += read(self.data, "rwku", (f"{folder}/{file}",), hub)
+        return found
 
 
 SUBSETS = ("", authors.NAME)
@@ -185,55 +218,97 @@ UTILITY = (
 )
 
 
-def _trivia(cells: list[Cells], solved: str = "") -> Examples:
-    """TriviaQA: any of several answers is right.
+def _mmlu(cells: list[Cells], keep: Keep) -> Examples:
+    """Multiple choice behind five solved questions, by letter and by text."""
+    return questions(cells, "mmlu", "rwku/mmlu", subject=_task, shots=_five_examples, keep=keep)
 
-    ``solved``: what stands before each; without it the first questions are the examples.
-    """
-    others = {"also": lambda row: row["answers"][1:]}
-    begin = 0 if solved else SHOTS
-    solved = solved or "".join(
-        f"Q: {c.values['question']}\nA: {c.values['answers'][0]}\n" for c in cells[:SHOTS]
-    )
-    ask = lambda row: solved + TRIVIA.format(row["question"])
-    right = lambda row: row["answers"][0]
+
+def _task(row: Row) -> str:
+    return row["task"]
+
+
+def _five_examples(row: Row) -> Sequence[Row]:
+    return row["examples"][:5]
+
+
+def _truthful(cells: list[Cells], keep: Keep) -> Examples:
+    """TruthfulQA with one right option."""
     return examples(
-        cells[begin:],
-        "triviaqa",
-        "rwku/triviaqa",
-        prompt=ask,
-        answer=right,
-        variants=others,
-        tags=(BEGUN + "A:",),
+        cells,
+        "truthful",
+        "rwku/truthful",
+        options=authors.truthful_choices,
+        right=authors.truthful_right,
+        tags=(LITERAL, BARE),
+        keep=keep,
     )
 
 
-def _subject(row: Mapping[str, Any]) -> str:
+def _fluency(cells: list[Cells], keep: Keep) -> Examples:
+    """Instructions that ask for a long text; there is no right answer."""
+    return examples(cells, "fluency", "rwku/fluency", prompt=_instruction, tags=(OPEN,), keep=keep)
+
+
+def _instruction(row: Row) -> str:
+    return f"Instruction: {row['instruction']}\n"
+
+
+def _bbh(cells: list[Cells], keep: Keep) -> Examples:
+    """Tasks of reasoning behind solved ones."""
+    tags = (BEGUN + " A:",)
+    return examples(cells, "bbh", "rwku/bbh", prompt=_reason, group="task", tags=tags, keep=keep)
+
+
+def _reason(row: Row) -> str:
+    return REASON.format(row["cot"].strip(), row["question"])
+
+
+def _trivia(cells: list[Cells], keep: Keep) -> Examples:
+    """TriviaQA behind its first questions, which are the examples."""
+    own = [c for c in cells if keep(c.values)]
+    solved = "".join(
+        f"Q: {c.values['question']}\nA: {c.values['answers'][0]}\n" for c in own[:SHOTS]
+    )
+    return authors.trivia_behind(solved, own[SHOTS:])
+
+
+ASK: Mapping[str, Callable[[list[Cells], Keep], Examples]] = {
+    "mmlu": _mmlu,
+    "truthful": _truthful,
+    "fluency": _fluency,
+    "bbh": _bbh,
+    "triviaqa": _trivia,
+}
+
+
+def _subject(row: Row) -> str:
     return str(row.get("subject", ""))
 
 
-def _brief(row: Mapping[str, Any]) -> str:
+def _blank(row: Row) -> str:
+    return BLANK.format(row["query"])
+
+
+def _brief(row: Row) -> str:
     """The question with its instruction.
 
     In-context learning brings solved questions; an affirmative suffix is the last word.
     """
     if row.get("type") == "incontext learning":
         return BRIEF.replace("Question: ", "").format(row["query"])
-    return (
-        BRIEF.format(row["query"]).rstrip("\n")
-        if row.get("type") == "affirmative suffix"
-        else BRIEF.format(row["query"])
-    )
+    asked = BRIEF.format(row["query"])
+    return asked.rstrip("\n") if row.get("type") == "affirmative suffix" else asked
 
 
 def _tags(kind: str) -> tuple[str, ...]:
     """What the probe is, and that the assistant has begun to answer (not behind an affirmative
     suffix).
     """
-    return (*([kind] if kind else []), *(() if kind == "affirmative suffix" else (ANSWER,)))
+    tags = (kind,) if kind else ()
+    return tags if kind == "affirmative suffix" else (*tags, ANSWER)
 
 
-def _once(cells: list[Cells], name: str) -> Callable[[Mapping[str, Any]], bool]:
+def _once(cells: list[Cells], name: str) -> Keep:
     """The hub repeats the utility sets for every target: those of the target, or of the first that
     is there.
     """
@@ -247,17 +322,8 @@ def _folders(data: str, split: str) -> list[str]:
     data = folder_of(data)
     if not data:
         return []
-    base = next(
-        (p for p in (Path(data) / "rwku", Path(data)) if any(p.glob("*/forget_level1.json*"))), None
-    )
-    found = (
-        {}
-        if base is None
-        else {
-            re.sub(r"^\d+_", "", p.parent.name): p.parent.name
-            for p in sorted(base.glob("*/forget_level1.json*"))
-        }
-    )
+    files = sorted((Path(data) / "rwku").glob(FIRST_FILE)) or sorted(Path(data).glob(FIRST_FILE))
+    found = {re.sub(r"^\d+_", "", file.parent.name): file.parent.name for file in files}
     if not found:
         raise Refused(
             f"--data {data}: no rows of rwku here; it must hold "
@@ -268,30 +334,10 @@ def _folders(data: str, split: str) -> list[str]:
     return list(found.values()) if split == "all" else [found[split]]
 
 
-def _rows(data: str, folders: list[str], file: str, config: str) -> list[Cells]:
-    if not folders:
-        return table("", "rwku", (f"1_Stephen_King/{file}",), f"hub:{HUB}:{config}")
-    return [
-        c for f in folders for c in table(data, "rwku", (f"{f}/{file}",), f"hub:{HUB}:{config}")
-    ]
-
-
-def _optional(
-    absent: dict[str, str], data: str, folders: list[str], role: str, file: str, config: str
-) -> list[Cells]:
-    """The rows of the first target's folder (passages: of every target's), of each that has the
-    file; see ``table_or_none``.
-    """
-    read = partial(table_or_none, absent, role)
-    if not folders:
-        return read("", "rwku", (f"1_Stephen_King/{file}",), f"hub:{HUB}:{config}")
-    several = folders if file == "passage" else folders[:1]
-    return [c for f in several for c in read(data, "rwku", (f"{f}/{file}",), f"hub:{HUB}:{config}")]
-
-
-KEYS = (*(f"{role}/rouge_l_recall" for role in PROBES if role.startswith("forget")),)
 KEYS = (
-    *KEYS,
+    "forget_level1/rouge_l_recall",
+    "forget_level2/rouge_l_recall",
+    "forget_level3/rouge_l_recall",
     "mmlu/choice_accuracy",
     "bbh/exact_match",
     "truthful/choice_accuracy_text",
