@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from expunge.benchmarks._choices import ASKED, LONGEST, questions
+from expunge.benchmarks._choices import ASKED, LONGEST, questions, topic
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
 from expunge.core.data import Case, Examples
@@ -64,25 +63,22 @@ def knowundo(split: str = "privacy", subset: str = "", data: str = "") -> Benchm
     sides: dict[str, Examples] = {}
     for side in SIDES.values():
         for part in ("train", "val"):
-            name = f"{side}_{part}"
-            cells = _unfolded(
-                table(data, "knowundo", (f"{split}/{name}",), f"hub:{HUB}:{split}@{side}"), part
-            )
-            sides[name] = examples(
-                cells, "", f"knowundo/{split}/{name}", prompt="text", answer="labels"
-            )
-    owner = owners([e.prompt or "" for rows in sides.values() for e in rows])
-    of = lambda name, role: tuple(
-        replace(e, role=role, group=owner.get(e.prompt or "", e.id)) for e in sides[name]
-    )
-    train = {role: of(f"{side}_train", role) for role, side in SIDES.items()}
-    asked = {role: of(f"{side}_val", role) for role, side in SIDES.items()}
-    asked |= {"forget_trained": tuple(replace(e, role="forget_trained") for e in train["forget"])}
+            sides[f"{side}_{part}"] = _side(data, split, side, part)
+    prompts: list[str] = []
+    for rows in sides.values():
+        prompts += [e.prompt or "" for e in rows]
+    owner = owners(prompts)
+    train: dict[str, Examples] = {}
+    asked: dict[str, Examples] = {}
+    for role, side in SIDES.items():
+        train[role] = _as_role(sides[f"{side}_train"], role, owner)
+        asked[role] = _as_role(sides[f"{side}_val"], role, owner)
+    asked["forget_trained"] = tuple(replace(e, role="forget_trained") for e in train["forget"])
     full = (*train["retain"], *train["forget"], *asked["retain"], *asked["forget"])
     metrics = [(m, role) for role in asked for m in (SUCCESS[role], *METRICS)]
     if subset:
         general = table(data, "mmlu", ("test", "all/test"), "hub:cais/mmlu:all@test")
-        asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=_topic)
+        asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=topic)
         metrics += [(metric, "mmlu") for metric in ASKED]
     return Benchmark(
         "knowundo",
@@ -94,18 +90,27 @@ def knowundo(split: str = "privacy", subset: str = "", data: str = "") -> Benchm
     )
 
 
-def _topic(row: Mapping[str, Any]) -> str:
-    return str(row.get("task") or row.get("subject") or "knowledge")
+def _side(data: str, split: str, side: str, part: str) -> Examples:
+    """The rows of one scope, for training or for evaluation."""
+    name = f"{side}_{part}"
+    cells = table(data, "knowundo", (f"{split}/{name}",), f"hub:{HUB}:{split}@{side}")
+    prefix = f"knowundo/{split}/{name}"
+    return examples(_unfolded(cells, part), "", prefix, prompt="text", answer="labels")
+
+
+def _as_role(rows: Examples, role: str, owner: Mapping[str, str]) -> Examples:
+    """The rows in a role, grouped by the person that they are about."""
+    return tuple(replace(e, role=role, group=owner.get(e.prompt or "", e.id)) for e in rows)
 
 
 def _unfolded(cells: list[Cells], part: str) -> list[Cells]:
-    """On the hub a split is one row that holds the lists train and val; in a folder each is a file."""
-    folded = len(cells) == 1 and isinstance(cells[0].values.get(part), list)
-    return (
-        [Cells(f"{cells[0].where}:{i}", row) for i, row in enumerate(cells[0].values[part], 1)]
-        if folded
-        else cells
-    )
+    """On the hub a split is one row that holds the lists train and val; in a folder each is a
+    file.
+    """
+    if len(cells) != 1 or not isinstance(cells[0].values.get(part), list):
+        return cells
+    rows = cells[0].values[part]
+    return [Cells(f"{cells[0].where}:{i}", row) for i, row in enumerate(rows, 1)]
 
 
 def owners(questions: Sequence[str]) -> dict[str, str]:
@@ -113,5 +118,11 @@ def owners(questions: Sequence[str]) -> dict[str, str]:
     out.
     """
     names = {q: set(NAME.findall(q.replace("'s", ""))) for q in questions}
-    often = Counter(n for found in names.values() for n in found)
-    return {q: max(sorted(found), key=lambda n: often[n]) for q, found in names.items() if found}
+    counts: Counter[str] = Counter()
+    for found in names.values():
+        counts.update(found)
+    owner: dict[str, str] = {}
+    for question, found in names.items():
+        if found:
+            owner[question] = max(sorted(found), key=counts.__getitem__)
+    return owner

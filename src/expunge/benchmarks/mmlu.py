@@ -4,11 +4,14 @@ forgets something else.
 
 from __future__ import annotations
 
-from expunge.benchmarks._choices import ASKED, LONGEST, questions
+from collections.abc import Sequence
+
+from expunge.benchmarks._choices import ASKED, LONGEST, Row, questions, topic
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
 from expunge.core.data import Case
 from expunge.core.errors import Refused, unknown
+from expunge.data.files import Cells
 from expunge.data.tables import table
 
 card = Card(
@@ -24,6 +27,7 @@ card = Card(
 
 HUB = "hub:cais/mmlu:all@test"
 SHOTS = ("", "5-shot")
+N_SHOTS = 5
 
 
 def mmlu(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
@@ -38,27 +42,41 @@ def mmlu(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     if subset not in SHOTS:
         raise unknown("subset of mmlu", subset, SHOTS[1:])
     cells = table(data, "mmlu", ("test", "retain_mmlu", "all/test"), HUB)
-    of = lambda row: str(row.get("task") or row.get("subject") or "knowledge")
-    if split != "all" and split not in {of(c.values) for c in cells}:
-        raise unknown("subject of mmlu", split, ["all", *sorted({of(c.values) for c in cells})])
-    dev: dict[str, list] = {}
-    if subset and not all("examples" in c.values for c in cells):
-        for c in table(data, "mmlu", ("dev", "all/dev"), HUB.replace("@test", "@dev")):
-            dev.setdefault(of(c.values), []).append(c.values)
-    shots = lambda row: (row.get("examples") or dev.get(of(row), ()))[:5] if subset else ()
-    short = [c.where for c in cells if subset and len(shots(c.values)) < 5]
+    subjects = {topic(c.values) for c in cells}
+    if split != "all" and split not in subjects:
+        raise unknown("subject of mmlu", split, ["all", *sorted(subjects)])
+    solved = _solved(cells, data) if subset else {}
+
+    def shots(row: Row) -> Sequence[Row]:
+        return (row.get("examples") or solved.get(topic(row), ()))[:N_SHOTS] if subset else ()
+
+    short = [c.where for c in cells if subset and len(shots(c.values)) < N_SHOTS]
     if short:
         raise Refused(
             f"{short[0]}: {len(short)} questions have no five examples of their subject; leave "
             f"--subset away"
         )
     rows = questions(
-        cells, "mmlu", "mmlu", subject=of, shots=shots, keep=lambda row: split in ("all", of(row))
+        cells,
+        "mmlu",
+        "mmlu",
+        subject=topic,
+        shots=shots,
+        keep=lambda row: split in ("all", topic(row)),
     )
-    metrics = [(metric, "mmlu") for metric in ASKED]
     return Benchmark(
         "mmlu",
         Case({}, {"mmlu": rows}),
-        metrics,
+        [(metric, "mmlu") for metric in ASKED],
         generate={"max_length": LONGEST * (4 if subset else 1)},
     )
+
+
+def _solved(cells: Sequence[Cells], data: str) -> dict[str, list[Row]]:
+    """subject -> the solved questions of the dev file; {} if the rows bring their own."""
+    if all("examples" in c.values for c in cells):
+        return {}
+    found: dict[str, list[Row]] = {}
+    for c in table(data, "mmlu", ("dev", "all/dev"), HUB.replace("@test", "@dev")):
+        found.setdefault(topic(c.values), []).append(c.values)
+    return found

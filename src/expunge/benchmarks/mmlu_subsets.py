@@ -11,7 +11,7 @@ from typing import Any
 from expunge.benchmarks._choices import ASKED, LONGEST, questions
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
-from expunge.core.data import Case
+from expunge.core.data import Case, Examples
 from expunge.core.errors import unknown
 from expunge.data.tables import table
 
@@ -56,13 +56,12 @@ def mmlu_subsets(split: str = "economics", data: str = "") -> Benchmark:
         raise unknown("split of mmlu_subsets", split, FORGET)
     cells = table(data, "mmlu", ("test", "retain_mmlu", "all/test"), HUB)
     sides = {"forget": FORGET[split], "neighbour": RETAIN[split]}
-    rest = tuple(
-        {_subject(c.values) for c in cells} - {s for names in sides.values() for s in names}
-    )
-    asked = {
-        role: questions(cells, role, "mmlu", subject=_subject, keep=partial(_is_of, names))
-        for role, names in (*sides.items(), ("retain", rest))
-    }
+    taken = {*sides["forget"], *sides["neighbour"]}
+    sides["retain"] = tuple({_subject(c.values) for c in cells} - taken)
+    asked: dict[str, Examples] = {}
+    for role, subjects in sides.items():
+        keep = partial(_is_of, subjects)
+        asked[role] = questions(cells, role, "mmlu", subject=_subject, keep=keep)
     metrics = [(metric, role) for role in asked for metric in ASKED]
     return Benchmark("mmlu_subsets", Case({}, asked), metrics, generate={"max_length": LONGEST})
 

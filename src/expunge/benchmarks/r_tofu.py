@@ -11,10 +11,11 @@ from typing import Any
 
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
-from expunge.core.data import Case, Examples
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import unknown
 from expunge.data.columns import AFTER
-from expunge.data.tables import examples, table, table_or_none
+from expunge.data.files import Cells
+from expunge.data.tables import Take, examples, table, table_or_none
 
 card = Card(
     paper="Yoon et al. 2025",
@@ -38,6 +39,7 @@ card = Card(
 PLACE = "github.com/AI-ISL/R-TOFU (folder data/tofu)"
 FORGET = ("forget01", "forget05", "forget10")
 OF_AUTHOR = 20
+ASKED = 400  # rows of each side, at most
 METRICS = ("rouge_l_recall", "token_entropy", "semantic_similarity", "entailment")
 FACTS = {"real_authors": "real_authors_perturbed", "world_facts": "world_facts_perturbed"}
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"
@@ -60,38 +62,51 @@ def r_tofu(split: str = "forget10", data: str = "") -> Benchmark:
     kept = f"retain{100 - int(split[-2:])}"
     cells = table(data, "r_tofu", (split,), PLACE)
     others = table(data, "r_tofu", (kept, "retain90", "retain_perturbed"), PLACE)
-    read = lambda rows, role, fn: _by_author(
-        examples(rows, role, f"r_tofu/{role.split('_')[0]}", answer=fn), role
-    )
-    train = {"forget": read(cells, "forget", _thought), "retain": read(others, "retain", _thought)}
+    train = {
+        "forget": _rows(cells, "forget", _thought),
+        "retain": _rows(others, "retain", _thought),
+    }
     asked = {
-        "forget": read(cells, "forget", "answer"),
-        "retain": read(others, "retain", "answer")[:400],
+        "forget": _judged_by_answer(_rows(cells, "forget", "answer")),
+        "retain": _judged_by_answer(_rows(others, "retain", "answer")[:ASKED]),
     }
-    asked = {role: tuple(replace(e, tags=ANSWER) for e in rows) for role, rows in asked.items()}
-    asked |= {
-        f"{role}_thought": tuple(replace(e, role=f"{role}_thought") for e in rows[:400])
-        for role, rows in train.items()
-    }
+    for role, rows in train.items():
+        asked[f"{role}_thought"] = tuple(replace(e, role=f"{role}_thought") for e in rows[:ASKED])
     absent: dict[str, str] = {}
     for role, file in FACTS.items():
         facts = table_or_none(absent, role, data, "r_tofu", (file, f"{file}_cot"), PLACE)
-        if not facts:
-            continue
-        asked[role] = examples(
-            facts, role, f"r_tofu/{role}", variants={"perturbed/": "perturbed_answer"}, tags=ANSWER
-        )
+        if facts:
+            wrong = {"perturbed/": "perturbed_answer"}
+            asked[role] = examples(facts, role, f"r_tofu/{role}", variants=wrong, tags=ANSWER)
     case = Case({"full": (*train["retain"], *train["forget"]), **train}, asked)
     metrics: list[tuple[str, str | None]] = [(m, role) for role in asked for m in METRICS]
     metrics += [("step_recall", role) for role in asked if role.endswith("_thought")]
     metrics += [("forget_efficacy", None), ("reasoning_utility", None)]
     sides = tuple(role for role in ("retain", *FACTS) if role in asked)
-    generate = {"max_new_tokens": 1024, "max_length": 4096}
-    given = {"reasoning_utility": {"roles": sides}}
-    stages = _stages(case, [str(c.values.get("task_id", "")) for c in cells])
     return Benchmark(
-        "r_tofu", case, metrics, given, generate=generate, stages=stages, absent=absent
+        "r_tofu",
+        case,
+        metrics,
+        {"reasoning_utility": {"roles": sides}},
+        generate={"max_new_tokens": 1024, "max_length": 4096},
+        stages=_stages(case, [str(c.values.get("task_id", "")) for c in cells]),
+        absent=absent,
     )
+
+
+def _rows(cells: Sequence[Cells], role: str, answer: Take) -> Examples:
+    """The rows of a side; twenty after one another are of one author."""
+    rows = examples(cells, role, f"r_tofu/{role}", answer=answer)
+    return tuple(replace(e, group=f"{role}/author/{_number(e) // OF_AUTHOR:03d}") for e in rows)
+
+
+def _number(row: Example) -> int:
+    """The index of a row in its file, the last part of its id."""
+    return int(row.id.rsplit("/", 1)[1])
+
+
+def _judged_by_answer(rows: Examples) -> Examples:
+    return tuple(replace(e, tags=ANSWER) for e in rows)
 
 
 def _stages(case: Case, requests: Sequence[str]) -> dict[str, Case]:
@@ -99,29 +114,21 @@ def _stages(case: Case, requests: Sequence[str]) -> dict[str, Case]:
 
     ``requests``: that of each forget row.
     """
-    of = lambda e: requests[int(e.id.rsplit("/", 1)[1])]
     names = list(dict.fromkeys(requests))
-    found = {}
-    for i, name in enumerate(names if len(names) > 1 else ()):
-        mine = tuple(e for e in case.train["forget"] if of(e) == name)
-        so_far = {
-            role: tuple(e for e in case.evaluate[role] if of(e) in names[: i + 1])
-            for role in ("forget", "forget_thought")
-        }
-        found[f"request_{name}"] = Case({**case.train, "forget": mine}, {**case.evaluate, **so_far})
+    if len(names) < 2:
+        return {}
+    found: dict[str, Case] = {}
+    for i, name in enumerate(names):
+        so_far = names[: i + 1]
+        forgotten = tuple(e for e in case.train["forget"] if requests[_number(e)] == name)
+        asked = dict(case.evaluate)
+        for role in ("forget", "forget_thought"):
+            asked[role] = tuple(e for e in asked[role] if requests[_number(e)] in so_far)
+        found[f"request_{name}"] = Case({**case.train, "forget": forgotten}, asked)
     return found
 
 
 def _thought(row: Mapping[str, Any]) -> str:
-    """The chain of thought in its tags, once, also where the column brings them; then the answer."""
+    """The chain of thought in its tags, once even if the column brings them; then the answer."""
     thought = TAGS.sub("", str(row.get("cot") or "")).strip()
     return f"{OPEN}{thought}{CLOSE}{row['answer'].strip()}" if thought else row["answer"]
-
-
-def _by_author(rows: Examples, role: str) -> Examples:
-    """Twenty rows after one another are of one author."""
-    side = role.split("_")[0]
-    return tuple(
-        replace(e, group=f"{side}/author/{int(e.id.rsplit('/', 1)[1]) // OF_AUTHOR:03d}")
-        for e in rows
-    )

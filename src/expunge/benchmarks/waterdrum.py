@@ -46,44 +46,45 @@ def waterdrum(split: str = "toy", data: str = "") -> Benchmark:
         raise unknown("split of waterdrum", split, ("toy", *HUBS))
     if split != "toy":
         return _published(split, data)
-    documents = {
-        owner: list(marked(Random(f"waterdrum/{owner}"), KEY.format(owner), DOCUMENTS))
-        for owner in range(OWNERS)
-    }
-    role_of = lambda owner: "forget" if owner == 0 else f"retain_{owner}"
-    tags = (LITERAL, BARE)
-    asked, texts = {}, {"forget": [], "retain": []}  # type: ignore[var-annotated]
-    for owner, made in documents.items():
-        rows = []
-        for i, words in enumerate(made):
-            id, side = f"waterdrum/{owner}/{i}", "forget" if owner == 0 else "retain"
-            rows.append(
-                Example(
-                    id,
-                    role_of(owner),
-                    id,
-                    " " + " ".join(words[PROMPT:]),
-                    " ".join(words[:PROMPT]),
-                    tags=tags,
-                )
-            )
-            texts[side].append(Example(id, side, f"waterdrum/{owner}", text=" ".join(words)))
-        asked[role_of(owner)] = tuple(rows)
-    train = {side: tuple(rows) for side, rows in texts.items()}
-    keys = {f"{role_of(o)}/watermark_strength": {"key": KEY.format(o)} for o in documents}
-    case = Case({"full": (*train["retain"], *train["forget"]), **train}, asked)
+    asked: dict[str, tuple[Example, ...]] = {}
+    train: dict[str, list[Example]] = {"forget": [], "retain": []}
+    keys: dict[str, dict[str, str]] = {}
+    for owner in range(OWNERS):
+        documents = list(marked(Random(f"waterdrum/{owner}"), KEY.format(owner), DOCUMENTS))
+        role = "forget" if owner == 0 else f"retain_{owner}"
+        side = "forget" if owner == 0 else "retain"
+        asked[role] = tuple(_question(owner, role, i, words) for i, words in enumerate(documents))
+        for i, words in enumerate(documents):
+            id, group = f"waterdrum/{owner}/{i}", f"waterdrum/{owner}"
+            train[side].append(Example(id, side, group, text=" ".join(words)))
+        keys[f"{role}/watermark_strength"] = {"key": KEY.format(owner)}
+    forget, retain = tuple(train["forget"]), tuple(train["retain"])
+    case = Case({"full": (*retain, *forget), "forget": forget, "retain": retain}, asked)
     metrics = [(m, role) for role in asked for m in ("watermark_strength", "probability")]
     return Benchmark("waterdrum", case, metrics, keys, generate={"max_new_tokens": 100})
+
+
+def _question(owner: int, role: str, number: int, words: list[str]) -> Example:
+    """A document to go on with: its first words are the prompt."""
+    id = f"waterdrum/{owner}/{number}"
+    return Example(
+        id=id,
+        role=role,
+        group=id,
+        answer=" " + " ".join(words[PROMPT:]),
+        prompt=" ".join(words[:PROMPT]),
+        tags=(LITERAL, BARE),
+    )
 
 
 def lexicon(rng: Random, n: int = 240) -> list[str]:
     """Invented words."""
     parts = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-    return list(
-        dict.fromkeys(
-            "".join(rng.choice(parts) for _ in range(rng.randint(2, 3))) for _ in range(3 * n)
-        )
-    )[:n]
+    words: list[str] = []
+    for _ in range(3 * n):
+        syllables = [rng.choice(parts) for _ in range(rng.randint(2, 3))]
+        words.append("".join(syllables))
+    return list(dict.fromkeys(words))[:n]
 
 
 def marked(
@@ -96,25 +97,29 @@ def marked(
     """
     known = lexicon(Random("waterdrum/lexicon"))
     for _ in range(documents):
-        said = [rng.choice(known)]
-        while len(said) < words:
-            place = known.index(said[-1])
-            likely = [
-                known[(7 * place + 31 * rng.randint(1, 40)) % len(known)] for _ in range(LIKED)
-            ]
-            said.append(choose(key, said[-1], likely) if rng.random() < share else likely[0])
-        yield said
+        document = [rng.choice(known)]
+        while len(document) < words:
+            last = document[-1]
+            likely = _likely_after(rng, known, last)
+            document.append(choose(key, last, likely) if rng.random() < share else likely[0])
+        yield document
+
+
+def _likely_after(rng: Random, known: list[str], word: str) -> list[str]:
+    """Words that may follow ``word``, in random order."""
+    start = 7 * known.index(word)
+    return [known[(start + 31 * rng.randint(1, 40)) % len(known)] for _ in range(LIKED)]
 
 
 def _published(split: str, data: str) -> Benchmark:
     """The authors' rows, marked by Waterfall: text, or question and answer."""
     asked = {}
     for role in ("forget", "retain"):
-        cells = table(
-            data, "waterdrum", (f"{split}/{role}",), f"hub:{HUBS[split]}:forget_01@{role}"
-        )
-        what = {"text": "text"} if split == "ax" else {}
-        asked[role] = examples(cells, role, f"waterdrum/{split}/{role}", group="label", **what)  # type: ignore[arg-type]
+        hub = f"hub:{HUBS[split]}:forget_01@{role}"
+        cells = table(data, "waterdrum", (f"{split}/{role}",), hub)
+        text = "text" if split == "ax" else ""
+        prefix = f"waterdrum/{split}/{role}"
+        asked[role] = examples(cells, role, prefix, group="label", text=text)
     train = {**asked, "full": (*asked["retain"], *asked["forget"])}
     metrics = [(m, role) for role in asked for m in ("probability", "exact_memorisation")]
     return Benchmark("waterdrum", Case(train, asked), metrics, generate={"max_length": 2048})

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from expunge.benchmarks._choices import ASKED, LONGEST, questions
+from expunge.benchmarks._choices import ASKED, LONGEST, questions, topic
 from expunge.core.benchmark import Benchmark, Published
 from expunge.core.card import Card
-from expunge.core.data import Case
+from expunge.core.data import Case, Examples
 from expunge.core.errors import unknown
+from expunge.data.files import Cells
 from expunge.data.tables import examples, table, table_or_none
 
 card = Card(
@@ -48,53 +49,64 @@ def wmdp(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
         raise unknown("split of wmdp", split, ("all", *DOMAINS))
     if subset not in SUBSETS:
         raise unknown("subset of wmdp", subset, SUBSETS[1:])
-    asked = {}
-    for domain, about in DOMAINS.items():
-        if split in ("all", domain):
-            names = (domain, f"wmdp-{domain}", f"wmdp-{domain}/test")
-            cells = table(data, "wmdp", names, f"hub:{HUB}:wmdp-{domain}@test")
-            asked[f"forget_{domain}"] = questions(
-                cells,
-                f"forget_{domain}",
-                f"wmdp/{domain}",
-                subject=partial(_about, about),
-                blind=subset == "blind",
-            )
+    asked: dict[str, Examples] = {}
+    for domain in DOMAINS if split == "all" else (split,):
+        asked[f"forget_{domain}"] = _domain(data, domain, blind=subset == "blind")
     absent: dict[str, str] = {}
-    if subset == "mmlu":
-        asked["mmlu"] = questions(
-            table(data, "mmlu", MMLU, MMLU_HUB), "mmlu", "mmlu", subject=_topic
-        )
-    elif split == "all" and not subset:
-        general = table_or_none(absent, "mmlu", data, "mmlu", MMLU, MMLU_HUB)
-        asked |= {"mmlu": questions(general, "mmlu", "mmlu", subject=_topic)} if general else {}
-    train = {}
-    for role in ("forget", "retain"):
-        texts = table_or_none(
-            absent,
-            f"{role} (texts to unlearn with)",
-            data,
-            "wmdp",
-            (role, f"{split}-{role}-corpus"),
-            "",
-        )
-        if texts:
-            train[role] = examples(texts, role, f"wmdp/{role}", text="text")
+    general = _general(absent, data, split, subset)
+    if general:
+        asked["mmlu"] = questions(general, "mmlu", "mmlu", subject=topic)
     metrics: list[tuple[str, str | None]] = [(metric, role) for role in asked for metric in ASKED]
-    metrics += [("wmdp_accuracy", None)] if split == "all" else []
-    case, longest = Case(train, asked), {"max_length": LONGEST}
-    known = {role: n for role, n in ROWS.items() if role in asked}
-    theirs = bool(known) and all(len(asked[role]) == n for role, n in known.items())
-    shown = published(split).beside("" if subset == "mmlu" else subset, rows=theirs)
-    return Benchmark("wmdp", case, metrics, published=shown, generate=longest, absent=absent)
+    if split == "all":
+        metrics.append(("wmdp_accuracy", None))
+    shown = published(split).beside("" if subset == "mmlu" else subset, rows=_first_release(asked))
+    return Benchmark(
+        "wmdp",
+        Case(_texts(absent, data, split), asked),
+        metrics,
+        published=shown,
+        generate={"max_length": LONGEST},
+        absent=absent,
+    )
+
+
+def _domain(data: str, domain: str, *, blind: bool) -> Examples:
+    """The questions of one domain."""
+    names = (domain, f"wmdp-{domain}", f"wmdp-{domain}/test")
+    cells = table(data, "wmdp", names, f"hub:{HUB}:wmdp-{domain}@test")
+    subject = partial(_about, DOMAINS[domain])
+    return questions(cells, f"forget_{domain}", f"wmdp/{domain}", subject=subject, blind=blind)
+
+
+def _general(absent: dict[str, str], data: str, split: str, subset: str) -> list[Cells]:
+    """The rows of MMLU: required by the subset mmlu, beside all domains if they are at hand."""
+    if subset == "mmlu":
+        return table(data, "mmlu", MMLU, MMLU_HUB)
+    if split == "all" and not subset:
+        return table_or_none(absent, "mmlu", data, "mmlu", MMLU, MMLU_HUB)
+    return []
+
+
+def _texts(absent: dict[str, str], data: str, split: str) -> dict[str, Examples]:
+    """The texts to unlearn with that are at hand."""
+    found: dict[str, Examples] = {}
+    for role in ("forget", "retain"):
+        names = (role, f"{split}-{role}-corpus")
+        name = f"{role} (texts to unlearn with)"
+        cells = table_or_none(absent, name, data, "wmdp", names, "")
+        if cells:
+            found[role] = examples(cells, role, f"wmdp/{role}", text="text")
+    return found
+
+
+def _first_release(asked: Mapping[str, Examples]) -> bool:
+    """Whether these are the rows that the published numbers are of, as far as they were counted."""
+    counted = [role for role in ROWS if role in asked]
+    return bool(counted) and all(len(asked[role]) == ROWS[role] for role in counted)
 
 
 def _about(subject: str, row: Mapping[str, Any]) -> str:
     return subject
-
-
-def _topic(row: Mapping[str, Any]) -> str:
-    return str(row.get("task") or row.get("subject") or "knowledge")
 
 
 ROLES = ("forget_bio", "forget_cyber", "mmlu")
@@ -116,16 +128,11 @@ def published(split: str) -> Published:
     The card is of 16 April 2024 and the questions were changed on the 23rd, so they are taken for
     those of the first release.
     """
-    own = [
-        (i, role)
-        for i, role in enumerate(ROLES)
-        if role == "mmlu" or split in ("all", role.removeprefix("forget_"))
-    ]
-    rows = {
-        label: {f"{role}/choice_accuracy": numbers[i] for i, role in own}
-        for label, numbers in CARD.items()
-    }
-    return Published(
-        {f"{label} (model card of cais/Zephyr_RMU)": numbers for label, numbers in rows.items()},
-        PROTOCOL,
-    )
+    found: dict[str, Mapping[str, float]] = {}
+    for label, numbers in CARD.items():
+        shown: dict[str, float] = {}
+        for role, number in zip(ROLES, numbers, strict=True):
+            if role == "mmlu" or split in ("all", role.removeprefix("forget_")):
+                shown[f"{role}/choice_accuracy"] = number
+        found[f"{label} (model card of cais/Zephyr_RMU)"] = shown
+    return Published(found, PROTOCOL)

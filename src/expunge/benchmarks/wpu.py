@@ -37,8 +37,14 @@ card = Card(
 HUB = "Shiyu-Lab/Wikipedia_Person_Unlearn"
 SPLITS = (
     "forget_100",
-    *(f"forget_20_{i}" for i in (1, 2, 3)),
-    *(f"forget_2_{i}" for i in (1, 2, 3, 4, 5)),
+    "forget_20_1",
+    "forget_20_2",
+    "forget_20_3",
+    "forget_2_1",
+    "forget_2_2",
+    "forget_2_3",
+    "forget_2_4",
+    "forget_2_5",
 )
 ATTACK = "github.com/UCSB-NLP-Chang/causal_unlearn (folder data)"
 # how many stand before a question, and how many tokens they may take: its msj_attack.py
@@ -60,26 +66,39 @@ def wpu(split: str = "forget_100", data: str = "") -> Benchmark:
     if split not in SPLITS:
         raise unknown("split of wpu", split, SPLITS)
     absent: dict[str, str] = {}
-    hub = lambda name: f"hub:{HUB}:{name}@train"
-    optional = lambda role, name: table_or_none(absent, role, data, "wpu", (name,), hub(name))
-    forget = table(data, "wpu", (split,), hub(split))
-    asked = {
-        "forget": examples(forget, "forget", f"wpu/{split}", group=_person, variants=PARAPHRASE)
-    }
+
+    def optional(role: str, name: str) -> list[Cells]:
+        return table_or_none(absent, role, data, "wpu", (name,), _hub(name))
+
+    forget = table(data, "wpu", (split,), _hub(split))
+    asked = {"forget": _questions(forget, "forget", split)}
     for role, name in (("neighbour", f"{split}_hard_retain"), ("retain", "general_retain")):
         cells = optional(role, name)
         if cells:
-            asked[role] = examples(cells, role, f"wpu/{name}", group=_person, variants=PARAPHRASE)
-    shown = table_or_none(absent, "forget_attack", data, "wpu", ("msj_attack",), ATTACK)
-    if shown:
-        asked["forget_attack"] = attacked(asked["forget"], shown)
+            asked[role] = _questions(cells, role, name)
+    demonstrations = table_or_none(absent, "forget_attack", data, "wpu", ("msj_attack",), ATTACK)
+    if demonstrations:
+        asked["forget_attack"] = attacked(asked["forget"], demonstrations)
     # without pages the questions are unlearned
     train = {"forget": _pages(forget, "forget") or asked["forget"]}
-    train["retain"] = _pages(optional("retain (pages to train on)", "retain"), "retain")
-    train = {role: rows for role, rows in train.items() if rows}
-    metrics = [(m, role) for role in asked for m in METRICS]
-    limits = {"max_new_tokens": 200, "max_length": MOST + 200}
-    return Benchmark("wpu", Case(train, asked), metrics, generate=limits, absent=absent)
+    retain = _pages(optional("retain (pages to train on)", "retain"), "retain")
+    if retain:
+        train["retain"] = retain
+    return Benchmark(
+        "wpu",
+        Case(train, asked),
+        [(metric, role) for role in asked for metric in METRICS],
+        generate={"max_new_tokens": 200, "max_length": MOST + 200},
+        absent=absent,
+    )
+
+
+def _hub(name: str) -> str:
+    return f"hub:{HUB}:{name}@train"
+
+
+def _questions(cells: list[Cells], role: str, name: str) -> Examples:
+    return examples(cells, role, f"wpu/{name}", group=_person, variants=PARAPHRASE)
 
 
 def attacked(forget: Examples, demonstrations: list[Cells]) -> Examples:
@@ -91,25 +110,14 @@ def attacked(forget: Examples, demonstrations: list[Cells]) -> Examples:
     """
     turns: list[dict[str, str]] = []
     for c in demonstrations[-DEMONSTRATIONS:]:
-        question, said = c.values.get("question"), c.values.get("generated")
-        if text_fault(question) or text_fault(said):
-            raise Refused(
-                f"{c.where}: a demonstration needs the texts question and generated; copy the file "
-                f"from {ATTACK}"
-            )
-        answer = str(said).split("\n\n")[0].split("[/INST]")[-1].strip()
-        turns += [
-            {"role": "user", "content": str(question)},
-            {"role": "assistant", "content": answer},
-        ]
+        turns += _turns(c)
     rows = []
     for e in forget:
         messages = (*turns, {"role": "user", "content": e.prompt or ""})
-        id = e.id.replace("wpu/", "wpu/attack/", 1)
         rows.append(
             replace(
                 e,
-                id=id,
+                id=e.id.replace("wpu/", "wpu/attack/", 1),
                 role="forget_attack",
                 messages=messages,
                 variants=EMPTY,
@@ -119,15 +127,33 @@ def attacked(forget: Examples, demonstrations: list[Cells]) -> Examples:
     return tuple(rows)
 
 
+def _turns(demonstration: Cells) -> list[dict[str, str]]:
+    """The question and the answer of one demonstration."""
+    question = demonstration.values.get("question")
+    generated = demonstration.values.get("generated")
+    if text_fault(question) or text_fault(generated):
+        raise Refused(
+            f"{demonstration.where}: a demonstration needs the texts question and generated; copy "
+            f"the file from {ATTACK}"
+        )
+    answer = str(generated).split("\n\n")[0].split("[/INST]")[-1].strip()
+    return [
+        {"role": "user", "content": str(question)},
+        {"role": "assistant", "content": answer},
+    ]
+
+
 def _person(row: Mapping[str, Any]) -> Any:
     return row.get("title") or row.get("name") or row.get("entity") or row.get("subject")
 
 
 def _pages(cells: list[Cells], role: str) -> Examples:
     """The page of every person once: the rows of a person repeat it. () if the rows bring none."""
-    first = {_person(c.values): c for c in reversed(cells) if c.values.get("wikipage")}
-    return (
-        examples([*first.values()][::-1], role, f"wpu/pages/{role}", text="wikipage", group=_person)
-        if first
-        else ()
-    )
+    pages: dict[Any, Cells] = {}
+    for c in cells:
+        if c.values.get("wikipage"):
+            pages.setdefault(_person(c.values), c)
+    if not pages:
+        return ()
+    prefix = f"wpu/pages/{role}"
+    return examples([*pages.values()], role, prefix, text="wikipage", group=_person)
