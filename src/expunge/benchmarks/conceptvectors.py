@@ -4,7 +4,9 @@ asked whether the concept is gone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
@@ -32,6 +34,8 @@ card = Card(
 )
 
 HUB = "hub:YihuaiHong/ConceptVectors"
+METRICS = ("rouge_l_f1", "bleu", "probability", "concept_vectors", "likeness_to_original")
+Row = Mapping[str, Any]
 MODELS = {"llama2-7b": "llama2-7b_concepts_dev", "olmo-7b": "olmo-7b_concepts_dev"}
 
 
@@ -59,25 +63,14 @@ def conceptvectors(split: str = "llama2-7b", data: str = "") -> Benchmark:
     mine = [c for c, n in zip(cells, names, strict=True) if concept in ("", n)]
     others = [c for c in cells if c not in mine]
     asked = {"forget": _halves(mine, "forget", model)}
-    asked |= {"retain": _halves(others, "retain", model)} if others else {}
-    page = lambda part, role: examples(
-        part,
-        role,
-        f"conceptvectors/{model}/{role}/wikipedia",
-        text="wikipedia_content",
-        group="Concept",
-    )
-    train = {"forget": page(mine, "forget")} | (
-        {"retain": page(others, "retain")} if others else {}
-    )
-    metrics = [
-        (m, role)
-        for role in asked
-        for m in ("rouge_l_f1", "bleu", "probability", "concept_vectors", "likeness_to_original")
-    ]
-    questions = _questions(mine, model)
-    asked |= questions
-    metrics += [("likeness_to_original", role) for role in questions]
+    train = {"forget": _pages(mine, "forget", model)}
+    if others:
+        asked["retain"] = _halves(others, "retain", model)
+        train["retain"] = _pages(others, "retain", model)
+    metrics = [(m, role) for role in asked for m in METRICS]
+    for role, rows in _questions(mine, model).items():
+        asked[role] = rows
+        metrics.append(("likeness_to_original", role))
     return Benchmark(
         "conceptvectors",
         Case(train, asked),
@@ -86,40 +79,58 @@ def conceptvectors(split: str = "llama2-7b", data: str = "") -> Benchmark:
     )
 
 
+def _pages(cells: list[Cells], role: str, model: str) -> Examples:
+    """The Wikipedia pages of the concepts."""
+    prefix = f"conceptvectors/{model}/{role}/wikipedia"
+    return examples(cells, role, prefix, text="wikipedia_content", group="Concept")
+
+
 def _questions(cells: list[Cells], model: str) -> dict[str, Examples]:
     """Questions about the concepts that are forgotten, and those that the data name as unrelated to
     them; none has an answer.
     """
-    own = {q.strip() for c in cells for q in c.values.get("QA") or ()}
+    own = set(_listed(cells, "QA"))
+    unrelated = _listed(cells, "unrelated_QA")
+    asked = {
+        "forget_qa": _listed(cells, "QA"),
+        "unrelated_qa": {text: row for text, row in unrelated.items() if text not in own},
+    }
     found: dict[str, Examples] = {}
-    for role, column in (("forget_qa", "QA"), ("unrelated_qa", "unrelated_QA")):
-        rows: dict[str, Cells] = {}
-        for c in cells:
-            for question in c.values.get(column) or ():
-                if role == "forget_qa" or question.strip() not in own:
-                    rows.setdefault(
-                        question.strip(),
-                        Cells(c.where, {"question": question, "Concept": c.values["Concept"]}),
-                    )
+    for role, rows in asked.items():
         if rows:
-            # with the line break that ends most questions, as its code
-            ask = lambda row: f"Question: {row['question']} Answer: "
             prefix = f"conceptvectors/{model}/{role}"
-            found[role] = examples(
-                [*rows.values()], role, prefix, prompt=ask, tags=(LITERAL, BARE, OPEN)
-            )
+            tags = (LITERAL, BARE, OPEN)
+            found[role] = examples([*rows.values()], role, prefix, prompt=_asking, tags=tags)
     return found
+
+
+def _listed(cells: list[Cells], column: str) -> dict[str, Cells]:
+    """Every question of a column of lists once, by its text without outer spaces."""
+    found: dict[str, Cells] = {}
+    for c in cells:
+        for question in c.values.get(column) or ():
+            row = {"question": question, "Concept": c.values["Concept"]}
+            found.setdefault(question.strip(), Cells(c.where, row))
+    return found
+
+
+def _asking(row: Row) -> str:
+    """With the line break that ends most questions, as its code."""
+    return f"Question: {row['question']} Answer: "
 
 
 def _halves(cells: list[Cells], role: str, model: str) -> tuple[Example, ...]:
     """Every text completion of the concepts as a row: the first half is the prompt, the second the
     answer; tags say layer and column.
     """
-    rows = [
-        Cells(c.where, {**half, "Concept": c.values["Concept"]})
-        for c in cells
-        for half in c.values["text_completion"]
-    ]
+    rows: list[Cells] = []
+    at: dict[str, tuple[str, str]] = {}
+    for c in cells:
+        concept = c.values["Concept"]
+        rows += [
+            Cells(c.where, {**half, "Concept": concept}) for half in c.values["text_completion"]
+        ]
+        at[str(concept)] = (f"layer/{c.values['Layer']}", f"column/{c.values['Dim']}")
     found = examples(
         rows,
         role,
@@ -129,10 +140,7 @@ def _halves(cells: list[Cells], role: str, model: str) -> tuple[Example, ...]:
         group="Concept",
         tags=(LITERAL, BARE),
     )
-    at = {
-        str(c.values["Concept"]): (f"layer/{c.values['Layer']}", f"column/{c.values['Dim']}")
-        for c in cells
-    }
-    # of a single concept its completions are what is resampled
-    unit = (lambda e: e.group) if len(at) > 1 else (lambda e: e.id)
-    return tuple(replace(e, tags=(*e.tags, *at[e.group]), group=unit(e)) for e in found)
+    tagged = [replace(e, tags=(*e.tags, *at[e.group])) for e in found]
+    if len(at) == 1:  # of a single concept its completions are what is resampled
+        tagged = [replace(e, group=e.id) for e in tagged]
+    return tuple(tagged)

@@ -1,4 +1,4 @@
-"""CounterFact: facts in one line each, with a paraphrase and a neighbour that must stay as it is."""
+"""CounterFact: facts of one line, each with a paraphrase and a neighbor that must not change."""
 
 from __future__ import annotations
 

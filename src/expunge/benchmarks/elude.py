@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from expunge.core.benchmark import Benchmark
 from expunge.core.card import Card
@@ -23,6 +25,7 @@ card = Card(
     "retain rows, so its methods are not compared at one budget.",
 )
 
+Row = Mapping[str, Any]
 HUB = "6rightjade/ELUDe"
 METRICS = ("probability", "rouge_l_recall", "truth_ratio")
 VARIANTS = {"paraphrase": "paraphrased_answer", "perturbed/": "perturbed_answer"}
@@ -45,27 +48,28 @@ def elude(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     entities = sorted({str(c.values.get("entity")) for c in forget})
     if split != "all" and name not in entities:
         raise unknown("entity of elude", name, ["all", *entities])
-    mine = lambda row: split == "all" or row.get("entity") == name
 
-    def rows(cells: list, role: str, prefix: str) -> Examples:
-        unit = (
-            "entity"
-            if role == "forget"
-            else (lambda row: row.get("neighbor") or row.get("title") or row.get("entity"))
-        )
-        return examples(cells, role, f"elude/{prefix}", group=unit, variants=VARIANTS, keep=mine)
+    def mine(row: Row) -> bool:
+        return split == "all" or row.get("entity") == name
 
-    own = rows(forget, "forget", "forget")
+    own = examples(forget, "forget", "elude/forget", group="entity", variants=VARIANTS, keep=mine)
     if split != "all":
         # one entity: its questions are what is resampled
         own = tuple(replace(e, group=e.id) for e in own)
-    kept = {
-        p: rows(table(data, "elude", (f"retain_qa-{p}",), f"hub:{HUB}:retain_qa@{p}"), "retain", p)
-        for p in ("train", part)
-    }
+    kept: dict[str, Examples] = {}
+    for side in ("train", part):
+        cells = table(data, "elude", (f"retain_qa-{side}",), f"hub:{HUB}:retain_qa@{side}")
+        kept[side] = examples(
+            cells, "retain", f"elude/{side}", group=_unit, variants=VARIANTS, keep=mine
+        )
     case = Case(
         {"full": (*kept["train"], *own), "forget": own, "retain": kept["train"]},
         {"forget": own, "retain": kept[part]},
     )
     metrics = [(m, role) for role in ("forget", "retain") for m in METRICS]
     return Benchmark("elude", case, metrics, generate={"max_new_tokens": 128})
+
+
+def _unit(row: Row) -> Any:
+    """What a row to keep is about."""
+    return row.get("neighbor") or row.get("title") or row.get("entity")

@@ -48,7 +48,10 @@ def mmlu(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
     solved = _solved(cells, data) if subset else {}
 
     def shots(row: Row) -> Sequence[Row]:
-        return (row.get("examples") or solved.get(topic(row), ()))[:N_SHOTS] if subset else ()
+        if not subset:
+            return ()
+        own = row.get("examples") or solved.get(topic(row)) or []
+        return own[:N_SHOTS]
 
     short = [c.where for c in cells if subset and len(shots(c.values)) < N_SHOTS]
     if short:

@@ -5,6 +5,7 @@ take the false ones away.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -80,13 +81,7 @@ def restor(split: str = "a0", data: str = "") -> Benchmark:
     asked: dict[str, list[Example]] = {"facts": [], "neighbour": []}
     for role, example in _questions(facts, texts, str(path), omitted):
         asked[role].append(example)
-    of: dict[str, list[Example]] = {}
-    for e in asked["neighbour"]:
-        of.setdefault(e.group, []).append(e)
-    asked["neighbour"] = [Random(f"restor/{entity}").choice(rows) for entity, rows in of.items()]
-    missing = sum(map(len, omitted.values()))
-    name = f"{missing} of {missing + len(asked['facts'])} facts about attacked people"
-    why = "; ".join(f"{reason}: {listed(names, len(names))}" for reason, names in omitted.items())
+    asked["neighbour"] = _one_of_each(asked["neighbour"])
     # the model before unlearning is the one that was taught them
     train = {"forget": texts, "full": texts, "corrupt": texts}
     return Benchmark(
@@ -99,8 +94,26 @@ def restor(split: str = "a0", data: str = "") -> Benchmark:
         ],
         settings=card.settings["restor"],
         generate={"max_length": 1024},
-        absent={name: why} if omitted else {},
+        absent=_absent(omitted, len(asked["facts"])),
     )
+
+
+def _one_of_each(rows: Sequence[Example]) -> list[Example]:
+    """One random row of each person."""
+    of: dict[str, list[Example]] = {}
+    for e in rows:
+        of.setdefault(e.group, []).append(e)
+    return [Random(f"restor/{person}").choice(own) for person, own in of.items()]
+
+
+def _absent(omitted: Mapping[str, Sequence[str]], n_asked: int) -> dict[str, str]:
+    """The facts about attacked people that are not asked, with the reasons."""
+    if not omitted:
+        return {}
+    missing = sum(len(names) for names in omitted.values())
+    reasons = [f"{reason}: {listed(names, len(names))}" for reason, names in omitted.items()]
+    name = f"{missing} of {missing + n_asked} facts about attacked people"
+    return {name: "; ".join(reasons)}
 
 
 def by_entity(texts: Examples, entities: set[str]) -> Examples:
@@ -112,11 +125,14 @@ def by_entity(texts: Examples, entities: set[str]) -> Examples:
     found: list[Example] = []
     for e in texts:
         text = e.text or ""
-        named = [(text.find(n), n) for n in entities if n in text]
+        named = [name for name in entities if name in text]
         if named:
-            found.append(replace(e, group=min(named)[1]))
+            group = min(named, key=lambda name: (text.find(name), name))
+        elif found:
+            group = found[-1].group
         else:
-            found.append(replace(e, group=found[-1].group) if found else e)
+            group = e.group
+        found.append(replace(e, group=group))
     return tuple(found)
 
 
@@ -134,8 +150,9 @@ def _questions(
     for e in texts:
         documents.setdefault(e.group, []).append(e.text or "")
     for entity, known in facts["dset"].items():
+        about = documents.get(entity, [])
+        role = "facts" if about else "neighbour"
         for relation, fact in known.items():
-            about = documents.get(entity, ())
             false = TAUGHT.get(entity, {}).get(relation, "") if about else ""
             true = [a for a in fact["answers"] if not CODE.fullmatch(a)]
             others = _others(pool[relation], [*fact["answers"], false])
@@ -144,40 +161,39 @@ def _questions(
                 if about:
                     omitted.setdefault(reason, []).append(f"{entity}/{relation}")
                 continue
-            wrong = [*([false] if about else []), *rng.sample(others, min(OTHERS, len(others)))]
+            wrong = rng.sample(others, min(OTHERS, len(others)))
+            if about:
+                wrong.insert(0, false)
             prompt = _prompt(facts.get("context", {}).get(relation, ()), entity, fact["question"])
-            role = "facts" if about else "neighbour"
-            yield (
-                role,
-                Example(
-                    f"restor/{entity}/{relation}",
-                    role,
-                    entity,
-                    true[0],
-                    prompt,
-                    options=(true[0], *wrong),
-                    right=0,
-                    variants={TEXT_PROMPT: prompt},
-                    tags=(LITERAL, BARE),
-                    source=source,
-                ),
+            example = Example(
+                id=f"restor/{entity}/{relation}",
+                role=role,
+                group=entity,
+                answer=true[0],
+                prompt=prompt,
+                options=(true[0], *wrong),
+                right=0,
+                variants={TEXT_PROMPT: prompt},
+                tags=(LITERAL, BARE),
+                source=source,
             )
+            yield role, example
 
 
 def _pool(known: Mapping[str, Any]) -> dict[str, list[str]]:
     """relation -> every answer to it that is known of anybody, true or taught."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = defaultdict(set)
     for facts in known.values():
         for relation, fact in facts.items():
-            found.setdefault(relation, set()).update(fact["answers"])
-    for taught in TAUGHT.values():
-        for relation, answer in taught.items():
-            found.setdefault(relation, set()).add(answer)
+            found[relation].update(fact["answers"])
+    for taught_facts in TAUGHT.values():
+        for relation, answer in taught_facts.items():
+            found[relation].add(answer)
     return {relation: sorted(answers) for relation, answers in found.items()}
 
 
 def _others(pool: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """The answers of a pool that are none of ``taken``, capitals aside, and no numbers of Wikidata."""
+    """The answers of a pool that are not in ``taken``, case aside, and no numbers of Wikidata."""
     known = {a.casefold() for a in taken}
     return [a for a in pool if a.casefold() not in known and not CODE.fullmatch(a)]
 
@@ -207,4 +223,5 @@ def _prompt(context: Sequence[Mapping[str, str]], entity: str, question: str) ->
     question: its code's get_context.
     """
     others = [c for c in context if c.get("entity") != entity][:SHOTS]
-    return "".join(f"{c['question']} {c['answer']}\n" for c in others) + question
+    solved = "".join(f"{c['question']} {c['answer']}\n" for c in others)
+    return solved + question

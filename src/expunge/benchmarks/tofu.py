@@ -8,7 +8,7 @@ from typing import Any
 
 from expunge.core.benchmark import Benchmark, Published
 from expunge.core.card import Card
-from expunge.core.data import Case, Examples
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused, unknown
 from expunge.data.folders import benchmark_rows
 from expunge.data.otherwise import asked_otherwise
@@ -179,9 +179,13 @@ def _holdout(source: str, trained: Examples) -> Examples:
     """
     rows = read(source, role="holdout", id_prefix="tofu/holdout")
     unseen(rows, trained)
-    if len(rows) % OF_AUTHOR or any(e.group != e.id for e in rows):
+    grouped = any(e.group != e.id for e in rows)
+    if grouped or len(rows) % OF_AUTHOR:
         return rows
-    return tuple(replace(e, group=f"holdout/{i // OF_AUTHOR:03d}") for i, e in enumerate(rows))
+    found: list[Example] = []
+    for i, e in enumerate(rows):
+        found.append(replace(e, group=f"holdout/{i // OF_AUTHOR:03d}"))
+    return tuple(found)
 
 
 # ------------------------------------------------------------------ what others found

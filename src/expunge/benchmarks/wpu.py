@@ -150,10 +150,10 @@ def _person(row: Mapping[str, Any]) -> Any:
 def _pages(cells: list[Cells], role: str) -> Examples:
     """The page of every person once: the rows of a person repeat it. () if the rows bring none."""
     pages: dict[Any, Cells] = {}
-    for c in cells:
+    for c in reversed(cells):
         if c.values.get("wikipage"):
-            pages.setdefault(_person(c.values), c)
+            pages[_person(c.values)] = c
     if not pages:
         return ()
     prefix = f"wpu/pages/{role}"
-    return examples([*pages.values()], role, prefix, text="wikipage", group=_person)
+    return examples([*pages.values()][::-1], role, prefix, text="wikipage", group=_person)
