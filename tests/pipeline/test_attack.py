@@ -6,21 +6,28 @@ import json
 
 import pytest
 from commands import desk, expunge, files, model, refused  # noqa: F401
+from living import living
 
-from expunge.core.attack import Attack
+from expunge import registry
+from expunge.core.attack import Attack, Holding
 from expunge.core.card import Call, Card
 from expunge.core.data import Case, Example
 from expunge.core.errors import Refused
 from expunge.core.results import Measurement
+from expunge.core.stages import Descent
+from expunge.data.read import read
 from expunge.evaluation.metric import Judge
+from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import load
-from expunge.pipeline import attack_sweep
-from expunge.pipeline.attack_questions import most_told, question_of, reworded
-from expunge.pipeline.attack_sweep import held_by, sweep_of, unheld
+from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.attack_questions import Questions, most_told, question_of, reworded
+from expunge.pipeline.attack_sweep import Sweeper, held_by, one_training, sweep_of, unheld
+from expunge.pipeline.settings import judges_of
 from expunge.report.load import find
 from expunge.report.recovery import NO_SHARE, NOT_ALONE, Recovery
 from expunge.runs.folder import read_run
 from expunge.runs.seal import broken
+from expunge.training import stages
 
 
 def words(desk, out, *more):  # noqa: F811
@@ -179,35 +186,108 @@ def test_without_controls_the_line_says_what_cannot_be_concluded(desk, expunge):
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(desk, expunge, monkeypatch):  # noqa: F811
-    """Killed once at every point, and each time only what was not measured yet is made."""
-    whole = desk.place / "whole"
+    """Killed at every point in turn, and each time only what was not measured yet is measured."""
+    whole, cut = desk.place / "whole", desk.place / "cut"
     assert expunge(*words(desk, whole))[0] == 0
-    real, made = attack_sweep.attacked, []
+    real, asked = Questions.under, []
 
     class Killed(BaseException):
         pass
 
-    def dies(source, attack, *args, **kwargs):
-        made.append(attack.at)
-        if len(made) in (1, 3):
+    def dies(self, attack, after):
+        asked.append(attack.at if attack else 0)
+        if len(asked) in (1, 3, 5):
             raise Killed
-        return real(source, attack, *args, **kwargs)
+        return real(self, attack, after)
 
-    monkeypatch.setattr(attack_sweep, "attacked", dies)
-    for _ in range(2):
+    monkeypatch.setattr(Questions, "under", dies)
+    for _ in range(3):
         with pytest.raises(Killed):
-            expunge(*words(desk, desk.place / "cut"))
-    assert (desk.place / "cut" / "points" / "unlearned-0.json").exists()
-    assert expunge(*words(desk, desk.place / "cut"))[0] == 0
-    assert made == [1, 1, 2, 2]
-    assert (
-        curves(desk.place / "cut")[0]["forget/probability"]
-        == curves(whole)[0]["forget/probability"]
-    )
-    assert (
-        not (desk.place / "cut" / "points").exists()
-        and not (desk.place / "cut" / "stages").exists()
-    )
+            expunge(*words(desk, cut))
+    assert (cut / "points" / "unlearned-0.json").exists()
+    assert expunge(*words(desk, cut))[0] == 0
+    assert asked == [0, 0, 1, 1, 2, 2]
+    assert curves(cut)[0]["forget/probability"] == curves(whole)[0]["forget/probability"]
+    assert not (cut / "points").exists() and not (cut / "stages").exists()
+
+
+# ------------------------------------------------------------------ one training, one model
+
+
+def points_of(sweep, place, *, rows, asked, model):  # noqa: F811
+    """The points of a model that stays its owner's."""
+    judges = judges_of(None, Case(rows, asked), ("probability",))
+    sweeper = Sweeper(sweep, Questions(asked, judges), rows, place)
+    return sweeper.points("m", ModelSource.lent(model), lambda n: None)
+
+
+def test_strengths_are_read_on_the_way_of_one_training_to_the_same_bits(
+    desk,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    trained = []
+    real = stages.descend
+
+    def counted(after, stage, streams, training, *args, **kwargs):
+        trained.append(training.steps)
+        return real(after, stage, streams, training, *args, **kwargs)
+
+    monkeypatch.setattr(stages, "descend", counted)
+    data = {"forget": read(desk.forget, role="forget")}
+    asked = {"forget": data["forget"][:2]}
+    given = {"rows": data, "asked": asked, "model": load(desk.model)}
+    args = {"relearn_lr": 1e-2, "share": 0.5, "relearn_batch": 2}
+    together = sweep_of(Call("relearn", {**args, "relearn_steps": [1, 3, 2]}))
+    found = points_of(together, tmp_path / "all", **given)
+    assert trained == [3]
+    for point, steps in zip(found[1:], (1, 2, 3), strict=True):
+        alone = sweep_of(Call("relearn", {**args, "relearn_steps": steps}))
+        assert points_of(alone, tmp_path / str(steps), **given) == [found[0], point]
+    assert len({str(point) for point in found}) == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "one"),
+    [
+        ({"relearn_steps": [5, 10]}, True),
+        ({"relearn_epochs": [1.0, 2.0]}, True),
+        ({"relearn_steps": [5]}, False),
+        ({"relearn_lr": [1e-4, 1e-3]}, False),
+        ({"share": [0.2, 0.5]}, False),
+    ],
+)
+def test_what_is_one_training(args, one):
+    assert one_training(sweep_of(Call("relearn", args)).attacks) is one
+    assert not one_training(sweep_of(Call("quantize")).attacks)
+
+
+def test_a_schedule_that_falls_makes_every_strength_a_training_of_its_own():
+    def falling(steps, **settings):
+        settings = {"steps": steps, "schedule": "constant"} | settings
+        stage = Descent("x", (nll(stream="forget"),), training=settings)
+        return Attack("x", (stage,), holds=Holding())
+
+    assert one_training([falling(1), falling(2)])
+    assert not one_training([falling(1, schedule="linear"), falling(2, schedule="linear")])
+    assert not one_training([falling(1, warmup=0.5), falling(2, warmup=0.5)])
+
+
+@pytest.mark.parametrize("attack", registry.names("attacks"))
+def test_one_model_is_in_memory(desk, others, expunge, monkeypatch, attack):  # noqa: F811
+    """While anything is asked of one, whichever of the three it is."""
+    met = []
+    real, already = Questions.under, len(living())
+
+    def counting(self, attack, after):
+        met.append(len(living()) - already)
+        return real(self, attack, after)
+
+    monkeypatch.setattr(Questions, "under", counting)
+    where = ["--model", others / "after", "--gold", others / "gold", *desk.data(), "--quiet"]
+    held = ["--share", "0.5"] if registry.resolve("attacks", attack, {}).holds else []
+    assert expunge("attack", attack, *where, *held, "--out", others / "out")[0] == 0
+    assert set(met) == {1} and len(met) > 4
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,14 @@ while another is made of it.
 """
 
 import copy
-import gc
 from dataclasses import replace
 
 import pytest
 import torch
 import yaml
 from commands import Desk, desk, expunge, model
+from living import living
 from small import rows, small_subject
-from transformers import PreTrainedModel
 
 from expunge import api
 from expunge.core.data import Case
@@ -135,14 +134,6 @@ def test_an_adapter_counts_as_what_it_adds(tmp_path):
             if "lora_B" in name:
                 p += 0.5
     assert not effect(met, after)["nothing"]
-
-
-def living():
-    """Models in memory, each once: one inside an adapter is part of it."""
-    gc.collect()
-    found = [m for m in gc.get_objects() if issubclass(type(m), PreTrainedModel)]
-    inner = {id(x) for m in found for x in m.modules() if x is not m}
-    return [m for m in found if id(m) not in inner]
 
 
 @pytest.mark.parametrize(

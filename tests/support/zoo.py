@@ -22,7 +22,6 @@ from expunge.core.stages import Descent
 from expunge.losses.terms import nll
 from expunge.methods.rmu import rmu
 from expunge.models.causal_lm.forward import forward, pack
-from expunge.pipeline.attack_sweep import attacked as carried_out
 from expunge.pipeline.attack_sweep import held_by
 from expunge.training.sampler import Training
 from expunge.training.stages import change
@@ -55,8 +54,8 @@ def attacked(subject, attack, seed=0):
     """A copy of a subject after an attack on its weights, by an adversary who holds what the attack
     says.
     """
-    with tempfile.TemporaryDirectory() as place:
-        return carried_out(subject, attack, held_by(attack, STREAMS, seed), seed, Path(place))
+    held = {attack.holds.stream: held_by(attack, STREAMS, seed)} if attack.holds else {}
+    return changed(subject, attack.stages, held, seed=seed)
 
 
 def rows_known(subject, some):

@@ -31,7 +31,6 @@ from expunge.pipeline.attack_questions import Questions, check_judges
 from expunge.pipeline.attack_sweep import Sweep, Sweeper, held_by, sweep_of, unheld
 from expunge.pipeline.evaluate import check_record, data_facts, loaded
 from expunge.pipeline.settings import absent_of, case_of, judges_of, longest_of, out_of
-from expunge.pipeline.training_inputs import encode_rows
 from expunge.report.parse import curve_of, read_curves
 from expunge.report.recovery import Recovery
 from expunge.runs.folder import open_run
@@ -63,14 +62,14 @@ class Plan:
 
     def sweeper(self, place: Path, request: AttackRequest) -> Sweeper:
         """The sweep, ready for any of the models."""
-        questions = Questions(self.asked, self.judges, self.bench, request.max_length)
-        longest = longest_of(self.bench)
-
-        def tokens(subject: Subject, rows: Examples) -> list[Any]:
-            return encode_rows(subject, rows, request.max_length, longest)
-
         return Sweeper(
-            self.sweep, questions, self.rows, tokens, place, self.seed, request.save_every
+            self.sweep,
+            Questions(self.asked, self.judges, self.bench, request.max_length),
+            self.rows,
+            place,
+            self.seed,
+            request.save_every,
+            longest_of(self.bench),
         )
 
     def held(self) -> dict[str, Any]:
@@ -137,7 +136,7 @@ def plan_of(
 def recovery(
     plan: Plan,
     sweeper: Sweeper,
-    models: Mapping[str, Subject | ModelSource],
+    models: Mapping[str, Callable[[], ModelSource]],
     labels: Mapping[str, str],
     kind: str,
     tick: Tick,
@@ -148,7 +147,7 @@ def recovery(
         plan: The plan.
         sweeper: Made of it.
         models: ``unlearned``, the attacked one, then gold, gold/1 ... and original, see
-            ``evaluation.named``.
+            ``evaluation.named``; each is opened when the one before it is out of memory.
         labels: What each is called, where it is not by its name.
         kind: What the attacked one is: unlearned, gold or original.
         tick: Hears of each point.
@@ -161,8 +160,9 @@ def recovery(
     """
     digests: dict[str, str] = {}
     curves: list[dict[str, Any]] = []
-    for name, source in models.items():
-        digest = (source() if isinstance(source, ModelSource) else source).digest
+    for name, opened in models.items():
+        source = opened()
+        digest = source().digest
         same = distinct(name, digest, digests)
         digests[name] = digest
         if same:
@@ -222,7 +222,9 @@ def attack(request: AttackRequest) -> Path:
         salt = salt_for(run.path / "private")
         if not request.quiet:
             say(understood(plan.asked))
-        models = {name: ModelSource(partial(loaded, request, source)) for name, source in names}
+        models = {
+            name: partial(ModelSource, partial(loaded, request, source)) for name, source in names
+        }
         labels = {"unlearned": request.label or run.path.name}
         total = len(names) * (1 + len(plan.sweep.attacks))
         with bar(
@@ -288,5 +290,6 @@ def in_memory(
     tick: Callable[[int], None],
 ) -> Recovery:
     """What an attack on models in memory finds; ``place`` is for checkpoints."""
-    found, _ = recovery(plan, plan.sweeper(place, request), models, {}, "unlearned", tick)
+    lent = {name: partial(ModelSource.lent, model) for name, model in models.items()}
+    found, _ = recovery(plan, plan.sweeper(place, request), lent, {}, "unlearned", tick)
     return Recovery(tuple(curve_of(curve, "curve") for curve in found["curves"]))

@@ -14,16 +14,21 @@ from typing import Any
 from expunge import registry
 from expunge.core.attack import Attack
 from expunge.core.card import Call
-from expunge.core.data import Case, Examples, Row
+from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
 from expunge.core.files import write_json
 from expunge.core.sameness import plain
+from expunge.core.stages import Descent
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.source import ModelSource
 from expunge.pipeline.attack_questions import Questions
+from expunge.pipeline.settings import ResolvedSettings
+from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs
+from expunge.pipeline.unlearn import unlearn
+from expunge.training.callbacks import NO_READINGS, Readings
 from expunge.training.sampler import Training, taken
-from expunge.training.stages import Source, change
+from expunge.training.stages import steps_of
 
 AS_IS = "as is"
 
@@ -170,33 +175,92 @@ def unheld(
     return asked
 
 
-def attacked(
-    source: Source,
+def inputs_of(
     attack: Attack,
-    rows: Sequence[Row],
+    rows: Mapping[str, Examples],
     seed: int,
-    place: Path,
+    max_length: int = MAX_LENGTH,
+    longest: int = 0,
+) -> TrainingInputs:
+    """What an attack on the weights trains on.
+
+    Args:
+        attack: An attack with stages.
+        rows: Training rows by stream, of which the adversary holds some.
+        seed: Decides which, see ``held_by``.
+        max_length: Tokens of a row; texts that are longer are cut into pieces.
+        longest: Tokens that a row with an answer may have if that is more.
+
+    Returns:
+        The rows that he holds, as the inputs of ``unlearn``.
+
+    Raises:
+        Refused: There are no such rows.
+    """
+    held = {attack.holds.stream: held_by(attack, rows, seed)} if attack.holds else {}
+    return TrainingInputs(
+        attack.stages,
+        Case(held, {}),
+        name=f"attack {attack.name}",
+        always=(),
+        max_length=max_length,
+        longest=longest,
+    )
+
+
+def attacked(
+    source: ModelSource,
+    attack: Attack,
+    inputs: TrainingInputs,
+    seed: int,
+    folder: Path | None = None,
     *,
     save_every: int = 0,
+    readings: Readings = NO_READINGS,
 ) -> Subject:
     """The model after an attack on its weights.
 
     Args:
-        source: The model, which stays as it is; or what gives one that may be changed.
+        source: The model; one that is lent stays its owner's.
         attack: An attack with stages.
-        rows: What the adversary trains on, see ``held_by``, in tokens.
+        inputs: What the adversary trains on, see ``inputs_of``.
         seed: Of his training.
-        place: A folder for checkpoints; a training that was killed goes on there.
+        folder: Keeps checkpoints; a training that was killed goes on there. None keeps nothing.
         save_every: Steps between checkpoints; 0: none.
+        readings: Where his training is read on its way.
 
     Returns:
         A model of its own.
     """
-    streams = {attack.holds.stream: rows} if attack.holds else {}
-    after = change(
-        source, attack.stages, streams, Training(seed=seed, save_every=save_every), place
-    )
-    return replace(after, digest=digest_tensors(after.model))
+    settings = ResolvedSettings(Training(seed=seed, save_every=save_every))
+    after = unlearn(source, attack.stages, inputs, settings, folder, readings=readings)
+    return digested(after)
+
+
+def digested(model: Subject) -> Subject:
+    """The model with the digest of its weights as they are."""
+    return replace(model, digest=digest_tensors(model.model))
+
+
+def one_training(attacks: Sequence[Attack]) -> bool:
+    """Whether all attacks are one training, cut off at different steps: the model on the way of the
+    longest has the very weights of one that ends there.
+
+    So it is if they differ in nothing but the number of steps, and nothing of a step depends on how
+    many there will be: the learning rate is constant, no controller and no mask looks ahead.
+    """
+    alike = set()
+    for attack in attacks:
+        stage = attack.stages[0] if len(attack.stages) == 1 else None
+        if not isinstance(stage, Descent) or stage.controller or stage.locate or stage.adapter:
+            return False
+        settings = dict(stage.training)
+        if settings.get("schedule") != "constant" or 0 < settings.get("warmup", 0.0) < 1:
+            return False
+        length = {"steps": None, "epochs": 0}
+        stage = replace(stage, training={**settings, **length})
+        alike.add(str(plain((stage, attack.holds))))
+    return len(attacks) > 1 and len(alike) == 1
 
 
 # ------------------------------------------------------------------ the sweep
@@ -210,29 +274,31 @@ class Sweeper:
         sweep: The attack at every strength.
         questions: What is measured.
         rows: What the adversary may hold: training rows by stream.
-        encode: ``model, rows -> tokens``.
         place: A folder for measured points and checkpoints, both kept until all is done.
         seed: Decides which rows he holds, and the order of his training.
         save_every: Steps between checkpoints of his training; 0: none.
+        longest: Tokens that a row with an answer may have, if that is more than is asked of.
     """
 
     sweep: Sweep
     questions: Questions
     rows: Mapping[str, Examples]
-    encode: Callable[[Subject, Examples], list[Row]]
     place: Path
     seed: int = 0
     save_every: int = 0
+    longest: int = 0
 
     def points(
-        self, name: str, source: Subject | ModelSource, tick: Callable[[int], None]
+        self, name: str, source: ModelSource, tick: Callable[[int], None]
     ) -> list[dict[str, Any]]:
         """The measurements of one model as it is and at every strength, as they stand in JSON.
 
+        Strengths that are one training are read on its way; else the model is attacked anew for
+        each.
+
         Args:
             name: Of the model, for what is kept of it.
-            source: The model. One that is held is given away to be changed, and loaded anew each
-                time.
+            source: The model.
             tick: Hears of each point.
 
         Returns:
@@ -242,39 +308,66 @@ class Sweeper:
         Raises:
             Refused: What was measured before is of another model.
         """
-        subject = source() if isinstance(source, ModelSource) else source
-        digest = subject.digest or digest_tensors(subject.model)
-        held = [self._held(subject, attack) for attack in self.sweep.attacks]
-        found = [
-            self._kept(name, 0, digest)
-            or self._keep(name, 0, digest, replace(subject, digest=digest), None)
-        ]
+        model = source() if source().digest else digested(source())
+        digest = model.digest
+        found = [self._kept(name, 0, digest) or self._keep(name, 0, digest, model)]
         tick(1)
-        del subject  # the next one may be loaded in its place
-        for i, attack in enumerate(self.sweep.attacks, 1):
+        del model  # the next one may be loaded in its place
+        if one_training(self.sweep.attacks):
+            self._read_along(name, source, digest)
+        for i in range(1, len(self.sweep.attacks) + 1):
             point = self._kept(name, i, digest)
             if point is None:
-                after = self._after(name, i, attack, source, held[i - 1])
-                point = self._keep(name, i, digest, after, attack)
+                point = self._keep(name, i, digest, self._after(name, i, source))
             found.append(point)
             tick(1)
         return found
 
-    def _held(self, subject: Subject, attack: Attack) -> list[Row]:
-        """What the adversary holds, in the tokens of a model."""
-        some = held_by(attack, self.rows, self.seed)
-        return self.encode(subject, some) if some else []
+    def _inputs(self, i: int) -> TrainingInputs:
+        """What the adversary trains on at the i-th strength."""
+        return inputs_of(
+            self.sweep.attacks[i - 1],
+            self.rows,
+            self.seed,
+            self.questions.max_length,
+            self.longest,
+        )
 
     def _after(
-        self, name: str, i: int, attack: Attack, source: Subject | ModelSource, rows: Sequence[Row]
+        self, name: str, i: int, source: ModelSource, readings: Readings = NO_READINGS
     ) -> Subject:
         """The model that is asked: attacked, or as it is where the attack only asks otherwise."""
+        attack = self.sweep.attacks[i - 1]
         if not attack.stages:
-            return source() if isinstance(source, ModelSource) else source
-        given = source.take if isinstance(source, ModelSource) else source
+            return source()
         return attacked(
-            given, attack, rows, self.seed, self._stages(name, i), save_every=self.save_every
+            source,
+            attack,
+            self._inputs(i),
+            self.seed,
+            self._stages(name, i),
+            save_every=self.save_every,
+            readings=readings,
         )
+
+    def _read_along(self, name: str, source: ModelSource, digest: str) -> None:
+        """Measure the strengths that are not measured yet on the way of one training."""
+        settings = Training(seed=self.seed)
+        ends: dict[int, int] = {}
+        for i, attack in enumerate(self.sweep.attacks, 1):
+            if self._kept(name, i, digest) is None:
+                rows = self._inputs(i).rows(source())
+                ends.setdefault(steps_of(attack.stages, rows, settings), i)
+        if not ends:
+            return
+        last = ends[max(ends)]
+        on_the_way = frozenset(ends) - {max(ends)}
+
+        def read(step: int, model: Subject) -> None:
+            self._keep(name, ends[step], digest, digested(model))
+
+        after = self._after(name, last, source, Readings(on_the_way, read))
+        self._keep(name, last, digest, after)
 
     def _stages(self, name: str, i: int) -> Path:
         return self.place / "stages" / f"{_plain(name)}-{i}"
@@ -296,10 +389,9 @@ class Sweeper:
         found: dict[str, Any] = kept["measurements"]
         return found
 
-    def _keep(
-        self, name: str, i: int, digest: str, after: Subject, attack: Attack | None
-    ) -> dict[str, Any]:
+    def _keep(self, name: str, i: int, digest: str, after: Subject) -> dict[str, Any]:
         """Measure a point and keep it; the checkpoints that led to it go."""
+        attack = self.sweep.attacks[i - 1] if i else None
         found = {key: m.as_json() for key, m in self.questions.under(attack, after).items()}
         write_json(self._file(name, i), {"digest": digest, "measurements": found})
         shutil.rmtree(self._stages(name, i), ignore_errors=True)

@@ -39,6 +39,7 @@ from expunge.pipeline.settings import (
 )
 from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs, supplied_by
 from expunge.runs.folder import RunFolder, open_run
+from expunge.training.callbacks import NO_READINGS, Readings
 from expunge.training.stages import change, check, edits_made, steps_of
 
 PREPARED = Path("private") / "prepared"  # where a run keeps the rows that were made
@@ -78,6 +79,7 @@ def unlearn(
     folder: Path | None = None,
     *,
     watch: Watch = _unwatched,
+    readings: Readings = NO_READINGS,
 ) -> Subject:
     """The model after a method.
 
@@ -91,6 +93,10 @@ def unlearn(
         folder: Keeps ``stages/`` and ``log.jsonl``, from which a run that was killed goes on; None
             keeps nothing.
         watch: A context that is told of every optimizer step, made for their number.
+        readings: Where the training of a method of one stage is read on its way.
+
+    Returns:
+        The model, which belongs to the caller.
 
     Raises:
         Refused: Rows, tools or settings do not fit the method or the model; nothing was trained.
@@ -111,6 +117,7 @@ def unlearn(
             adapter=settings.adapter,
             device=device,
             tick=tick,
+            readings=readings,
         )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,9 +20,27 @@ from expunge.core.data import Row
 from expunge.core.files import append_line
 from expunge.core.progress import Tick
 from expunge.core.stages import Descent
+from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import evaluating
 from expunge.training.checkpoints import Memory
 from expunge.training.sampler import Training, Unit
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Where a training is read on its way: the model after some of its steps.
+
+    Attributes:
+        steps: The optimizer steps after which it is read.
+        reader: Called with the step and the model, which goes on to be trained: the reader keeps
+            nothing of it and changes nothing.
+    """
+
+    steps: frozenset[int] = frozenset()
+    reader: Callable[[int, Subject], None] = field(default=lambda step, model: None)
+
+
+NO_READINGS = Readings()
 
 
 class StepView(Protocol):
@@ -78,6 +97,24 @@ def rows_of(steps: Sequence[Sequence[Unit]]) -> dict[str, list[Row]]:
         for stream, row in unit.items():
             met.setdefault(stream, {}).setdefault(row.id, row)
     return {stream: list(rows.values()) for stream, rows in met.items()}
+
+
+class Reading(TrainerCallback):
+    """Hands the model to a reader after some of the steps; the training goes on to the same bits."""
+
+    def __init__(self, readings: Readings, subject: Subject) -> None:
+        self.readings, self.subject = readings, subject
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step not in self.readings.steps:
+            return
+        self.subject.model.eval()  # with gradients: some metrics read them
+        try:
+            # what the reader draws must not move the draws of the steps that follow
+            with torch.random.fork_rng():
+                self.readings.reader(state.global_step, self.subject)
+        finally:
+            self.subject.model.train()
 
 
 class Steering(TrainerCallback):

@@ -21,6 +21,7 @@ from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.save import save
 from expunge.models.delta import facts_of
+from expunge.training.callbacks import NO_READINGS, Reading, Readings
 from expunge.training.edit import edit
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import layers_of
@@ -129,7 +130,7 @@ def change(
     adapter: Adapter | None = None,
     device: str = "auto",
     tick: Callable[[int], None] = lambda n: None,
-    say: Callable[[str], None] = lambda text: None,
+    readings: Readings = NO_READINGS,
 ) -> Subject:
     """The Subject after the Method, whose Prepare stages' rows are in ``streams`` already.
 
@@ -137,11 +138,14 @@ def change(
 
     ``adapter``: what was asked for (``adapter_for``); None trains the weights, or the adapter that
     a stage has of its own. ``out`` keeps ``stages/`` and ``log.jsonl``. ``device``: where a stage
-    that was found finished is loaded, if ``source`` is a function.
+    that was found finished is loaded, if ``source`` is a function. ``readings``: where the training
+    of a method of one stage is read on its way.
 
     The last checkpoints of a single stage stay there until the caller has saved the result.
     """
     todo = [s for s in stages(method) if not isinstance(s, Prepare)]
+    if readings.steps and len(todo) > 1:
+        raise ValueError("only the training of a method of one stage is read on its way")
     auxiliaries: dict[str, Subject] = (
         {"original": fresh(source)} if any("original" in _reads(s) for s in todo) else {}
     )
@@ -157,7 +161,6 @@ def change(
             if not aside:
                 # what is replaced need not be in memory beside what is loaded
                 subject, current = None, source
-            say(f"stage {i + 1} of {len(todo)}, {stage.name}: found finished")
             subject = load(done, dtype="stored", device=device)
             tick(
                 len(plan(stage, streams, training_of(stage, training)))
@@ -173,7 +176,16 @@ def change(
             }
             start = fresh(current) if aside or current is source else _handed_on(current)
             subject = _carry_out(
-                start, stage, streams, training, place, out / "log.jsonl", lent, adapter, tick
+                start,
+                stage,
+                streams,
+                training,
+                place,
+                out / "log.jsonl",
+                lent,
+                adapter,
+                tick,
+                readings,
             )
             del start
             # a single stage's result is saved by the caller, who then drops the checkpoints
@@ -222,6 +234,7 @@ def _carry_out(
     auxiliaries: dict[str, Subject],
     asked: Adapter | None,
     tick: Callable[[int], None],
+    readings: Readings,
 ) -> Subject:
     if isinstance(stage, Descent):
         own = adapter_for(stage, asked)
@@ -254,6 +267,7 @@ def _carry_out(
             auxiliaries=auxiliaries,
             log=log,
             tick=tick,
+            callbacks=[Reading(readings, subject)] if readings.steps else [],
         )
         # an adapter that began by changing its base means nothing on the base that the user has
         return merged(subject) if stage.into or (own and own.init == "fila") else subject

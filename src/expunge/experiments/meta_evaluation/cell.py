@@ -30,7 +30,7 @@ from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
 from expunge.models.causal_lm.source import ModelSource
 from expunge.pipeline.attack_sweep import attacked as tried
-from expunge.pipeline.attack_sweep import held_by
+from expunge.pipeline.attack_sweep import inputs_of
 from expunge.pipeline.settings import judge
 from expunge.pipeline.train import fresh_tiny
 from expunge.pipeline.unlearn import resolve, unlearn
@@ -201,12 +201,11 @@ def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
         if arguments is None:
             continue
         attack = registry.resolve("attacks", name, arguments)
-        rows = model.encode(held_by(attack, bench.case.train, seed))
-        with tempfile.TemporaryDirectory() as scratch:
-            yield (
-                "relearned" if attack.holds else "rounded",
-                tried(model, attack, rows, seed, Path(scratch)),
-            )
+        inputs = inputs_of(attack, bench.case.train, seed)
+        yield (
+            "relearned" if attack.holds else "rounded",
+            tried(ModelSource.lent(model), attack, inputs, seed),
+        )
 
 
 def write(place: str, ask: Mapping[str, Any], found: Mapping[str, Any] = EMPTY) -> None:

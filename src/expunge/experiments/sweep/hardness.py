@@ -4,10 +4,8 @@ are still language.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,8 @@ from expunge.experiments.sweep.measures import FORGET, SAID, evaluated, longest,
 from expunge.experiments.sweep.recipe import ATTACK
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject
-from expunge.pipeline.attack_sweep import attacked, held_by, unheld
+from expunge.models.causal_lm.source import ModelSource
+from expunge.pipeline.attack_sweep import attacked, inputs_of, unheld
 from expunge.pipeline.settings import judge
 
 QUANTILE = 0.99  # of gold's own answers: one in a hundred of them counts as garbled
@@ -53,11 +52,9 @@ def relearned(
     asked = unheld(made, bench.case, bench.case.train, seed).get("forget", ())
     if not asked:
         return None
-    held = held_by(made, bench.case.train, seed)
-    rows = subject.encode(held, max_length=longest(bench))
+    inputs = inputs_of(made, bench.case.train, seed, longest(bench))
     part = replace(bench, case=replace(bench.case, evaluate={"forget": asked}))
-    with tempfile.TemporaryDirectory() as place:
-        after = attacked(subject, made, rows, seed, Path(place))
+    after = attacked(ModelSource.lent(subject), made, inputs, seed)
     return values(after, part, [judge(Call("probability"), "forget")])[FORGET].value
 
 
