@@ -108,13 +108,10 @@ class Reading(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step not in self.readings.steps:
             return
-        self.subject.model.eval()  # with gradients: some metrics read them
-        try:
-            # what the reader draws must not move the draws of the steps that follow
-            with torch.random.fork_rng():
-                self.readings.reader(state.global_step, self.subject)
-        finally:
-            self.subject.model.train()
+        # some metrics read gradients; and what the reader draws must not move the draws of the
+        # steps that follow
+        with self.subject.evaluating(), torch.enable_grad(), torch.random.fork_rng():
+            self.readings.reader(state.global_step, self.subject)
 
 
 class Steering(TrainerCallback):
