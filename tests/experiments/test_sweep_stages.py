@@ -6,9 +6,9 @@ drawings from stage to stage.
 import json
 
 import pytest
-from commands import expunge, model, refused
-from experiments.test_sweep import made
-from pipeline.test_sequential import SHORT, muse_rows
+from commands import expunge, model
+from staged_rows import SHORT, muse_rows
+from sweep_cells import made
 
 from expunge.experiments.sweep.gather import spread
 from expunge.experiments.sweep.stages import curves, keys_of, names_of, tables

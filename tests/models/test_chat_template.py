@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 import transformers.utils.chat_template_utils as template_utils
-from models.test_tokenize import CHATML, qa, tokenizer
+from small_tokenizers import CHATML, qa, tokenizer
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report.test_report import elements, entry, put, seal_all
+from report_runs import elements, entry, put, seal_all
 
 from expunge.core.card import Call
 from expunge.core.data import Example

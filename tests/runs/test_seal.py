@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 import yaml
-from commands import Desk, copied, desk, expunge, model, once
-from report.test_report import STORY, demo, seal_all
+from commands import Desk, desk, expunge, model, once
+from report_runs import STORY, demo, seal_all
 
 from expunge.report.findings import findings
 from expunge.report.html import write_report
