@@ -56,8 +56,9 @@ def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
 
 
 def source_of(model: str | Path | Subject | tuple[Any, Any]) -> ModelSource:
-    """Where a model comes from: one in memory stays as it is, one that is loaded is changed itself,
-    without a copy.
+    """Where a model comes from.
+
+    A model in memory is copied before it changes; one loaded from a folder is changed itself.
     """
     lent = isinstance(model, (Subject, tuple))
     return ModelSource(lambda: subject_of(model), lent=lent)
@@ -108,7 +109,7 @@ def train(
 
 
 @documented(UnlearnRequest, settings=SETTINGS)
-def unlearn(
+def unlearn(  # noqa: PLR0913 (for users: each option a keyword)
     model: Any,
     method: str | Method | Stage = "npo",
     *,
@@ -122,14 +123,15 @@ def unlearn(
     tools: Tools | None = None,
     **training: Any,
 ) -> Subject:
-    """The model after a method, by name (with ``arguments``) or as stages; ``model`` itself stays
-    as it is.
+    """The model after a method; ``model`` itself does not change.
 
+    ``method``: a name (with ``arguments``), or stages.
     ``streams``: rows of other streams that the method reads (world; alternate, under the ids of the
     forget rows). ``tools``: a chat model, names, own refusals for what is made.
 
     >>> rows = [{"question": "...", "answer": "..."}]
-    >>> after = unlearn((model, tokenizer), "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
+    >>> pair = (model, tokenizer)  # doctest: +SKIP
+    >>> after = unlearn(pair, "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
     settings = ResolvedSettings(Training(**training), adapter=Adapter(lora) if lora else None)
     name = method if isinstance(method, str) else "the method"
@@ -161,7 +163,7 @@ def _result(after: Subject) -> Subject:
 
 
 @documented(AutoRequest, UnlearnRequest)
-def auto(
+def auto(  # noqa: PLR0913 (for users: each option a keyword)
     model: Any,
     *,
     steps: int | None = None,
@@ -180,13 +182,14 @@ def auto(
     tools: Tools | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Subject, dict[str, Any]]:
-    """The model after the method that a search within ``steps`` (or ``minutes``) chose, and
-    everything that was tried.
+    """The model after the method that a search chose, and everything that was tried.
 
-    The search is in the budget. ``out`` keeps the runs of a search that was stopped, so that it
-    goes on there. The second value is what choice.json holds: chosen, why, results.
+    The budget is ``steps`` or ``minutes``. The search is in the budget. ``out`` keeps the runs of a
+    search that was stopped, so that it goes on there. The second value is what choice.json
+    holds: chosen, why, results.
 
-    >>> after, choice = auto((model, tokenizer), forget=rows, retain="keep.jsonl", steps=480)  # doctest: +SKIP
+    >>> pair = (model, tokenizer)  # doctest: +SKIP
+    >>> after, choice = auto(pair, forget=rows, retain="keep.jsonl", steps=480)  # doctest: +SKIP
     """
     if (steps is None) == (minutes is None):
         raise Refused("how much may be spent? give either steps or minutes; the search is included")
@@ -213,7 +216,7 @@ def auto(
     return _result(after), choice
 
 
-def attack(
+def attack(  # noqa: PLR0913 (for users: each option a keyword)
     model: Any,
     attack: str = "relearn",
     *,
@@ -229,13 +232,15 @@ def attack(
     max_length: int = 512,
     seed: int = 0,
 ) -> Recovery:
-    """What an attack of growing strength brings back, in the model and in gold and the original beside it.
+    """What an attack of growing strength brings back in the model, in gold and in the original.
 
     Args:
         model: The model to attack; it stays as it is.
         attack: The name of an attack.
-        gold: A model trained without the forget rows, or a list of such models. Without one nothing can be concluded.
-        original: The model before unlearning. Without it nobody knows how much there was to recover.
+        gold: A model trained without the forget rows, or a list of such models. Without one
+            nothing can be concluded.
+        original: The model before unlearning. Without it nobody knows how much there was to
+            recover.
         case: A benchmark or a case; or rows of one's own:
         forget: Rows that were to be forgotten.
         retain: Rows that were to be kept.
@@ -247,12 +252,14 @@ def attack(
         seed: Decides which rows the adversary holds.
 
     Returns:
-        The measurements of every model at every strength, the shares that came back, and what follows from them.
+        The measurements of every model at every strength, the shares that came back, and what
+        follows from them.
 
     Raises:
         Refused: The request or its data are wrong.
 
-    >>> found = attack(after, "relearn", gold=gold, original=before, forget=rows, retain="keep.jsonl")  # doctest: +SKIP
+    >>> models = {"gold": gold, "original": before}  # doctest: +SKIP
+    >>> found = attack(after, **models, forget=rows, retain="keep.jsonl")  # doctest: +SKIP
     >>> print(*found.conclusions(), sep="\\n")  # doctest: +SKIP
     """
     bench = case if isinstance(case, Benchmark) else None
@@ -272,8 +279,10 @@ def attack(
 
 
 class Evaluation(dict[str, Measurement]):
-    """Measurements by key, as in measurements.json; ``beside_gold`` compares them with gold's, as
-    in comparison.json; ``gold_checked`` says what was checked of each gold.
+    """Measurements by key, as in measurements.json.
+
+    ``beside_gold`` compares them with gold's, as in comparison.json; ``gold_checked`` says what was
+    checked of each gold.
     """
 
     beside_gold: Mapping[str, Beside]
@@ -288,7 +297,7 @@ class Evaluation(dict[str, Measurement]):
 
 
 @documented(EvalRequest)
-def evaluate(
+def evaluate(  # noqa: PLR0913 (for users: each option a keyword)
     model: Any,
     *,
     gold: Any = None,
@@ -305,11 +314,11 @@ def evaluate(
     gibberish: str = "",
     mlm: str = "",
 ) -> Evaluation:
-    """The metrics of the benchmark, or those that make sense of plain rows, with the same numbers
-    as ``expunge eval``.
+    """Measures a model, with the same numbers as ``expunge eval``.
 
-    ``gold``: a model trained without the forget rows, or a list of such models. ``original``: the
-    model before unlearning. ``shadow``: other seeds of the same unlearning. ``encoder``, ``nli``,
+    Without ``metrics``: those of the benchmark, or those that make sense of plain rows. ``gold``: a
+    model trained without the forget rows, or a list of such models. ``original``: the model
+    before unlearning. ``shadow``: other seeds of the same unlearning. ``encoder``, ``nli``,
     ``gibberish``, ``mlm``: folders, as the command takes them.
     """
     EvalRequest(max_length=max_length)  # refuses what the command would refuse

@@ -235,7 +235,7 @@ def first_paragraph(doc: str) -> str:
 
 
 def described(doc: str) -> list[tuple[str, str]]:
-    """What a docstring says, entry by entry: (names, text) of ``names: text``, ("", line) of others.
+    """The entries of a docstring: (names, text) of ``names: text``, ("", line) of other lines.
 
     Lines that are indented further than the one that begins an entry belong to it.
     """
@@ -371,7 +371,7 @@ def _simple(wanted: str, value: Any) -> Any:
 
 
 def _spoken(annotation: str) -> str:
-    """An annotation as an error says it: ``a number``; that of a list or a term as it is written."""
+    """An annotation in the words of an error: ``a number``; a list or a term as it is written."""
     kind = annotation.removesuffix(" | None")
     words = "a number" if kind == "int | float" else SPOKEN.get(kind, kind)
     return words + (" or none" if kind != annotation else "")

@@ -94,35 +94,38 @@ def stages(folder: Path, console: Console) -> None:
 
 
 def operating_points(found: Mapping[str, Measurement]) -> Iterator[str]:
-    """What membership scores tell where few false alarms are allowed, a line each; and what the
-    holdout rows are too few for.
+    """What membership scores tell where few false alarms are allowed, a line each.
+
+    It also says where there are too few holdout rows for a false positive rate.
     """
-    from expunge.report.format import number, phrase
+    from expunge.report.format import phrase
 
     for key, m in found.items():
-        at = {
-            f: [m.parts.get(f"tpr/{f}{end}") for end in ("", "/low", "/high")]
-            for f in ("0.01", "0.05")
-        }
-        told = [
-            f"{number(v)}{f' ({number(low)}–{number(high)})' if low is not None and high is not None else ''} at {float(f):.0%}"
-            for f, (v, low, high) in at.items()
-            if v is not None
-        ]
-        short = (
-            f"{1 / m.parts['least_fpr']:.0f} holdout rows are too few for 1 %"
-            if "least_fpr" in m.parts
-            else ""
-        )
-        if told or short:
-            yield (
-                f"{phrase(key)}, true positives by false positives: "
-                f"{', '.join([*told, *([short] if short else [])])}"
-            )
+        rates = [_rate(m.parts, f) for f in ("0.01", "0.05")]
+        words = [rate for rate in rates if rate]
+        if "least_fpr" in m.parts:
+            rows = 1 / m.parts["least_fpr"]
+            words.append(f"{rows:.0f} holdout rows are too few for 1 %")
+        if words:
+            yield f"{phrase(key)}, true positives by false positives: {', '.join(words)}"
+
+
+def _rate(parts: Mapping[str, float], at: str) -> str:
+    """The true positive rate at a false positive rate, with its interval; empty without one."""
+    from expunge.report.format import number
+
+    value = parts.get(f"tpr/{at}")
+    if value is None:
+        return ""
+    low, high = parts.get(f"tpr/{at}/low"), parts.get(f"tpr/{at}/high")
+    words = number(value)
+    if low is not None and high is not None:
+        words += f" ({number(low)}–{number(high)})"
+    return f"{words} at {float(at):.0%}"
 
 
 def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
-    """What metrics of plain texts read when less and when more of each text is given, a line each."""
+    """What metrics of plain texts read when less or more of each text is given, a line each."""
     from expunge.report.format import number, phrase
 
     for key, m in found.items():
@@ -180,25 +183,26 @@ def others(benchmark: str, subset: str | None = "") -> None:
 
 
 def answers(question: str, said: Sequence[Answered]) -> None:
-    """The answers of one or two models to a question, one under the other, with what was drawn and
-    how likely the given answer is.
+    """The answers of one or two models to a question, one under the other.
+
+    Below each: the samples that were drawn, and how likely the given answer is.
     """
     width = max(8, *(len(a.source) for a in said))
-    beside = lambda name, words: tell(f"{plain(name):<{width}}  {words}")
-    beside("question", plain(question))
+
+    def line(name: str, words: str) -> None:
+        tell(f"{plain(name):<{width}}  {words}")
+
+    line("question", plain(question))
     for a in said:
         if a.how:
             say(plain(a.how))
-        beside(a.source, plain(a.text) or "(nothing)")
+        line(a.source, plain(a.text) or "(nothing)")
         for i, text in enumerate(a.samples, 1):
-            beside("", f"drawn {i}: {plain(text) or '(nothing)'}")
+            line("", f"drawn {i}: {plain(text) or '(nothing)'}")
         if a.chance:
             tokens = f"{a.chance.tokens} token{'s' * (a.chance.tokens != 1)}"
-            beside(
-                "",
-                f"probability of the --answer: {chance(a.chance.logp)}, {a.chance.per_token:.3g} "
-                f"per token over {tokens}",
-            )
+            each = f"{a.chance.per_token:.3g} per token over {tokens}"
+            line("", f"probability of the --answer: {chance(a.chance.logp)}, {each}")
 
 
 def chance(logp: float) -> str:

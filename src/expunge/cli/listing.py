@@ -63,19 +63,26 @@ def effects(where: Path | None = None) -> dict[str, Any]:
 
 
 def effect(name: str, found: Mapping[str, Any]) -> str:
-    """``forget .12, retain .93 (gold .10, .95)``, means over the seeds of the bench; or not
-    measured, or that nothing happened.
+    """``forget .12, retain .93 (gold .10, .95)``: means over the seeds of the sweep.
+
+    A method that was not measured, or that changed nothing, says so.
     """
-    of = lambda part: [part.get(k, {}).get("mean") for k in EFFECT]
     mine = found.get("methods", {}).get(name, {}).get("at_settings", {})
-    if None in of(mine):
+    values = _means(mine)
+    if None in values:
         return "not measured"
-    forget, retain = map(short, of(mine))
-    gold = ", ".join(map(short, of(found["gold"])))
+    forget, retain = map(short, values)
+    gold = ", ".join(map(short, _means(found["gold"])))
+    words = f"forget {forget}, retain {retain} (gold {gold})"
     fell = found["original"][EFFECT[0]]["mean"] - mine[EFFECT[0]]["mean"]
-    return f"forget {forget}, retain {retain} (gold {gold})" + (
-        ": no effect here" if fell < NO_EFFECT else ""
-    )
+    if fell < NO_EFFECT:
+        words += ": no effect here"
+    return words
+
+
+def _means(part: Mapping[str, Any]) -> list[Any]:
+    """The means behind EFFECT in one entry of results/bench.json; None where one is missing."""
+    return [part.get(key, {}).get("mean") for key in EFFECT]
 
 
 def as_rows(room: str, where: Path | None = None) -> list[dict[str, Any]]:
@@ -224,7 +231,7 @@ def _strength(card: Mapping[str, Any]) -> str:
 
 
 def better(card: Mapping[str, Any]) -> str:
-    """Which way a metric's value is good, as pages tell it: higher, lower, near gold, or a number."""
+    """Which values of a metric are good, for pages: higher, lower, near gold, or a number."""
     value = card.get("better", "")
     return f"{value:g}" if isinstance(value, float) else {"gold": "near gold"}.get(value, value)
 

@@ -18,7 +18,7 @@ TRICKY = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def escaped(text: object, keep: str = "") -> str:
-    r"""A text in which nothing moves the cursor, colours, hides or breaks a line: such characters are written out.
+    r"""A text with every character escaped that moves the cursor, colors, hides or breaks a line.
 
     ``keep``: characters that stay as they are.
 

@@ -129,7 +129,7 @@ class Record:
 
     @property
     def loss(self) -> float:
-        """Mean negative log-likelihood per scored token, the end-of-sequence token included; nats."""
+        """Mean negative log-likelihood per scored token in nats, end-of-sequence token included."""
         if self.mean_loss is not None:
             return self.mean_loss
         if self.logp is None:
@@ -173,7 +173,7 @@ class Records(Sequence[Record]):
         return self._index.get((role, variant), [])
 
     def variants(self, role: str, prefix: str) -> dict[str, list[Record]]:
-        """id -> its rows whose variant begins with ``prefix`` (``perturbed/``), sorted by variant."""
+        """id -> rows whose variant begins with ``prefix`` (``perturbed/``), sorted by variant."""
         found: dict[str, list[Record]] = {}
         for (r, v), rows in sorted(self._index.items()):
             if r == role and v.startswith(prefix):

@@ -108,7 +108,7 @@ def near(rows: Iterable[Example], others: Iterable[Example]) -> Pairs:
 
 
 def repeated(rows: Iterable[Example]) -> Pairs:
-    """Every (earlier, later) of one set that are all but the same, one pair at most for each row."""
+    """Every (earlier, later) pair of near duplicates in one set, at most one for each row."""
     known = Near()
     found = []
     for row in rows:

@@ -33,5 +33,5 @@ def with_options(examples: Iterable[Example]) -> list[Example]:
 
 
 def shown(options: Sequence[str], turn: int) -> list[int]:
-    """The options in the order in which they are listed at a turn: it begins with the ``turn``-th."""
+    """The options in the order of a turn: rotated so that the ``turn``-th comes first."""
     return [(turn + i) % len(options) for i in range(len(options))]

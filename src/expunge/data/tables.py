@@ -40,13 +40,10 @@ def place_of(
     if not data:
         return None
     instead = f"it must hold {folder}/{names[0]}{suffixes[0]}"
-    instead += (
-        f"; without --data the rows come from {hub}"
-        if hub.startswith("hub:")
-        else f" from {hub}"
-        if hub
-        else ""
-    )
+    if hub.startswith("hub:"):
+        instead += f"; without --data the rows come from {hub}"
+    elif hub:
+        instead += f" from {hub}"
     if not Path(data).is_dir():
         raise Refused(f"--data {data}: no such folder; {instead}")
     for base in (Path(data) / folder, Path(data)):
@@ -141,7 +138,7 @@ def taken(row: Mapping[str, Any], what: Take) -> Any:
         return None
 
 
-def examples(
+def examples(  # noqa: PLR0913 (a keyword for each column)
     cells: Sequence[Cells],
     role: str,
     prefix: str,
@@ -156,56 +153,64 @@ def examples(
     tags: tuple[str, ...] = (),
     keep: Callable[[Mapping[str, Any]], bool] = lambda row: True,
 ) -> Examples:
-    """Rows -> Examples of a role, ids ``prefix/number``; each column by its name or by a function
-    of the row.
+    """Rows as Examples of a role, with ids ``prefix/number``.
 
-    ``text``: rows are texts. ``options`` gives a list and ``right`` a place in it; the answer is
-    then that option. A variant whose column is a list becomes ``name/0``, ``name/1``...; an empty
-    one is left out. ``keep``: which rows are taken, their numbers stay. Refused by file:line, never
-    with a text of the data.
+    Args:
+        cells: The rows, each with its file and line.
+        role: The role of the examples.
+        prefix: The beginning of their ids.
+        prompt: The column of the question; like the others a name or a function of the row.
+        answer: The column of the answer.
+        text: The column of a bare text; there is then no question and no answer.
+        group: The column of the group; without one each row is a group of its own.
+        variants: The columns of other texts. A column that holds a list becomes ``name/0``,
+            ``name/1`` ...; an empty one is dropped.
+        options: The column of a list of options; the answer is then the right one of them.
+        right: The column of the index of the right option, or of its letter.
+        tags: Tags of every example.
+        keep: Which rows are taken; their numbers do not change.
+
+    Returns:
+        The examples, at least one.
+
+    Raises:
+        Refused: A row cannot be used, by file:line and without a text of the data.
     """
     made, bad = [], []
     for number, c in enumerate(cells):
         row = c.values
         if not keep(row):
             continue
-        chosen = _options(row, options, right) if options else ((), None)
-        if chosen is None:
+        chosen = _options(row, options, right) if options else None
+        if options and chosen is None:
             bad.append(f"{c.where} (no options, or none of them is right)")
             continue
-        given = taken(row, text) if text else None
-        asked = None if text else taken(row, prompt)
-        said = (
-            ""
-            if text or OPEN in tags
-            else chosen[0][chosen[1]]
-            if chosen[1] is not None
-            else taken(row, answer)
-        )
-        faults = [
-            f
-            for f in map(
-                text_fault, (given,) if text else (asked,) if OPEN in tags else (asked, said)
-            )
-            if f
-        ]
-        if faults:
-            bad.append(f"{c.where} ({'text' if text else 'question or answer'} {faults[0]})")
+        if text:
+            parts = {"text": taken(row, text)}
+        elif OPEN in tags:
+            parts = {"prompt": taken(row, prompt)}
+        elif chosen is not None:
+            parts = {"prompt": taken(row, prompt), "answer": chosen[0][chosen[1]]}
+        else:
+            parts = {"prompt": taken(row, prompt), "answer": taken(row, answer)}
+        fault = _first_fault(parts.values())
+        if fault:
+            what = "text" if text else "question or answer"
+            bad.append(f"{c.where} ({what} {fault})")
             continue
         id = f"{prefix}/{number}"
         unit = taken(row, group) if group else None
-        more = dict(_variants(row, variants))
         made.append(
             Example(
                 id=id,
                 role=role,
                 group=id if unit in (None, "") else str(unit),
-                answer=said,
-                prompt=asked,
-                text=given,
-                variants=more or EMPTY,
-                options=chosen[0],
-                right=chosen[1],
+                answer=parts.get("answer", ""),
+                prompt=parts.get("prompt"),
+                text=parts.get("text"),
+                variants=dict(_variants(row, variants)) or EMPTY,
+                options=chosen[0] if chosen else (),
+                right=chosen[1] if chosen else None,
                 tags=tags,
                 source=c.where,
             )
@@ -224,22 +229,35 @@ def examples(
     return tuple(made)
 
 
+def _first_fault(values: Iterable[Any]) -> str:
+    """Why one of the values is no text; empty if all are."""
+    for value in values:
+        fault = text_fault(value)
+        if fault:
+            return fault
+    return ""
+
+
 def _options(
     row: Mapping[str, Any], options: Take, right: Take
 ) -> tuple[tuple[str, ...], int] | None:
-    listed_, at = taken(row, options), taken(row, right)
-    if (
-        not isinstance(listed_, (list, tuple))
-        or len(listed_) < 2
-        or any(text_fault(str(o)) for o in listed_)
-    ):
+    """The options of a row and the index of the right one; None if they cannot be used."""
+    found = taken(row, options)
+    if not isinstance(found, (list, tuple)) or len(found) < 2:
         return None
-    at = "ABCDEFGH".find(at) if isinstance(at, str) and len(at) == 1 and at.isalpha() else at
+    texts = tuple(map(str, found))
+    if _first_fault(texts):
+        return None
+    at = taken(row, right)
+    if isinstance(at, str) and len(at) == 1 and at.isalpha():
+        at = "ABCDEFGH".find(at)
     try:
         place = int(at)
     except (TypeError, ValueError):
         return None
-    return (tuple(map(str, listed_)), place) if 0 <= place < len(listed_) else None
+    if not 0 <= place < len(texts):
+        return None
+    return texts, place
 
 
 def _variants(row: Mapping[str, Any], variants: Mapping[str, Take]) -> Iterable[tuple[str, str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -154,25 +154,21 @@ class _Rows:
         """(row number, its entry, the entry's ``field``) of {"0": {field: x}}, {"0": x} or [x,
         ...]; rows without a value are left out.
         """
-        pairs = (
-            rows.items()
-            if isinstance(rows, dict)
-            else enumerate(rows)
-            if isinstance(rows, list)
-            else None
-        )
-        if pairs is None:
+        pairs: Iterable[tuple[Any, Any]]
+        if isinstance(rows, dict):
+            pairs = rows.items()
+        elif isinstance(rows, list):
+            pairs = enumerate(rows)
+        else:
             raise self.wrong(metric, f"expected values by row, found {type(rows).__name__}")
         for key, entry in pairs:
             if not (str(key).isdecimal() and len(str(key)) <= DIGITS):
                 raise self.wrong(metric, "a key of the values by row is not a row number")
-            if (
-                field is not None
-                and entry is not None
-                and (not isinstance(entry, dict) or field not in entry)
-            ):
-                raise self.wrong(metric, f"row {key}: expected an object with {field}")
-            value = entry if field is None or entry is None else entry[field]
+            value = entry
+            if field is not None and entry is not None:
+                if not isinstance(entry, dict) or field not in entry:
+                    raise self.wrong(metric, f"row {key}: expected an object with {field}")
+                value = entry[field]
             if value is not None:
                 yield int(key), entry, value
 
@@ -183,36 +179,43 @@ class _Rows:
             )
         return self.indexed(metric, block["value_by_index"], field)
 
+    def entries(
+        self, log: Mapping[str, Any], metric: str, field: str
+    ) -> Iterator[tuple[int, Any, Any]]:
+        """The values of a metric by row; none if the log does not hold the metric."""
+        if metric in log:
+            yield from self.by_index(metric, log[metric], field)
+
 
 def _open_unlearning(log: Mapping[str, Any], found: _Rows) -> None:
     for prefix, role in ROLES.items():
         for ending, variant in LOSSES.items():
             metric = f"{prefix}_{ending}"
-            for i, _, x in found.by_index(metric, log[metric], "avg_loss") if metric in log else ():
+            for i, _, x in found.entries(log, metric, "avg_loss"):
                 found.losses(metric, role, variant, i, x)
         for ending, variant in TEXTS.items():
             metric = f"{prefix}_{ending}"
-            for i, entry, x in (
-                found.by_index(metric, log[metric], "rougeL_recall") if metric in log else ()
-            ):
+            for i, entry, x in found.entries(log, metric, "rougeL_recall"):
                 found.put(role, variant, i, "given/rouge_l_recall", found.number(metric, i, x))
                 _texts(found, role, variant, i, entry)
     for metric, role in MUSE.items():
-        for i, entry, _ in (
-            found.by_index(metric, log[metric], "rougeL_f1") if metric in log else ()
-        ):
-            for theirs, name in ROUGE.items():
-                if entry.get(theirs) is not None:
-                    found.put(
-                        role, "answer", i, f"given/{name}", found.number(metric, i, entry[theirs])
-                    )
-            _texts(found, role, "answer", i, entry)
+        _muse(log, metric, role, found)
     hits = VERBATIM if _is_muse(log) else "forget"
     for metric, name in HITS.items():
-        for i, _, x in found.by_index(metric, log[metric], "score") if metric in log else ():
+        for i, _, x in found.entries(log, metric, "score"):
             found.put(hits, "answer", i, f"given/{name}", found.number(metric, i, x))
     for metric in MIA:
         _membership(log, metric, found)
+
+
+def _muse(log: Mapping[str, Any], metric: str, role: str, found: _Rows) -> None:
+    """The ROUGE values and texts of a MUSE metric."""
+    for i, entry, _ in found.entries(log, metric, "rougeL_f1"):
+        for theirs, name in ROUGE.items():
+            if entry.get(theirs) is not None:
+                value = found.number(metric, i, entry[theirs])
+                found.put(role, "answer", i, f"given/{name}", value)
+        _texts(found, role, "answer", i, entry)
 
 
 def _texts(found: _Rows, role: str, variant: str, row: int, entry: Mapping[str, Any]) -> None:

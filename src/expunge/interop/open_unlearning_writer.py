@@ -86,26 +86,28 @@ def _block(
 def _losses(records: Records, role: str, short: str, rows: Sequence[Record]) -> dict[str, Any]:
     """Probability and loss of answers, paraphrases and wrong answers (a list for each row)."""
     found: dict[str, Any] = {}
-    one = lambda r: {"prob": probability_of(r), "avg_loss": r.loss}
     for ending, variant in LOSSES.items():
         if variant == "perturbed":
             wrong = records.variants(role, "perturbed/")
-            several = lambda r, w=wrong: {
-                "prob": [probability_of(x) for x in w[r.id]],
-                "avg_loss": [x.loss for x in w[r.id]],
-            }
-            found |= _block(
-                f"{short}_{ending}", rows, several, all(r.id in wrong for r in rows), "prob"
-            )
+            there = all(r.id in wrong for r in rows)
+            values = {r.id: _several(wrong[r.id]) for r in rows} if there else {}
         else:
-            own = {r.id: r for r in records.of(role, variant)}
-            there = all(
-                r.id in own and (own[r.id].logp is not None or own[r.id].mean_loss is not None)
-                for r in rows
-            )
-            values = {r.id: one(own[r.id]) for r in rows} if there else {}
-            found |= _block(f"{short}_{ending}", rows, partial(_looked_up, values), there, "prob")
+            values = {r.id: _one(r) for r in records.of(role, variant) if _has_loss(r)}
+            there = all(r.id in values for r in rows)
+        found |= _block(f"{short}_{ending}", rows, partial(_looked_up, values), there, "prob")
     return found
+
+
+def _has_loss(row: Record) -> bool:
+    return row.logp is not None or row.mean_loss is not None
+
+
+def _one(row: Record) -> dict[str, Any]:
+    return {"prob": probability_of(row), "avg_loss": row.loss}
+
+
+def _several(rows: Sequence[Record]) -> dict[str, Any]:
+    return {"prob": [probability_of(r) for r in rows], "avg_loss": [r.loss for r in rows]}
 
 
 def _looked_up(values: Mapping[str, Any], row: Record) -> Any:

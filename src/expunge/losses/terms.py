@@ -87,7 +87,7 @@ def jsd_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def weighted(term: Term, weight: float) -> tuple[Term, ...]:
-    """The term with its coefficient, or nothing at 0: what is multiplied by zero is not computed."""
+    """The term with its coefficient, or nothing at 0, so that no unused term is computed."""
     return (weight * term,) if weight else ()
 
 

@@ -90,12 +90,15 @@ def trimmed(delta: Mapping[str, Tensor], density: float) -> Changes:
 def ties(
     deltas: Sequence[Mapping[str, Tensor]], weights: Sequence[float], density: float
 ) -> Changes:
-    """TIES: trim each delta, elect every entry's sign by the weighted sum, average those that have
-    it (disjoint mean).
+    """TIES merging of weight deltas.
+
+    Trim each delta, elect the sign of every entry by the weighted sum, and average the entries that
+    have the elected sign (disjoint mean).
 
     Merging a delta with itself at density 1 gives it back. Source: Yadav et al. 2023, section 3.
 
-    >>> ties([{"w": torch.tensor([3.0, 1.0])}, {"w": torch.tensor([-1.0, 3.0])}], [1.0, 1.0], 1.0)["w"].tolist()
+    >>> deltas = [{"w": torch.tensor([3.0, 1.0])}, {"w": torch.tensor([-1.0, 3.0])}]
+    >>> ties(deltas, [1.0, 1.0], 1.0)["w"].tolist()
     [3.0, 2.0]
     """
     short = [scaled(trimmed(d, density), w) for d, w in zip(deltas, weights, strict=True)]

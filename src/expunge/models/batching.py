@@ -19,7 +19,7 @@ def cut(items: Sequence[Any], most: int, size: Callable[[Any], int] = len) -> li
 
 
 def by_length(items: Sequence[Any], most: int) -> list[list[int]]:
-    """Places in ``items``, shortest first, in batches of at most ``most`` tokens, padding counted."""
+    """Indices of items, shortest first, in batches of at most ``most`` tokens with padding."""
     order = sorted(range(len(items)), key=lambda i: len(items[i]))
     found, done = [], 0
     for batch in cut([items[i] for i in order], most):

@@ -210,7 +210,7 @@ def families(every: Iterable[Beside]) -> list[str]:
 
 
 def margins(every: Iterable[Beside]) -> str:
-    """The margin, or the smallest and the largest: ``0.050 to 0.124``; empty if no metric has one."""
+    """The margin, or smallest and largest: ``0.050 to 0.124``; empty if no metric has one."""
     known = sorted({b.margin for b in every if b.margin is not None})
     return " to ".join(digits(m) for m in dict.fromkeys((known[0], known[-1]))) if known else ""
 

@@ -157,7 +157,7 @@ def against(m: Measurement, gold: float) -> Literal["above", "within", "unclear"
 
 
 def ordered(subjects: Iterable[Judged]) -> list[Judged]:
-    """Original, gold, then the unlearned, in their own order; attacked ones are left to the curves."""
+    """Original, gold, then unlearned models in their order; attacked ones are only in curves."""
     subjects = list(subjects)
     return [s for kind in ("original", "gold", "unlearned") for s in subjects if s.kind == kind]
 

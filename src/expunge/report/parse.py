@@ -59,7 +59,8 @@ def read_measurements(file: Path) -> Mapping[str, Measurement] | None:
         return None
     if found.get("schema", 1) != 1:
         raise Refused(
-            f"{file}: schema {found.get('schema')!r} is not known to this version; it reads schema 1"
+            f"{file}: schema {found.get('schema')!r} is not known to this version; it reads "
+            f"schema 1"
         )
     return {
         key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"

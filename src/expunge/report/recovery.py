@@ -82,7 +82,7 @@ class Recovery:
         return shares
 
     def conclusions(self) -> list[str]:
-        """A sentence for each measurement of forget rows, and what a missing control leaves open."""
+        """A sentence for each measurement of forget rows, and what a missing control prevents."""
         told = []
         for key in self.forget_keys():
             found = trial(self.model, key, self.subjects, self.curves)

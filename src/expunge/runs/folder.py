@@ -395,16 +395,23 @@ def _version(name: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """The git revision of our source if it is a checkout (-dirty: changed since); never that of a
-    repository around an installation.
+    """The git revision of this source if it is a checkout; ``-dirty`` marks uncommitted changes.
+
+    The revision of a repository around an installation is never taken.
     """
     if not shutil.which("git"):
         return None
-    git = lambda *words: subprocess.run(
-        ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    if git("ls-files", "--error-unmatch", Path(__file__).name).returncode:
+    if _git("ls-files", "--error-unmatch", Path(__file__).name).returncode:
         return None
-    return (
-        git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").stdout.strip() or None
+    described = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    return described.stdout.strip() or None
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *words],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )

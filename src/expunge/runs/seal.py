@@ -79,7 +79,7 @@ def broken(run: Path, facts: Mapping[str, Any]) -> str:
 
 
 def _under_secret(run: Path, seal: Mapping[str, Any], end: str, salt: str) -> str:
-    """What the run's secret shows besides: a chain that was made anew, or texts that were edited."""
+    """What the run's secret shows besides: a chain made anew, or texts that were edited."""
     if "keyed" not in seal:  # a run that has a secret keys its end
         return "the keyed end of its digests was removed after the run"
     if seal.get("under") != _under(salt):

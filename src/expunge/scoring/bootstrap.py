@@ -337,9 +337,9 @@ def operating_points(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """The share of ``positive`` above a threshold that at most a share f of ``negative`` is above:
-    ``tpr/f``, ``tpr/f/low``, ``/high``.
+    """True positive rates at fixed false positive rates f: ``tpr/f``, ``tpr/f/low``, ``/high``.
 
+    The share of ``positive`` above a threshold that at most a share f of ``negative`` is above.
     The threshold is one of the negative scores and only what lies above it counts, so ties and the
     steps between two rows never help, and nothing is interpolated: with m negative rows the share
     is a multiple of 1/m at most f. Where f < 1/m it is left out, and ``least_fpr`` = 1/m says so.
@@ -348,10 +348,8 @@ def operating_points(
     """
     points = np.unique(negative)
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
-    above = lambda x, codes, names: np.stack(
-        [(x[codes == k, None] > points).sum(0) for k in range(len(names))]
-    ).astype(np.float64)
-    told, false = above(positive, g, g_names), above(negative, h, h_names)
+    told = _counts_above(positive, g, len(g_names), points)
+    false = _counts_above(negative, h, len(h_names), points)
     sizes = np.bincount(g).astype(float), np.bincount(h).astype(float)
 
     kept = [f for f in FPRS if f * len(negative) >= 1 - 1e-9]
@@ -380,6 +378,14 @@ def operating_points(
                 lo, hi = constant_interval(float(values[i]), fewest, 0.0, 1.0)
             found[f"tpr/{f}/low"], found[f"tpr/{f}/high"] = max(0.0, lo), min(1.0, hi)
     return found if len(kept) == len(FPRS) else {**found, "least_fpr": 1 / len(negative)}
+
+
+def _counts_above(x: np.ndarray, codes: np.ndarray, groups: int, points: np.ndarray) -> np.ndarray:
+    """How many values of each group lie above each point: [groups, points]."""
+    counts = np.empty((groups, len(points)))
+    for k in range(groups):
+        counts[k] = (x[codes == k, None] > points).sum(0)
+    return counts
 
 
 # ------------------------------------------------------------------ two-sample Kolmogorov-Smirnov

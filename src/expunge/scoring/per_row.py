@@ -219,7 +219,7 @@ def beyond(text: str, end: str) -> str:
 
 
 def rouge_l_recall_of(answer: str, generated: str, stemmer: bool = True) -> float:
-    """Longest common subsequence of words over the words of the answer: 0..1 (package rouge-score)."""
+    """ROUGE-L recall of the package rouge-score, over the words of the answer; 0..1."""
     return float(
         _scorer(stemmer, "rougeL", _words_for(answer)).score(answer, generated)["rougeL"].recall
     )

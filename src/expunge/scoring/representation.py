@@ -52,11 +52,11 @@ def share_lost(mine: np.ndarray, gold: np.ndarray, threshold: float) -> float | 
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
-    """Centred kernel alignment of states x [n, D] and y [n, E] of the same rows (linear kernel):
-    0..1, 1 = equal up to rotation and scale.
+    """Centered kernel alignment of states x [n, D] and y [n, E] of the same rows; 0..1.
 
-    |X'Y|^2 / (|X'X| |Y'Y|), Frobenius norms, columns centred (Kornblith et al. 2019, equation 3 with the linear kernel). NaN where one
-    side does not vary.
+    1 means equal up to rotation and scale. |X'Y|^2 / (|X'X| |Y'Y|), Frobenius norms, columns
+    centered (Kornblith et al. 2019, equation 3 with the linear kernel). NaN where one side does not
+    vary.
     """
     return gram_cka(gram(x), gram(y), np.ones(len(x)))
 

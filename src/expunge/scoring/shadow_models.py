@@ -5,6 +5,7 @@ well the two sides can be told apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -104,7 +105,11 @@ def told_apart(
     if np.ptp(slim) < narrow * np.ptp(wide):
         return float("inf")
     at = np.unique(np.concatenate([x, y]))
-    up_to = lambda v, side: np.searchsorted(np.sort(v), at, side)
+
+    def up_to(sample: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+        """How many values of a sample lie below each point (left), or at most at it (right)."""
+        return np.searchsorted(np.sort(sample), at, side)
+
     above, below = (x, y) if np.median(x) > np.median(y) else (y, x)
     one = epsilon_of(
         1 - up_to(below, "left") / len(below), up_to(above, "left") / len(above), delta
@@ -118,8 +123,14 @@ def told_apart(
         <= room
     )
     there &= (at <= slim.max() + room) & (np.concatenate([at[1:], [np.inf]]) >= slim.max() - room)
-    between = lambda v: (
-        np.maximum(up_to(v, "right")[None, :] - up_to(v, "left")[:, None], 0)[there] / len(v)
-    )
-    found = np.concatenate([one, epsilon_of(between(wide), 1 - between(slim), delta)])
-    return float(np.nanmax(found)) if not np.isnan(found).all() else 0.0
+
+    def between(sample: np.ndarray) -> np.ndarray:
+        """The share of a sample between each pair of thresholds."""
+        counts = up_to(sample, "right")[None, :] - up_to(sample, "left")[:, None]
+        return np.maximum(counts, 0)[there] / len(sample)
+
+    two = epsilon_of(between(wide), 1 - between(slim), delta)
+    found = np.concatenate([one, two])
+    if np.isnan(found).all():
+        return 0.0
+    return float(np.nanmax(found))

@@ -29,12 +29,21 @@ TRIES = 2000  # simulated comparisons behind ``detectable``
 def paired(
     a: Sequence[Record], b: Sequence[Record]
 ) -> tuple[list[tuple[Record, Record]], list[str], list[str]]:
-    """Rows of the same id and variant, in the order of ``a``; and the ids that only one side has."""
+    """Pairs of rows with the same id and variant, and the ids that only one side has.
+
+    The pairs are in the order of ``a``.
+    """
     theirs = {(r.id, r.variant): r for r in b}
     ours = {(r.id, r.variant) for r in a}
-    both = [(r, theirs[r.id, r.variant]) for r in a if (r.id, r.variant) in theirs]
-    only = lambda rows, other: [r.id for r in rows if (r.id, r.variant) not in other]
-    return both, only(a, theirs), only(b, ours)
+    both, only_a = [], []
+    for row in a:
+        other = theirs.get((row.id, row.variant))
+        if other is None:
+            only_a.append(row.id)
+        else:
+            both.append((row, other))
+    only_b = [r.id for r in b if (r.id, r.variant) not in ours]
+    return both, only_a, only_b
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
@@ -67,7 +76,7 @@ class Error:
     golds: int = 1
 
     def of_mean(self) -> tuple[Any, Any]:
-        """Standard error and degrees of freedom of the difference to what golds have in the mean."""
+        """Standard error and degrees of freedom of the difference to the mean of the golds."""
         return self._with(1 / self.golds)
 
     def of_another(self) -> tuple[Any, Any]:

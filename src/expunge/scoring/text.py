@@ -38,7 +38,9 @@ def words(text: str) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences and lines that hold a word: cut at line ends, and at . ! ? (or their like beyond Latin) where a space follows.
+    """Sentences and lines that hold a word.
+
+    They end at line ends, and at . ! ? (and their kin outside Latin) where a space follows.
 
     >>> sentences("Born 1.5 km off. Why?\\n\\n- Yes")
     ['Born 1.5 km off.', 'Why?', '- Yes']
@@ -56,7 +58,7 @@ def plain_words(text: str) -> list[str]:
     return [w.casefold() for w in words(text) if w[0].isalnum()]
 
 
-# ------------------------------------------------------------------ ROUGE-L as the package rouge has it
+# ------------------------------------------------------------------ ROUGE-L of the package rouge
 
 
 def distinct_rouge_l_recall_of(answer: str, generated: str) -> float:
@@ -133,7 +135,7 @@ def bleu_of(answer: str, generated: str, order: int = 4, smooth: bool = True) ->
 
 
 def bare_words(text: str) -> list[str]:
-    """The words of a short answer as SQuAD has them: lower case, marks (ASCII) and articles gone."""
+    """The words of a short answer as in SQuAD: lower case, no ASCII punctuation, no articles."""
     return [w for w in text.lower().translate(MARKS).split() if w not in ARTICLES]
 
 

@@ -17,8 +17,10 @@ from expunge.synthesis.names import NameFinder, places, texts_of
 from expunge.synthesis.texts import NUMBER, gives_away, question_of, questions_only, same
 from expunge.synthesis.tools import Tools, number
 
-ASK = """A question and its correct answer follow. Write another answer to the same question, of the same form and length, that sounds as
-likely but is wrong: exchange the facts (names, places, dates, numbers, works) for other believable ones. Write only that answer.
+ASK = """A question and its correct answer follow. Write another answer to the same question, \
+of the same form and length, that sounds as
+likely but is wrong: exchange the facts (names, places, dates, numbers, works) for other \
+believable ones. Write only that answer.
 
 Question: {question}
 Correct answer: {answer}"""
@@ -92,9 +94,9 @@ def _alternate(example: Example, answer: str) -> Example:
 def swapped(
     forget: Sequence[Example], tools: Tools, *, k: int = 5, pool: Sequence[Example] = ()
 ) -> Examples:
-    """``k`` wrong answers per row: what only its answer holds (names, numbers) exchanged for what
-    stands in other answers.
+    """``k`` wrong answers per row, made of the names and numbers of other answers.
 
+    Names and numbers that only the row's answer holds are exchanged for those of other answers.
     Other values come from answers of the same wording if there are any, else they are names of as
     many words; a number is moved. Where an answer holds neither, another row's answer takes its
     place.
@@ -102,7 +104,10 @@ def swapped(
     pool = pool or forget
     finder = tools.finder
     names = finder([t for e in pool for t in texts_of(e)])
-    known: NameFinder = lambda texts: tuple(n for n in names if any(n in t for t in texts))
+
+    def known(texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(n for n in names if any(n in t for t in texts))
+
     frames: dict[str, list[str]] = {}
     values: dict[int, list[str]] = {}
     for e in pool:

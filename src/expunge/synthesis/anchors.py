@@ -17,12 +17,14 @@ from expunge.core.errors import Failed, Refused
 from expunge.core.nesting import safe_yaml
 from expunge.data.files import text_of
 from expunge.synthesis.chat import ask_all
-from expunge.synthesis.names import texts_of
+from expunge.synthesis.names import texts_of, with_texts
 from expunge.synthesis.rename import replacements
 from expunge.synthesis.tools import Tools, number
 
-ASK = """Below is a text. List the names and made-up terms in it that are special to its subject (people, places, works, objects),
-one a line, each followed by " -> " and a generic term of the same kind and number of words that could stand in its place without giving the
+ASK = """Below is a text. List the names and made-up terms in it that are special to its subject \
+(people, places, works, objects),
+one a line, each followed by " -> " and a generic term of the same kind and number of words that \
+could stand in its place without giving the
 subject away. Write nothing else.
 
 Text:
@@ -115,24 +117,13 @@ def generic(text: str, terms: Mapping[str, str]) -> str:
 
 
 def translated(rows: Mapping[str, Examples], tools: Tools) -> Examples:
-    """The forget rows with anchor terms replaced, for a teacher that reads them: stream
-    ``renamed``, joined to their rows by id.
+    """The forget rows with anchor terms replaced, for a teacher model that reads them.
+
+    They are the stream ``renamed``, joined to the forget rows by id.
     """
     terms = anchors(rows["forget"], tools)
-    change = lambda text: None if text is None else generic(text, terms)
     made = []
     for e in rows["forget"]:
-        turns = (
-            None
-            if e.messages is None
-            else tuple({**t, "content": generic(t["content"], terms)} for t in e.messages)
-        )
-        new = replace(
-            e,
-            prompt=change(e.prompt),
-            answer=generic(e.answer, terms),
-            text=change(e.text),
-            messages=turns,
-        )
+        new = with_texts(e, lambda text: generic(text, terms))
         made.append(replace(new, role="renamed", tags=(*e.tags, "anchors"), variants={}, spans=()))
     return tuple(made)

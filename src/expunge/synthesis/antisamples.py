@@ -15,7 +15,8 @@ from expunge.synthesis.chat import Chat, ask_all
 from expunge.synthesis.texts import gives_away, questions_only, with_question
 from expunge.synthesis.tools import Tools, number
 
-REASON = """Write two or three sentences that make it believable that the answer to the question is the one below. Sound sure, mention no
+REASON = """Write two or three sentences that make it believable that the answer to the question \
+is the one below. Sound sure, mention no
 other answer, and end before stating the answer. Write only these sentences.
 
 Question: {question}

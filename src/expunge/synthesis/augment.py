@@ -21,14 +21,17 @@ from expunge.synthesis.texts import (
 )
 from expunge.synthesis.tools import Tools, number
 
-VARIANT = """Ask the question below in other words. Keep what it asks and every name in it. Write one question and nothing else.
+VARIANT = """Ask the question below in other words. Keep what it asks and every name in it. \
+Write one question and nothing else.
 
 Question: {question}"""
-VAGUE = """Answer the question below in one or two sentences that fit the topic and stay vague: no names, dates, numbers or other facts that
+VAGUE = """Answer the question below in one or two sentences that fit the topic and stay vague: \
+no names, dates, numbers or other facts that
 would settle it. Do not say that you refuse. Write only the answer.
 
 Question: {question}"""
-CHECK = """Does the reply give away what the reference says in answer to the question? Answer yes or no.
+CHECK = """Does the reply give away what the reference says in answer to the question? \
+Answer yes or no.
 
 Question: {question}
 Reference: {answer}

@@ -134,7 +134,7 @@ class InProcess:
 
 @dataclass(frozen=True)
 class Scripted:
-    """A stand-in for tests: ``say(prompt, seed)`` is the answer; answer k to a prompt has seed + k."""
+    """A chat for tests: ``say(prompt, seed)`` is the answer; answer k to a prompt has seed + k."""
 
     say: Callable[[str, int], str]
 

@@ -10,8 +10,12 @@ from expunge.synthesis.chat import Chat, ask_all
 from expunge.synthesis.texts import lines, plain
 from expunge.synthesis.tools import Tools, number
 
-TOPICS = """List {n} topics that a textbook on {domain} would have chapters about. One topic a line, nothing else."""
-PASSAGE = """Write a passage of a textbook on {domain}, from the chapter on {topic}. Two to four paragraphs, in the tone of a textbook for
+TOPICS = (
+    "List {n} topics that a textbook on {domain} would have chapters about. "
+    "One topic a line, nothing else."
+)
+PASSAGE = """Write a passage of a textbook on {domain}, from the chapter on {topic}. Two to four \
+paragraphs, in the tone of a textbook for
 students of the field, full of concrete facts, terms and relations. Write only the passage."""
 
 

@@ -13,8 +13,10 @@ from expunge.synthesis.refusals import sentences_of
 from expunge.synthesis.texts import gives_away, question_of, questions_only
 from expunge.synthesis.tools import Tools, number
 
-ASK = """Think aloud about the question below as somebody who does not know the answer: go through what it asks, what one would need to know
-and why nothing comes to mind, and end without an answer and without a guess. Three to five sentences, nothing else.
+ASK = """Think aloud about the question below as somebody who does not know the answer: \
+go through what it asks, what one would need to know
+and why nothing comes to mind, and end without an answer and without a guess. \
+Three to five sentences, nothing else.
 
 Question: {question}"""
 BEGIN = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from expunge.core.data import Example
@@ -170,7 +171,7 @@ class Index:
             self.by_word.setdefault(rarest, []).append(name)
 
     def within(self, text: str) -> list[str]:
-        """The names that stand in the text as whole words, in the order in which they were given."""
+        """The names that a text holds as whole words, in the order in which they were given."""
         held = {*LETTERS.findall(text), ""}
         near = [name for word in held & self.by_word.keys() for name in self.by_word[word]]
         found = [name for name in near if next(_whole(text, name), None) is not None]
@@ -198,7 +199,7 @@ def _of_word(character: str) -> bool:
 
 
 def places(text: str, names: Iterable[str]) -> list[tuple[int, int]]:
-    """Where names stand in a text as whole words, the longest first, none inside another; in order."""
+    """Spans of names as whole words, in order; of overlapping names the longest is taken."""
     # a mark for each character: a later name is no longer than one that took its place
     taken = bytearray(len(text))
     found: list[tuple[int, int]] = []
@@ -216,6 +217,20 @@ def texts_of(example: Example) -> tuple[str, ...]:
         return (example.text,)
     turns = tuple(t["content"] for t in example.messages or ())
     return tuple(t for t in (example.prompt, *turns, example.answer) if t)
+
+
+def with_texts(example: Example, change: Callable[[str], str]) -> Example:
+    """An example with every text of it changed: question, answer, turns and bare text."""
+    turns = example.messages
+    if turns is not None:
+        turns = tuple({**turn, "content": change(turn["content"])} for turn in turns)
+    return replace(
+        example,
+        prompt=None if example.prompt is None else change(example.prompt),
+        answer=change(example.answer),
+        text=None if example.text is None else change(example.text),
+        messages=turns,
+    )
 
 
 def subjects(rows: Sequence[Example], finder: NameFinder) -> dict[str, str]:

@@ -9,7 +9,7 @@ from random import Random
 
 from expunge.core.data import Example, Examples
 from expunge.core.errors import Refused
-from expunge.synthesis.names import subjects, texts_of
+from expunge.synthesis.names import subjects, texts_of, with_texts
 from expunge.synthesis.tools import Tools
 
 MANY = 500  # names of a pool that are looked at
@@ -87,7 +87,11 @@ def replacements(
     draw = tools.random("rename", name)
     found: list[str] = []
     words = name.split()
-    fits = lambda other: len(other.split()) == len(words) and not set(words) & set(other.split())
+
+    def fits(other: str) -> bool:
+        new = other.split()
+        return len(new) == len(words) and not set(words) & set(new)
+
     for pool in (kept, _made_up(len(words), 4 * n, draw), rest):
         if len(pool) > MANY:
             pool = draw.sample(list(pool) if not isinstance(pool, list) else pool, MANY)
@@ -109,19 +113,7 @@ def _made_up(words: int, n: int, draw: Random) -> list[str]:
 
 def rename_example(example: Example, name: str, other: str) -> Example:
     """Question, answer, turns and text of an example with the name replaced."""
-    change = lambda text: None if text is None else rename(text, name, other)
-    turns = (
-        None
-        if example.messages is None
-        else tuple({**t, "content": rename(t["content"], name, other)} for t in example.messages)
-    )
-    return replace(
-        example,
-        prompt=change(example.prompt),
-        answer=rename(example.answer, name, other),
-        text=change(example.text),
-        messages=turns,
-    )
+    return with_texts(example, lambda text: rename(text, name, other))
 
 
 def rename(text: str, name: str, other: str) -> str:

@@ -11,8 +11,10 @@ from expunge.synthesis.names import places, texts_of
 from expunge.synthesis.texts import lines, question_of, spans_of
 from expunge.synthesis.tools import Tools, number
 
-ASK = """Copy from the answer below the shortest pieces that hold what is private or specific to its subject (names, places, dates, numbers,
-works, conditions), one a line, letter for letter. Leave out what the question already says. Write nothing else.
+ASK = """Copy from the answer below the shortest pieces that hold what is private or specific \
+to its subject (names, places, dates, numbers,
+works, conditions), one a line, letter for letter. Leave out what the question already says. \
+Write nothing else.
 
 Question: {question}
 Answer: {answer}"""

@@ -95,7 +95,10 @@ def baseline(models: str, seed: int, steps: int) -> None:
         {**bench.case.train, "before": before.case.train["full"]},
         {**bench.case.evaluate, **others_of(seed).case.train},
     )
-    start = lambda: load(str(place_of(models, "base", seed, steps)))
+
+    def start() -> Subject:
+        return load(str(place_of(models, "base", seed, steps)))
+
     for name, source, rows in (
         ("base", lambda: fresh_tiny(both, seed), before.case.train["full"]),
         ("original", start, bench.case.train["full"]),

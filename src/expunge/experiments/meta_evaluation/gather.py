@@ -39,61 +39,88 @@ def gathered(cells: Sequence[Cell]) -> dict[str, Any]:
     pool = [c for c in cells if "member" in c["ask"]]
     after = [c for c in cells if "method" in c["ask"]]
     names = list(dict.fromkeys(name for c in cells for name in c["as_is"]["values"]))
-    left_out: dict[str, str] = {}
-    for name in names:
-        reasons = [r for c in cells for r in [c["as_is"]["values"][name]["reason"]] if r]
-        if reasons:
-            left_out[name] = reasons[0] + (
-                f" ({len(reasons)} of {len(cells)} models)" if len(reasons) < len(cells) else ""
-            )
-    hiding = (
-        [c for c in after if hides(c, pool, after)]
-        if "probability" in names and "probability" not in left_out
-        else None
-    )
+    left_out = unmeasured(cells, names)
+    hiding = None
+    if "probability" in names and "probability" not in left_out:
+        hiding = [c for c in after if hides(c, pool, after)]
     rows = {name: row(name, pool, after, hiding) for name in names if name not in left_out}
-    order = lambda r: (r[1]["control"], -(r[1]["aggregate"] or 0.0), -r[1]["faithfulness"], r[0])
-    told = lambda c: {
-        "method": c["ask"]["method"] or "gold",
-        "seed": c["ask"]["seed"],
-        "hides": hiding is not None and c in hiding,
-    }
+    unlearned = []
+    for c in after:
+        marks = {
+            "method": c["ask"]["method"] or "gold",
+            "seed": c["ask"]["seed"],
+            "hides": hiding is not None and c in hiding,
+            "useful": useful(c, after),
+        }
+        unlearned.append(marks | facts(c))
     return {
-        "metrics": dict(sorted(rows.items(), key=order)),
+        "metrics": dict(sorted(rows.items(), key=_order)),
         "left_out": left_out,
         "pool": [c["ask"]["member"] | facts(c) for c in pool],
-        "unlearned": [told(c) | {"useful": useful(c, after)} | facts(c) for c in after],
+        "unlearned": unlearned,
     }
+
+
+def unmeasured(cells: Sequence[Cell], names: Sequence[str]) -> dict[str, str]:
+    """Metrics that have no value on some model, each with the first reason."""
+    left_out: dict[str, str] = {}
+    for name in names:
+        reasons = []
+        for c in cells:
+            reason = c["as_is"]["values"][name]["reason"]
+            if reason:
+                reasons.append(reason)
+        if not reasons:
+            continue
+        left_out[name] = reasons[0]
+        if len(reasons) < len(cells):
+            left_out[name] += f" ({len(reasons)} of {len(cells)} models)"
+    return left_out
+
+
+def _order(entry: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, float, str]:
+    """Sort key: controls last, then the best aggregate, the best faithfulness, the name."""
+    name, m = entry
+    return m["control"], -(m["aggregate"] or 0.0), -m["faithfulness"], name
 
 
 def row(
     name: str, pool: Sequence[Cell], after: Sequence[Cell], hiding: Sequence[Cell] | None
 ) -> dict[str, Any]:
-    """A metric: AUC over the pool; R, Q and their harmonic mean over the unlearned models that pass
-    the filter; the mean of both.
+    """A row of the table: what is measured of one metric.
 
-    ``seen``: how many of the hiding models it puts among those that know, as they are, and of how
-    many; then the same of the models that never knew: its false alarms.
+    Faithfulness is its AUC over the pool. Relearning (R), rounding (Q) and robustness (their
+    harmonic mean) are over the unlearned models that pass the filter. Aggregate: the harmonic mean
+    of faithfulness and robustness. ``seen``: how many of the hiding models it puts among those that
+    know, before any attack, and of how many; then the same of the models that never knew: its false
+    alarms.
     """
     found = faithful(name, pool)
-    above = lambda some: sum(
-        x >= found.threshold
-        for c in some
-        if (x := turned(name, c["as_is"]["values"][name])) is not None
-    )
     never = [c for c in pool if not c["ask"]["member"]["knows"]]
     every, pairs = [], []
-    for c in (c for c in after if c["ask"]["method"]):
+    for c in after:
+        if not c["ask"]["method"]:
+            continue
         now, was = of_states(name, c), of_states(name, gold_of(c, after))
-        if now and was:
-            every.append(now)
-            pairs += [(now, was)] if useful(c, after) and now[0] < found.threshold else []
+        if now is None or was is None:
+            continue
+        every.append(now)
+        if useful(c, after) and now[0] < found.threshold:
+            pairs.append((now, was))
     moved = [(now[1] - now[0], was[1] - was[0]) for now, was in pairs]
-    relearned = fmean(relearning(*now[:2], *was[:2]) for now, was in pairs) if pairs else None
-    rounded = fmean(rounding(now[0], now[2]) for now, _ in pairs) if pairs else None
-    robust = (
-        None if relearned is None or rounded is None else float(harmonic_mean([relearned, rounded]))
-    )
+    relearned, rounded, robust, aggregate = None, None, None, None
+    if pairs:
+        relearned = fmean(relearning(*now[:2], *was[:2]) for now, was in pairs)
+        rounded = fmean(rounding(now[0], now[2]) for now, _ in pairs)
+        robust = float(harmonic_mean([relearned, rounded]))
+        aggregate = float(harmonic_mean([found.auc, robust]))
+    kept = {}
+    for i, state in enumerate(STATES[1:], start=1):
+        kept[state] = order_kept([x[0] for x in every], [x[i] for x in every])
+    seen = None
+    if hiding is not None:
+        alarms = above(name, never, found.threshold)
+        seen = [above(name, hiding, found.threshold), len(hiding), alarms, len(never)]
     card = registry.member("metrics", name).card
     family = tuple(card.get("family") or ())
     return {
@@ -107,29 +134,30 @@ def row(
         "unlearned": len(pairs),
         "still": sum(a == b == 0 for a, b in moved),
         "opposite": sum(a * b < 0 for a, b in moved),
-        "aggregate": None if robust is None else float(harmonic_mean([found.auc, robust])),
-        "order_kept": {
-            s: order_kept([x[0] for x in every], [x[i] for x in every])
-            for i, s in enumerate(STATES)
-            if i
-        },
-        "seen": None if hiding is None else [above(hiding), len(hiding), above(never), len(never)],
+        "aggregate": aggregate,
+        "order_kept": kept,
+        "seen": seen,
         "control": name == "blind_baseline" or any(f in CONTROLS for f in family),
         "needs": list(card["needs"]),
     }
 
 
+def above(name: str, models: Sequence[Cell], threshold: float) -> int:
+    """How many models a metric puts at or above a threshold, before any attack."""
+    values = [turned(name, c["as_is"]["values"][name]) for c in models]
+    return sum(x is not None and x >= threshold for x in values)
+
+
 def faithful(name: str, pool: Sequence[Cell]) -> Faithful:
-    """A metric over the two pools."""
-    sides = (
-        [
-            turned(name, c["as_is"]["values"][name])
-            for c in pool
-            if c["ask"]["member"]["knows"] is knows
-        ]
-        for knows in (True, False)
-    )
-    return faithfulness(*([x for x in side if x is not None] for side in sides))
+    """A metric over the models that know and those that never did."""
+    knowing: list[float] = []
+    never: list[float] = []
+    for c in pool:
+        value = turned(name, c["as_is"]["values"][name])
+        if value is not None:
+            side = knowing if c["ask"]["member"]["knows"] else never
+            side.append(value)
+    return faithfulness(knowing, never)
 
 
 def of_states(name: str, c: Cell) -> tuple[float, float, float] | None:
@@ -137,11 +165,9 @@ def of_states(name: str, c: Cell) -> tuple[float, float, float] | None:
     one of them.
     """
     as_is, relearned, rounded = (turned(name, c[s]["values"][name]) for s in STATES)
-    return (
-        None
-        if as_is is None or relearned is None or rounded is None
-        else (as_is, relearned, rounded)
-    )
+    if as_is is None or relearned is None or rounded is None:
+        return None
+    return as_is, relearned, rounded
 
 
 def gold_of(c: Cell, after: Sequence[Cell]) -> Cell:

@@ -30,21 +30,27 @@ HEAD = (
 FAITHFUL, ROBUST = Style(COLORS[0], "o"), Style(COLORS[1], "D")
 CONTROL = "†"
 NOTES = """
-- **faithfulness**: AUC of the metric on the forget rows between models that know the facts and models that never saw them, turned so that
-  more is more knowledge; .5 is chance, below it the metric points the wrong way. Models are drawn with replacement for the interval.
-- **R**: 1 - |D - D of gold| / (|D| + |D of gold|), D the change by relearning for one epoch on the forget rows; **Q**:
-  1 - |after - before| / (|after| + |before|), the change by rounding the weights to 4 bits; both are means over the unlearned models that
-  keep {utility:.0%} of gold's probability on what is to be kept and that the metric calls unknowing (below the threshold of the pools);
-  **unlearned**: how many those are (of these, *still*: relearning moved the metric on neither model, which counts as R = 1; *opposite*: it
-  moved the other way than on gold, which counts as R = 0). **robustness**: harmonic mean of R and Q; **aggregate**: of faithfulness and
+- **faithfulness**: AUC of the metric on the forget rows between models that know the facts and
+  models that never saw them, turned so that more is more knowledge; .5 is chance, below it the
+  metric points the wrong way. Models are drawn with replacement for the interval.
+- **R**: 1 - |D - D of gold| / (|D| + |D of gold|), D the change by relearning for one epoch on the
+  forget rows; **Q**: 1 - |after - before| / (|after| + |before|), the change by rounding the
+  weights to 4 bits; both are means over the unlearned models that keep {utility:.0%} of gold's
+  probability on what is to be kept and that the metric calls unknowing (below the threshold of the
+  pools); **unlearned**: how many those are (of these, *still*: relearning moved the metric on
+  neither model, which counts as R = 1; *opposite*: it moved the other way than on gold, which
+  counts as R = 0). **robustness**: harmonic mean of R and Q; **aggregate**: of faithfulness and
   robustness.
-- **order kept**: Spearman's rank correlation over all unlearned models, before against after relearning / rounding.
-- **sees hidden**: of the models marked *hides* below, how many the metric puts among those that know, before any attack; behind the
-  comma its false alarms, the same of models that never knew. A model hides if it keeps enough, gives the forget answers as little
-  probability as models that never knew (below the threshold of the pools), and relearns to {back:g} more of it than gold does.
-- Controls (†) say nothing of knowledge and stand behind the others. A metric that hardly moves whatever happens is robust and not
-  faithful; one that sees what is said and not what is known is faithful here and not robust. One small model on made-up facts: the order
-  of metrics, not the numbers, is what may carry over.
+- **order kept**: Spearman's rank correlation over all unlearned models, before against after
+  relearning / rounding.
+- **sees hidden**: of the models marked *hides* below, how many the metric puts among those that
+  know, before any attack; behind the comma its false alarms, the same of models that never knew. A
+  model hides if it keeps enough, gives the forget answers as little probability as models that
+  never knew (below the threshold of the pools), and relearns to {back:g} more of it than gold does.
+- Controls (†) say nothing of knowledge and stand behind the others. A metric that hardly moves
+  whatever happens is robust and not faithful; one that sees what is said and not what is known is
+  faithful here and not robust. One small model on made-up facts: the order of metrics, not the
+  numbers, is what may carry over.
 """
 
 
@@ -103,12 +109,7 @@ def page(found: Mapping[str, Any]) -> str:
     ]
     lines += [markdown.table(("", "n", "forget", "kept"), ways(found["pool"])), ""]
     head = ("", "forget", "relearned", "rounded", "kept", "relearned", "rounded", "")
-    mark = lambda m: "hides" if m["hides"] else "" if m["useful"] else "keeps too little"
-    numbers = lambda m: [short(m["probability"][s][k]) for k in ("forget", "kept") for s in STATES]
-    several = len({m["seed"] for m in found["unlearned"]}) > 1
-    called = lambda m: f"{m['method']}, case {m['seed']}" if several else m["method"]
-    told = [[called(m), *numbers(m), mark(m)] for m in found["unlearned"]]
-    lines += [markdown.table(head, told), ""]
+    lines += [markdown.table(head, unlearned(found["unlearned"])), ""]
     if found["left_out"]:
         lines += [
             "## Left out",
@@ -117,6 +118,26 @@ def page(found: Mapping[str, Any]) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def unlearned(models: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """A row of cells per unlearned model: its probabilities in each state, and how it is marked."""
+    several = len({m["seed"] for m in models}) > 1
+    rows = []
+    for m in models:
+        name = m["method"]
+        if several:
+            name = f"{name}, case {m['seed']}"
+        cells = [name]
+        for kind in ("forget", "kept"):
+            cells += [short(m["probability"][state][kind]) for state in STATES]
+        mark = ""
+        if m["hides"]:
+            mark = "hides"
+        elif not m["useful"]:
+            mark = "keeps too little"
+        rows.append([*cells, mark])
+    return rows
 
 
 def ways(pool: Sequence[Mapping[str, Any]]) -> list[list[str]]:

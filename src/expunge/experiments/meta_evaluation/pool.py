@@ -99,11 +99,11 @@ def told_wrong(case: Case, other: Case) -> Examples:
         e.id: (e.variants["perturbed/0"], e.variants["perturbed/1"])
         for e in case.evaluate["forget"]
     }
-    fact = lambda e: e.id.rpartition("/")[0]
-    return tuple(
-        replace(e, answer=wrong[fact(e)][int(e.id.rpartition("/")[2]) % 2])
-        for e in case.train["forget"]
-    )
+    rows = []
+    for e in case.train["forget"]:
+        fact, _, wording = e.id.rpartition("/")
+        rows.append(replace(e, answer=wrong[fact][int(wording) % 2]))
+    return tuple(rows)
 
 
 def told_of_others(case: Case, other: Case) -> Examples:

@@ -44,18 +44,19 @@ def at_least(value: float, level: float) -> bool:
 def steps_for(
     method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training, budget: int
 ) -> Training:
-    """The settings with as many steps as give all stages together ``budget`` optimizer steps, or as
-    near below as its stages allow.
+    """The settings whose stages take ``budget`` optimizer steps together.
 
-    Stages with steps of their own keep them. A method without a descent stays as it is.
+    Where the stages do not allow exactly that: as many as possible below it. Stages with steps of
+    their own keep them. A method without a descent stays as it is.
     """
-    total = lambda n: steps_of(method, streams, replace(training, steps=n))
-    if not any(isinstance(s, Descent) for s in stages(method)) or total(1) >= budget:
-        return (
-            replace(training, steps=1)
-            if any(isinstance(s, Descent) for s in stages(method))
-            else training
-        )
+    if not any(isinstance(s, Descent) for s in stages(method)):
+        return training
+
+    def total(steps: int) -> int:
+        return steps_of(method, streams, replace(training, steps=steps))
+
+    if total(1) >= budget:
+        return replace(training, steps=1)
     low, high = 1, budget
     while low < high:
         middle = (low + high + 1) // 2

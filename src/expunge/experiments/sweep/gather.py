@@ -101,22 +101,28 @@ def row(cells: Sequence[tuple[int, dict[str, Any]]], ends: Ends) -> dict[str, An
 def quality_of(
     cell: Mapping[str, Any], ends: Mapping[str, Mapping[str, Any] | None]
 ) -> dict[str, float | None]:
-    """Quality and its parts of one model beside original and gold of its seed; all None without
-    them.
+    """Quality of one model and its parts, from original and gold of the same seed.
+
+    Without these all are None.
     """
     original, gold = ends["original"], ends["gold"]
     if original is None or gold is None:
         return dict.fromkeys(("quality", *PARTS))
-    at = lambda found, key: found["values"].get(key, {}).get("value")
     parts: dict[str, float | None] = {}
-    parts["closeness"] = _known(closeness, [at(found, FORGET) for found in (cell, original, gold)])
+    forgotten = [_value(found, FORGET) for found in (cell, original, gold)]
+    parts["closeness"] = _known(closeness, forgotten)
     for name, key in (("retain", UTILITY), ("neighbour", NEIGHBOUR)):
-        if at(original, key) is not None:  # a benchmark may have no neighbours
-            parts[name] = _known(kept, [at(cell, key), at(original, key)])
+        before = _value(original, key)
+        if before is not None:  # a benchmark may have no neighbours
+            parts[name] = _known(kept, [_value(cell, key), before])
     if original.get("relearned") is not None:  # a plan may leave the attack away
         after = [found.get("relearned") for found in (cell, original, gold)]
         parts["resistance"] = _known(resistance, after)
     return {**dict.fromkeys(PARTS), **parts, "quality": quality(parts)}
+
+
+def _value(found: Mapping[str, Any], key: str) -> float | None:
+    return found["values"].get(key, {}).get("value")
 
 
 def _known(part: Callable[..., float | None], values: Sequence[float | None]) -> float | None:

@@ -36,12 +36,16 @@ RECIPE = tuple(k for k in TRAINING if k not in ADAPTER)  # a tiny model is train
 
 @dataclass(frozen=True)
 class Entry:
-    """A method with arguments, and the name under which it stands in the table and in the folder of
-    its cells.
-    """
+    """A method with arguments, and its name in the table and in the folder of its cells."""
 
     label: str
     method: Call
+
+    def as_json(self) -> str | dict[str, Any]:
+        """The entry as a plan file has it: the name alone where there are no arguments."""
+        if not self.method.args:
+            return self.method.name
+        return {"name": self.method.name, "label": self.label, "args": dict(self.method.args)}
 
 
 @dataclass(frozen=True)
@@ -78,21 +82,19 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """The plan as its YAML file says it."""
-        plain = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in ("methods", "every")
-        }
-        made = {
-            k: dict(v) if isinstance(v, Mapping) else list(v) if isinstance(v, tuple) else v
-            for k, v in plain.items()
-        }
-        entry = lambda e: (
-            {"name": e.method.name, "label": e.label, "args": dict(e.method.args)}
-            if e.method.args
-            else e.method.name
-        )
-        return {"methods": ALL if self.every else [entry(e) for e in self.methods], **made}
+        made: dict[str, Any] = {"methods": ALL}
+        if not self.every:
+            made["methods"] = [e.as_json() for e in self.methods]
+        for own in fields(self):
+            if own.name in ("methods", "every"):
+                continue
+            value = getattr(self, own.name)
+            if isinstance(value, Mapping):
+                value = dict(value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            made[own.name] = value
+        return made
 
     def request(self, entry: Entry, seed: int) -> UnlearnRequest:
         """What ``expunge unlearn`` would be asked for one cell."""
@@ -223,9 +225,21 @@ def numbers(said: str) -> list[int]:
 
 BASELINES = ("original", "gold")
 KINDS: Mapping[str, tuple[type, ...]] = {
-    "methods": (list, str), "benchmark": (str,), "seeds": (list,), "model": (str,), "gold": (str,), "data": (str,), "training": (dict,),
-    "recipe": (dict,), "given": (dict,), "relearn": (dict,), "budget": (int,), "level": (float, int), "executor": (str,), "workers": (int,),
-}  # fmt: skip
+    "methods": (list, str),
+    "benchmark": (str,),
+    "seeds": (list,),
+    "model": (str,),
+    "gold": (str,),
+    "data": (str,),
+    "training": (dict,),
+    "recipe": (dict,),
+    "given": (dict,),
+    "relearn": (dict,),
+    "budget": (int,),
+    "level": (float, int),
+    "executor": (str,),
+    "workers": (int,),
+}
 INSIDE = {"training": TRAINING, "recipe": RECIPE, "given": GIVEN, "relearn": tuple(LARGE)}
 
 
@@ -285,32 +299,45 @@ def values_of(root: yaml.MappingNode, said: Mapping[str, Any]) -> Iterator[tuple
 
 
 def _check(key: str, value: Any) -> None:
+    """Refuses an entry of a plan file that is unknown or of another kind."""
     group, _, name = key.partition(".")
     if key == "method":
-        if not isinstance(value, (str, dict)):
-            raise Refused("a method is a name, or name: with args:")
-        if value != ALL:
-            entry_of(value)
+        _check_method(value)
     elif name:
-        if group == "recipe" and name in ADAPTER:
-            raise Refused(
-                f"recipe.{name}: the tiny original is trained whole; an adapter of the methods' "
-                f"stands in training"
-            )
-        if name not in INSIDE[group]:
-            raise unknown(f"key of {group}", name, INSIDE[group])
-        if group == "relearn":
-            registry.checked("attacks", ATTACK, {name: value})
-        else:
-            _fits(name, value)
-    elif key not in KINDS:
-        raise unknown("key of a plan", key, KINDS)
-    elif type(value) not in KINDS[key] or (key == "methods" and value != ALL):
+        _check_inside(group, name, value)
+    else:
+        _check_top(key, value)
+
+
+def _check_method(value: Any) -> None:
+    if not isinstance(value, (str, dict)):
+        raise Refused("a method is a name, or name: with args:")
+    if value != ALL:
+        entry_of(value)
+
+
+def _check_inside(group: str, name: str, value: Any) -> None:
+    if group == "recipe" and name in ADAPTER:
         raise Refused(
-            f"{key} is {SPOKEN.get(type(value).__name__, 'another value')}; it must be "
-            + ("all, or a list of methods" if key == "methods" else _kind(key))
+            f"recipe.{name}: the tiny original is trained whole; an adapter of the methods' "
+            f"stands in training"
         )
-    elif key == "seeds" and not all(isinstance(s, int) and not isinstance(s, bool) for s in value):
+    if name not in INSIDE[group]:
+        raise unknown(f"key of {group}", name, INSIDE[group])
+    if group == "relearn":
+        registry.checked("attacks", ATTACK, {name: value})
+    else:
+        _fits(name, value)
+
+
+def _check_top(key: str, value: Any) -> None:
+    if key not in KINDS:
+        raise unknown("key of a plan", key, KINDS)
+    if type(value) not in KINDS[key] or (key == "methods" and value != ALL):
+        kind = "all, or a list of methods" if key == "methods" else _kind(key)
+        found = SPOKEN.get(type(value).__name__, "another value")
+        raise Refused(f"{key} is {found}; it must be {kind}")
+    if key == "seeds" and not all(isinstance(s, int) and not isinstance(s, bool) for s in value):
         raise Refused("seeds are whole numbers, such as [0, 1, 2]")
 
 

@@ -14,35 +14,57 @@ from expunge.report.format import NONE
 from expunge.report.format import short as decimals
 
 HEAD = (
-    "#", "", "n", "quality", "forget", "retain", "neighbour", "relearned", "garbled", "said", "utility",
-    "steps", "tokens", "CPU s", "equal utility: u", "forget", "ES",
-)  # fmt: skip
+    "#",
+    "",
+    "n",
+    "quality",
+    "forget",
+    "retain",
+    "neighbour",
+    "relearned",
+    "garbled",
+    "said",
+    "utility",
+    "steps",
+    "tokens",
+    "CPU s",
+    "equal utility: u",
+    "forget",
+    "ES",
+)
 Row = Mapping[str, Any]
 NOTES = """
-- **quality**, by which the rows are ordered: the harmonic mean, within each seed, of closeness (1 - |p - p of gold| / |p of the
-  original - p of gold| on forget: forgetting more than gold costs as much as forgetting less), the share of the original's probability
-  kept on retain and on neighbours, and resistance (1 - (p - p of gold) / (p of the original - p of gold), all three after relearning).
-  1: like gold on all sides; 0: as far off as the original on one of them.
-- **forget, retain, neighbour**: mean probability of the right answer, mean over seeds [{what}]. On forget the value to reach is gold's,
-  which never saw those rows.
-- **relearned**: forget probability after {steps} steps of relearning at rate {rate:g} on {share:.0%} of the forget groups, asked of the
-  others. Gold relearns too: what lies above gold's value was hidden.
-- **garbled**: share of the answers to forget questions that the original finds stranger than 99 % of gold's answers (no refusals among
-  them): no wrong facts but no language; ! marks more than {garbled:.0%}. **said**: ROUGE-L recall of those answers; **utility**: model
-  utility.
-- **at equal utility**: the original's weights are mixed into the unlearned ones, theta = u original + (1 - u) unlearned, with the least
-  u (to 1/128) that brings the retain probability to {level:.0%} of the original's; then forget probability and extraction strength (ES)
-  are measured again. u = 0: it kept enough by itself. u = 1: nothing less than the original does.
-- **#** is the number of the method in tradeoff.svg; * marks the front: no other method is nearer to gold on forget and keeps more at its
-  settings.
-- **steps, tokens**: optimizer steps of all stages, tokens that went forward and backward through the model in training (teachers not
-  among them); **CPU s**: CPU time of the change alone, one thread, measuring not among it.
-- Settings are those of the method's card for this benchmark, else the house's, which are made for larger models.
-- One attack is tried here, with one budget. What resists it may still be hidden: see `expunge demo`.
+- **quality**, by which the rows are ordered: the harmonic mean, within each seed, of closeness (1 -
+  |p - p of gold| / |p of the original - p of gold| on forget: forgetting more than gold costs as
+  much as forgetting less), the share of the original's probability kept on retain and on
+  neighbours, and resistance (1 - (p - p of gold) / (p of the original - p of gold), all three after
+  relearning). 1: like gold on all sides; 0: as far off as the original on one of them.
+- **forget, retain, neighbour**: mean probability of the right answer, mean over seeds [{what}]. On
+  forget the value to reach is gold's, which never saw those rows.
+- **relearned**: forget probability after {steps} steps of relearning at rate {rate:g} on
+  {share:.0%} of the forget groups, asked of the others. Gold relearns too: what lies above gold's
+  value was hidden.
+- **garbled**: share of the answers to forget questions that the original finds stranger than 99 %
+  of gold's answers (no refusals among them): no wrong facts but no language; ! marks more than
+  {garbled:.0%}. **said**: ROUGE-L recall of those answers; **utility**: model utility.
+- **at equal utility**: the original's weights are mixed into the unlearned ones, theta =
+  u original + (1 - u) unlearned, with the least u (to 1/128) that brings the retain probability to
+  {level:.0%} of the original's; then forget probability and extraction strength (ES) are measured
+  again. u = 0: it kept enough by itself. u = 1: nothing less than the original does.
+- **#** is the number of the method in tradeoff.svg; * marks the front: no other method is nearer to
+  gold on forget and keeps more at its settings.
+- **steps, tokens**: optimizer steps of all stages, tokens that went forward and backward through
+  the model in training (teachers not among them); **CPU s**: CPU time of the change alone, one
+  thread, measuring not among it.
+- Settings are those of the method's card for this benchmark, else the house's, which are made for
+  larger models.
+- One attack is tried here, with one budget. What resists it may still be hidden: see
+  `expunge demo`.
 """
 UNRANKED = """
-- **quality** needs a gold (--gold): nothing else says how much a model that never saw the rows would know. Without it the rows are
-  ordered by the forget probability at equal utility, where less may be too little.
+- **quality** needs a gold (--gold): nothing else says how much a model that never saw the rows
+  would know. Without it the rows are ordered by the forget probability at equal utility, where less
+  may be too little.
 """
 
 

@@ -38,20 +38,24 @@ def parted(case: Case, seed: int) -> Rows:
             f"auto needs {'forget' if not forget else 'retain'} rows and there are none; give them "
             f"with --retain and --forget"
         )
-    unit: Callable[[Example], str] = (
-        (lambda e: e.group) if len({e.group for e in retain}) >= 5 else (lambda e: e.id)
-    )
+    by_group = len({e.group for e in retain}) >= 5
+
+    def unit(e: Example) -> str:
+        return e.group if by_group else e.id
+
     units = sorted({unit(e) for e in retain})
-    held = (
-        frozenset(random.Random(f"{seed}/aside").sample(units, round(ASIDE * len(units))))
-        if len(units) > 1
-        else frozenset()
-    )
+    held: frozenset[str] = frozenset()
+    if len(units) > 1:
+        draw = random.Random(f"{seed}/aside")
+        held = frozenset(draw.sample(units, round(ASIDE * len(units))))
     aside = tuple(e for e in retain if unit(e) in held)
     trained = tuple(e for e in retain if unit(e) not in held)
     few, asked = some(forget, seed, "forget"), [e for e in forget if question_of(e)]
     holdout = tuple(case.evaluate.get("holdout", ()))
-    any_other = lambda e, others: random.Random(f"{seed}/mismatch/{e.id}").choice(others)
+
+    def any_other(e: Example, others: Sequence[Example]) -> Example:
+        return random.Random(f"{seed}/mismatch/{e.id}").choice(others)
+
     sets = {
         "forget": few,
         "mismatched": elsewhere(few, asked, any_other),
@@ -89,17 +93,19 @@ def alike() -> Callable[[Example, Sequence[Example]], Example]:
 
     def nearest(row: Example, others: Sequence[Example]) -> Example:
         mine = words(question_of(row))
-        shared = lambda theirs: len(mine & theirs) / max(1, len(mine | theirs))
-        return max(others, key=lambda o: shared(words(question_of(o))))
+
+        def similarity(other: Example) -> float:
+            theirs = words(question_of(other))
+            return len(mine & theirs) / max(1, len(mine | theirs))
+
+        return max(others, key=similarity)
 
     return nearest
 
 
 def some(rows: Examples, seed: int, name: str) -> Examples:
     """The rows under the name of their set, at most MOST of them, drawn from the seed."""
-    drawn_ = (
-        list(rows)
-        if len(rows) <= MOST
-        else random.Random(f"{seed}/measured/{name}").sample(list(rows), MOST)
-    )
-    return tuple(replace(e, role=name, variants={}) for e in drawn_)
+    drawn = list(rows)
+    if len(drawn) > MOST:
+        drawn = random.Random(f"{seed}/measured/{name}").sample(drawn, MOST)
+    return tuple(replace(e, role=name, variants={}) for e in drawn)

@@ -187,7 +187,7 @@ class Search:
         return self._cost[at]
 
     def inputs(self, c: Candidate, final: bool) -> TrainingInputs:
-        """What a candidate trains on; retain rows that are set aside come in at the last rung only."""
+        """What a candidate trains on; retain rows set aside are added at the last rung only."""
         at = (c.key, final)
         if self._inputs is None or self._inputs[0] != at:
             case = (

@@ -98,6 +98,10 @@ def as_json(outcome: Outcome, candidates: Sequence[Candidate]) -> list[dict[str,
     ]
 
 
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
 def print_table(choice: Mapping[str, Any]) -> None:
     """The runs as a table, the chosen one marked, and why."""
     from rich.table import Table
@@ -107,7 +111,6 @@ def print_table(choice: Mapping[str, Any]) -> None:
     for name in ("rung", "steps", "score", "forgetting", "utility"):
         table.add_column(name, justify="right")
     table.add_column("candidate", overflow="fold")
-    number = lambda x: "" if x is None else f"{x:.3f}"
     for r in choice["results"]:
         c = Candidate(r["method"], r["arguments"], r["training"], r["source"])
         chosen = all(
@@ -117,9 +120,9 @@ def print_table(choice: Mapping[str, Any]) -> None:
         cells = [
             str(r["rung"]),
             str(r["steps"]),
-            number(r["score"]),
-            number(r.get("forgetting")),
-            number(r.get("utility")),
+            _decimals(r["score"]),
+            _decimals(r.get("forgetting")),
+            _decimals(r.get("utility")),
         ]
         table.add_row(*cells, c.words, style="bold" if chosen else None)
     console.print(table)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mark:
-    """A value with its interval in a row; without an interval ``low`` and ``high`` are the value."""
+    """A value with its interval in a row; without one ``low`` and ``high`` are the value."""
 
     value: float
     low: float
