@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from scipy.optimize import minimize
 from zoo import FORGET, hidden, trained
 
 from expunge.core.results import Record, Records
@@ -17,7 +16,7 @@ from expunge.evaluation.observations.hidden_states import prompt_end, states
 from expunge.metrics.cka import cka
 from expunge.metrics.linear_probe import linear_probe
 from expunge.metrics.unlearning_depth_score import unlearning_depth_score
-from expunge.scoring.probe import fit
+from expunge.scoring.probe import probed
 from expunge.scoring.representation import layer_of, linear_cka
 
 
@@ -189,16 +188,32 @@ def test_of_models_whoever_changed_more_is_less_like_gold():
 # ------------------------------------------------------------------ linear probe
 
 
-def test_the_probe_is_scikit_learns():
+def test_the_probe_minimizes_the_penalized_loss_that_it_names():
+    """Against the loss written out and minimized by scipy, on standardized rows."""
     rng = np.random.default_rng(0)
-    x = StandardScaler().fit_transform(rng.normal(size=(60, 5)))
-    y = x[:, 0] + rng.normal(size=60) > 0.7
-    w, b = fit(x, y, 0.5)
-    theirs = LogisticRegression(C=0.5, class_weight="balanced", tol=1e-10, max_iter=10_000).fit(
-        x, y
-    )
-    np.testing.assert_allclose(w, theirs.coef_[0], atol=1e-4)
-    assert b == pytest.approx(theirs.intercept_[0], abs=1e-4)
+    x = rng.normal(2.0, 3.0, size=(60, 5))
+    y = x[:, 0] + rng.normal(size=60) > 3.0
+    train = np.arange(60) < 40
+    z = (x - x[train].mean(0)) / x[train].std(0)
+    sign = np.where(y[train], 1.0, -1.0)
+    balance = 40 / (2 * np.where(y[train], y[train].sum(), (~y[train]).sum()))
+
+    def loss(v):
+        margins = sign * (z[train] @ v[:-1] + v[-1])
+        return v[:-1] @ v[:-1] / 2 + 0.5 * balance @ np.logaddexp(0, -margins)
+
+    best = minimize(loss, np.zeros(6), method="BFGS", options={"gtol": 1e-7}).x
+    expected = z @ best[:-1] + best[-1]
+    np.testing.assert_allclose(probed(x, y, train, 0.5), expected, atol=1e-4)
+
+
+def test_the_probe_ignores_a_feature_that_never_varies():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    y, train = x[:, 0] > 0, np.arange(40) < 30
+    constant = np.full((40, 1), 7.0)
+    more = probed(np.hstack([x, constant]), y, train)
+    np.testing.assert_allclose(more, probed(x, y, train), atol=1e-5)
 
 
 def answered(row, signal, n=40, wrong=3, width=8, seed=0):

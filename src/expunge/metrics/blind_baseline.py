@@ -29,6 +29,8 @@ card = Card(
     differs="Naive Bayes on the words of the answers, groups left out in turn.",
 )
 
+UNKNOWN = ""  # no word is empty
+
 
 def blind_baseline(
     records: Records, gold: Records | None = None, *, folds: Annotated[int, Ge(2)] = 5
@@ -75,22 +77,24 @@ def blind_baseline(
 
 
 def _trained(sides: list[list[list[str]]]) -> tuple[dict[str, float], float]:
-    """Log-odds of each word between the two sides, one added to every count; and that of a word
-    that neither side has.
+    """Log-odds of each word between the two sides, and that of a word that neither side has.
+
+    Multinomial naive Bayes with one added to every count. The vocabulary has one entry more, which
+    no text holds: it stands for every unknown word.
     """
-    counts: list[dict[str, int]] = []
-    for texts in sides:
-        own: dict[str, int] = {}
-        for text in texts:
-            for w in text:
-                own[w] = own.get(w, 0) + 1
-        counts.append(own)
-    known = sorted(set(counts[0]) | set(counts[1]))
-    totals = [sum(c.values()) + len(known) + 1 for c in counts]
+    # here and not at the top: only this metric pays for the import
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
 
-    def odds(word: str) -> float:
-        first = np.log((counts[0].get(word, 0) + 1) / totals[0])
-        second = np.log((counts[1].get(word, 0) + 1) / totals[1])
-        return float(first - second)
+    first, second = sides
+    texts = [*first, *second]
+    known = sorted({word for text in texts for word in text})
+    vectorizer = CountVectorizer(analyzer=_as_it_is, vocabulary=[*known, UNKNOWN])
+    labels = [1] * len(first) + [0] * len(second)
+    model = MultinomialNB(fit_prior=False).fit(vectorizer.transform(texts), labels)
+    odds = model.feature_log_prob_[1] - model.feature_log_prob_[0]
+    return dict(zip(known, map(float, odds[:-1]), strict=True)), float(odds[-1])
 
-    return {word: odds(word) for word in known}, odds("")
+
+def _as_it_is(words: list[str]) -> list[str]:
+    return words
