@@ -171,6 +171,33 @@ def test_a_key_of_another_service_stays_at_home(monkeypatch):
     assert "Authorization" not in seen[0][2]
 
 
+def test_nothing_of_the_clients_environment_is_sent(monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-secret")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "admin-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Token: custom-secret")
+    with server(lambda *a: said("ok")) as (url, seen):
+        Remote(url + "#m")("x")
+    headers = seen[0][2]
+    assert not [value for value in headers.values() if "secret" in value]
+    assert "Authorization" not in headers and not [n for n in headers if "tainless" in n]
+
+
+def test_no_prompt_is_logged(monkeypatch, caplog):
+    """The client itself would log whole requests at its level debug."""
+    monkeypatch.setenv("OPENAI_LOG", "debug")
+    caplog.set_level("DEBUG")
+    with server(lambda *a: said("ok")) as (url, _):
+        Remote(url + "#m")(SECRET)
+    assert SECRET not in caplog.text
+
+
+def test_without_the_client_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(Refused, match=r"pip install 'expunge\[remote\]'"):
+        Remote("http://127.0.0.1:9/v1#m")("x")
+
+
 KEYS = {
     "https://api.openai.com/v1": "key-2",
     "https://API.openai.com:443/v1": "key-2",

@@ -1,23 +1,22 @@
-"""Chat through an OpenAI-compatible URL: standard library only, no redirects followed, no text of
-the data in an error.
+"""Chat through an OpenAI-compatible URL, by the openai client (the extra ``remote``).
+
+No redirect is followed, and no text of the data is in an error or a log.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
+import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from queue import Empty, Queue
 from threading import Event, Lock, Thread
 from typing import Any, TypeVar, cast
-from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from expunge.core.errors import Failed, Refused
 
@@ -25,6 +24,18 @@ T = TypeVar("T")
 OPENAI = "api.openai.com"
 LARGEST = 8 << 20  # bytes of an answer
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)  # worth another try
+# all that is sent besides the body
+HEADERS = (
+    "host",
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "user-agent",
+)
 HINTS = {
     401: "; set EXPUNGE_CHAT_TOKEN to the service's key",
     403: "; set EXPUNGE_CHAT_TOKEN to a key that may do this",
@@ -39,8 +50,13 @@ def _whole(text: str) -> str:
 
 
 def check_address(url: str) -> None:
-    """Refused: what is no http(s) address of a service, and one that holds what must not stand in a
-    run.yaml.
+    """Checks the address of a service.
+
+    Args:
+        url: What the user gave.
+
+    Raises:
+        Refused: It is no http(s) address, or it holds a secret that run.yaml would keep.
     """
     try:
         parts = urlsplit(url)
@@ -62,22 +78,21 @@ def check_address(url: str) -> None:
         )
 
 
-class _Stay(HTTPRedirectHandler):
-    """A redirect would carry the texts and the key to another place."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
 @dataclass(frozen=True)
 class Remote:
-    """``url`` is the service's base, ``https://host/v1``; ``#model`` behind it names the model
-    (else the service's first).
+    """A chat model of a service.
 
     The key is EXPUNGE_CHAT_TOKEN, which goes to whatever host ``url`` names. Without it
     OPENAI_API_KEY goes to api.openai.com, or to the host of OPENAI_BASE_URL, over https, and to
-    nobody else. Every prompt, and so texts of the data, goes to that host. ``timeout``: seconds for
-    a whole answer, however slowly it drips.
+    no other. Every prompt, and so texts of the data, goes to that host.
+
+    Args:
+        url: The base address of the service, ``https://host/v1``. ``#model`` at its end names the
+            model; without it the first model of the service is taken.
+        timeout: Seconds for a whole answer, however slowly its bytes arrive.
+        tries: How often a request is sent before it fails.
+        pause: Seconds before the second try; doubled before every further one.
+        workers: Requests at a time.
     """
 
     url: str
@@ -95,12 +110,12 @@ class Remote:
 
     @cached_property
     def model(self) -> str:
-        """What stands behind the #, or the first model that the service has."""
+        """The model that the address names, or the first one of the service."""
         named = urlsplit(self.url).fragment
         if named:
             return named
         try:
-            return str(self._json("models", None)["data"][0]["id"])
+            return str(self._json(None)["data"][0]["id"])
         except (KeyError, IndexError, TypeError):
             raise Failed(
                 f"--chat {self.host}: the service names no model; write it behind a #"
@@ -119,7 +134,6 @@ class Remote:
         found: list[str] = []
         while len(found) < n:
             said = self._json(
-                "chat/completions",
                 {
                     "model": self.model,
                     "messages": [{"role": "user", "content": prompt}],
@@ -169,10 +183,9 @@ class Remote:
         )
 
     def _headers(self) -> dict[str, str]:
+        """The header with the key; none where no key is meant for this host."""
         token = os.environ.get("EXPUNGE_CHAT_TOKEN") or self._openai_key()
-        return {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {token}"} if token else {}
-        )
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _openai_key(self) -> str | None:
         """OpenAI's key where the address is OpenAI's, or that of OPENAI_BASE_URL; else None."""
@@ -188,18 +201,38 @@ class Remote:
                 return os.environ.get("OPENAI_API_KEY")
         return None
 
-    def _json(self, path: str, body: Any) -> Any:
+    @cached_property
+    def _client(self) -> Any:
+        """The openai client: no retries of its own, no redirects, no headers from its environment.
+
+        A redirect would carry the texts and the key to another place.
+        """
+        openai = _openai()
         parts = urlsplit(self.url)
-        where = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/{path}"
-        data = None if body is None else json.dumps(body).encode()
+        hooks = {"request": [_only_known_headers], "response": [_raise_for_status]}
+        transport = openai.DefaultHttpxClient(follow_redirects=False, event_hooks=hooks)
+        return openai.OpenAI(
+            base_url=f"{parts.scheme}://{parts.netloc}{parts.path}",
+            api_key="none",  # the header is set below; without a key there is none
+            default_headers=self._headers() or {"Authorization": openai.omit},
+            timeout=self.timeout,
+            max_retries=0,
+            http_client=transport,
+        )
+
+    def _json(self, body: Mapping[str, Any] | None) -> Any:
+        """The JSON answer to a chat request, or without one the list of models.
+
+        Passing trouble is tried again.
+        """
+        request = partial(self._answer, self._client, body)
         why = ""
         for attempt in range(self.tries):
             if attempt:
                 time.sleep(self.pause * 2 ** (attempt - 1))
             try:
-                return json.loads(within(self.timeout, lambda: self._answer(where, data)))
-            except HTTPError as error:
-                error.close()
+                return json.loads(within(self.timeout, request))
+            except _Status as error:
                 why = f"answered {error.code}"
                 if error.code not in PASSING:
                     raise Failed(f"--chat {self.host}: {why}{HINTS.get(error.code, '')}") from None
@@ -210,29 +243,78 @@ class Remote:
                 ) from None
             except TimeoutError:
                 why = f"no answer within {self.timeout:g} s"
-            except (URLError, OSError, http.client.HTTPException) as error:
-                reason = getattr(error, "reason", error)
-                timed_out = isinstance(reason, TimeoutError)
-                why = (
-                    f"no answer within {self.timeout:g} s"
-                    if timed_out
-                    else f"cannot be reached ({type(reason).__name__})"
-                )
+            except ConnectionError as error:
+                why = f"cannot be reached ({error})"
         raise Failed(
             f"--chat {self.host}: {why}, {self.tries} times; see that it is up and run again"
         )
 
-    def _answer(self, where: str, data: bytes | None) -> bytes:
-        with build_opener(_Stay()).open(
-            Request(where, data, self._headers()), timeout=self.timeout
-        ) as answer:
-            found: bytes = answer.read(LARGEST + 1)
+    def _answer(self, client: Any, body: Mapping[str, Any] | None) -> bytes:
+        """The bytes of an answer, at most LARGEST.
+
+        Raises:
+            _Status: The service answered with an error or a redirect.
+            TimeoutError: It did not answer in time.
+            ConnectionError: It cannot be reached, or ended the connection; names the kind of error.
+            Failed: The answer is too large.
+        """
+        openai = _openai()
+        if body is None:
+            request = client.models.with_streaming_response.list()
+        else:
+            request = client.chat.completions.with_streaming_response.create(**body)
+        found = bytearray()
+        try:
+            with request as answer:
+                for piece in answer.iter_bytes():
+                    found += piece
+                    if len(found) > LARGEST:
+                        break
+        except openai.APITimeoutError:
+            raise TimeoutError from None
+        except Exception as error:  # of the client, or of the HTTP library under it
+            cause = error.__cause__ or error
+            if isinstance(cause, _Status):
+                raise cause from None
+            raise ConnectionError(type(cause).__name__) from None
         if len(found) > LARGEST:
             raise Failed(
                 f"--chat {self.host}: an answer of more than {LARGEST >> 20} MB; is this an "
                 f"OpenAI-compatible service?"
             )
-        return found
+        return bytes(found)
+
+
+class _Status(Exception):
+    """The status of an answer that is an error or a redirect; its body is never read."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+def _raise_for_status(response: Any) -> None:
+    if response.status_code >= 300:
+        raise _Status(response.status_code)
+
+
+def _only_known_headers(request: Any) -> None:
+    """Drops what the client adds of itself or of its environment, which may hold secrets."""
+    for name in list(request.headers):
+        if name.lower() not in HEADERS:
+            del request.headers[name]
+
+
+def _openai() -> Any:
+    """The openai client; Refused where the extra is not installed."""
+    try:
+        import openai
+    except ImportError:
+        raise Refused(
+            "--chat with a URL needs the openai client; pip install 'expunge[remote]'"
+        ) from None
+    # at its level "debug" it would log whole requests, and so texts of the data
+    logging.getLogger("openai").setLevel(logging.WARNING)
+    return openai
 
 
 def within(seconds: float, act: Callable[[], T]) -> T:
