@@ -68,7 +68,9 @@ def examples_of(rows: Rows | None, role: str) -> Examples:
     """Rows as Examples: a file, or rows in memory, which are read as those of a file are."""
     if rows is None:
         return ()
-    return read(rows, role=role) if isinstance(rows, (str, Path)) else read_objects(rows, role=role)
+    if isinstance(rows, (str, Path)):
+        return read(rows, role=role)
+    return read_objects(rows, role=role)
 
 
 def case_of(
@@ -197,7 +199,8 @@ def auto(  # noqa: PLR0913 (for users: each option a keyword)
     AutoRequest(budget=steps, minutes=minutes, batch=batch, seed=seed, lora=lora, lr_scale=lr_scale)
     subject = subject_of(model)
     supplied = supplied_of(streams, tools, seed, lambda: subject)
-    asked, budget = case_of(case, forget, retain, holdout), Budget(steps, minutes)
+    asked = case_of(case, forget, retain, holdout)
+    budget = Budget(steps, minutes)
     with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
         search = Search(
             subject,
@@ -263,7 +266,12 @@ def attack(  # noqa: PLR0913 (for users: each option a keyword)
     >>> print(*found.conclusions(), sep="\\n")  # doctest: +SKIP
     """
     bench = case if isinstance(case, Benchmark) else None
-    golds = gold if isinstance(gold, list) else [] if gold is None else [gold]
+    if isinstance(gold, list):
+        golds = gold
+    elif gold is None:
+        golds = []
+    else:
+        golds = [gold]
     models = {name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original)]}
     for name, other in models.items():
         check_same_words("the model", models["unlearned"].tokenizer, name, other.tokenizer)
@@ -324,7 +332,12 @@ def evaluate(  # noqa: PLR0913 (for users: each option a keyword)
     EvalRequest(max_length=max_length)  # refuses what the command would refuse
     bench = case if isinstance(case, Benchmark) else None
     asked = case_of(case, forget, retain, holdout)
-    golds = gold if isinstance(gold, list) else [] if gold is None else [gold]
+    if isinstance(gold, list):
+        golds = gold
+    elif gold is None:
+        golds = []
+    else:
+        golds = [gold]
     subjects = {
         name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original, shadow)]
     }

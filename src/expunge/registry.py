@@ -291,7 +291,10 @@ def load(room: str, name: str) -> ModuleType:
 def resolve(room: str, name: str, args: Mapping[str, Any] | None = None) -> Any:
     """The member called with arguments, each as ``checked`` gives it, a term by name made."""
     found = member(room, name)
-    fixed = found.published_as.get(name, {}) if name != found.name else {}
+    if name != found.name:
+        fixed = found.published_as.get(name, {})
+    else:
+        fixed = {}
     given = checked(room, name, {**fixed, **(args or {})})
     for key, value in given.items():
         if found.own[key].annotation == "Term" and isinstance(value, str):
@@ -313,7 +316,10 @@ def checked(room: str, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
             raise unknown(f"argument of {name}", str(key), known)
         given[key] = convert(known[key], value, name)
         allowed = known[key].range
-        numbers = given[key] if isinstance(given[key], tuple) else (given[key],)
+        if isinstance(given[key], tuple):
+            numbers = given[key]
+        else:
+            numbers = (given[key],)
         wrong = [
             x for x in numbers if allowed is not None and x is not None and not allowed.holds(x)
         ]
@@ -353,7 +359,9 @@ def _simple(wanted: str, value: Any) -> Any:
     ``int | float``: a whole number stays one. Any other type takes the value as it is.
     """
     if wanted == "bool":
-        return value if isinstance(value, bool) else BOOLS[str(value).lower()]
+        if isinstance(value, bool):
+            return value
+        return BOOLS[str(value).lower()]
     if wanted == "int | float":
         whole = isinstance(value, int) or (
             isinstance(value, str) and value.strip().lstrip("-").isdecimal()
@@ -381,13 +389,14 @@ def resolve_term(name: str, **args: Any) -> Any:
     """A shared term by the name of its factory in losses.terms."""
     module = import_module("expunge.losses.terms")
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    factories = [
-        n.name
-        for n in tree.body
-        if isinstance(n, ast.FunctionDef)
-        and n.returns is not None
-        and ast.unparse(n.returns) == "Term"
-    ]
+    factories = []
+    for n in tree.body:
+        if (
+            isinstance(n, ast.FunctionDef)
+            and n.returns is not None
+            and ast.unparse(n.returns) == "Term"
+        ):
+            factories.append(n.name)
     if name not in factories:
         raise unknown("term", name, factories)
     made = getattr(module, name)

@@ -75,7 +75,10 @@ def list_members(request: ListRequest) -> None:
             f"{room} is no kind ({listed(registry.ROOMS)}) but one of the "
             f"{registry.rooms_of(room)[0]}: expunge show {room}"
         )
-    rooms = [room] if room else [r for r in registry.ROOMS if registry.names(r)]
+    if room:
+        rooms = [room]
+    else:
+        rooms = [r for r in registry.ROOMS if registry.names(r)]
     if not request.json:
         print_rooms(rooms)
         return

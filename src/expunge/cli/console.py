@@ -52,7 +52,8 @@ def attacked(folder: Path) -> None:
     from expunge.report.parse import read_curves
     from expunge.report.recovery import Recovery, recovery_table
 
-    found, console = Recovery(read_curves(folder / "curves.json")), terminal()
+    found = Recovery(read_curves(folder / "curves.json"))
+    console = terminal()
     for key in found.model.series:
         console.print(recovery_table(found, key))
     for line in found.conclusions():
@@ -117,7 +118,8 @@ def _rate(parts: Mapping[str, float], at: str) -> str:
     value = parts.get(f"tpr/{at}")
     if value is None:
         return ""
-    low, high = parts.get(f"tpr/{at}/low"), parts.get(f"tpr/{at}/high")
+    low = parts.get(f"tpr/{at}/low")
+    high = parts.get(f"tpr/{at}/high")
     words = number(value)
     if low is not None and high is not None:
         words += f" ({number(low)}–{number(high)})"
@@ -135,8 +137,14 @@ def by_length(found: Mapping[str, Measurement]) -> Iterator[str]:
             "a quarter": m.parts.get("prefix/quarter"),
             "three quarters": m.parts.get("prefix/three_quarters"),
         }
-        told = [f"{number(v)} by {name}" for name, v in others.items() if v is not None]
-        short = f", {m.parts['too_short']:.0f} texts too short" if m.parts.get("too_short") else ""
+        told = []
+        for name, v in others.items():
+            if v is not None:
+                told.append(f"{number(v)} by {name}")
+        if m.parts.get("too_short"):
+            short = f", {m.parts['too_short']:.0f} texts too short"
+        else:
+            short = ""
         beginning = f"texts asked by their first half (mean {m.parts['prefix_tokens']:.0f} tokens)"
         yield f"{phrase(key)}: {beginning}{short}{'; ' if told else ''}{', '.join(told)}"
 
@@ -165,11 +173,10 @@ def others(benchmark: str, subset: str | None = "") -> None:
     found = published_of(registry.member("benchmarks", name), split) if name else None
     if found is None:
         return
-    how = (
-        f"--subset {found.subset} asks and scores as they did"
-        if found.subset
-        else "without --subset it is asked as they did"
-    )
+    if found.subset:
+        how = f"--subset {found.subset} asks and scores as they did"
+    else:
+        how = "without --subset it is asked as they did"
     if subset is None:
         how = ""
     elif (given or subset) == found.subset:

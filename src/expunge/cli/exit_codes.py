@@ -70,11 +70,9 @@ def usage(error: Any) -> str:
 
     Its own words for what is not foreseen.
     """
-    kind, context, option = (
-        type(error).__name__,
-        getattr(error, "ctx", None),
-        getattr(error, "option_name", ""),
-    )
+    kind = type(error).__name__
+    context = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", "")
     verb = context.info_name if context else "expunge"
     said = " ".join(error.format_message().split())
     if kind == "NoSuchOption" and context:

@@ -105,11 +105,9 @@ def _row(member: Member, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _evidence(card: Mapping[str, Any]) -> str:
     """How sure we are of a member; of a benchmark whose real rows were never seen, that."""
-    return (
-        "loader only"
-        if "loader only" in card.get("family", ())
-        else EVIDENCE[card.get("evidence", "oracle")]
-    )
+    if "loader only" in card.get("family", ()):
+        return "loader only"
+    return EVIDENCE[card.get("evidence", "oracle")]
 
 
 # ------------------------------------------------------------------ for the terminal
@@ -134,7 +132,9 @@ def listing(rooms: Iterable[str]) -> str:
 
 def _some(rooms: Iterable[str]) -> list[str]:
     asked = list(rooms)
-    return asked if len(asked) == 1 else [room for room in asked if registry.names(room)]
+    if len(asked) == 1:
+        return asked
+    return [room for room in asked if registry.names(room)]
 
 
 def _table(room: str, width: int) -> list[str]:
@@ -227,13 +227,17 @@ def _needed(card: Mapping[str, Any]) -> list[str]:
 def _strength(card: Mapping[str, Any]) -> str:
     """The argument of an attack that is swept, and the values that are tried by default."""
     argument, values = card.get("strength", ("", ()))
-    return f"`{argument}` {listed([str(v) for v in values])}" if argument else ""
+    if argument:
+        return f"`{argument}` {listed([str(v) for v in values])}"
+    return ""
 
 
 def better(card: Mapping[str, Any]) -> str:
     """Which values of a metric are good, for pages: higher, lower, near gold, or a number."""
     value = card.get("better", "")
-    return f"{value:g}" if isinstance(value, float) else {"gold": "near gold"}.get(value, value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return {"gold": "near gold"}.get(value, value)
 
 
 def _unit(card: Mapping[str, Any]) -> str:
@@ -255,11 +259,15 @@ def _definition(member: Member) -> str:
 
 
 def _arguments(member: Member) -> str:
-    lines = [
-        f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "")
-        for a in member.own.values()
-    ]
-    note = [NOTES[member.room], ""] if member.room in NOTES else []
+    lines = []
+    for a in member.own.values():
+        lines.append(
+            f"- `{a.name}`: {_kind(a)}, default {_default(a)}" + (f". {a.doc}" if a.doc else "")
+        )
+    if member.room in NOTES:
+        note = [NOTES[member.room], ""]
+    else:
+        note = []
     return "\n".join(["## Arguments", "", *note, *lines]) if lines else ""
 
 
@@ -267,7 +275,9 @@ def _kind(argument: Argument) -> str:
     wanted = argument.annotation
     if wanted == "Term":
         return "a term of expunge.losses.terms, by name (nll, kl)"
-    return "one of " + wanted[8:-1] if wanted.startswith("Literal[") else argument.kind or "any"
+    if wanted.startswith("Literal["):
+        return "one of " + wanted[8:-1]
+    return argument.kind or "any"
 
 
 def _default(argument: Argument) -> str:

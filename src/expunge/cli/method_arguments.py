@@ -109,7 +109,8 @@ def _pairs(words: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
     too.
     """
     given: dict[str, str | None] = {}
-    others, left = [], list(words)
+    others = []
+    left = list(words)
     while left:
         word = left.pop(0)
         if not word.startswith("--"):
@@ -168,7 +169,8 @@ def repeated(request: Any, source: str) -> Any:
 
     Refused where the file asks for what must be typed (``check_typed``).
     """
-    before, given = kept(source, request.verb), request.as_json()
+    before = kept(source, request.verb)
+    given = request.as_json()
     check_typed(before, given, source)
     if "method" in given and before.get("method", {}).get("name") == given["method"]["name"]:
         given["method"]["args"] = {**before["method"].get("args", {}), **given["method"]["args"]}
@@ -182,7 +184,9 @@ def repeated(request: Any, source: str) -> Any:
 
 def method_of(source: str) -> str:
     """The method of an earlier ``expunge unlearn``; '' without a source."""
-    return str(kept(source, "unlearn").get("method", {}).get("name", "")) if source else ""
+    if source:
+        return str(kept(source, "unlearn").get("method", {}).get("name", ""))
+    return ""
 
 
 def prepare_threads(words: Sequence[str]) -> None:
@@ -197,7 +201,12 @@ def prepare_threads(words: Sequence[str]) -> None:
         ),
         None,
     )
-    number = asked if isinstance(asked, str) else (asked[0] if asked else None)
+    if isinstance(asked, str):
+        number = asked
+    elif asked:
+        number = asked[0]
+    else:
+        number = None
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if number and number.isdecimal() and int(number) > 0:

@@ -160,7 +160,10 @@ def _parameter(field: Field) -> inspect.Parameter:
     assert field.help is not None
     default: Any = None
     annotation: Any = str | None
-    shown = f"{field.help.text}  [{field.limits}]" if field.limits else field.help.text
+    if field.limits:
+        shown = f"{field.help.text}  [{field.limits}]"
+    else:
+        shown = field.help.text
     settings: dict[str, Any] = {"help": shown, "rich_help_panel": field.help.group}
     if field.kind is bool:
         annotation, default = (bool | None, None) if field.optional else (bool, False)
@@ -171,9 +174,10 @@ def _parameter(field: Field) -> inspect.Parameter:
         }
     if field.help.positional:
         settings["rich_help_panel"] = "Arguments"
-        annotation = (
-            list[str] if field.kind is tuple else str if field.help.required else annotation
-        )
+        if field.kind is tuple:
+            annotation = list[str]
+        elif field.help.required:
+            annotation = str
         default = inspect.Parameter.empty if field.help.required else None
         said = typer.Argument(metavar=field.name.upper(), **settings)
     else:
@@ -223,11 +227,10 @@ def request_of(kind: type[R], given: Mapping[str, Any], method: str = "") -> R:
     if method:
         words = [*([given[method]] if given[method] else []), *given["context"].args]
         options = [o for p in given["context"].command.params for o in p.opts if o.startswith("--")]
-        named = (
-            own(words, options, method_of(source))
-            if method == "method"
-            else own_swept(words, options)
-        )
+        if method == "method":
+            named = own(words, options, method_of(source))
+        else:
+            named = own_swept(words, options)
         values[method] = Call(*named)
     request = kind(**values)
     return repeated(request, source) if source else request

@@ -72,7 +72,10 @@ def unknown(what: str, asked: str, allowed: Iterable[str]) -> Refused:
     "tofu has no split 'forget'; there are: corpus"
     """
     kind, _, owner = what.partition(" of ")
-    said = f"{owner} has no {kind} {asked!r}" if owner else f"no {kind} {asked!r}"
+    if owner:
+        said = f"{owner} has no {kind} {asked!r}"
+    else:
+        said = f"no {kind} {asked!r}"
     return Refused(f"{said}; {_instead(asked, allowed)}")
 
 
@@ -182,12 +185,14 @@ def verdict(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and error.strerror:
         return 1, f"{error.filename or 'a file'}: {error.strerror}"
     here = str(Path(__file__).parents[1])
-    ours = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if f.filename.startswith(here) and f.filename != __file__
-    ]
-    place = f" at {Path(ours[-1].filename).relative_to(here)}:{ours[-1].lineno}" if ours else ""
+    ours = []
+    for f in traceback.extract_tb(error.__traceback__):
+        if f.filename.startswith(here) and f.filename != __file__:
+            ours.append(f)
+    if ours:
+        place = f" at {Path(ours[-1].filename).relative_to(here)}:{ours[-1].lineno}"
+    else:
+        place = ""
     return (
         1,
         f"unexpected {type(error).__name__}{place}; this is a fault of ours, run again with "

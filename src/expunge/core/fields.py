@@ -73,7 +73,10 @@ class Field:
         """The option as it is typed; a positional word in capitals."""
         if self.help and self.help.positional:
             return self.name.upper()
-        own = self.help.name if self.help and self.help.name else self.name
+        if self.help and self.help.name:
+            own = self.help.name
+        else:
+            own = self.name
         return "--" + own.replace("_", "-")
 
     @property
@@ -238,7 +241,8 @@ def from_plain(field: Field, value: Any) -> Any:
         except ValueError:
             pass
     if field.kind is Call and isinstance(value, Mapping):
-        name, args = value.get("name"), value.get("args", {})
+        name = value.get("name")
+        args = value.get("args", {})
         if isinstance(name, str) and isinstance(args, Mapping):
             return Call(name, dict(args))
     if field.kind is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):

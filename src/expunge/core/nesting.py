@@ -33,6 +33,9 @@ def check_nesting(text: str) -> None:
         raise ValueError(f"more than {LARGEST >> 20} Mi characters")
     depth = 0
     for bracket in BRACKET.finditer(text):
-        depth = depth + 1 if bracket.group() in "[{" else max(0, depth - 1)
+        if bracket.group() in "[{":
+            depth = depth + 1
+        else:
+            depth = max(0, depth - 1)
         if depth > DEEPEST:
             raise ValueError(f"brackets nested more than {DEEPEST} deep")

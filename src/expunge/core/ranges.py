@@ -27,23 +27,27 @@ class Range:
 
     def holds(self, value: float) -> bool:
         """Whether a number lies in it. NaN never does."""
-        over = self.low < value if self.above else self.low <= value
-        under = value < self.high if self.below else value <= self.high
+        if self.above:
+            over = self.low < value
+        else:
+            over = self.low <= value
+        if self.below:
+            under = value < self.high
+        else:
+            under = value <= self.high
         return over and under
 
     @property
     def words(self) -> str:
         """What a value must be: ``above 0``, ``from 0 to 1``, ``above 0 and at most 1``."""
-        low = (
-            f"{'above' if self.above else 'at least'} {_written(self.low)}"
-            if math.isfinite(self.low)
-            else ""
-        )
-        high = (
-            f"{'below' if self.below else 'at most'} {_written(self.high)}"
-            if math.isfinite(self.high)
-            else ""
-        )
+        if math.isfinite(self.low):
+            low = f"{'above' if self.above else 'at least'} {_written(self.low)}"
+        else:
+            low = ""
+        if math.isfinite(self.high):
+            high = f"{'below' if self.below else 'at most'} {_written(self.high)}"
+        else:
+            high = ""
         if low and high and not self.above and not self.below:
             return f"from {_written(self.low)} to {_written(self.high)}"
         return " and ".join(filter(None, (low, high))) or "any number"
@@ -56,8 +60,10 @@ def _written(number: float) -> str:
 
 def range_of(constraint: Any) -> Range:
     """The range of an ``annotated_types`` constraint: Gt, Ge, Lt, Le or an Interval of them."""
-    gt, ge = getattr(constraint, "gt", None), getattr(constraint, "ge", None)
-    lt, le = getattr(constraint, "lt", None), getattr(constraint, "le", None)
+    gt = getattr(constraint, "gt", None)
+    ge = getattr(constraint, "ge", None)
+    lt = getattr(constraint, "lt", None)
+    le = getattr(constraint, "le", None)
     low = next((float(end) for end in (gt, ge) if end is not None), -math.inf)
     high = next((float(end) for end in (lt, le) if end is not None), math.inf)
     return Range(low, high, above=gt is not None, below=lt is not None)
@@ -74,7 +80,8 @@ def annotation_of(node: ast.expr | None) -> tuple[str, Range | None]:
         left, found = annotation_of(node.left)
         return f"{left} | {ast.unparse(node.right)}", found
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
-        kind, parts = ast.unparse(node.value), node.slice.elts
+        kind = ast.unparse(node.value)
+        parts = node.slice.elts
         if kind == "Annotated":
             if len(parts) != 2:
                 raise ValueError(f"{ast.unparse(node)}: one constraint; an Interval has two ends")

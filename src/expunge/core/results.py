@@ -52,7 +52,9 @@ class Measurement:
         """``too few groups`` where the value rests on fewer than FEW_GROUPS of them (of its
         smallest side); else ''.
         """
-        return too_few(self.fewest or self.groups) if self.value is not None else ""
+        if self.value is not None:
+            return too_few(self.fewest or self.groups)
+        return ""
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -100,11 +100,9 @@ class Term:
         """
         if self.group:
             return self.group
-        return (
-            "retain"
-            if (self.streams and frozenset(self.streams) <= KEPT) or "weights" in self.needs
-            else "forget"
-        )
+        if (self.streams and frozenset(self.streams) <= KEPT) or "weights" in self.needs:
+            return "retain"
+        return "forget"
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,9 @@ Method = tuple[Stage, ...]
 
 def stages(method: Any) -> Method:
     """A Method as a tuple of stages, also when it is a single stage."""
-    return tuple(method) if isinstance(method, (tuple, list)) else (method,)
+    if isinstance(method, (tuple, list)):
+        return tuple(method)
+    return (method,)
 
 
 def streams_of(method: Any) -> frozenset[str]:

@@ -51,11 +51,9 @@ def case_from_files(
 
 
 def _stem(source: Source) -> str:
-    return (
-        str(source)
-        if str(source).startswith("hub:")
-        else stem_of(Path(str(source).removeprefix(SURELY)))
-    )
+    if str(source).startswith("hub:"):
+        return str(source)
+    return stem_of(Path(str(source).removeprefix(SURELY)))
 
 
 def digest(examples: Iterable[Example], salt: str = "") -> str:
@@ -68,7 +66,10 @@ def digest(examples: Iterable[Example], salt: str = "") -> str:
         hmac.new(salt.encode(), digestmod="sha256") if salt else hashlib.sha256()
     )
     for e in examples:
-        turns = None if e.messages is None else [dict(t) for t in e.messages]
+        if e.messages is None:
+            turns = None
+        else:
+            turns = [dict(t) for t in e.messages]
         row: list[object] = [
             e.id,
             e.role,

@@ -108,11 +108,10 @@ def fields_of(where: str, found: Sequence[str], columns: Mapping[str, str]) -> F
                 f"{where}: --columns {ours}= names a column that is not there; found {shown(found)}"
             )
     names = {name.lower(): name for name in reversed(found)}
-    body = (
-        _given(where, found, names, columns)
-        if {"prompt", "answer", "text", "messages"} & set(columns)
-        else _usual(where, found, names)
-    )
+    if {"prompt", "answer", "text", "messages"} & set(columns):
+        body = _given(where, found, names, columns)
+    else:
+        body = _usual(where, found, names)
     chosen = set(body.values())
     variants = {v: columns.get(v, names.get(usual, "")) for v, usual in USUAL.items()}
     options = sorted((n for n in found if OPTION.fullmatch(n.lower())), key=lambda n: int(n[6:]))
@@ -155,9 +154,10 @@ def _beside(
     if "messages" in body:
         return (), "", system
     usual = ["context", *(["input"] if body["prompt"].lower() == "instruction" else [])]
-    context = (
-        [columns["context"]] if "context" in columns else [free[n] for n in usual if n in free]
-    )
+    if "context" in columns:
+        context = [columns["context"]]
+    else:
+        context = [free[n] for n in usual if n in free]
     return tuple(c for c in context if c), columns.get("history", free.get("history", "")), system
 
 
@@ -177,7 +177,10 @@ def _given(
         (("prompt", PROMPTS), ("answer", ANSWERS)) if kinds[0] == {"prompt", "answer"} else ()
     ):
         if ours not in body:
-            near = [names[n] for n in usual if n in names and names[n] not in body.values()]
+            near = []
+            for n in usual:
+                if n in names and names[n] not in body.values():
+                    near.append(names[n])
             if len(near) != 1:
                 raise Refused(
                     f"{where}: which column is the {ours}? found {shown(found)}; add {ours}=COLUMN "
@@ -216,8 +219,7 @@ def shown(names: Iterable[str]) -> str:
 
     One that is not a plain word may be a line of data read as a header, and is not printed.
     """
-    plain = [
-        n if re.fullmatch(r"[A-Za-z_][\w.\-/]{0,31}", n) else f"(column {i})"
-        for i, n in enumerate(names, 1)
-    ]
+    plain = []
+    for i, n in enumerate(names, 1):
+        plain.append(n if re.fullmatch(r"[A-Za-z_][\w.\-/]{0,31}", n) else f"(column {i})")
     return listed(plain, 20) or "no columns"

@@ -40,12 +40,16 @@ class Cells:
 
 def kind_of(path: Path) -> str:
     """The suffix that decides how a file is read, without ``.gz``: '.jsonl', '.csv', ..."""
-    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    if path.suffix.lower() == ".gz":
+        return Path(path.stem).suffix.lower()
+    return path.suffix.lower()
 
 
 def stem_of(path: Path) -> str:
     """The file's name without its suffixes: ``a.v2.jsonl.gz`` -> ``a.v2``."""
-    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+    if path.suffix.lower() == ".gz":
+        return Path(path.stem).stem
+    return path.stem
 
 
 def files_of(source: str) -> list[Path]:
@@ -54,7 +58,8 @@ def files_of(source: str) -> list[Path]:
     """
     path = Path(source)
     try:
-        there, folder = path.exists(), path.is_dir()
+        there = path.exists()
+        folder = path.is_dir()
     except (OSError, ValueError):  # a name too long, or with a NUL in it
         raise Refused(
             "the name of the data is not one that a file can have; pass a file, a folder or "
@@ -106,7 +111,9 @@ def raw(path: Path, option: str = "") -> bytes:
     """
     named = f"{option} {path}".strip()
     try:
-        regular, there, size = path.is_file(), path.exists(), path.stat().st_size
+        regular = path.is_file()
+        there = path.exists()
+        size = path.stat().st_size
         if regular and size <= LARGEST:
             data = path.read_bytes()
     except OSError as error:

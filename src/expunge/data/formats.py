@@ -46,11 +46,15 @@ def jsonl(path: Path) -> Iterator[Cells]:
 def json_rows(path: Path) -> Iterator[Cells]:
     """A JSON array of rows, or JSON Lines under the name .json (as TOFU's files are)."""
     text = text_of(path)
-    return _json_array(path, text) if text.lstrip().startswith("[") else _json_lines(path, text)
+    if text.lstrip().startswith("["):
+        return _json_array(path, text)
+    return _json_lines(path, text)
 
 
 def _json_lines(path: Path, text: str) -> Iterator[Cells]:
-    found, bad, n = [], [], 0
+    found = []
+    bad = []
+    n = 0
     for number, line in lines_of(path, text):
         if line.strip():
             n += 1
@@ -88,7 +92,11 @@ def _parsed(line: str) -> tuple[Mapping[str, Any] | None, int]:
 
 def as_row(value: Any) -> Mapping[str, Any] | None:
     """A row as a mapping; a bare string is a text. None: it is neither."""
-    return {"text": value} if isinstance(value, str) else value if isinstance(value, dict) else None
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, dict):
+        return value
+    return None
 
 
 def _json_array(path: Path, text: str) -> Iterator[Cells]:
@@ -96,11 +104,14 @@ def _json_array(path: Path, text: str) -> Iterator[Cells]:
     decoder = json.JSONDecoder()
     opening = OPENING.match(text)
     assert opening is not None
-    at, line, counted = opening.end(), 1, 0
+    at = opening.end()
+    line = 1
+    counted = 0
     if text.startswith("]", at) and not text[at + 1 :].strip():
         return
     while True:
-        line, counted = line + text.count("\n", counted, at), at
+        line = line + text.count("\n", counted, at)
+        counted = at
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
@@ -123,7 +134,8 @@ def _json_array(path: Path, text: str) -> Iterator[Cells]:
 
 
 def _not_json(path: Path, text: str, at: int) -> Refused:
-    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    line = text.count("\n", 0, at) + 1
+    column = at - text.rfind("\n", 0, at)
     return Refused(f"{path}:{line}: not JSON at column {column}; mend the array from there")
 
 
@@ -195,7 +207,9 @@ def _tsv(path: Path) -> list[Cells]:
 
 
 def _unquoted(cell: str) -> str:
-    return cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
+    if cell.startswith('"'):
+        return cell[1:-1].replace('""', '"')
+    return cell
 
 
 def _table(path: Path, rows: Numbered) -> list[Cells]:
@@ -258,7 +272,9 @@ def _parquet(path: Path) -> Iterator[Cells]:
     import pyarrow.parquet
 
     data = raw(path)
-    bound, unpacked, number = bound_of(len(data)), 0, 0
+    bound = bound_of(len(data))
+    unpacked = 0
+    number = 0
     rows: list[Cells] = []
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))

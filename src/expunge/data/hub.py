@@ -106,7 +106,10 @@ def _load(source: str, repo: str, config: str | None, split: str | None) -> Any:
         names = _configs(repo) if isinstance(error, ValueError) else []
         if config is not None and names and config not in names:
             near = get_close_matches(config, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {listed(names)}"
+            if near:
+                hint = f"did you mean {near[0]}?"
+            else:
+                hint = f"there are {listed(names)}"
             raise NotAtHand(f"{source}: no config {config!r} in this data set; {hint}") from None
         if names:
             raise NotAtHand(

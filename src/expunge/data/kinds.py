@@ -20,11 +20,9 @@ TEXTS, QUESTIONS, COMPLETIONS, CHATS, TOKENS = (
 
 def tokens_of(example: Example) -> Mapping[str, Any]:
     """The tokens of a row that is given as tokens, else nothing."""
-    return (
-        example.media
-        if isinstance(example.media, Mapping) and "answer_ids" in example.media
-        else {}
-    )
+    if isinstance(example.media, Mapping) and "answer_ids" in example.media:
+        return example.media
+    return {}
 
 
 def kind_of_row(example: Example) -> str:
@@ -53,8 +51,14 @@ def understood(roles: Mapping[str, Sequence[Example]]) -> str:
             continue
         groups = len({e.group for e in rows})
         grouped = "each a group of its own" if groups == len(rows) else f"in {groups} groups"
-        files = [file for file in dict.fromkeys(e.source.rpartition(":")[0] for e in rows) if file]
-        named = files if len(files) <= 3 else [*files[:2], f"{len(files) - 2} more files"]
+        files = []
+        for file in dict.fromkeys(e.source.rpartition(":")[0] for e in rows):
+            if file:
+                files.append(file)
+        if len(files) <= 3:
+            named = files
+        else:
+            named = [*files[:2], f"{len(files) - 2} more files"]
         told.append(
             f"{role} {len(rows)} {kinds_of(rows)}, "
             f"{grouped}{f' ({listed(named)})' if named else ''}"

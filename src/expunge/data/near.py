@@ -77,12 +77,14 @@ def words_of(example: Example) -> tuple[str, ...]:
     """The words of a row's turns and its answer (or of its text) in order, without case, marks and
     Unicode forms.
     """
-    asked = (
-        example.prompt
-        if example.messages is None
-        else "\n".join(str(t["content"]) for t in example.messages)
-    )
-    text = example.text if example.text is not None else f"{asked or ''}\n{example.answer}"
+    if example.messages is None:
+        asked = example.prompt
+    else:
+        asked = "\n".join(str(t["content"]) for t in example.messages)
+    if example.text is not None:
+        text = example.text
+    else:
+        text = f"{asked or ''}\n{example.answer}"
     return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold())) or (text,)
 
 
@@ -125,7 +127,8 @@ def tell(case: Case) -> None:
     """Say (``core.notes``) which rows repeat others, within a set or across them, and whether
     hardly anything is to be kept.
     """
-    forget, retain = case.train.get("forget", ()), case.train.get("retain", ())
+    forget = case.train.get("forget", ())
+    retain = case.train.get("retain", ())
     for role, rows in case.evaluate.items():
         pairs = repeated(rows)
         if pairs:

@@ -17,7 +17,12 @@ def right_of(example: Example) -> int:
     """Which option is right. Refused by file:line if that cannot be told."""
     n = len(example.options)
     same = [i for i, o in enumerate(example.options) if o == example.answer]
-    found = example.right if example.right is not None else same[0] if len(same) == 1 else -1
+    if example.right is not None:
+        found = example.right
+    elif len(same) == 1:
+        found = same[0]
+    else:
+        found = -1
     if not (1 < n <= len(LETTERS) and 0 <= found < n):
         where = example.source or example.id
         raise Refused(

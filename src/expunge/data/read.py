@@ -61,8 +61,10 @@ def read(
     ``tell`` is False (files of a benchmark, whose columns are known). Refused, in one line with
     file:line and never with a text of the data: what cannot be read, and rows that cannot be used.
     """
-    name, columns = str(source), columns or EMPTY
-    sure, name = name.startswith(SURELY), name.removeprefix(SURELY)
+    name = str(source)
+    columns = columns or EMPTY
+    sure = name.startswith(SURELY)
+    name = name.removeprefix(SURELY)
     if name.startswith("hub:"):
         prefix = _slug(name) if id_prefix is None else id_prefix
         return _unique(_examples(name, hub_rows(name), role, columns, prefix, tell), role, name)
@@ -120,11 +122,10 @@ def read_objects(rows: Iterable[Any], *, role: str) -> Examples:
             f"the {role} rows are one mapping ({shown(map(str, rows))}); give a list of rows, or "
             f"one split of the data set"
         )
-    records = (
-        getattr(rows, "to_dict", None)
-        if hasattr(rows, "columns") and hasattr(rows, "iloc")
-        else None
-    )
+    if hasattr(rows, "columns") and hasattr(rows, "iloc"):
+        records = getattr(rows, "to_dict", None)
+    else:
+        records = None
     name = f"{role} rows"
     given: list[Any] = list(records("records") if callable(records) else rows)
     if given and all(isinstance(row, Example) for row in given):
@@ -146,7 +147,9 @@ def read_objects(rows: Iterable[Any], *, role: str) -> Examples:
 
 def _plain(value: Any) -> Any:
     """Arrays and scalars of numpy as Python's own; everything else as it is."""
-    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        return value.tolist()
+    return value
 
 
 def _prefixes(path: Path, files: Sequence[Path], id_prefix: str | None) -> dict[Path, str]:
@@ -159,7 +162,9 @@ def _prefixes(path: Path, files: Sequence[Path], id_prefix: str | None) -> dict[
     short = {f: (i.parent / stem_of(f)).as_posix() for f, i in inside.items()}
     names = list(short.values())
     own = {f: s if names.count(s) == 1 else inside[f].as_posix() for f, s in short.items()}
-    return own if id_prefix is None else {f: f"{id_prefix}/{s}" for f, s in own.items()}
+    if id_prefix is None:
+        return own
+    return {f: f"{id_prefix}/{s}" for f, s in own.items()}
 
 
 def _slug(name: str) -> str:
@@ -187,7 +192,8 @@ def _examples(
         for fault in faults:
             bad.setdefault(fault, []).append(c.where.rsplit(":", 1)[1])
         if example is None:
-            n_bad, unusable = n_bad + 1, unusable or c.where
+            n_bad = n_bad + 1
+            unusable = unusable or c.where
             continue
         examples.append(_named(example, c, fields.id) if fields.id else example)
     if bad:

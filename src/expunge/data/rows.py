@@ -30,7 +30,8 @@ def example_of(
     elif isinstance(row.get(fields.prompt), list) or isinstance(row.get(fields.answer), list):
         turns = _halves(row, fields, faults)
     else:
-        prompt, answer = _text(row, fields.prompt, faults), _text(row, fields.answer, faults)
+        prompt = _text(row, fields.prompt, faults)
+        answer = _text(row, fields.answer, faults)
         for column in fields.context:
             more = _beside(row, column, faults)
             prompt = f"{prompt}\n\n{more}" if more else prompt
@@ -83,11 +84,10 @@ def _name(row: Mapping[str, Any], column: str, faults: list[str]) -> str:
     value = row.get(column) if column else None
     if is_missing(value) or value == "":
         return ""
-    fault = (
-        text_fault(str(value))
-        if isinstance(value, (str, int, float))
-        else "is neither a text nor a number"
-    )
+    if isinstance(value, (str, int, float)):
+        fault = text_fault(str(value))
+    else:
+        fault = "is neither a text nor a number"
     fault = "" if fault == "is empty" else fault
     faults.extend([f"{shown([column])} {fault}"] if fault else [])
     return "" if fault else str(value)
@@ -158,11 +158,10 @@ def _variants(
         value = row.get(column)
         if is_missing(value) or value == "" or value == []:
             continue
-        items = (
-            {f"{name}/{i}": v for i, v in enumerate(value)}
-            if isinstance(value, list)
-            else {f"{name}/0" if name == "perturbed" else name: value}
-        )
+        if isinstance(value, list):
+            items = {f"{name}/{i}": v for i, v in enumerate(value)}
+        else:
+            items = {f"{name}/0" if name == "perturbed" else name: value}
         for variant, item in items.items():
             fault = text_fault(item)
             if fault:

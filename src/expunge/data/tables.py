@@ -193,10 +193,9 @@ def examples(  # noqa: PLR0913 (a keyword for each column)
             parts = {"prompt": taken(row, prompt), "answer": chosen[0][chosen[1]]}
         else:
             parts = {"prompt": taken(row, prompt), "answer": taken(row, answer)}
-        fault = _first_fault(parts.values())
+        fault = _first_fault(parts)
         if fault:
-            what = "text" if text else "question or answer"
-            bad.append(f"{c.where} ({what} {fault})")
+            bad.append(f"{c.where} ({fault})")
             continue
         id = f"{prefix}/{number}"
         unit = taken(row, group) if group else None
@@ -221,20 +220,26 @@ def examples(  # noqa: PLR0913 (a keyword for each column)
             f"these the files of the benchmark?"
         )
     if not made:
-        where = cells[0].where.rsplit(":", 1)[0] if cells else prefix
-        raise Refused(
-            f"{where}: no rows for {role}; is this the file of the benchmark, and does the part "
-            f"that was asked for exist?"
-        )
+        raise _no_rows(cells, role, prefix)
     return tuple(made)
 
 
-def _first_fault(values: Iterable[Any]) -> str:
-    """Why one of the values is no text; empty if all are."""
-    for value in values:
+def _no_rows(cells: Sequence[Cells], role: str, prefix: str) -> Refused:
+    where = prefix
+    if cells:
+        where = cells[0].where.rsplit(":", 1)[0]
+    return Refused(
+        f"{where}: no rows for {role}; is this the file of the benchmark, and does the part "
+        f"that was asked for exist?"
+    )
+
+
+def _first_fault(parts: Mapping[str, Any]) -> str:
+    """Why one of the parts is no text; empty if all are."""
+    for name, value in parts.items():
         fault = text_fault(value)
         if fault:
-            return fault
+            return f"{name if name == 'text' else 'question or answer'} {fault}"
     return ""
 
 
@@ -246,7 +251,7 @@ def _options(
     if not isinstance(found, (list, tuple)) or len(found) < 2:
         return None
     texts = tuple(map(str, found))
-    if _first_fault(texts):
+    if any(map(text_fault, texts)):
         return None
     at = taken(row, right)
     if isinstance(at, str) and len(at) == 1 and at.isalpha():

@@ -66,7 +66,10 @@ def turns_of(value: Any) -> tuple[list[TurnRow], str]:
 
 
 def _turn(given: Any) -> tuple[TurnRow, str]:
-    role = given.get("role", given.get("from")) if isinstance(given, Mapping) else None
+    if isinstance(given, Mapping):
+        role = given.get("role", given.get("from"))
+    else:
+        role = None
     role = OTHER_NAMES.get(role, role) if isinstance(role, str) else None
     if role not in ROLES:
         return {}, "has a turn without a role of system, user, assistant or tool"

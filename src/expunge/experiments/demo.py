@@ -43,7 +43,9 @@ COLUMNS = (
 
 def demo(request: DemoRequest) -> Path:
     """Tell the story in the terminal; OUT/report.html is the picture book."""
-    out, console, since = Path(request.out), terminal(), time.monotonic()
+    out = Path(request.out)
+    console = terminal()
+    since = time.monotonic()
     with workplace(out, "demo", clears=MADE, overwrite=request.overwrite):
         _check(out, request.seed)
         return _told(request, out, console, since)
@@ -122,7 +124,8 @@ def judge(out: Path, name: str, seed: int) -> None:
     kind = name if name in ("original", "gold") else "unlearned"
     place = out / "judged" / name
     gold = "" if name == "gold" else str(out / "gold")  # beside itself it would tell nothing
-    model, case = str(out / name), case_of(seed)
+    model = str(out / name)
+    case = case_of(seed)
     asked = EvalRequest(
         model=model, gold=gold, benchmark=case, out=str(place), label=name, kind=kind, quiet=True
     )

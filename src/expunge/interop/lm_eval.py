@@ -105,11 +105,10 @@ def folded(found: Mapping[str, Any]) -> dict[str, Measurement]:
             ):
                 continue
             error = numbers.get(f"{metric}_stderr,{kind}")
-            interval = (
-                (value - NORMAL * error, value + NORMAL * error)
-                if isinstance(error, (int, float))
-                else None
-            )
+            if isinstance(error, (int, float)):
+                interval = (value - NORMAL * error, value + NORMAL * error)
+            else:
+                interval = None
             upwards = found.get("higher_is_better", {}).get(task, {}).get(metric)
             better: Better | None = None if upwards is None else "higher" if upwards else "lower"
             name = f"lm_eval/{task}/{metric}" + (f",{kind}" if kind not in ("", "none") else "")
@@ -156,9 +155,8 @@ def _known(names: Sequence[str], manager: Any) -> None:
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else "lm_eval ls tasks shows them, or give a .yaml file"
-            )
+            if near:
+                hint = f"did you mean {near[0]}?"
+            else:
+                hint = "lm_eval ls tasks shows them, or give a .yaml file"
             raise Refused(f"--lm-eval: no task {name!r} in lm-evaluation-harness; {hint}")

@@ -125,7 +125,8 @@ class _Rows:
     """Collects what is known of each row; every complaint names file and metric, never a text."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.rows = place, Found()
+        self.place = place
+        self.rows = Found()
 
     def wrong(self, metric: str, what: str) -> Refused:
         return Refused(f"{self.place}: {metric}: {what}")
@@ -269,7 +270,10 @@ def _records(rows: Found, subject: str, *, tofu: bool) -> Iterator[Record]:
     """Roles and variants in the order in which they were found, rows by number."""
     for (role, variant), by_row in rows.items():
         for i, known in sorted(by_row.items()):
-            group = str(i // AUTHOR) if tofu and role in AUTHORED else str(i)
+            if tofu and role in AUTHORED:
+                group = str(i // AUTHOR)
+            else:
+                group = str(i)
             plain = {name: x for name, x in known.items() if "/" not in name}
             given = {name.partition("/")[2]: x for name, x in known.items() if "/" in name}
             yield Record(subject, role, str(i), group, variant, **plain, given=given)

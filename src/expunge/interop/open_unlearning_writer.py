@@ -47,7 +47,8 @@ def peer_log(
     """
     log: dict[str, Any] = {}
     for role in records.roles():
-        rows, short = records.of(role), SHORT.get(role, role)
+        rows = records.of(role)
+        short = SHORT.get(role, role)
         if rows and role != "holdout":
             log |= (
                 _losses(records, role, short, rows)
@@ -90,7 +91,10 @@ def _losses(records: Records, role: str, short: str, rows: Sequence[Record]) -> 
         if variant == "perturbed":
             wrong = records.variants(role, "perturbed/")
             there = all(r.id in wrong for r in rows)
-            values = {r.id: _several(wrong[r.id]) for r in rows} if there else {}
+            if there:
+                values = {r.id: _several(wrong[r.id]) for r in rows}
+            else:
+                values = {}
         else:
             values = {r.id: _one(r) for r in records.of(role, variant) if _has_loss(r)}
             there = all(r.id in values for r in rows)
@@ -116,8 +120,12 @@ def _looked_up(values: Mapping[str, Any], row: Record) -> Any:
 
 def _rouge(rows: Sequence[Record], short: str, texts: bool) -> dict[str, Any]:
     def row(r: Record) -> dict[str, Any]:
-        a, g = r.answer or "", r.generated or ""
-        said = {theirs: getattr(r, ours) or "" for theirs, ours in TEXTS.items()} if texts else {}
+        a = r.answer or ""
+        g = r.generated or ""
+        if texts:
+            said = {theirs: getattr(r, ours) or "" for theirs, ours in TEXTS.items()}
+        else:
+            said = {}
         return {
             "rouge1_recall": rouge_1(a, g),
             "rougeL_f1": rouge_l_f1_of(a, g, True),
@@ -140,7 +148,8 @@ def _truth(
     """exp(loss of the right answer - mean loss of the wrong ones) of each row, and the aggregate
     that was measured.
     """
-    m, wrong = measured.get(f"{role}/truth_ratio"), records.variants(role, "perturbed/")
+    m = measured.get(f"{role}/truth_ratio")
+    wrong = records.variants(role, "perturbed/")
     if m is None or m.value is None:
         return {}
     right = {r.id: r for r in records.of(role, "paraphrase") or rows}
@@ -168,11 +177,10 @@ def _strength(r: Record) -> float:
 
 
 def _membership(records: Records, gold: Records | None) -> dict[str, Any]:
-    theirs = (
-        {(r.role, r.id): r for role in ("forget", "holdout") for r in gold.of(role)}
-        if gold is not None
-        else {}
-    )
+    if gold is not None:
+        theirs = {(r.role, r.id): r for role in ("forget", "holdout") for r in gold.of(role)}
+    else:
+        theirs = {}
     scores: dict[str, Score] = {
         "mia_loss": lambda r: r.loss if r.logp is not None or r.mean_loss is not None else None,
         "mia_zlib": lambda r: r.loss / r.zlib if r.zlib and r.logp is not None else None,

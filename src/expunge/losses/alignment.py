@@ -39,7 +39,10 @@ def blocks_of(ids: Ids, other: Ids) -> list[Block]:
     for tag, i, i_end, j, j_end in SequenceMatcher(None, ids, other, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
-        start = (ids[i], other[j]) if tag == "replace" else None
+        if tag == "replace":
+            start = (ids[i], other[j])
+        else:
+            start = None
         if found and i - found[-1].last <= 1 and start not in begun:
             found[-1] = Block(found[-1].first, i_end, found[-1].other_first, j_end)
         else:
@@ -61,7 +64,8 @@ def places(ids: Ids, blocks: Sequence[Block]) -> dict[int, int]:
         found |= {k: k + shift for k in range(i, b.first)}
         if b.first < b.last and b.other_first < b.other_last:
             found[b.first] = b.other_first
-        i, shift = b.last, b.other_last - b.last
+        i = b.last
+        shift = b.other_last - b.last
     return found
 
 

@@ -53,7 +53,9 @@ def added(a: Grads, b: Grads, factor: float | Tensor = 1.0) -> Grads:
 
 def moving(old: Grads | None, new: Grads, keep: float) -> Grads:
     """keep x old + (1 - keep) x new; without an old value the new one."""
-    return dict(new) if old is None else {n: keep * old[n] + (1 - keep) * new[n] for n in new}
+    if old is None:
+        return dict(new)
+    return {n: keep * old[n] + (1 - keep) * new[n] for n in new}
 
 
 def rectified(g: Grads, anchor: Grads, most: float = 1.0) -> Grads:
@@ -63,7 +65,8 @@ def rectified(g: Grads, anchor: Grads, most: float = 1.0) -> Grads:
     With most = 1 the result is orthogonal to the anchor; below it a part of strong conflicts is
     left (the code's orthogonal_component_COSCLIP has 0.5), with 0 all of them.
     """
-    dot, length = inner(g, anchor), inner(anchor, anchor)
+    dot = inner(g, anchor)
+    length = inner(anchor, anchor)
     if dot >= 0 or length == 0:
         return g
     # <g, a> at the cosine up to which a conflict is taken out

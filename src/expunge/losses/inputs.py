@@ -80,7 +80,9 @@ def denominator(passes: Sequence[LossInputs], reduction: Reduction) -> int:
     """
     if reduction == "tok":
         return sum(int(p.mask.sum()) for p in passes)
-    return sum(p.mask.numel() for p in passes) if reduction == "allpos" else len(passes[0])
+    if reduction == "allpos":
+        return sum(p.mask.numel() for p in passes)
+    return len(passes[0])
 
 
 def loss_of(term: Any, *passes: LossInputs) -> Tensor:

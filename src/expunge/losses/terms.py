@@ -60,7 +60,8 @@ def kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
     that the teacher never says counts 0.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
-    q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
+    q = log_softmax(teacher.detach().to(wide), -1)
+    p = log_softmax(logits.to(wide), -1)
     return (q.exp() * (q.clamp(min=torch.finfo(wide).min) - p)).sum(-1)
 
 
@@ -71,7 +72,8 @@ def reverse_kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
     Reverse KL: the model weighs. Infinite where the teacher calls a word impossible.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
-    q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
+    q = log_softmax(teacher.detach().to(wide), -1)
+    p = log_softmax(logits.to(wide), -1)
     return (p.exp() * (p - q)).sum(-1)
 
 
@@ -80,7 +82,8 @@ def jsd_rows(teacher: Tensor, logits: Tensor) -> Tensor:
     [N], nats, 0 to ln 2.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
-    q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
+    q = log_softmax(teacher.detach().to(wide), -1)
+    p = log_softmax(logits.to(wide), -1)
     least = torch.finfo(wide).min  # a word that one side never says counts 0 there
     m = torch.logaddexp(p.clamp(min=least), q.clamp(min=least)) - math.log(2)
     return (q.exp() * (q.clamp(min=least) - m) + p.exp() * (p.clamp(min=least) - m)).sum(-1) / 2
@@ -97,7 +100,8 @@ def cross_entropy_rows(teacher: Tensor, logits: Tensor) -> Tensor:
     Gradient p - q.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
-    q, p = log_softmax(teacher.detach().to(wide), -1), log_softmax(logits.to(wide), -1)
+    q = log_softmax(teacher.detach().to(wide), -1)
+    p = log_softmax(logits.to(wide), -1)
     return -(q.exp() * p).sum(-1)
 
 

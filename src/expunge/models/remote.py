@@ -144,10 +144,9 @@ class Remote:
                 },
             )
             try:
-                new = [
-                    _whole(str(choice["message"]["content"] or "")).strip()
-                    for choice in said["choices"]
-                ]
+                new = []
+                for choice in said["choices"]:
+                    new.append(_whole(str(choice["message"]["content"] or "")).strip())
             except (KeyError, TypeError, IndexError):
                 new = []
             if not new:
@@ -347,8 +346,10 @@ def together(act: Callable[[int], T], n: int, workers: int) -> list[T]:
     The first error ends it, and so does Ctrl-C, at once: nothing waits for what is under way, and
     nothing more is begun.
     """
-    todo, stopped = iter(range(n)), Event()
-    lock, done = Lock(), Queue[tuple[int, T | None, BaseException | None]]()
+    todo = iter(range(n))
+    stopped = Event()
+    lock = Lock()
+    done = Queue[tuple[int, T | None, BaseException | None]]()
 
     def work() -> None:
         while not stopped.is_set():

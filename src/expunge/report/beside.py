@@ -143,16 +143,15 @@ class Beside:
             return "fewer than three groups"
         if self.margin is None:
             return "no margin is known"
-        return (
-            "too few groups for the margin"
-            if self.detectable > self.margin
-            else "too near the margin"
-        )
+        if self.detectable > self.margin:
+            return "too few groups for the margin"
+        return "too near the margin"
 
 
 def caveats(every: Iterable[Beside]) -> list[str]:
     """What one must know before believing the verdicts; empty if there is nothing."""
-    every, told = list(every), []
+    every = list(every)
+    told = []
     few = [b for b in every if b.warning]
     if few:
         told.append(
@@ -212,7 +211,9 @@ def families(every: Iterable[Beside]) -> list[str]:
 def margins(every: Iterable[Beside]) -> str:
     """The margin, or smallest and largest: ``0.050 to 0.124``; empty if no metric has one."""
     known = sorted({b.margin for b in every if b.margin is not None})
-    return " to ".join(digits(m) for m in dict.fromkeys((known[0], known[-1]))) if known else ""
+    if known:
+        return " to ".join(digits(m) for m in dict.fromkeys((known[0], known[-1])))
+    return ""
 
 
 def beside_gold(rows: Mapping[str, Beside]) -> RenderableType:
@@ -240,7 +241,10 @@ def beside_gold(rows: Mapping[str, Beside]) -> RenderableType:
         verdict = "over-forgotten" if b.flags else b.verdict
         colour = {"good": "green", "bad": "red", "warn": "magenta", "": ""}[b.tone]
         sheet.add_row(phrase(key), *cells, Text(verdict, style=colour))
-    stated = f" ({within})" if (within := margins(rows.values())) else ""
+    if within := margins(rows.values()):
+        stated = f" ({within})"
+    else:
+        stated = ""
     notes = [
         f"equal, not above, not below: shown to lie within the margin{stated}; undecided: neither "
         f"that nor a difference was shown"
@@ -265,7 +269,10 @@ def digits(x: float | None) -> str:
     """Three digits: a difference below .0005 is none here."""
     if x is None:
         return ""
-    text = f"{x:.3f}" if abs(x) < 10 else number(x)
+    if abs(x) < 10:
+        text = f"{x:.3f}"
+    else:
+        text = number(x)
     return "0.000" if text == "-0.000" else text
 
 

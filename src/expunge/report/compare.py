@@ -144,7 +144,9 @@ def margin_of(m: Measurement) -> float:
     """The measurement's own margin; that of shares where none was kept (files of older versions,
     whose leading metrics are shares).
     """
-    return float(UNITS["share"].margin or 0.0) if m.margin is None else m.margin
+    if m.margin is None:
+        return float(UNITS["share"].margin or 0.0)
+    return m.margin
 
 
 def against(m: Measurement, gold: float) -> Literal["above", "within", "unclear"]:
@@ -166,7 +168,8 @@ def attack_step(attack: Mapping[str, Any]) -> float | str:
     """Where on the x axis of its curve an attacked model stands: its steps, its bits, or its
     arguments in words.
     """
-    args, steps = attack.get("args"), attack.get("steps")
+    args = attack.get("args")
+    steps = attack.get("steps")
     args = args if isinstance(args, Mapping) else {}
     if isinstance(steps, (int, float)):
         return float(steps)
@@ -218,7 +221,10 @@ def as_judged(curves: Sequence[Curve], known: Iterable[str]) -> list[Judged]:
     seen = set(known)
     for c in curves:
         if c.kind and c.of not in seen and c.x[:1] and c.x[0] in START:
-            before = dict(found[c.of].measurements) if c.of in found else {}
+            if c.of in found:
+                before = dict(found[c.of].measurements)
+            else:
+                before = {}
             at_start = {key: points[0] for key, points in c.series.items()}
             found[c.of] = Judged(c.of, c.kind, {**before, **at_start}, doubt=c.doubt)
     return list(found.values())
@@ -231,10 +237,8 @@ def _strength(x: float | str) -> tuple[int, float, str]:
     if isinstance(x, float):
         return (0, x, "")
     bits = x.removesuffix("-bit")
-    return (
-        (0, 0.0, "")
-        if x == "as is"
-        else (1, -float(bits), "")
-        if bits != x and bits.isdigit()
-        else (2, 0.0, x)
-    )
+    if x == "as is":
+        return (0, 0.0, "")
+    if bits != x and bits.isdigit():
+        return (1, -float(bits), "")
+    return (2, 0.0, x)

@@ -57,10 +57,12 @@ def tradeoff(subjects: Sequence[Judged], forget: str, retain: str, styles: Style
     """
     points, told = [], []
     for s in ordered(subjects):
-        f, r = s.measurements.get(forget), s.measurements.get(retain)
+        f = s.measurements.get(forget)
+        r = s.measurements.get(retain)
         if f is None or r is None or f.value is None or r.value is None:
             continue
-        style, name = styles[s.label], shortened(s.label)
+        style = styles[s.label]
+        name = shortened(s.label)
         points.append(Point(f.value, r.value, bounds(f), bounds(r), style, name, color=style.color))
         told.append(f"{s.label}: {number(f.value)} forget, {number(r.value)} retain")
     if not points:
@@ -126,7 +128,10 @@ def recovery(
     if not lines:
         return None
     steps = sorted({float(x) for line in lines for x in line.x})
-    last = steps[-1] if steps[-1] > steps[0] else steps[0] + 1
+    if steps[-1] > steps[0]:
+        last = steps[-1]
+    else:
+        last = steps[0] + 1
     panel = LinePanel(
         phrase(key),
         lines,
@@ -176,7 +181,8 @@ def attack_rows(
         points = [(str(x), m) for x, m in zip(c.x, c.series[key], strict=True) if scored(m)]
         for i, (x, m) in enumerate(points):
             value = value_of(m)
-            gold = value if gold is None and c.of in golds else gold
+            if gold is None and c.of in golds:
+                gold = value
             mark = Mark(value, *bounds(m), styles[c.of], hollow=i == 0)
             rows.append(Row(shortened(x), [[mark]], number(value), color=MUTED))
             told.append(f"{c.of} {x} {number(value)}")
@@ -257,17 +263,19 @@ def losses(log: Sequence[Mapping[str, Any]], style: Style) -> Markup | None:
     if not terms:
         return None
     stages = stages_of(log)
-    dividers = [(float(first), name) for name, first, _ in stages] if len(stages) > 1 else []
+    if len(stages) > 1:
+        dividers = [(float(first), name) for name, first, _ in stages]
+    else:
+        dividers = []
     plain = Style(style.color)
     panels, told = [], []
     for i, term in enumerate(terms):
         lines = []
         for _, first, end in stages:
-            points = [
-                (float(k), float(log[k][term]))
-                for k in range(first, end)
-                if finite(log[k].get(term))
-            ]
+            points = []
+            for k in range(first, end):
+                if finite(log[k].get(term)):
+                    points.append((float(k), float(log[k][term])))
             thinned = thin(points)
             if thinned:
                 lines.append(
@@ -299,7 +307,9 @@ def terms_of(log: Sequence[Mapping[str, Any]]) -> list[str]:
         found |= dict.fromkeys(key for key in line if key.startswith("loss/"))
     terms = list(found)
     summed = any("loss" in line for line in log)
-    return ["loss", *terms] if summed and len(terms) != 1 else terms
+    if summed and len(terms) != 1:
+        return ["loss", *terms]
+    return terms
 
 
 def thin(

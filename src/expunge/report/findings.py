@@ -106,11 +106,10 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
     ]
     if found.level != "good" or not doubts:
         return found
-    what = (
-        "rests on edited numbers"
-        if any(edited(why) for _, why in doubts)
-        else "its numbers cannot be checked"
-    )
+    if any(edited(why) for _, why in doubts):
+        what = "rests on edited numbers"
+    else:
+        what = "its numbers cannot be checked"
     return Finding(
         s.label,
         "warn",
@@ -120,9 +119,11 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
 
 
 def _told(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[Curve]) -> Finding:
-    m, gold = s.measurements[key], _gold(s, key, subjects)
+    m = s.measurements[key]
+    gold = _gold(s, key, subjects)
     kept, cost = _cost(s, key, subjects)
-    trials = [t for c in curves if c.of == s.label and (t := trial(c, key, subjects, curves))]
+    own = [trial(c, key, subjects, curves) for c in curves if c.of == s.label]
+    trials = [t for t in own if t]
     told = (_now(s, key, subjects), *([cost] if cost else []), *(t.sentence for t in trials))
     outcomes = {t.outcome for t in trials}
     if kept is not None and kept < COLLAPSE:
@@ -172,17 +173,18 @@ def _over_forgotten(s: Judged, m: Measurement, gold: float) -> str:
 def _gold(s: Judged, key: str, subjects: Sequence[Judged]) -> float | None:
     """Gold's value: of the golds of the report, else of those that the model was judged beside."""
     gold = gold_of(subjects, key)
-    return s.beside[key].gold if gold is None and key in s.beside else gold
+    if gold is None and key in s.beside:
+        return s.beside[key].gold
+    return gold
 
 
 def _now(s: Judged, key: str, subjects: Sequence[Judged]) -> str:
     gold = _gold(s, key, subjects)
     original = gold_value(o.measurements.get(key) for o in subjects if o.kind == "original")
-    others = [
-        f"{name} {number(v)}"
-        for name, v in (("gold", gold), ("original", original))
-        if v is not None
-    ]
+    others = []
+    for name, v in (("gold", gold), ("original", original)):
+        if v is not None:
+            others.append(f"{name} {number(v)}")
     m = s.measurements[key]
     ends = f", 95\u00a0% interval {interval(m)}" if m.interval else ""
     return f"{_first(phrase(key))} {number(m.value or 0.0)}{ends}" + (
@@ -232,13 +234,12 @@ def trial(
         or points[0].value is None
         or against(points[0], start) != "above"
     )
-    worst = (
-        "above"
-        if "above" in standing.values()
-        else "unclear"
-        if "unclear" in standing.values()
-        else "within"
-    )
+    if "above" in standing.values():
+        worst = "above"
+    elif "unclear" in standing.values():
+        worst = "unclear"
+    else:
+        worst = "within"
     shown = [(x, m) for x, m in after if standing.get(x) == worst]
     x, m = (
         shown[-1]
@@ -288,7 +289,9 @@ def _when(curve: Curve, x: float | str) -> str:
     if curve.said:
         return f"{_first(curve.said[curve.x.index(x)])}:"
     if isinstance(x, str):  # a curve of an older version
-        return f"After rounding to {x}:" if x.endswith("-bit") else f"Under {curve.attack} ({x}):"
+        if x.endswith("-bit"):
+            return f"After rounding to {x}:"
+        return f"Under {curve.attack} ({x}):"
     return f"After {tick(x)} {curve.xlabel}:"
 
 
@@ -307,7 +310,9 @@ def _retained(curve: Curve, key: str, x: float | str) -> float | None:
     if not series or not series[0].value or curve.x[0] not in START:
         return None
     m = series[curve.x.index(x)]
-    return None if m.value is None else m.value / series[0].value
+    if m.value is None:
+        return None
+    return m.value / series[0].value
 
 
 def summary(found: Sequence[Finding]) -> str:
@@ -317,5 +322,7 @@ def summary(found: Sequence[Finding]) -> str:
     counts: dict[str, list[str]] = {}
     for f in found:
         counts.setdefault(f.headline.partition(":")[0], []).append(f.label)
-    parts = [f"{len(labels)} {what} ({', '.join(labels)})" for what, labels in counts.items()]
+    parts = []
+    for what, labels in counts.items():
+        parts.append(f"{len(labels)} {what} ({', '.join(labels)})")
     return f"Of {len(found)} unlearned model{'s' * (len(found) > 1)}: {'; '.join(parts)}."

@@ -22,13 +22,11 @@ def number(value: float, digits: int = 2) -> str:
     if value and abs(value) < 0.5 * 10**-digits:
         return f"{value:.1e}"
     if abs(value) >= 10:
-        return (
-            f"{value:.1f}"
-            if abs(value) < 1000
-            else f"{value:.0f}"
-            if abs(value) < 1e6
-            else f"{value:.1e}"
-        )
+        if abs(value) < 1000:
+            return f"{value:.1f}"
+        if abs(value) < 1e6:
+            return f"{value:.0f}"
+        return f"{value:.1e}"
     return f"{value:.{digits}f}"
 
 
@@ -40,13 +38,18 @@ def interval(m: Measurement, digits: int = 2) -> str:
     if m.interval is None:
         return m.warning
     lo, hi = (f"{0:.{digits}f}" if abs(b) < 10**-12 else number(b, digits) for b in m.interval)
-    ends = f"{lo} to {hi}" if "-" in lo + hi else f"{lo}–{hi}"
+    if "-" in lo + hi:
+        ends = f"{lo} to {hi}"
+    else:
+        ends = f"{lo}–{hi}"
     return f"{ends}, {m.warning}" if m.warning else ends
 
 
 def value(m: Measurement | None, digits: int = 2) -> str:
     """The value, or the dash that stands for none."""
-    return NONE if m is None or m.value is None else number(m.value, digits)
+    if m is None or m.value is None:
+        return NONE
+    return number(m.value, digits)
 
 
 def tick(x: float | str) -> str:
@@ -121,4 +124,6 @@ def unmoved(effect: Mapping[str, Any]) -> str:
 
 def short(value: float) -> str:
     """Two decimals without the zero before the point: .93, 1.00, -.20."""
-    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"
+    if abs(value) < 0.995:
+        return f"{value:.2f}".replace("0.", ".", 1)
+    return f"{value:.2f}"

@@ -156,10 +156,9 @@ def _looks(found: Found) -> dict[str, Style]:
         + [c.of for c in found.curves]
         + [f.label for f in found.folders]
     )
-    of = {
-        kind: [label for label, met in kind_of.items() if kind in met]
-        for kind in ("original", "gold")
-    }
+    of = {}
+    for kind in ("original", "gold"):
+        of[kind] = [label for label, met in kind_of.items() if kind in met]
     return styles(labels, of["original"], of["gold"])
 
 

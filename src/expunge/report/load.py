@@ -84,11 +84,10 @@ def find(run_dirs: Sequence[Path], *, texts: bool = False) -> Found:
         f.path.name for f in read if not _ended(f) and (f.measurements or f.log or f.curves)
     )
     if not any(f.measurements or f.log or f.curves for f in done):
-        why = (
-            f"not finished: {listed(left_out)}"
-            if left_out
-            else "no measurements.json and no log.jsonl there"
-        )
+        if left_out:
+            why = f"not finished: {listed(left_out)}"
+        else:
+            why = "no measurements.json and no log.jsonl there"
         raise Refused(f"nothing to report below {listed(map(str, run_dirs))}: {why}")
     folders = _own_labels(done)
     subjects = tuple(_judged(f) for f in folders if f.measurements is not None)
@@ -117,8 +116,14 @@ def _ended(f: Folder) -> bool:
 
 def _read(place: Path, texts: bool) -> Folder:
     run = read_run(place) if (place / "run.yaml").exists() else {}
-    name = place.parent.name if place.name in ("eval", "evaluation") else place.name
-    asked = run.get("request") if isinstance(run.get("request"), dict) else {}
+    if place.name in ("eval", "evaluation"):
+        name = place.parent.name
+    else:
+        name = place.name
+    if isinstance(run.get("request"), dict):
+        asked = run.get("request")
+    else:
+        asked = {}
     label = str(run.get("label") or (asked or {}).get("label") or name)
     kind = str(
         run.get("kind")
@@ -138,12 +143,16 @@ def _read(place: Path, texts: bool) -> Folder:
     curves = read_curves(place / "curves.json")
     beside = read_comparison(place / "comparison.json") or {}
     log = read_log(place / "log.jsonl")
-    doubt = broken(place, run) if found or curves or beside or log or "seal" in run else ""
+    if found or curves or beside or log or "seal" in run:
+        doubt = broken(place, run)
+    else:
+        doubt = ""
     # what was edited says nothing of gold; what cannot be checked is shown and is never good
     if doubt:
-        beside = (
-            {} if edited(doubt) else {key: replace(b, doubted=True) for key, b in beside.items()}
-        )
+        if edited(doubt):
+            beside = {}
+        else:
+            beside = {key: replace(b, doubted=True) for key, b in beside.items()}
     return Folder(
         place,
         label,
@@ -176,7 +185,9 @@ def _judged(f: Folder) -> Judged:
 def gold_doubts(run: Mapping[str, Any]) -> list[str]:
     """Why being like the golds of an evaluation says little, one line a gold."""
     told = run.get("gold_doubts")
-    return [str(line) for line in told] if isinstance(told, list) else []
+    if isinstance(told, list):
+        return [str(line) for line in told]
+    return []
 
 
 def _by_origin(f: Folder, known: Mapping[str, str]) -> Folder:
@@ -189,7 +200,9 @@ def _by_origin(f: Folder, known: Mapping[str, str]) -> Folder:
         or "made_by" in f.run
         or f.run.get("verb") != "eval"
     )
-    return f if said or f.kind != "unlearned" else replace(f, kind=same_as(f.run, known) or f.kind)
+    if said or f.kind != "unlearned":
+        return f
+    return replace(f, kind=same_as(f.run, known) or f.kind)
 
 
 def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:

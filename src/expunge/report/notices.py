@@ -124,14 +124,12 @@ def _different_rows(found: Found) -> list[str]:
                 counts.setdefault(str(role), set()).add(str(facts.get("n")))
     apart = {role for (role, _), digests in met.items() if len(digests) > 1}
     roles = [role for role, n in counts.items() if len(n) > 1 or role in apart]
-    return (
-        [
+    if roles:
+        return [
             f"The models were measured on different rows of {listed(roles)}: their numbers are not "
             f"comparable there."
         ]
-        if roles
-        else []
-    )
+    return []
 
 
 def _unlike_gold(found: Found) -> list[str]:
@@ -140,12 +138,12 @@ def _unlike_gold(found: Found) -> list[str]:
     original = next((f for f in trained if f.kind == "original"), None)
     told = []
     for gold in (f for f in trained if f.kind == "gold") if original else ():
-        ours, theirs = _settings(original), _settings(gold)
-        apart = [
-            f"{k} {ours[k]} and {theirs[k]}"
-            for k in SHARED
-            if k in ours and k in theirs and ours[k] != theirs[k]
-        ]
+        ours = _settings(original)
+        theirs = _settings(gold)
+        apart = []
+        for k in SHARED:
+            if k in ours and k in theirs and ours[k] != theirs[k]:
+                apart.append(f"{k} {ours[k]} and {theirs[k]}")
         if apart:
             told.append(
                 f"{gold.label} was not trained as the original was ({listed(apart)}): it is a "
@@ -157,10 +155,9 @@ def _unlike_gold(found: Found) -> list[str]:
 def _settings(f: Folder | None) -> dict[str, Any]:
     if f is None:
         return {}
-    found = {
-        k: _mapping(v).get("value") if isinstance(v, Mapping) else v
-        for k, v in _mapping(f.run.get("settings")).items()
-    }
+    found = {}
+    for k, v in _mapping(f.run.get("settings")).items():
+        found[k] = _mapping(v).get("value") if isinstance(v, Mapping) else v
     return found | ({"seed": f.run["seed"]} if "seed" in f.run else {})
 
 

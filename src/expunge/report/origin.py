@@ -53,8 +53,12 @@ def origin_of(source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
             "kind": same_as(facts, {}) or "unlearned",
             "altered": "the weights are not those that the run in its folder made",
         }
-    made, effect = made_as(run), run.get("effect")
-    kind = made if made in ("original", "gold") else same_as(facts, {}) or made or "unlearned"
+    made = made_as(run)
+    effect = run.get("effect")
+    if made in ("original", "gold"):
+        kind = made
+    else:
+        kind = same_as(facts, {}) or made or "unlearned"
     idle = isinstance(effect, Mapping) and effect.get("nothing") is True
     return (
         {"kind": kind}
@@ -70,18 +74,19 @@ def same_as(facts: Mapping[str, Any], known: Mapping[str, str]) -> str:
     own = digest_of(facts, "model")
     if not own:
         return ""
-    beside = {
-        digest_of(facts, name): name.split("/")[0]
-        for name in facts
-        if name.split("/")[0] in ("gold", "original")
-    }
+    beside = {}
+    for name in facts:
+        if name.split("/")[0] in ("gold", "original"):
+            beside[digest_of(facts, name)] = name.split("/")[0]
     return beside.get(own) or known.get(own, "")
 
 
 def digest_of(facts: Mapping[str, Any], name: str) -> str:
     """The digest of a model that a run.yaml names; '' if there is none."""
     found = facts.get(name)
-    return str(found.get("digest") or "") if isinstance(found, Mapping) else ""
+    if isinstance(found, Mapping):
+        return str(found.get("digest") or "")
+    return ""
 
 
 def origins(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -112,11 +112,9 @@ def _beside(row: Any, where: str) -> Beside:
 
 def _ends(x: Any) -> tuple[float, float] | None:
     """The two ends of an interval; None for anything else."""
-    return (
-        (float(x[0]), float(x[1]))
-        if isinstance(x, list) and len(x) == 2 and all(map(finite, x))
-        else None
-    )
+    if isinstance(x, list) and len(x) == 2 and all(map(finite, x)):
+        return (float(x[0]), float(x[1]))
+    return None
 
 
 def measurement(entry: Any, where: str) -> Measurement:
@@ -126,8 +124,11 @@ def measurement(entry: Any, where: str) -> Measurement:
     """
     if not isinstance(entry, dict) or "value" not in entry:
         raise Refused(f"{where}: not a measurement with a value; make the run again")
-    value, ends, better = entry["value"], entry.get("interval"), entry.get("better")
-    better = better if better in ("higher", "lower", "gold") or finite(better) else None
+    value = entry["value"]
+    ends = entry.get("interval")
+    better = entry.get("better")
+    if not (better in ("higher", "lower", "gold") or finite(better)):
+        better = None
     n, groups = (int(entry[k]) if finite(entry.get(k)) else 0 for k in ("n", "groups"))
     if not finite(value):
         reason = entry.get("reason") or (
@@ -136,13 +137,16 @@ def measurement(entry: Any, where: str) -> Measurement:
             else "the value is not a finite number, or far too large"
         )
         return Measurement(None, n, groups, None, better, str(reason))
-    parts = (
-        {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)}
-        if isinstance(entry.get("parts"), dict)
-        else {}
-    )
-    margin = float(entry["margin"]) if finite(entry.get("margin")) else None
-    note, fewest = str(entry.get("note") or ""), _count(entry.get("fewest"))
+    if isinstance(entry.get("parts"), dict):
+        parts = {str(k): float(v) for k, v in (entry.get("parts") or {}).items() if finite(v)}
+    else:
+        parts = {}
+    if finite(entry.get("margin")):
+        margin = float(entry["margin"])
+    else:
+        margin = None
+    note = str(entry.get("note") or "")
+    fewest = _count(entry.get("fewest"))
     reason = entry.get("reason")
     return Measurement(
         float(value),
@@ -203,7 +207,9 @@ def curve_of(found: Mapping[str, Any], where: str) -> Curve:
     attack = str(found.get("attack", "attack"))
     points = {k: tuple(measurement(e, f"{where}: {k}") for e in v) for k, v in series.items()}
     xs = tuple(float(i) if finite(i) else str(i) for i in x)
-    said, arguments, kind = found.get("said"), found.get("arguments"), found.get("kind")
+    said = found.get("said")
+    arguments = found.get("arguments")
+    kind = found.get("kind")
     return Curve(
         attack,
         str(found["of"]),

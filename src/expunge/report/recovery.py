@@ -73,7 +73,10 @@ class Recovery:
             One number for each point; None where there is no original, or nothing was missing by
             more than the margin that matters.
         """
-        curves = [c for c in self.curves if c.kind == kind] if kind else [self.model]
+        if kind:
+            curves = [c for c in self.curves if c.kind == kind]
+        else:
+            curves = [self.model]
         was = gold_value(c.series[key][0] for c in self.curves if c.kind == "original")
         shares = []
         for i in range(len(self.model.x)):
@@ -115,7 +118,10 @@ def recovery_table(found: Recovery, key: str) -> RenderableType:
     from rich.table import Table
 
     first = found.model.series[key][0]
-    size = f", n {first.n}, {first.groups} groups" if first.value is not None else ""
+    if first.value is not None:
+        size = f", n {first.n}, {first.groups} groups"
+    else:
+        size = ""
     sheet = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -154,4 +160,6 @@ def _shares(found: Recovery, key: str) -> Mapping[str, Sequence[float | None]]:
 
 def _cell(m: Measurement) -> str:
     ends = interval(m)
-    return f"{value(m)}\n{ends}".replace(", ", "\n") if ends else value(m)
+    if ends:
+        return f"{value(m)}\n{ends}".replace(", ", "\n")
+    return value(m)

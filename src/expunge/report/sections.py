@@ -58,8 +58,10 @@ def facts(f: Folder) -> dict[str, Any]:
     """run.yaml in the order in which a reader asks: what was asked, with which settings, and the
     rest as it stands.
     """
-    run, settings = dict(f.run), f.run.get("settings")
-    method, model = run.get("method"), run.get("model")
+    run = dict(f.run)
+    settings = f.run.get("settings")
+    method = run.get("method")
+    model = run.get("model")
     words = [
         str(run.get("verb", "run")),
         str(method.get("name", "")) if isinstance(method, dict) else "",
@@ -88,7 +90,11 @@ def _items(settings: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _plain(v: Any) -> str:
-    return "none" if v is None else f"{v:g}" if isinstance(v, float) else str(v)
+    if v is None:
+        return "none"
+    if isinstance(v, float):
+        return f"{v:g}"
+    return str(v)
 
 
 def explained(found: Found, meanings: Mapping[str, str]) -> list[tuple[str, str, str]]:

@@ -90,15 +90,14 @@ def sheets(subjects: Sequence[Judged]) -> list[Sheet]:
 def role_rank(role: str) -> tuple[int, str]:
     """The order of roles: forget and retain first, the whole model last."""
     known = ("forget", "retain", "neighbour", "holdout")
-    return (
-        (len(known) + 1, "")
-        if not role
-        else (known.index(role) if role in known else len(known), role)
-    )
+    if not role:
+        return (len(known) + 1, "")
+    return (known.index(role) if role in known else len(known), role)
 
 
 def _sheet(role: str, keys: Sequence[str], shown: Sequence[Judged]) -> Sheet:
-    winners, reasons = best_of_columns(shown, keys), Reasons()
+    winners = best_of_columns(shown, keys)
+    reasons = Reasons()
     sizes = {
         k: _common(
             [size(m) for s in shown if (m := s.measurements.get(k)) is not None and scored(m)]
@@ -111,8 +110,14 @@ def _sheet(role: str, keys: Sequence[str], shown: Sequence[Judged]) -> Sheet:
         cells = []
         for k in keys:
             m = s.measurements.get(k)
-            own = size(m) if m is not None and scored(m) and not sizes[k] else ""
-            ends = interval(m, 3) if m is not None and scored(m) else ""
+            if m is not None and scored(m) and not sizes[k]:
+                own = size(m)
+            else:
+                own = ""
+            if m is not None and scored(m):
+                ends = interval(m, 3)
+            else:
+                ends = ""
             cells.append(
                 Cell(value(m, 3), ends, own, s.label in winners[k], note=reasons.note(k, m))
             )

@@ -43,7 +43,9 @@ def table(
     from rich.console import Group
     from rich.text import Text
 
-    shown, winners, reasons = ordered(subjects), best_of_columns(subjects, columns), Reasons()
+    shown = ordered(subjects)
+    winners = best_of_columns(subjects, columns)
+    reasons = Reasons()
     first = max([5, *(len(_name(s.label)) for s in shown)])
     parts: list[Any] = [Text(escaped(title), style="bold")] if title else []
     for keys in _fitting({key: _wide(key, shown) for key in columns}, width - first - 4):
@@ -53,14 +55,15 @@ def table(
             sheet.add_column(_head(key, shown), justify="right", min_width=_wide(key, shown))
         for i, s in enumerate(shown):
             last = i + 1 == len(shown) or shown[i + 1].kind != s.kind
-            cells = [
-                _cell(
-                    s.measurements.get(k),
-                    s.label in winners[k],
-                    reasons.note(k, s.measurements.get(k)),
+            cells = []
+            for k in keys:
+                cells.append(
+                    _cell(
+                        s.measurements.get(k),
+                        s.label in winners[k],
+                        reasons.note(k, s.measurements.get(k)),
+                    )
                 )
-                for k in keys
-            ]
             sheet.add_row(Text(_name(s.label), style=_look(s.kind)), *cells, end_section=last)
         parts.append(sheet)
     below = ["* best unlearned model of its column"] if any(winners.values()) else []
@@ -79,7 +82,9 @@ def listing(
     from rich.console import Group
     from rich.text import Text
 
-    sheet, reasons, before = _empty(), Reasons(), None
+    sheet = _empty()
+    reasons = Reasons()
+    before = None
     # a role and a short name on one line
     sheet.add_column("measurement", overflow="fold", min_width=18)
     for name in ("value", "95 % interval", "n", "groups"):
@@ -137,11 +142,10 @@ def curve_table(
             for c in row.cells
         ]
         sheet.add_row(Text(_name(row.label), style=_look(row.kind)), *cells, end_section=last)
-    below = (
-        ["! above gold at the same point, its whole interval by more than the margin"]
-        if any(c.back for r in found.lines for c in r.cells)
-        else []
-    )
+    if any(c.back for r in found.lines for c in r.cells):
+        below = ["! above gold at the same point, its whole interval by more than the margin"]
+    else:
+        below = []
     below += [f"({i}) {reason}" for i, reason in enumerate(found.reasons, 1)]
     return Group(
         Text(escaped(title or found.title), style="bold"),
@@ -174,7 +178,9 @@ def _empty() -> Table:
 def _name(label: str, most: int = 24) -> str:
     """A label that leaves room for numbers: its beginning and its end."""
     label = escaped(label)
-    return label if len(label) <= most else f"{label[: most // 2]}…{label[1 - most // 2 :]}"
+    if len(label) <= most:
+        return label
+    return f"{label[: most // 2]}…{label[1 - most // 2 :]}"
 
 
 def _look(kind: str) -> str:
@@ -226,7 +232,9 @@ def _head(key: str, shown: Sequence[Judged]) -> Text:
         f"{escaped(spoken(role))}\n{escaped(spoken(name))}" if role else escaped(spoken(name)),
         style="bold",
     )
-    return head.append(f"\n{SHORT.get(way, way)}", style="dim not bold") if way else head
+    if way:
+        return head.append(f"\n{SHORT.get(way, way)}", style="dim not bold")
+    return head
 
 
 def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Text:
@@ -239,8 +247,8 @@ def _cell(m: Measurement | None, best: bool, note: int, ends: bool = True) -> Te
     if not ends:
         return Text(value(m, 3) + beside)
     cell = Text(value(m) + ("*" if best else HOLD) + beside, style="bold green" if best else "")
-    return (
-        cell.append("\n" + interval(m).replace(", ", f"{HOLD}\n") + HOLD, style="dim not bold")
-        if interval(m)
-        else cell
-    )
+    if interval(m):
+        return cell.append(
+            "\n" + interval(m).replace(", ", f"{HOLD}\n") + HOLD, style="dim not bold"
+        )
+    return cell

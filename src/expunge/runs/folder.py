@@ -136,7 +136,10 @@ def _plain(value: Any) -> Any:
 
 def read_run(folder: str | Path) -> dict[str, Any]:
     """The run.yaml of a folder. Refused if there is none or it is not a mapping of plain values."""
-    file = Path(folder) / "run.yaml" if Path(folder).is_dir() else Path(folder)
+    if Path(folder).is_dir():
+        file = Path(folder) / "run.yaml"
+    else:
+        file = Path(folder)
     try:
         if file.stat().st_size > 1 << 20:
             raise Refused(f"{file}: larger than 1 MB; this is no run.yaml of ours")
@@ -378,11 +381,10 @@ def _say_versions(out: Path, before: Any) -> None:
     those of one go.
     """
     known = before if isinstance(before, Mapping) else {}
-    changed = [
-        f"{name} {known[name]}, now {now}"
-        for name in LIBRARIES
-        if name in known and known[name] != (now := _version(name))
-    ]
+    changed = []
+    for name in LIBRARIES:
+        if name in known and known[name] != (now := _version(name)):
+            changed.append(f"{name} {known[name]}, now {now}")
     if changed:
         say(f"{out}: goes on with other libraries than it began with: {listed(changed)}")
 

@@ -65,7 +65,8 @@ def broken(run: Path, facts: Mapping[str, Any]) -> str:
         return UNSEALED
     if seal.get("version") != VERSION:
         return OLDER
-    kept, now = dict(seal["links"]), dict(_links(run, facts))
+    kept = dict(seal["links"])
+    now = dict(_links(run, facts))
     for name, link in now.items():
         if name not in kept:
             return f"{name} was put there after the run"
@@ -75,7 +76,9 @@ def broken(run: Path, facts: Mapping[str, Any]) -> str:
     if lost:
         return f"{lost[0]} was removed after the run"
     salt = _secret(run)
-    return _under_secret(run, seal, list(now.values())[-1], salt) if salt else ""
+    if salt:
+        return _under_secret(run, seal, list(now.values())[-1], salt)
+    return ""
 
 
 def _under_secret(run: Path, seal: Mapping[str, Any], end: str, salt: str) -> str:
@@ -119,7 +122,9 @@ def _in_order(value: Any) -> Any:
         return [
             [str(k), _in_order(v)] for k, v in sorted(value.items(), key=lambda pair: str(pair[0]))
         ]
-    return [_in_order(v) for v in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_in_order(v) for v in value]
+    return value
 
 
 def _keyed(text: str, salt: str) -> str:

@@ -32,7 +32,10 @@ def set_aside(out: Path) -> None:
     An older .replaced goes with it, so that all of it comes back if the new request is refused.
     """
     (out / MOVING).mkdir(exist_ok=True)
-    older = [out / ASIDE] if (out / ASIDE).exists() else []
+    if (out / ASIDE).exists():
+        older = [out / ASIDE]
+    else:
+        older = []
     for p in (*older, *contents(out)):
         p.rename(out / MOVING / p.name)
     (out / MOVING).rename(out / ASIDE)

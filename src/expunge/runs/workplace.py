@@ -35,7 +35,10 @@ def workplace(
     try:
         if out.exists() and not out.is_dir():
             raise Refused(f"--out {out}: is a file; give a folder")
-        others = sorted(p.name for p in out.iterdir() if p.name != LOCK) if out.exists() else []
+        if out.exists():
+            others = sorted(p.name for p in out.iterdir() if p.name != LOCK)
+        else:
+            others = []
         if others and not mark.is_file():
             raise Refused(
                 f"{out} is not empty and was not made by expunge {kind} ({listed(others, 3)}); "

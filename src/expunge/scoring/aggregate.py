@@ -64,21 +64,21 @@ def role_mean(
 
     ``kept``: which way is better on roles that are to be kept.
     """
-    rows, better = records.of(role, variant), better_for(role)
+    rows = records.of(role, variant)
+    better = better_for(role)
     better = kept if better == "higher" else better
     reason = lacking(rows, role, name, fields)
-    return (
-        unscored(reason, better)
-        if reason
-        else mean_measurement(values(rows, name, fn), rows, better)
-    )
+    if reason:
+        return unscored(reason, better)
+    return mean_measurement(values(rows, name, fn), rows, better)
 
 
 def given_mean(
     records: Records, role: str, name: str, reason: str, kept: Better = "higher"
 ) -> Measurement:
     """The mean of a per-row value that another model gave, or ``reason`` where it is missing."""
-    rows, better = records.of(role), better_for(role)
+    rows = records.of(role)
+    better = better_for(role)
     better = kept if better == "higher" else better
     if not rows:
         return unscored(no_rows(role), better)
@@ -123,7 +123,8 @@ def membership_auc(
     if isinstance(found, str):
         return unscored(found, "gold")
     forget, x, holdout, y = found
-    g, h = groups_of(forget), groups_of(holdout)
+    g = groups_of(forget)
+    h = groups_of(holdout)
     sides = (len(set(g)), len(set(h)))
     each = each_of(forget, x) | each_of(holdout, y)
     points = operating_points(x, g, y, h)
@@ -159,7 +160,8 @@ def beside_gold(
     """
     if gold is None:
         return "needs the records of a model that never saw the forget set; give --gold"
-    rows, theirs = records.of(role), {r.id: r for r in gold.of(role)}
+    rows = records.of(role)
+    theirs = {r.id: r for r in gold.of(role)}
     missing = sum(r.id not in theirs for r in rows)
     reason = lacking(rows, role, "", fields)
     if reason:

@@ -35,7 +35,9 @@ def group_codes(labels: Labels) -> tuple[np.ndarray, tuple[str, ...]]:
     Not sorted: labels are hashes under a run's secret, and the draws of a seed must not depend on
     it.
     """
-    names = {name: i for i, name in enumerate(dict.fromkeys(np.asarray(labels).tolist()))}
+    names = {}
+    for i, name in enumerate(dict.fromkeys(np.asarray(labels).tolist())):
+        names[name] = i
     return np.array([names[x] for x in np.asarray(labels).tolist()], dtype=np.int64), tuple(names)
 
 
@@ -114,14 +116,21 @@ def ranged_interval(
     freedom of ``se``. ``rows``: n at most (rows of 0 or 1). It leaves the range at neither end, and
     is wide near them where t +- se is too narrow.
     """
-    tail, p = (1 - LEVEL) / 2, (value - low) / (high - low)
+    tail = (1 - LEVEL) / 2
+    p = (value - low) / (high - low)
     trials = p * (1 - p) * ((high - low) / se) ** 2
     if rows:
         trials = min(trials, float(rows))
     trials *= (norm.ppf(tail) / student.ppf(tail, degrees)) ** 2
     came = p * trials
-    lo = 0.0 if p <= 0 else float(beta.ppf(tail, came, trials - came + 1))
-    hi = 1.0 if p >= 1 else float(beta.ppf(1 - tail, came + 1, trials - came))
+    if p <= 0:
+        lo = 0.0
+    else:
+        lo = float(beta.ppf(tail, came, trials - came + 1))
+    if p >= 1:
+        hi = 1.0
+    else:
+        hi = float(beta.ppf(1 - tail, came + 1, trials - came))
     return low + (high - low) * min(lo, p), low + (high - low) * max(hi, p)
 
 
@@ -151,13 +160,13 @@ def cluster_se(d: np.ndarray, labels: Labels) -> float:
     differs from another.
     """
     codes, names = group_codes(labels)
-    sums, sizes = (
-        np.bincount(codes, weights=d, minlength=len(names)),
-        np.bincount(codes, minlength=len(names)),
-    )
+    sums = np.bincount(codes, weights=d, minlength=len(names))
+    sizes = np.bincount(codes, minlength=len(names))
     without = (sums.sum() - sums) / (len(d) - sizes)
     se = float(np.sqrt((len(names) - 1) / len(names) * ((without - d.mean()) ** 2).sum()))
-    return se if se > 1e-12 * max(1.0, float(np.abs(d).max())) else 0.0
+    if se > 1e-12 * max(1.0, float(np.abs(d).max())):
+        return se
+    return 0.0
 
 
 def mean_interval(
@@ -176,7 +185,8 @@ def mean_interval(
     groups = len(set(labels))
     if groups < 2:
         return None
-    value, se = float(values.mean()), cluster_se(values, labels)
+    value = float(values.mean())
+    se = cluster_se(values, labels)
     binary = bool(np.isin(values, (0.0, 1.0)).all())
     if binary and (low is None or high is None):
         low, high = 0.0, 1.0
@@ -226,7 +236,8 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     >>> auc(np.array([2.0, 1.0]), np.array([1.0, 0.0]))
     0.875
     """
-    n, m = len(positive), len(negative)
+    n = len(positive)
+    m = len(negative)
     ranks = rankdata(np.concatenate([positive, negative]))
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
@@ -263,11 +274,9 @@ def auc_draws(
     their draws are paired.
     """
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
-    table, n, m = (
-        auc_table(positive, g, negative, h),
-        np.bincount(g).astype(float),
-        np.bincount(h).astype(float),
-    )
+    table = auc_table(positive, g, negative, h)
+    n = np.bincount(g).astype(float)
+    m = np.bincount(h).astype(float)
     wide = max(len(g_names), len(h_names))
     ws = weights(len(g_names), draws=draws, seed=seed, stream=2 * stream, wide=wide)
     vs = weights(len(h_names), draws=draws, seed=seed, stream=2 * stream + 1, wide=wide)
@@ -287,7 +296,9 @@ def auc_residuals(
     it. Those of a difference of AUCs on the same rows are the differences of these.
     """
     (g, _), (h, _) = group_codes(labels), group_codes(others)
-    table, n, m = auc_table(positive, g, negative, h), np.bincount(g), np.bincount(h)
+    table = auc_table(positive, g, negative, h)
+    n = np.bincount(g)
+    m = np.bincount(h)
     value = table.sum() / (n.sum() * m.sum())
     ours = (table.sum(1) - n * m.sum() * value) / ((n.sum() - n) * m.sum())
     theirs = (table.sum(0) - m * n.sum() * value) / ((m.sum() - m) * n.sum())
@@ -355,7 +366,8 @@ def operating_points(
     kept = [f for f in FPRS if f * len(negative) >= 1 - 1e-9]
 
     def shares(w: np.ndarray, v: np.ndarray) -> np.ndarray:
-        wrong, right = (v @ false) / (v @ sizes[1])[:, None], (w @ told) / (w @ sizes[0])[:, None]
+        wrong = (v @ false) / (v @ sizes[1])[:, None]
+        right = (w @ told) / (w @ sizes[0])[:, None]
         # the lowest threshold that is strict enough
         at = np.stack([(wrong <= f + 1e-12).argmax(1) for f in kept], 1)
         return np.take_along_axis(right, at, 1)
@@ -377,7 +389,9 @@ def operating_points(
             if lo == hi:
                 lo, hi = constant_interval(float(values[i]), fewest, 0.0, 1.0)
             found[f"tpr/{f}/low"], found[f"tpr/{f}/high"] = max(0.0, lo), min(1.0, hi)
-    return found if len(kept) == len(FPRS) else {**found, "least_fpr": 1 / len(negative)}
+    if len(kept) == len(FPRS):
+        return found
+    return {**found, "least_fpr": 1 / len(negative)}
 
 
 def _counts_above(x: np.ndarray, codes: np.ndarray, groups: int, points: np.ndarray) -> np.ndarray:
@@ -415,7 +429,9 @@ def ks_pvalue_of_distance(d: float, n: int, m: int) -> float:
     """
     if n == m:
         x = np.arange(n, dtype=np.float64)
-        return ks_pvalue(x, x + round(d * n) - 0.5) if round(d * n) else 1.0
+        if round(d * n):
+            return ks_pvalue(x, x + round(d * n) - 0.5)
+        return 1.0
     return float(kstwo.sf(d, max(1, round(n * m / (n + m)))))
 
 
@@ -445,10 +461,8 @@ def ks_distance_draws(
     """
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
     points = np.unique(np.concatenate([x, y]))
-    below_x, below_y = (
-        _step_table(x, g, len(g_names), points),
-        _step_table(y, h, len(h_names), points),
-    )
+    below_x = _step_table(x, g, len(g_names), points)
+    below_y = _step_table(y, h, len(h_names), points)
     wide = max(len(points), len(g_names), len(h_names))
     ws = weights(len(g_names), draws=draws, seed=seed, stream=0, wide=wide)
     vs = weights(
@@ -456,7 +470,8 @@ def ks_distance_draws(
     )
     found = []
     for w, v in zip(ws, vs, strict=True):
-        cdf_x, cdf_y = w.astype(np.float32) @ below_x, v.astype(np.float32) @ below_y
+        cdf_x = w.astype(np.float32) @ below_x
+        cdf_y = v.astype(np.float32) @ below_y
         found.append(np.abs(cdf_x / cdf_x[:, -1:] - cdf_y / cdf_y[:, -1:]).max(axis=1))
     return np.concatenate(found)
 

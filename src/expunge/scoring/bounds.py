@@ -15,7 +15,9 @@ def rate_at_most(k: int, n: int, alpha: float = 0.01) -> float:
     >>> round(rate_at_most(0, 100, 0.05), 4)
     0.0295
     """
-    return 1.0 if k >= n else float(beta.ppf(1 - alpha, k + 1, n - k))
+    if k >= n:
+        return 1.0
+    return float(beta.ppf(1 - alpha, k + 1, n - k))
 
 
 def lowered_distribution(x: np.ndarray, alpha: float = 0.01) -> tuple[np.ndarray, np.ndarray]:

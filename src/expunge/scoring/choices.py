@@ -81,4 +81,6 @@ def text_choices(records: Records, role: str, by: str) -> tuple[list[Record], np
 def text_scores(r: Record, by: str) -> np.ndarray:
     """log p of each option's text, per token (``mean``) or as a whole (``sum``): [options]."""
     assert r.options is not None and r.option_tokens is not None
-    return r.options / np.maximum(1, r.option_tokens) if by == "mean" else r.options
+    if by == "mean":
+        return r.options / np.maximum(1, r.option_tokens)
+    return r.options

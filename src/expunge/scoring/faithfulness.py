@@ -51,7 +51,8 @@ def faithfulness(knows: Sequence[float], never: Sequence[float]) -> Faithful:
     >>> faithfulness([3.0, 2.0], [1.0, 0.0]).auc
     1.0
     """
-    p, n = np.asarray(knows, dtype=np.float64), np.asarray(never, dtype=np.float64)
+    p = np.asarray(knows, dtype=np.float64)
+    n = np.asarray(never, dtype=np.float64)
     labels = [str(i) for i in range(len(p))], [str(i) for i in range(len(n))]
     return Faithful(
         auc(p, n), auc_interval(p, labels[0], n, labels[1]), threshold(p, n), len(p), len(n)
@@ -64,7 +65,9 @@ def threshold(knows: np.ndarray, never: np.ndarray) -> float:
     """
     values = np.unique(np.concatenate([knows, never]))
     cuts = np.concatenate([[values[0]], (values[1:] + values[:-1]) / 2])
-    accuracy = [((knows >= c).mean() + (never < c).mean()) / 2 for c in cuts]
+    accuracy = []
+    for c in cuts:
+        accuracy.append(((knows >= c).mean() + (never < c).mean()) / 2)
     return float(cuts[int(np.argmax(accuracy))])
 
 
@@ -76,7 +79,9 @@ def alike(change: float, other: float) -> float:
     (1.0, 0.0, 1.0)
     """
     size = abs(change) + abs(other)
-    return 1.0 if size < EPS else 1 - abs(change - other) / size
+    if size < EPS:
+        return 1.0
+    return 1 - abs(change - other) / size
 
 
 def relearning(before: float, after: float, gold_before: float, gold_after: float) -> float:

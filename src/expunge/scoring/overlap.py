@@ -16,5 +16,8 @@ def overlap(said: Sequence[Hashable], true: Sequence[Hashable], n: int) -> float
     Not clipped by multiplicity, as in Knowledge Unlearning: a repeated n-gram counts each time. 0
     if ``said`` has fewer than n items.
     """
-    known, spoken = set(grams(true, n)), grams(said, n)
-    return sum(g in known for g in spoken) / len(spoken) if spoken else 0.0
+    known = set(grams(true, n))
+    spoken = grams(said, n)
+    if spoken:
+        return sum(g in known for g in spoken) / len(spoken)
+    return 0.0

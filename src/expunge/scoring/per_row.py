@@ -80,13 +80,17 @@ def tokens(x: np.ndarray, r: Record, eos: bool, last: bool = True) -> np.ndarray
     ``last=False``: without the last token whatever it is.
     """
     dropped = (r.eos and not eos) or not last
-    return x[:-1] if dropped and len(x) > 1 else x
+    if dropped and len(x) > 1:
+        return x[:-1]
+    return x
 
 
 def longest_hit_suffix(hit: np.ndarray) -> int:
     """How many tokens at the end are all arg-max: [T] -> 0..T."""
     missed = np.flatnonzero(~np.asarray(hit, dtype=bool))
-    return len(hit) - 1 - int(missed[-1]) if len(missed) else len(hit)
+    if len(missed):
+        return len(hit) - 1 - int(missed[-1])
+    return len(hit)
 
 
 def hits_at_the_end(hit: np.ndarray, missed: int, share: float = 0.0) -> int:
@@ -94,9 +98,12 @@ def hits_at_the_end(hit: np.ndarray, missed: int, share: float = 0.0) -> int:
     this share of its own: [T] -> 0..T.
     """
     back = np.asarray(hit, dtype=bool)[::-1]
-    lost, length = np.cumsum(~back), np.arange(1, len(back) + 1)
+    lost = np.cumsum(~back)
+    length = np.arange(1, len(back) + 1)
     fits = np.flatnonzero(lost <= np.maximum(missed, share * length + 1e-9))
-    return int(back[: fits[-1] + 1].sum()) if len(fits) else 0
+    if len(fits):
+        return int(back[: fits[-1] + 1].sum())
+    return 0
 
 
 def lowest_mean(x: np.ndarray, k: float) -> float:
@@ -198,9 +205,9 @@ def truth_scores(log_ratio: np.ndarray, role: str) -> np.ndarray:
     """min(R, 1/R) on forget and holdout (1 = no preference), max(0, 1 - R) elsewhere (1 = prefers
     the truth): [n] in 0..1.
     """
-    return (
-        np.exp(-np.abs(log_ratio)) if is_unlearned(role) else -np.expm1(np.minimum(log_ratio, 0.0))
-    )
+    if is_unlearned(role):
+        return np.exp(-np.abs(log_ratio))
+    return -np.expm1(np.minimum(log_ratio, 0.0))
 
 
 def before(text: str, ends: Sequence[str]) -> str:

@@ -35,16 +35,12 @@ def ks_pvalue_by_groups(
         h = np.array([place[name] for name in np.asarray(others).tolist()])
     points = np.unique(np.concatenate([x, y]))
     below = _below(x, g, len(g_names), points), _below(y, h, len(h_names), points)
-    tables = (
-        below
-        if paired
-        else (np.concatenate(below), np.zeros((len(g_names) + len(h_names), len(points))))
-    )
-    first = (
-        np.ones((1, len(g_names)))
-        if paired
-        else np.repeat([[1.0, 0.0]], [len(g_names), len(h_names)], axis=1)
-    )
+    if paired:
+        tables = below
+        first = np.ones((1, len(g_names)))
+    else:
+        tables = (np.concatenate(below), np.zeros((len(g_names) + len(h_names), len(points))))
+        first = np.repeat([[1.0, 0.0]], [len(g_names), len(h_names)], axis=1)
     there = float(_distances(first, tables, paired)[0])
     reached = tried = 0
     for sides in _dealt(first[0], paired, len(points), seed):
@@ -70,9 +66,11 @@ def _distances(
     """
     one, other = tables
     if paired:
-        here, there = sides @ one + (1 - sides) @ other, (1 - sides) @ one + sides @ other
+        here = sides @ one + (1 - sides) @ other
+        there = (1 - sides) @ one + sides @ other
     else:
-        here, there = sides @ one, (1 - sides) @ one
+        here = sides @ one
+        there = (1 - sides) @ one
     return np.abs(here / here[:, -1:] - there / there[:, -1:]).max(axis=1)
 
 

@@ -24,4 +24,6 @@ def prefix_of(n: int, share: float) -> int:
     ([0, 4, 10], 0)
     """
     k = int(n * share)
-    return k if k >= FEWEST and n - k >= FEWEST else 0
+    if k >= FEWEST and n - k >= FEWEST:
+        return k
+    return 0

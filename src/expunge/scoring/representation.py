@@ -29,7 +29,9 @@ def layer_of(which: float, depth: int) -> int:
 
 def layers_of(which: Sequence[float], depth: int) -> list[int]:
     """The blocks that ``which`` names, each once, in order; every block if it is empty."""
-    return sorted({layer_of(w, depth) for w in which}) if len(which) else list(range(depth))
+    if len(which):
+        return sorted({layer_of(w, depth) for w in which})
+    return list(range(depth))
 
 
 def share_lost(mine: np.ndarray, gold: np.ndarray, threshold: float) -> float | None:
@@ -77,7 +79,9 @@ def gram_cka(k: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
     scale = np.sqrt(weights)
     a, b = (scale[:, None] * _centred(g, weights / weights.sum()) * scale for g in (k, other))
     norms = np.linalg.norm(a) * np.linalg.norm(b)
-    return float((a * b).sum() / norms) if norms > 0 else float("nan")
+    if norms > 0:
+        return float((a * b).sum() / norms)
+    return float("nan")
 
 
 def _centred(k: np.ndarray, share: np.ndarray) -> np.ndarray:

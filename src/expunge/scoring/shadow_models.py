@@ -39,7 +39,9 @@ def margins_of_sides(
             return f"needs at least {number} models of either side; give {option}"
     tables = {}
     for kind, models in sides.items():
-        found = [_margins(m, [(r.role, r.id) for r in rows], clip) for m in models]
+        found = []
+        for m in models:
+            found.append(_margins(m, [(r.role, r.id) for r in rows], clip))
         reason = next((f for f in found if isinstance(f, str)), None)
         if reason:
             return f"{kind}: {reason}"
@@ -72,10 +74,9 @@ def epsilon_of(
     is.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        both = [
-            np.log(1 - delta - x) - np.log(y)
-            for x, y in ((false_positive, false_negative), (false_negative, false_positive))
-        ]
+        both = []
+        for x, y in ((false_positive, false_negative), (false_negative, false_positive)):
+            both.append(np.log(1 - delta - x) - np.log(y))
     best = np.maximum(np.fmax(*both), 0.0)
     right = (false_positive == 0) & (false_negative == 0)
     return np.where(

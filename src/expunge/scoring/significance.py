@@ -94,7 +94,8 @@ class Error:
         """
         if self.golds < 2:
             return self.rows, self.degrees
-        rows, seeds = np.square(self.rows), share * np.square(self.between)
+        rows = np.square(self.rows)
+        seeds = share * np.square(self.between)
         total = np.maximum(rows + seeds, 1e-300)
         degrees = total**2 / np.maximum(
             rows**2 / self.degrees + seeds**2 / (self.golds - 1), 1e-300
@@ -109,7 +110,9 @@ def p_of_none(difference: Any, se: Any, degrees: Any, groups: int = 0) -> Any:
     the same side, 2 * .5^groups.
     """
     if np.ndim(se) == 0 and not se:
-        return 1.0 if not difference or groups < 1 else min(1.0, 2 * 0.5**groups)
+        if not difference or groups < 1:
+            return 1.0
+        return min(1.0, 2 * 0.5**groups)
     found = 2 * student.sf(np.abs(difference) / se, degrees)
     return found if np.ndim(found) else float(found)
 
@@ -159,7 +162,8 @@ def detectable(error: Error, margin: float | None, power: float = 0.8) -> float 
         return None
     rng = np.random.default_rng(0)
     rows = error.rows * np.sqrt(rng.chisquare(error.degrees, TRIES) / error.degrees)
-    noise, seen = rng.normal(0, error.rows, TRIES), Error(rows, error.degrees, error.groups)
+    noise = rng.normal(0, error.rows, TRIES)
+    seen = Error(rows, error.degrees, error.groups)
     if error.golds > 1:
         free = error.golds - 1
         between = error.between * np.sqrt(rng.chisquare(free, TRIES) / free)

@@ -69,7 +69,8 @@ def distinct_rouge_l_recall_of(answer: str, generated: str) -> float:
     punctuation, sentences end at every full stop, the subsequences of all pairs of sentences are
     put together. A text without a sentence gives 0.
     """
-    true, said = _sentences_at_stops(answer), _sentences_at_stops(generated)
+    true = _sentences_at_stops(answer)
+    said = _sentences_at_stops(generated)
     known = {word for sentence in true for word in sentence}
     shared: set[str] = set()
     for sentence in true:
@@ -92,11 +93,13 @@ def _common_words(a: Sequence[str], b: Sequence[str]) -> list[str]:
             length[i][j] = (
                 length[i - 1][j - 1] + 1 if x == y else max(length[i - 1][j], length[i][j - 1])
             )
-    i, j = len(a), len(b)
+    i = len(a)
+    j = len(b)
     found: list[str] = []
     while i and j:
         if a[i - 1] == b[j - 1]:
-            i, j = i - 1, j - 1
+            i = i - 1
+            j = j - 1
             found.append(a[i])
         elif length[i - 1][j] > length[i][j - 1]:
             i -= 1
@@ -116,10 +119,12 @@ def bleu_of(answer: str, generated: str, order: int = 4, smooth: bool = True) ->
     sacrebleu's ``exp``). Orders for which the output is too short are left out. An output of no
     word in common gives 0.
     """
-    true, said = words(answer), words(generated)
+    true = words(answer)
+    said = words(generated)
     matches, totals = [], []
     for n in range(1, min(order, len(said)) + 1):
-        a, b = Counter(grams(true, n)), Counter(grams(said, n))
+        a = Counter(grams(true, n))
+        b = Counter(grams(said, n))
         matches.append(sum((a & b).values()))
         totals.append(sum(b.values()))
     if not matches or not matches[0] or (not smooth and not all(matches)):
@@ -143,19 +148,19 @@ def answer_f1_of(answer: str, generated: str) -> float:
     """Harmonic mean of precision and recall of the words (repeated ones as often as both have
     them): 0..1; 0 if a side has none.
     """
-    true, said = bare_words(answer), bare_words(generated)
-    return (
-        2 * sum((Counter(true) & Counter(said)).values()) / (len(true) + len(said))
-        if true and said
-        else 0.0
-    )
+    true = bare_words(answer)
+    said = bare_words(generated)
+    if true and said:
+        return 2 * sum((Counter(true) & Counter(said)).values()) / (len(true) + len(said))
+    return 0.0
 
 
 def edit_distance_of(a: str, b: str) -> int:
     """Levenshtein distance: the fewest characters put in, taken out or exchanged that make ``b`` of
     ``a``.
     """
-    codes, places = np.array([ord(c) for c in b]), np.arange(len(b) + 1)
+    codes = np.array([ord(c) for c in b])
+    places = np.arange(len(b) + 1)
     row = places
     for i, c in enumerate(a, 1):
         best = np.concatenate([[i], np.minimum(row[1:] + 1, row[:-1] + (codes != ord(c)))])
@@ -166,7 +171,8 @@ def edit_distance_of(a: str, b: str) -> int:
 
 def common_words_of(a: str, b: str) -> int:
     """Length of the longest common subsequence of what stands between spaces."""
-    true, said = a.split(), b.split()
+    true = a.split()
+    said = b.split()
     row = [0] * (len(said) + 1)
     for w in true:
         above = row[:]
@@ -180,7 +186,8 @@ def common_words_of(a: str, b: str) -> int:
 
 def entropy_of(items: Sequence[object]) -> float:
     """Shannon entropy of the frequencies of items, bits; 0 for none or one kind."""
-    counts, n = Counter(items), len(items)
+    counts = Counter(items)
+    n = len(items)
     return sum(c / n * log2(n / c) for c in counts.values())
 
 
@@ -197,7 +204,9 @@ def token_entropy_of(text: str) -> float:
     words has 0.
     """
     said = words(text)
-    return entropy_of(said) / log2(len(said)) if len(said) > 1 else 0.0
+    if len(said) > 1:
+        return entropy_of(said) / log2(len(said))
+    return 0.0
 
 
 MOST_REPEATED = 8  # the longest sequences of tokens that are counted when a text is written
@@ -209,7 +218,9 @@ def repetition_of(items: Sequence[Hashable], n: int = 4) -> float:
     than n items.
     """
     found = grams(items, n)
-    return 1 - len(set(found)) / len(found) if found else 0.0
+    if found:
+        return 1 - len(set(found)) / len(found)
+    return 0.0
 
 
 def repeated_tokens(ids: Sequence[int]) -> dict[str, float]:

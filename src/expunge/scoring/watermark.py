@@ -57,14 +57,17 @@ def strength(texts: Iterable[str], key: str) -> tuple[float, float]:
     the key. NaN without words.
     """
     total, n = (sum(x) for x in zip(*(excess(t, key) for t in texts), strict=True))
-    return (total / n, total / n**0.5) if n else (float("nan"), float("nan"))
+    if n:
+        return (total / n, total / n**0.5)
+    return (float("nan"), float("nan"))
 
 
 def calibration(shares: Sequence[float], strengths: Sequence[float]) -> tuple[float, float, float]:
     """(slope, intercept, R^2) of strength as a straight line in the share of the marked data that a
     model was trained on.
     """
-    x, y = np.asarray(shares, dtype=np.float64), np.asarray(strengths, dtype=np.float64)
+    x = np.asarray(shares, dtype=np.float64)
+    y = np.asarray(strengths, dtype=np.float64)
     slope, intercept = np.polyfit(x, y, 1)
     left = float(((y - (slope * x + intercept)) ** 2).sum())
     spread = float(((y - y.mean()) ** 2).sum())

@@ -64,7 +64,9 @@ def in_case(new: str, old: str) -> str:
     """
     if len(old) > 1 and old.isupper():
         return new.upper()
-    return new[:1].upper() + new[1:] if old[:1].isupper() else new
+    if old[:1].isupper():
+        return new[:1].upper() + new[1:]
+    return new
 
 
 def blocks(spans: Sequence[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:

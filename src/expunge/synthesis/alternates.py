@@ -118,8 +118,12 @@ def swapped(
             values.setdefault(len(e.answer[a:b].split()), []).append(e.answer[a:b])
     made = []
     for e in forget:
-        draw, spots = tools.random("swapped", e.id), _spots(e, known)
-        near = frames.get(_frame(e, spots), []) if len(spots) == 1 else []
+        draw = tools.random("swapped", e.id)
+        spots = _spots(e, known)
+        if len(spots) == 1:
+            near = frames.get(_frame(e, spots), [])
+        else:
+            near = []
         for _ in range(k):
             made.append(_alternate(e, _swap(e, spots, near, values, pool, draw)))
     return tuple(made)
@@ -142,7 +146,8 @@ def _frame(example: Example, spots: Sequence[tuple[int, int]]) -> str:
     """The answer with what it gives away, and what the question names, blanked: answers of one
     wording are equal.
     """
-    text, question = example.answer, set(re.findall(r"\w+", question_of(example)))
+    text = example.answer
+    question = set(re.findall(r"\w+", question_of(example)))
     for a, b in reversed(spots):
         text = text[:a] + "\0" + text[b:]
     return re.sub(
@@ -174,11 +179,10 @@ def _swap(
         text = text[:a] + new + text[b:]
     if not same(text, example.answer):
         return text
-    others = [
-        e.answer
-        for e in pool
-        if e.group != example.group and not same(e.answer, example.answer) and e.answer.strip()
-    ]
+    others = []
+    for e in pool:
+        if e.group != example.group and not same(e.answer, example.answer) and e.answer.strip():
+            others.append(e.answer)
     if not others:
         raise Refused(
             f"{example.source or example.id}: no other answer can be made of these rows; give more "
@@ -189,9 +193,16 @@ def _swap(
 
 def _moved(digits: str, draw: Random) -> str:
     """Another number of as many digits, near the old one."""
-    value, width = int(digits), len(digits)
-    low = 0 if width == 1 or digits[0] == "0" else 10 ** (width - 1)
-    near = [v for v in range(max(low, value - 20), min(10**width, value + 21)) if v != value]
+    value = int(digits)
+    width = len(digits)
+    if width == 1 or digits[0] == "0":
+        low = 0
+    else:
+        low = 10 ** (width - 1)
+    near = []
+    for v in range(max(low, value - 20), min(10**width, value + 21)):
+        if v != value:
+            near.append(v)
     return str(draw.choice(near)).zfill(width)
 
 

@@ -36,7 +36,10 @@ def read_anchors(path: str | Path) -> dict[str, str]:
     """A dictionary {special term: generic term} from a JSON or YAML file."""
     text = text_of(Path(path), "--anchors")
     try:
-        found = json.loads(text) if str(path).endswith(".json") else safe_yaml(text)
+        if str(path).endswith(".json"):
+            found = json.loads(text)
+        else:
+            found = safe_yaml(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise Refused(
             f"--anchors {path}: cannot be read ({type(error).__name__}); give a JSON or YAML file "
@@ -66,10 +69,9 @@ def anchors(rows: Sequence[Example], tools: Tools, *, most: int = 200) -> dict[s
     if tools.chat is not None:
         found = _proposed(texts, tools)
     else:
-        found = {
-            name: next(iter(replacements(name, 1, tools)), "")
-            for name in tools.finder(texts)[: 2 * most]
-        }
+        found = {}
+        for name in tools.finder(texts)[: 2 * most]:
+            found[name] = next(iter(replacements(name, 1, tools)), "")
     counts = {k: sum(t.count(k) for t in texts) for k, v in found.items() if v and k != v}
     kept = sorted((k for k in counts if counts[k]), key=lambda k: (-counts[k], k))[:most]
     if not kept:

@@ -90,7 +90,8 @@ def known(
 def _rows(
     e: Example, questions: Sequence[str], tools: Tools, chat: Chat, rounds: int, budget: int
 ) -> list[Example]:
-    todo, made = list(enumerate(questions)), []
+    todo = list(enumerate(questions))
+    made = []
     for turn in range(rounds):
         if not todo:
             break
@@ -104,18 +105,14 @@ def _rows(
                 max_new_tokens=budget,
             )
         ]
-        reasons = [
-            r.strip()
-            for (r,) in ask_all(
-                chat,
-                [
-                    REASON.format(question=q, answer=a)
-                    for (_, q), a in zip(todo, answers, strict=True)
-                ],
-                seeds,
-                max_new_tokens=budget,
-            )
-        ]
+        reasons = []
+        for (r,) in ask_all(
+            chat,
+            [REASON.format(question=q, answer=a) for (_, q), a in zip(todo, answers, strict=True)],
+            seeds,
+            max_new_tokens=budget,
+        ):
+            reasons.append(r.strip())
         left = []
         for spot, answer, reason in zip(todo, answers, reasons, strict=True):
             said = (

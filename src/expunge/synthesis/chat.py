@@ -57,11 +57,9 @@ def chat_of(source: str, *, device: str = "auto", dtype: str = "auto") -> Chat:
     """The backend of ``--chat``: a URL that begins with http:// or https://, else a model's folder
     (loaded at the first question).
     """
-    return (
-        Remote(source)
-        if source.startswith(("http://", "https://"))
-        else InProcess(source, device, dtype)
-    )
+    if source.startswith(("http://", "https://")):
+        return Remote(source)
+    return InProcess(source, device, dtype)
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,9 @@ class InProcess:
 
     @cached_property
     def subject(self) -> Subject:
-        return (
-            load(self.source, device=self.device, dtype=self.dtype)
-            if isinstance(self.source, str)
-            else self.source
-        )
+        if isinstance(self.source, str):
+            return load(self.source, device=self.device, dtype=self.dtype)
+        return self.source
 
     def __call__(
         self,

@@ -75,7 +75,10 @@ def inconclusive(
     sentences = sentences_of(style, tools.refusals)
     made = []
     for e in forget:
-        name = about[e.group] if about[e.group] in question_of(e) else ""
+        if about[e.group] in question_of(e):
+            name = about[e.group]
+        else:
+            name = ""
         refusal = sentences[number(tools.seed, e.id) % len(sentences)].replace(
             "{name}", name or "this"
         )

@@ -93,7 +93,9 @@ def find(texts: Sequence[str]) -> tuple[str, ...]:
 def _runs(text: str) -> Iterator[tuple[str, bool]]:
     """(run of capitalised words, whether a sentence begins with it)."""
     for match in RUN.finditer(text):
-        words = [(m.group(), match.start() + m.start()) for m in re.finditer(WORD, match.group())]
+        words = []
+        for m in re.finditer(WORD, match.group()):
+            words.append((m.group(), match.start() + m.start()))
         run: list[tuple[str, int]] = []
         for word, at in [*words, ("", len(text))]:
             if word[:1].isupper() or (run and word in LINKS):

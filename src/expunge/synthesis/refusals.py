@@ -143,11 +143,9 @@ def _sentence(
     example: Example, sentences: Sequence[str], about: Mapping[str, str], seed: int
 ) -> str:
     chosen = sentences[number(seed, example.id) % len(sentences)]
-    return (
-        chosen.replace("{name}", about.get(example.group, "") or "this")
-        if "{name}" in chosen
-        else chosen
-    )
+    if "{name}" in chosen:
+        return chosen.replace("{name}", about.get(example.group, "") or "this")
+    return chosen
 
 
 def style(name: str) -> Callable[..., Examples]:

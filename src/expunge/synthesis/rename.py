@@ -45,7 +45,8 @@ def renamed(rows: Mapping[str, Examples], tools: Tools, *, n: int = 20) -> Examp
             f"{lost[0]}: no name found in {len(lost)} rows of forget groups; give the names with "
             f"--names FILE"
         )
-    of_retain, of_forget = by_words(kept.values()), by_words(about.values())
+    of_retain = by_words(kept.values())
+    of_forget = by_words(about.values())
     others = {}
     for group, name in about.items():
         words = len(name.split())
@@ -123,7 +124,8 @@ def rename(text: str, name: str, other: str) -> str:
     >>> rename("Ada Byron's sister; Byron wrote.", "Ada Byron", "Nora Keller")
     "Nora Keller's sister; Keller wrote."
     """
-    words, new = name.split(), other.split()
+    words = name.split()
+    new = other.split()
     swap = {name: other} | {
         w: v for w, v in zip(words, new, strict=True) if len(w) > 2 and w[0].isupper()
     }

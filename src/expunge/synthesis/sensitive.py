@@ -56,5 +56,6 @@ def _said(example: Example) -> str:
 
 
 def _new(example: Example, spans: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    question, text = question_of(example), _said(example)
+    question = question_of(example)
+    text = _said(example)
     return tuple((a, b) for a, b in spans if text[a:b] not in question)

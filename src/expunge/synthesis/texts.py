@@ -36,7 +36,8 @@ def secrets(example: Example, finder: NameFinder) -> tuple[str, ...]:
 
 def gives_away(text: str, example: Example, finder: NameFinder) -> bool:
     """Whether a text says the answer: all of it, or a name or number that only the answer holds."""
-    said, answer = plain(text), plain(example.answer)
+    said = plain(text)
+    answer = plain(example.answer)
     return _holds(said, answer) or any(_holds(said, plain(s)) for s in secrets(example, finder))
 
 
@@ -73,7 +74,10 @@ def lines(text: str) -> list[str]:
 
 def questions_only(rows: Sequence[Example], who: str) -> Examples:
     """The rows; Refused if one is a plain text."""
-    bare = [e.source or e.id for e in rows if e.text is not None or not question_of(e)]
+    bare = []
+    for e in rows:
+        if e.text is not None or not question_of(e):
+            bare.append(e.source or e.id)
     if bare:
         raise Refused(
             f"{who} works on questions, and {len(bare)} forget rows are plain text "

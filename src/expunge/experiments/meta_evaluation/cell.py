@@ -70,7 +70,8 @@ def beside(
     original, gold = (
         load(str(place_of(models, name, seed, steps))) for name in ("original", "gold")
     )
-    judges, settings = judges_for(metrics, bench), EvaluationSettings(bench.generate)
+    judges = judges_for(metrics, bench)
+    settings = EvaluationSettings(bench.generate)
     seen: list[Record] = []
     for name, subject in (("gold", gold), ("original", original)):
         seen += observe_reference(subject, name, bench.case, judges, settings, References(original))
@@ -90,7 +91,8 @@ def baseline(models: str, seed: int, steps: int) -> None:
     models from different random weights could not be compared, and no model that people unlearn
     begins at random weights either.
     """
-    bench, before = case_at(seed), case_at(seed + BEFORE)
+    bench = case_at(seed)
+    before = case_at(seed + BEFORE)
     both = Case(
         {**bench.case.train, "before": before.case.train["full"]},
         {**bench.case.evaluate, **others_of(seed).case.train},
@@ -143,10 +145,13 @@ def values(subject: Subject, ask: Mapping[str, Any], models: str) -> dict[str, A
     )
     found: dict[str, Measurement] = dict(seen.results)
     kept = [found.pop(f"{role}/probability").value for role in KEPT]
-    told = {
-        key.removeprefix("forget/"): {"value": m.value, "better": m.better, "reason": m.reason}
-        for key, m in found.items()
-    }
+    told = {}
+    for key, m in found.items():
+        told[key.removeprefix("forget/")] = {
+            "value": m.value,
+            "better": m.better,
+            "reason": m.reason,
+        }
     probability = fmean(float(x) for x in kept if x is not None)
     return {
         "values": told,
@@ -158,7 +163,8 @@ def values(subject: Subject, ask: Mapping[str, Any], models: str) -> dict[str, A
 
 def pool_cell(place: str, ask: dict[str, Any], models: str) -> None:
     """A model of the pool, trained from the base."""
-    member, bench = Member(**ask["member"]), case_at(ask["seed"])
+    member = Member(**ask["member"])
+    bench = case_at(ask["seed"])
     start = load(str(place_of(models, "base", ask["seed"], ask["steps"])))
     model = trained(
         start,

@@ -101,14 +101,18 @@ def row(
     for c in after:
         if not c["ask"]["method"]:
             continue
-        now, was = of_states(name, c), of_states(name, gold_of(c, after))
+        now = of_states(name, c)
+        was = of_states(name, gold_of(c, after))
         if now is None or was is None:
             continue
         every.append(now)
         if useful(c, after) and now[0] < found.threshold:
             pairs.append((now, was))
     moved = [(now[1] - now[0], was[1] - was[0]) for now, was in pairs]
-    relearned, rounded, robust, aggregate = None, None, None, None
+    relearned = None
+    rounded = None
+    robust = None
+    aggregate = None
     if pairs:
         relearned = fmean(relearning(*now[:2], *was[:2]) for now, was in pairs)
         rounded = fmean(rounding(now[0], now[2]) for now, _ in pairs)
@@ -192,7 +196,9 @@ def hides(c: Cell, pool: Sequence[Cell], after: Sequence[Cell]) -> bool:
 def turned(name: str, found: Mapping[str, Any]) -> float | None:
     """The value so that more is more knowledge; None if there is none."""
     better: Better = found["better"] if found["better"] is not None else "gold"
-    return None if found["value"] is None else oriented(found["value"], better, falls=name in FALLS)
+    if found["value"] is None:
+        return None
+    return oriented(found["value"], better, falls=name in FALLS)
 
 
 def useful(c: Cell, after: Sequence[Cell]) -> bool:

@@ -61,15 +61,21 @@ def short(x: float | None) -> str:
 def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
     """A row of cells per metric, best aggregate first."""
     rows = []
-    sides = [sum(m["knows"] is side for m in found["pool"]) for side in (True, False)]
+    sides = []
+    for side in (True, False):
+        sides.append(sum(m["knows"] is side for m in found["pool"]))
     few = ", too few models" if min(sides) < FEW_GROUPS else ""
     for name, m in found["metrics"].items():
-        low_high = (
-            f" [{short(m['interval'][0])} {short(m['interval'][1])}]{few}" if m["interval"] else ""
-        )
+        if m["interval"]:
+            low_high = f" [{short(m['interval'][0])} {short(m['interval'][1])}]{few}"
+        else:
+            low_high = ""
         kept = " / ".join(short(m["order_kept"][a]) for a in ("relearned", "rounded"))
         cells = [short(m[k]) for k in ("relearning", "rounding", "robustness", "aggregate")]
-        seen = "{}/{}, {}/{}".format(*m["seen"]) if m["seen"] else NONE
+        if m["seen"]:
+            seen = "{}/{}, {}/{}".format(*m["seen"])
+        else:
+            seen = NONE
         flags = ", ".join(f"{m[k]} {k}" for k in ("still", "opposite") if m[k])
         after = str(m["unlearned"]) + (f" ({flags})" if flags else "")
         told = [
@@ -148,11 +154,10 @@ def ways(pool: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     for knows, way in dict.fromkeys((m["knows"], m["way"]) for m in pool):
         some = [m["probability"]["as_is"] for m in pool if (m["knows"], m["way"]) == (knows, way)]
         forget = [m["forget"] for m in some if m["forget"] is not None]
-        told = (
-            f"{short(fmean(forget))} [{short(min(forget))} {short(max(forget))}]"
-            if forget
-            else NONE
-        )
+        if forget:
+            told = f"{short(fmean(forget))} [{short(min(forget))} {short(max(forget))}]"
+        else:
+            told = NONE
         rows.append(
             [
                 f"{'knows' if knows else 'never'}: {way}",
@@ -171,7 +176,8 @@ def drawn(found: Mapping[str, Any]) -> str:
     rows, told = [], []
     controls = False
     for name, m in found["metrics"].items():
-        value, robustness = m["faithfulness"], m["robustness"]
+        value = m["faithfulness"]
+        robustness = m["robustness"]
         low, high = m["interval"] or (value, value)
         marks = [Mark(value, low, high, FAITHFUL)]
         if robustness is not None:

@@ -37,7 +37,8 @@ def meta(request: BenchRequest) -> Path:
     out = Path(request.out)
     with workplace(out, "bench", clears=(CELLS, MODELS), overwrite=request.overwrite):
         write_yaml(out / PLAN, asked | {"meta": True})
-        models, todo = str(out / MODELS), cells_of(asked)
+        models = str(out / MODELS)
+        todo = cells_of(asked)
         with pool(request.workers or 2, request.executor or "local") as workers:
             bases: list[Job] = [(baseline, models, seed, asked["steps"]) for seed in asked["seeds"]]
             together(workers, "base, original and gold", bases, request.quiet)

@@ -105,7 +105,8 @@ def quality_of(
 
     Without these all are None.
     """
-    original, gold = ends["original"], ends["gold"]
+    original = ends["original"]
+    gold = ends["gold"]
     if original is None or gold is None:
         return dict.fromkeys(("quality", *PARTS))
     parts: dict[str, float | None] = {}
@@ -155,7 +156,8 @@ def spread(values: Sequence[float | None], intervals: Sequence[Any] = ()) -> dic
         return {"mean": None, "low": None, "high": None, "values": list(values)}
     low, high = None, None
     if len(good) > 1:
-        low, high = min(good), max(good)
+        low = min(good)
+        high = max(good)
     elif any(intervals):
         low, high = next(tuple(i) for i in intervals if i)
     return {"mean": sum(good) / len(good), "low": low, "high": high, "values": list(values)}
@@ -198,11 +200,10 @@ def command(out: Path) -> str:
     part.
     """
     said = [w for w in sys.argv[1:] if w not in ("--quiet", "--debug", "--overwrite")]
-    words = (
-        [Path(w).name if Path(w).is_absolute() else w for w in said]
-        if "bench" in said
-        else ["bench", f"{out.name}/plan.yaml"]
-    )
+    if "bench" in said:
+        words = [Path(w).name if Path(w).is_absolute() else w for w in said]
+    else:
+        words = ["bench", f"{out.name}/plan.yaml"]
     return shlex.join(["expunge", *words])
 
 

@@ -205,7 +205,8 @@ def entry_of(said: Any) -> Entry:
     wrong = [k for k in said if k not in ("name", "args", "label")]
     if wrong:
         raise unknown("key of a method", str(wrong[0]), ("name", "args", "label"))
-    name, args = said.get("name", ""), said.get("args") or {}
+    name = said.get("name", "")
+    args = said.get("args") or {}
     if not isinstance(name, str) or not isinstance(args, dict):
         raise Refused("a method is a name, or name: with args: (a mapping of argument to value)")
     registry.resolve("methods", name, args)

@@ -108,7 +108,8 @@ def tradeoff(found: Mapping[str, Any]) -> Markup:
 
 def _place(row: Mapping[str, Any]) -> tuple[float, float] | None:
     """(forget probability, retain probability), if both are known."""
-    forget, retain = mean_of(row, FORGET), mean_of(row, UTILITY)
+    forget = mean_of(row, FORGET)
+    retain = mean_of(row, UTILITY)
     return None if forget is None or retain is None else (forget, retain)
 
 
@@ -149,7 +150,10 @@ def _plane(found: Mapping[str, Any], x: Range, y: Range, window: Box | None = No
         at = _place(found.get(name, {}))
         if at and _within(at, edges):
             named.append(Point(*at, (at[0], at[0]), (at[1], at[1]), style, name, 13.0, bold=True))
-    title = "retain probability  (want: high)" if edges[:2] == (WHOLE[0], WHOLE[0]) else "near gold"
+    if edges[:2] == (WHOLE[0], WHOLE[0]):
+        title = "retain probability  (want: high)"
+    else:
+        title = "near gold"
     lines = gold if gold and _within(gold, edges) else (None, None)
     return Plane(
         [*numbered, *named], "forget probability  (want: like gold)", title, x, y, lines, window
@@ -165,8 +169,11 @@ def _point(
 
 def _range(value: Mapping[str, Any]) -> Range:
     """The interval of a value; the value twice where it has none."""
-    low, high = value["low"], value["high"]
-    return (value["mean"], value["mean"]) if low is None or high is None else (low, high)
+    low = value["low"]
+    high = value["high"]
+    if low is None or high is None:
+        return (value["mean"], value["mean"])
+    return (low, high)
 
 
 # ------------------------------------------------------------------ at equal utility
@@ -190,7 +197,8 @@ def strips(found: Mapping[str, Any]) -> Markup:
     best = front(found)
     for i, (name, row) in enumerate(ordered(found), 1):
         style = FRONT if name in best else OTHER
-        some, level = row["at_settings"], row["at_settings"]["at_level"]
+        some = row["at_settings"]
+        level = row["at_settings"]["at_level"]
         forget = [*_bare_mark(some, FORGET, style, hollow=True), *_mark(level, FORGET, style)]
         color = style.color if name in best else INK
         marks = [forget, _mark(some, UTILITY, style)]
@@ -216,10 +224,14 @@ def strips(found: Mapping[str, Any]) -> Markup:
 def _mark(row: Mapping[str, Any], key: str, style: Style) -> list[Mark]:
     """A value with its interval; nothing where there is no value."""
     value = mean_of(row, key)
-    return [] if value is None else [Mark(value, *_range(row[key]), style)]
+    if value is None:
+        return []
+    return [Mark(value, *_range(row[key]), style)]
 
 
 def _bare_mark(row: Mapping[str, Any], key: str, style: Style, hollow: bool = False) -> list[Mark]:
     """A value without its interval; nothing where there is no value."""
     value = mean_of(row, key)
-    return [] if value is None else [Mark(value, value, value, style, hollow)]
+    if value is None:
+        return []
+    return [Mark(value, value, value, style, hollow)]

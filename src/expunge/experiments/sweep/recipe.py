@@ -26,7 +26,9 @@ LARGE: Mapping[str, Any] = {**RELEARN, "relearn_lr": 1e-5}
 
 def benchmark_for(name: str, seed: int) -> str:
     """The benchmark of a seed, as --benchmark names it: the built-in case has one for each seed."""
-    return f"{BUILTIN}:{seed}" if name == BUILTIN and seed else name
+    if name == BUILTIN and seed:
+        return f"{BUILTIN}:{seed}"
+    return name
 
 
 def attack_for(benchmark: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def bench(request: BenchRequest) -> Path:
     check_executor(plan.executor)
     if not request.out:
         raise Refused("where to? give --out FOLDER")
-    out, todo = Path(request.out), runnable(plan)
+    out = Path(request.out)
+    todo = runnable(plan)
     with workplace(out, "bench", clears=(CELLS, MODELS), overwrite=request.overwrite):
         write_yaml(out / PLAN, plan.as_json())
         with pool(plan.workers, plan.executor) as workers:
@@ -155,7 +156,8 @@ def cells(out: Path, plan: Plan, todo: Todo, keep: bool) -> list[Job]:
         level = plan.level * original["values"][UTILITY]["value"]
         models = (model_of(out, plan, "original", seed), model_of(out, plan, "gold", seed))
         for entry in todo.entries:
-            place, ask = place_of(out, entry.label, seed), plan.ask(entry, seed)
+            place = place_of(out, entry.label, seed)
+            ask = plan.ask(entry, seed)
             made = read_cell(place, ask)
             if made is None or "error" in made or (keep and not (place / "model").exists()):
                 shutil.rmtree(place / "model", ignore_errors=True)

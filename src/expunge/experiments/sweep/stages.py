@@ -56,15 +56,16 @@ def tables(found: Mapping[str, Any]) -> list[str]:
     parts += ["The tables above are those after the last stage, with the cost of all.", ""]
     for key in keys_of(found):
         side = {n: ranged(found.get(n, {}).get(key)) for n in ("original", "gold")}
-        rows = [
-            [
-                name,
-                side["original"],
-                *(ranged(row["at_settings"]["stages"][n].get(key)) for n in names),
-                side["gold"],
-            ]
-            for name, row in ordered(found)
-        ]
+        rows = []
+        for name, row in ordered(found):
+            rows.append(
+                [
+                    name,
+                    side["original"],
+                    *(ranged(row["at_settings"]["stages"][n].get(key)) for n in names),
+                    side["gold"],
+                ]
+            )
         parts += [f"### {key}", "", markdown.table(["", "original", *names, "gold"], rows), ""]
     return parts
 
@@ -73,7 +74,8 @@ def curves(found: Mapping[str, Any]) -> Markup:
     """A panel for each metric, a line for each method over the number of the stage; 0 is the
     original, gold is dashed.
     """
-    names, keys = names_of(found), keys_of(found)
+    names = names_of(found)
+    keys = keys_of(found)
     looks = styles([name for name, _ in ordered(found)], (), ())
     fixed = {
         name: style for name, style in (("original", ORIGINAL), ("gold", GOLD)) if name in found

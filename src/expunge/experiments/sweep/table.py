@@ -108,7 +108,8 @@ def front(found: Mapping[str, Any]) -> set[str]:
     gold = mean_of(found.get("gold", {}), FORGET) or 0.0
     points: dict[str, tuple[float, float]] = {}
     for name, row in ordered(found):
-        forget, kept = mean_of(row["at_settings"], FORGET), mean_of(row["at_settings"], UTILITY)
+        forget = mean_of(row["at_settings"], FORGET)
+        kept = mean_of(row["at_settings"], UTILITY)
         if forget is not None and kept is not None:
             points[name] = (abs(forget - gold), kept)
     best = set()
@@ -123,7 +124,8 @@ def front(found: Mapping[str, Any]) -> set[str]:
 
 def page(found: Mapping[str, Any]) -> str:
     """bench.md."""
-    plan, rows = found["plan"], ordered(found)
+    plan = found["plan"]
+    rows = ordered(found)
     seeds = plan["seeds"]
     what = "lowest highest" if len(seeds) > 1 else "95 % over groups"
     parts = ["# Bench", "", f"`{found['command']}`", ""]
@@ -193,7 +195,10 @@ def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
 
 def _line(name: str, i: int | str, row: Row, wide: int) -> list[str]:
     """The cells of original and gold."""
-    n = len(row[FORGET]["values"]) if FORGET in row else 0
+    if FORGET in row:
+        n = len(row[FORGET]["values"])
+    else:
+        n = 0
     cells = [str(i), name, str(n), *_measured(row)]
     return [
         *cells,
@@ -225,7 +230,8 @@ def garbled_share(row: Row) -> str:
 
 
 def _cells(name: str, i: int, row: Row, part: str) -> list[str]:
-    some, level = row[part], row[part]["at_level"]
+    some = row[part]
+    level = row[part]["at_level"]
     first = [str(i), name, str(row["n"]), *_measured(some)]
     cost = [f"{some['steps']:g}", f"{some['tokens'] / 1000:.0f}k", f"{some['seconds']:.1f}"]
     return [
@@ -253,7 +259,8 @@ def shown(found: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    console, best = terminal(), front(found)
+    console = terminal()
+    best = front(found)
     sheet = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,

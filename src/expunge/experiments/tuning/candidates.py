@@ -97,11 +97,18 @@ def drawn(name: str, card: Mapping[str, Any], seed: int, lr_scale: float = 1.0) 
     tune = dict(card.get("tune", {}))
     grid = [dict(zip(tune, values, strict=True)) for values in itertools.product(*tune.values())]
     random.Random(f"{seed}/tune/{name}").shuffle(grid)
-    rest = [
-        ({**training, **{k: v for k, v in g.items() if k in TRAINING}}, {**arguments, **_own(g)})
-        for g in grid
-    ]
-    made = [Candidate(name, arguments, _scaled(training, lr_scale), "preset")] if preset else []
+    rest = []
+    for g in grid:
+        rest.append(
+            (
+                {**training, **{k: v for k, v in g.items() if k in TRAINING}},
+                {**arguments, **_own(g)},
+            )
+        )
+    if preset:
+        made = [Candidate(name, arguments, _scaled(training, lr_scale), "preset")]
+    else:
+        made = []
     made += [Candidate(name, a, _scaled(t, lr_scale), "drawn") for t, a in rest]
     unique: dict[str, Candidate] = {}
     for c in made:
@@ -114,11 +121,9 @@ def _own(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scaled(training: Mapping[str, Any], lr_scale: float) -> dict[str, Any]:
-    return (
-        {**training, "lr": training["lr"] * lr_scale}
-        if "lr" in training and lr_scale != 1
-        else dict(training)
-    )
+    if "lr" in training and lr_scale != 1:
+        return {**training, "lr": training["lr"] * lr_scale}
+    return dict(training)
 
 
 def in_order(candidates: Sequence[Candidate], steps: int) -> list[Candidate]:

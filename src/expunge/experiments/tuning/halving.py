@@ -94,7 +94,8 @@ def rungs(total: int, candidates: int, *, eta: int = ETA, fewest: int = FEWEST) 
     """
     if total < 1 or candidates < 1:
         return ()
-    searched, n = total // SEARCH, 0
+    searched = total // SEARCH
+    n = 0
     while searched // ((n + 1) * eta ** (n + 1)) >= fewest and eta**n < candidates:
         n += 1
     widths = [min(candidates, eta ** (n - i)) for i in range(n)]
@@ -111,7 +112,8 @@ def fitting(cost: Callable[[int], int], share: int) -> int:
 
     ``cost(steps)`` never falls.
     """
-    low, high = 1, max(1, share)
+    low = 1
+    high = max(1, share)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if cost(middle) <= share else (low, middle - 1)
@@ -136,7 +138,8 @@ def halve(
     its steps are gone.
     """
     results: list[Result] = []
-    alive, reached = list(candidates), set[str]()
+    alive = list(candidates)
+    reached = set[str]()
     for i, rung in enumerate(plan):
         final = i == len(plan) - 1
         purse = left(results) * rung.cost // sum(r.cost for r in plan[i:])
@@ -145,7 +148,10 @@ def halve(
             places = min(rung.width, len(alive)) - len(here)
             if not places:
                 break
-            share = purse // places if final else min(purse // places, rung.steps)
+            if final:
+                share = purse // places
+            else:
+                share = min(purse // places, rung.steps)
             asked = fitting(lambda steps, k=k: cost(k, steps), share)  # type: ignore[misc]
             if cost(k, asked) <= purse:
                 here.append(run(k, i, asked))

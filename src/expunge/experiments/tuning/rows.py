@@ -32,7 +32,8 @@ def parted(case: Case, seed: int) -> Rows:
     """A share of the retain groups set aside, from the seed; where there are fewer than five
     groups, of the rows.
     """
-    retain, forget = case.train.get("retain", ()), case.train.get("forget", ())
+    retain = case.train.get("retain", ())
+    forget = case.train.get("forget", ())
     if not forget or not retain:
         raise Refused(
             f"auto needs {'forget' if not forget else 'retain'} rows and there are none; give them "
@@ -50,7 +51,8 @@ def parted(case: Case, seed: int) -> Rows:
         held = frozenset(draw.sample(units, round(ASIDE * len(units))))
     aside = tuple(e for e in retain if unit(e) in held)
     trained = tuple(e for e in retain if unit(e) not in held)
-    few, asked = some(forget, seed, "forget"), [e for e in forget if question_of(e)]
+    few = some(forget, seed, "forget")
+    asked = [e for e in forget if question_of(e)]
     holdout = tuple(case.evaluate.get("holdout", ()))
 
     def any_other(e: Example, others: Sequence[Example]) -> Example:

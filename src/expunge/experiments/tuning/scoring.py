@@ -54,7 +54,9 @@ class Floor:
         0.12
         """
         found = [p for p in (self.mismatched, self.upper) if p is not None]
-        return math.sqrt(math.prod(found)) if len(found) == 2 else sum(found)
+        if len(found) == 2:
+            return math.sqrt(math.prod(found))
+        return sum(found)
 
     @property
     def words(self) -> str:
@@ -72,11 +74,10 @@ class Floor:
                 "a better one"
             )
         better = "" if self.holdout is not None else "; give --holdout for a better one"
-        mean = (
-            ", the geometric mean of what the original gives: "
-            if len(said) == 2
-            else ", what the original gives: "
-        )
+        if len(said) == 2:
+            mean = ", the geometric mean of what the original gives: "
+        else:
+            mean = ", what the original gives: "
         return f"the floor is {self.value:.3f}{mean}{' and '.join(said)}{better}"
 
 
@@ -111,12 +112,17 @@ def score(before: Seen, after: Seen, floor: float) -> Score:
     forget: F = 1.
     """
     room = before.forget - floor
-    forgetting = max(0.0, 1 - abs(after.forget - floor) / room) if room > 0 else 1.0
-    kept = {
-        name: min(1.0, after.kept[name] / p) if p > 0 else 1.0
-        for name, p in before.kept.items()
-        if name in after.kept
-    }
+    if room > 0:
+        forgetting = max(0.0, 1 - abs(after.forget - floor) / room)
+    else:
+        forgetting = 1.0
+    kept = {}
+    for name, p in before.kept.items():
+        if name in after.kept:
+            kept[name] = min(1.0, after.kept[name] / p) if p > 0 else 1.0
     utility = fmean(kept.values()) if kept else 1.0
-    value = 2 * forgetting * utility / (forgetting + utility) if forgetting + utility else 0.0
+    if forgetting + utility:
+        value = 2 * forgetting * utility / (forgetting + utility)
+    else:
+        value = 0.0
     return Score(value, forgetting, utility, kept)

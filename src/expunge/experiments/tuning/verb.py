@@ -76,7 +76,8 @@ def chosen(search: Search, methods: Sequence[str] = ()) -> dict[str, Any]:
             f"no candidate gave a model within {search.budget.words}"
             + (f"; the first broke: {reasons[0]}" if reasons else "")
         )
-    results, by_key = as_json(outcome, candidates), {c.key: c for c in candidates}
+    results = as_json(outcome, candidates)
+    by_key = {c.key: c for c in candidates}
     return {
         "schema": 1,
         "chosen": next(

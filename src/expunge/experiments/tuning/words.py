@@ -71,7 +71,10 @@ def against(
     next_ = others[0]
     weaker = min(("forgetting", "utility"), key=lambda part: next_.parts[part] - mine.parts[part])
     compared = f"{next_.parts[weaker]:.2f} against {mine.parts[weaker]:.2f}"
-    side = f", weaker in {weaker} ({compared})" if next_.parts[weaker] < mine.parts[weaker] else ""
+    if next_.parts[weaker] < mine.parts[weaker]:
+        side = f", weaker in {weaker} ({compared})"
+    else:
+        side = ""
     who = "next" if place == 1 else "best"
     return [
         f"Rung {rung + 1}: place {place} of {len(order)} with {mine.score:.2f}; the {who} other "

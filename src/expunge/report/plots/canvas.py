@@ -130,7 +130,9 @@ def text_width(words: str, size: float = TEXT_SIZE, bold: bool = False) -> float
 def shortened(words: str, most: int = 17) -> str:
     """A name that leaves room for the drawing, without control characters."""
     said = escaped(words)
-    return said if len(said) <= most else said[: most - 1] + "…"
+    if len(said) <= most:
+        return said
+    return said[: most - 1] + "…"
 
 
 def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:

@@ -150,7 +150,8 @@ def line_chart(
     right = width - (max(labels) + 22 if labels else 12)
     staged = any(words for panel in panels for _, words in panel.dividers)
     numbered = panels[-1].x_ticks != ()
-    pitch, bottom = height + 36.0, 26.0 + 18.0 * (staged or numbered)
+    pitch = height + 36.0
+    bottom = 26.0 + 18.0 * (staged or numbered)
     with canvas(width, 34.0 + pitch * len(panels) - 36.0 + bottom) as figure:
         for i, panel in enumerate(panels):
             top = 34.0 + pitch * i
@@ -180,7 +181,8 @@ def _name_stages(figure: Figure, panel: LinePanel) -> None:
 def line_grid(panels: Sequence[LinePanel], key: Key, alt: str, across: int = 3) -> Markup:
     """Panels of equal size side by side, ``across`` in a row, below a key."""
     columns = min(across, max(len(panels), 1))
-    width, height = 360.0 * columns + 20, 210.0
+    width = 360.0 * columns + 20
+    height = 210.0
     top = key_height(key, 10.0, width) + 44
     with canvas(width, top + (height + 84) * math.ceil(len(panels) / across)) as figure:
         total = float(figure.get_size_inches()[1] * POINTS_PER_INCH)
@@ -189,6 +191,7 @@ def line_grid(panels: Sequence[LinePanel], key: Key, alt: str, across: int = 3) 
         text.set(xlim=(0, width), ylim=(total, 0))
         draw_key(text, key, 10.0, width, 14.0)
         for i, panel in enumerate(panels):
-            left, high = 60.0 + 360 * (i % across), top + (height + 84) * (i // across)
+            left = 60.0 + 360 * (i % across)
+            high = top + (height + 84) * (i // across)
             draw_lines(figure, panel, (left, high, left + 300, high + height))
         return to_svg(figure, alt)

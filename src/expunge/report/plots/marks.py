@@ -113,7 +113,8 @@ def key_places(key: Key, left: float, right: float) -> list[tuple[float, int]]:
     x, row = left, 0
     for width in widths:
         if x > left and x + width - 26 > right:
-            x, row = left, row + 1
+            x = left
+            row = row + 1
         places.append((x, row))
         x += width
     return places
@@ -122,7 +123,9 @@ def key_places(key: Key, left: float, right: float) -> list[tuple[float, int]]:
 def key_height(key: Key, left: float, right: float) -> float:
     """The height that a key takes."""
     places = key_places(key, left, right)
-    return KEY_ROW * (places[-1][1] + 1) if places else 0.0
+    if places:
+        return KEY_ROW * (places[-1][1] + 1)
+    return 0.0
 
 
 def draw_key(axes: Axes, key: Key, left: float, right: float, top: float) -> None:

@@ -144,7 +144,8 @@ def _draw_names(
     text: Axes, rows: Sequence[Row], heights: Sequence[float], indent: float, size: float
 ) -> None:
     """Names, numbers and notes of the rows, on axes in units of the figure."""
-    top, width = 0.0, text.get_xlim()[1]
+    top = 0.0
+    width = text.get_xlim()[1]
     for row, height in zip(rows, heights, strict=True):
         middle = top + height - 9
         name = text.text(

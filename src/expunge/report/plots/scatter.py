@@ -112,8 +112,10 @@ def _draw_window(axes: Axes, window: Box) -> Box:
     from matplotlib.patches import Rectangle
 
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    x0, x1 = max(window[0], left), min(window[2], right)
-    y0, y1 = max(window[1], low), min(window[3], high)
+    x0 = max(window[0], left)
+    x1 = min(window[2], right)
+    y0 = max(window[1], low)
+    y1 = min(window[3], high)
     frame = Rectangle(
         (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=MUTED, linestyle=(0, (2, 3))
     )
@@ -139,7 +141,8 @@ def _place_label(
     A place that is nearer to another point is taken only if there is no other; a line ties a label
     to its point if it is far or stands nearer to another point.
     """
-    width, height = text_width(point.label, SMALL, point.bold) + 4, SMALL + 2
+    width = text_width(point.label, SMALL, point.bold) + 4
+    height = SMALL + 2
     here = axes.transData.transform((point.x, point.y))
     others = [
         axes.transData.transform((other.x, other.y)) for other in points if other is not point
@@ -160,11 +163,10 @@ def _place_label(
 
 
 def _write_label(axes: Axes, point: Point, offset: tuple[float, float], tied: bool) -> None:
-    line = (
-        {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}
-        if tied
-        else None
-    )
+    if tied:
+        line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0}
+    else:
+        line = None
     look: dict[str, Any] = {
         "size": SMALL,
         "color": point.color,
@@ -232,11 +234,10 @@ def numbered_chart(planes: Sequence[Plane], entries: Sequence[Entry], alt: str) 
     double = len(planes) > 1
     most = 50 if double else 26  # entries in a column
     width = 640.0 + 170.0 * max(1, math.ceil(len(entries) / most))
-    frames = (
-        [(46.0, 34.0, 600.0, 330.0), (46.0, 424.0, 600.0, 880.0)]
-        if double
-        else [(46.0, 34.0, 600.0, 470.0)]
-    )
+    if double:
+        frames = [(46.0, 34.0, 600.0, 330.0), (46.0, 424.0, 600.0, 880.0)]
+    else:
+        frames = [(46.0, 34.0, 600.0, 470.0)]
     height = 930.0 if double else 520.0
     with canvas(width, height) as figure:
         text = axes_at(figure, 0, 0, width, height)
@@ -244,7 +245,8 @@ def numbered_chart(planes: Sequence[Plane], entries: Sequence[Entry], alt: str) 
         text.set(xlim=(0, width), ylim=(height, 0))
         text.text(636, 20, "best quality first", size=SMALL, color=MUTED)
         for i, entry in enumerate(entries):
-            left, y = 636 + 170.0 * (i // most), 42 + 17.5 * (i % most)
+            left = 636 + 170.0 * (i // most)
+            y = 42 + 17.5 * (i % most)
             weight = "bold" if entry.bold else "normal"
             text.text(left + 18, y, str(i + 1), size=SMALL, ha="right", color=MUTED)
             text.text(
