@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,16 +25,18 @@ OPENAI = "api.openai.com"
 LARGEST = 8 << 20  # bytes of an answer
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)  # worth another try
 # all that is sent besides the body
-HEADERS = (
-    "host",
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "user-agent",
+HEADERS = frozenset(
+    {
+        "host",
+        "accept",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "user-agent",
+        "x-stainless-raw-response",  # by it the client knows that the answer is read in pieces
+    }
 )
 HINTS = {
     401: "; set EXPUNGE_CHAT_TOKEN to the service's key",
@@ -181,10 +183,9 @@ class Remote:
             self.workers,
         )
 
-    def _headers(self) -> dict[str, str]:
-        """The header with the key; none where no key is meant for this host."""
-        token = os.environ.get("EXPUNGE_CHAT_TOKEN") or self._openai_key()
-        return {"Authorization": f"Bearer {token}"} if token else {}
+    def _key(self) -> str | None:
+        """The key that is meant for this host; None if there is none."""
+        return os.environ.get("EXPUNGE_CHAT_TOKEN") or self._openai_key()
 
     def _openai_key(self) -> str | None:
         """OpenAI's key where the address is OpenAI's, or that of OPENAI_BASE_URL; else None."""
@@ -208,12 +209,13 @@ class Remote:
         """
         openai = _openai()
         parts = urlsplit(self.url)
-        hooks = {"request": [_only_known_headers], "response": [_raise_for_status]}
+        key = self._key()
+        sent = HEADERS if key else HEADERS - {"authorization"}
+        hooks = {"request": [partial(_only, sent)], "response": [_raise_for_status]}
         transport = openai.DefaultHttpxClient(follow_redirects=False, event_hooks=hooks)
         return openai.OpenAI(
             base_url=f"{parts.scheme}://{parts.netloc}{parts.path}",
-            api_key="none",  # the header is set below; without a key there is none
-            default_headers=self._headers() or {"Authorization": openai.omit},
+            api_key=key or "none",  # the client demands one; the hook drops its header
             timeout=self.timeout,
             max_retries=0,
             http_client=transport,
@@ -296,10 +298,10 @@ def _raise_for_status(response: Any) -> None:
         raise _Status(response.status_code)
 
 
-def _only_known_headers(request: Any) -> None:
-    """Drops what the client adds of itself or of its environment, which may hold secrets."""
+def _only(names: Set[str], request: Any) -> None:
+    """Drops headers that the client adds of itself or from its environment, such as secrets."""
     for name in list(request.headers):
-        if name.lower() not in HEADERS:
+        if name.lower() not in names:
             del request.headers[name]
 
 
