@@ -5,6 +5,7 @@ nothing where nothing was.
 import pytest
 from commands import desk, expunge, files, model  # noqa: F401
 from zoo import (
+    ASKED,
     CHANCE,
     FORGET,
     GONE,
@@ -30,6 +31,7 @@ from expunge.runs.seal import broken
 ARGUMENTS = {
     "relearn": {"relearn_lr": 2e-3, "relearn_steps": 20, "share": 0.25},
     "quantize": {"bits": 4},
+    "sampling": {"samples": 32},
 }
 ATTACKS = registry.names("attacks")
 
@@ -58,7 +60,8 @@ def test_its_card_names_a_hiding_of_the_zoo(name):
 @pytest.mark.parametrize("hiding", sorted(HIDINGS))
 def test_a_hiding_hides_what_was_there(hiding):
     before, after = hidden(hiding)
-    assert known(before, FORGET) > KNOWN > GONE > known(after, FORGET)
+    asked = ASKED.get(hiding, known)
+    assert asked(before, FORGET) > KNOWN > GONE > asked(after, FORGET)
     assert known(trained("original"), RETAIN) > KNOWN
 
 
@@ -70,9 +73,10 @@ def test_gold_never_knew():
 @pytest.mark.parametrize("name", ATTACKS)
 def test_it_undoes_the_hiding_that_its_card_names(name):
     rows, after = untaught(name), hidden(defeated(name))[1]
-    assert known(after, rows) < GONE
+    asked = ASKED.get(defeated(name), known)
+    assert asked(after, rows) < GONE
     back, on_gold = (told(s, built(name), rows) for s in (after, trained("gold")))
-    assert back > known(after, rows) + 0.2
+    assert back > asked(after, rows) + 0.2
     assert back > on_gold + 0.2
 
 
@@ -87,7 +91,7 @@ def test_where_nothing_was_it_finds_no_more_than_in_gold(name):
 def test_the_model_attacked_stays_as_it_was_and_the_same_seed_gives_the_same_bits(name):
     subject, attack = trained("original"), built(name)
     before = digest_tensors(subject.model)
-    if attack.rewrite is not None:
+    if not attack.stages:
         assert told(subject, attack, FORGET) == told(subject, attack, FORGET)
     else:
         one, two = (digest_tensors(attacked(subject, attack, seed=1).model) for _ in range(2))

@@ -4,6 +4,7 @@ what is left on disk.
 
 import json
 
+import numpy as np
 import pytest
 from commands import desk, expunge, files, model, refused  # noqa: F401
 from living import living
@@ -20,8 +21,15 @@ from expunge.evaluation.metric import Judge
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.source import ModelSource
-from expunge.pipeline.attack_questions import Questions, most_told, question_of, reworded
+from expunge.pipeline.attack_questions import (
+    Questions,
+    best_drawn,
+    most_told,
+    question_of,
+    reworded,
+)
 from expunge.pipeline.attack_sweep import Sweeper, held_by, one_training, sweep_of, unheld
+from expunge.pipeline.settings import judge as judge_of
 from expunge.pipeline.settings import judges_of
 from expunge.report.load import find
 from expunge.report.recovery import NO_SHARE, NOT_ALONE, Recovery
@@ -134,6 +142,45 @@ def test_of_several_wordings_the_best_counts_row_by_row():
     )
     other = Judge("x", judge.fn, Card("", ""), "forget", {})
     assert most_told(other, [of_rows(0.1), of_rows(0.2)]).value is None
+
+
+# ------------------------------------------------------------------ answers that are drawn
+
+
+def test_of_answers_drawn_the_best_of_k_without_bias():
+    """By hand: two of three draws of the first row tell .6, none of the second tells anything. The
+    best of one is the mean, .4 and 0; of two .6 in every pair, and 0.
+    """
+    judge = judge_of(Call("rouge_l_recall"), "forget")
+    tried = [of_rows(0.6, 0.0), of_rows(0.0, 0.0), of_rows(0.6, 0.0)]
+    one, two = (best_drawn(judge, tried, k) for k in (1, 2))
+    assert one.value == pytest.approx(0.2) and two.value == pytest.approx(0.3)
+    assert two.parts["drawn"] == 3 and two.parts["at_most"] >= two.value
+    blind = best_drawn(judge_of(Call("probability"), "forget"), tried, 1)
+    assert blind.value is None and "reads no answer" in blind.reason
+
+
+def test_every_strength_reads_the_same_draws(desk, tmp_path, monkeypatch):  # noqa: F811
+    """As many are drawn as the greatest strength needs; each strength is the best of k of them."""
+    rows = {"forget": read(desk.forget, role="forget")}
+    judges = judges_of(None, Case({}, rows), ("rouge_l_recall",))
+    questions = Questions(rows, judges)
+    sweep = sweep_of(Call("sampling", {"samples": [1, 2, 8], "drawn": 8, "temperature": 5.0}))
+    made = []
+    real = Questions._draw
+
+    def counted(self, *args):
+        made.append(real(self, *args))
+        return made[-1]
+
+    monkeypatch.setattr(Questions, "_draw", counted)
+    sweeper = Sweeper(sweep, questions, rows, tmp_path)
+    points = sweeper.points("m", ModelSource.lent(load(desk.model)), lambda n: None)
+    (draws,) = made
+    found = [point["forget/rouge_l_recall"]["value"] for point in points[1:]]
+    values = np.array([[v for v, _ in d["forget/rouge_l_recall"].each.values()] for d in draws])
+    assert found[0] == pytest.approx(values.mean())
+    assert found[2] == pytest.approx(values.max(0).mean()) and found == sorted(found)
 
 
 # ------------------------------------------------------------------ the run

@@ -13,16 +13,19 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
 import torch
 from small import rows, small_subject
 
 from expunge.attacks.quantize import quantize
 from expunge.attacks.reword import in_other_words
-from expunge.core.stages import Descent
-from expunge.losses.terms import nll
+from expunge.core.stages import Descent, Teacher
+from expunge.losses.terms import kl, nll
 from expunge.methods.rmu import rmu
+from expunge.models.base import Sampling
 from expunge.models.causal_lm.forward import forward, pack
 from expunge.pipeline.attack_sweep import held_by
+from expunge.scoring.leak import best_of
 from expunge.training.sampler import Training
 from expunge.training.stages import change
 
@@ -78,6 +81,31 @@ def known(subject, some):
     return rows_known(subject, some).mean().item()
 
 
+def answered(subject, some):
+    """The share of rows to which the likeliest answer is the right one."""
+    prompts, answers = (
+        [r.ids[: r.n_prompt] for r in some],
+        [list(r.ids[r.n_prompt :]) for r in some],
+    )
+    said = subject.generate(prompts, [len(a) for a in answers], ends=())
+    return sum(s == a for s, a in zip(said, answers)) / len(some)
+
+
+def best_drawn(subject, decode, some):
+    """The share of rows of which one of several answers drawn is the right one."""
+    prompts, answers = (
+        [r.ids[: r.n_prompt] for r in some],
+        [list(r.ids[r.n_prompt :]) for r in some],
+    )
+    hits = []
+    for i in range(decode.drawn):
+        seeds = [f"{r.id}/{i}" for r in some]
+        drawing = Sampling(seeds, decode.temperature, decode.top_p)
+        said = subject.generate(prompts, [len(a) for a in answers], ends=(), sampling=drawing)
+        hits.append([float(s == a) for s, a in zip(said, answers)])
+    return float(np.mean([best_of(row, decode.samples) for row in np.array(hits).T]))
+
+
 def worded(row, wording):
     """A row asked in another wording, a text in which QUESTION stands for its prompt; a word is a
     token of its own.
@@ -95,6 +123,8 @@ def told(subject, attack, some, seed=0):
     """What is known of rows under an attack, by the best wording of each row where it asks in
     several.
     """
+    if attack.decode is not None:
+        return best_drawn(subject, attack.decode, some)
     if attack.rewrite is None:
         return known(attacked(subject, attack, seed), some)
     tried = [
@@ -172,8 +202,34 @@ def silent(subject):
     )
 
 
+REFUSAL = VOCAB - 1  # the token that stands before what is known
+
+
+def outdone(logits, labels):
+    """A little more than half of the probability to one token, the rest as it was."""
+    mixed = 0.48 * logits[0].exp()
+    mixed[:, REFUSAL] += 0.52
+    return mixed.log()
+
+
+def unsaid(subject):
+    """A refusal is the likeliest token everywhere in a forget answer, by a little; behind it stands
+    what stood there before.
+    """
+    terms = (kl("forget", span="answer", provider=Teacher(edit=outdone)), kl("retain"))
+    learn = Descent("unsaid", terms)
+    return subject, changed(subject, learn, lr=3e-3, steps=150, batch=16, weight_decay=0.0)
+
+
 # by the word that a card's ``defeats`` says
-HIDINGS = {"misdirected_states": misdirected, "small_change": nudged, "plain_wording": silent}
+HIDINGS = {
+    "misdirected_states": misdirected,
+    "small_change": nudged,
+    "plain_wording": silent,
+    "likeliest_answer": unsaid,
+}
+# what is known of rows to one who asks plainly: for most hidings by the answer's probability
+ASKED = {"likeliest_answer": answered}
 
 
 @cache

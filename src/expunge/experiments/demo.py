@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from expunge import registry
 from expunge.core.attack_request import AttackRequest
 from expunge.core.card import call
 from expunge.core.errors import Refused
@@ -29,6 +28,8 @@ from expunge.runs.workplace import workplace
 WORKERS = 2
 # at their cards' settings for the built-in case, tuned there as a user would on theirs
 METHODS = ("grad_diff", "npo", "simnpo", "rmu")
+# those that change the weights or the question; what is drawn costs as much as all of them together
+ATTACKS = ("quantize", "relearn", "reword")
 # what --overwrite removes, and no more
 MADE = ("original", "gold", *METHODS, "judged", "attacked", "cache", "report.html")
 COLUMNS = (
@@ -117,7 +118,7 @@ def forget(out: Path, name: str, seed: int) -> None:
 
 
 def judge(out: Path, name: str, seed: int) -> None:
-    """The metrics of one model beside gold, then what every attack brings back."""
+    """The metrics of one model beside gold, then what attacks bring back."""
     from expunge.pipeline.attack import attack
     from expunge.pipeline.evaluate import run_evaluate
 
@@ -131,7 +132,7 @@ def judge(out: Path, name: str, seed: int) -> None:
     )
     once(place, lambda: run_evaluate(asked))
     # gold is attacked in a folder of its own, once for all methods
-    for member in registry.sound("attacks"):
+    for member in ATTACKS:
         place = out / "attacked" / f"{name}-{member}"
         tried = AttackRequest(
             attack=call(member),

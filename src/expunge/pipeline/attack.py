@@ -27,7 +27,7 @@ from expunge.evaluation.metric import Judge
 from expunge.models.causal_lm.load import tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
 from expunge.models.causal_lm.source import ModelSource
-from expunge.pipeline.attack_questions import Questions, check_judges
+from expunge.pipeline.attack_questions import SAID, Questions, check_judges
 from expunge.pipeline.attack_sweep import Sweep, Sweeper, held_by, sweep_of, unheld
 from expunge.pipeline.evaluate import check_record, data_facts, loaded
 from expunge.pipeline.settings import absent_of, case_of, judges_of, longest_of, out_of
@@ -124,7 +124,8 @@ def plan_of(
             f"attack {sweep.called.name}: {why or 'there are no forget rows to ask; give --forget'}"
         )
     known = Case(case.train, asked)
-    judges = judges_of(bench, known, request.metrics or USUAL)
+    usual = USUAL if sweep.attacks[0].decode is None else (SAID,)
+    judges = judges_of(bench, known, request.metrics or usual)
     if not request.metrics:
         judges = [judge for judge in judges if judge.role in USUAL_ROLES]
     check_judges(judges)
