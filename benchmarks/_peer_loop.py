@@ -3,7 +3,7 @@ code): every metric makes its own pass.
 
 Batches of 32 in the order of the data, padded on the right; the head runs on every position; labels
 go along, so the model computes a loss that nobody reads, and the metric computes another. Where the
-description leaves a choice, the cheaper one is taken: rows are tokenised by our ``encode`` and not
+description leaves a choice, the cheaper one is taken: rows are tokenized by our ``encode`` and not
 by three chat templates each, log-softmax runs on answer positions only, nothing is saved.
 """
 
@@ -30,7 +30,7 @@ from expunge.scoring.bootstrap import auc
 from expunge.scoring.per_row import rouge_l_recall_of
 
 BATCH, SHARE_OF_TOKENS, LEAST_VARIANCE = 32, 0.4, 1e-6
-LABELLED = ("forget", "retain", "real_authors", "world_facts")
+LABELED = ("forget", "retain", "real_authors", "world_facts")
 Key = tuple[str, str, str]
 
 
@@ -57,7 +57,7 @@ class Peer:
         """Every metric in turn; GradNorm is left out, and the second generation of the forget
         answers (see ``para_rouge``).
         """
-        for role in LABELLED:
+        for role in LABELED:
             for variants in (
                 ("answer",),
                 *((("paraphrase",),) if role in ("forget", "retain") else ()),
@@ -121,7 +121,7 @@ class Peer:
         variants: Sequence[str] = ("answer",),
         model: Any = None,
     ) -> dict[Key, float]:
-        """One metric's pass: tokenise the rows, run them in the order of the data, a number for
+        """One metric's pass: tokenize the rows, run them in the order of the data, a number for
         each.
         """
         rows = encode(self.subject.tokenizer, self.roles[role], variants=variants)

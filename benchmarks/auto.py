@@ -89,7 +89,7 @@ def probabilities(subject: Subject, seed: int) -> dict[str, float]:
 def rated(
     p: Mapping[str, float], original: Mapping[str, float], gold: Mapping[str, float]
 ) -> dict[str, float | None]:
-    """Closeness to gold on forget, what is kept of retain and neighbour, and quality: a bench's
+    """Closeness to gold on forget, what is kept of retain and neighbor, and quality: a bench's
     ranking without its attack.
     """
     parts = {"closeness": closeness(p["forget"], original["forget"], gold["forget"])}
@@ -315,7 +315,7 @@ def page(made: Mapping[str, Any]) -> str:
         "  single method runs at its card's settings for the built-in case (found on seed 0; "
         "mudman's on seeds 0 to 3).",
         "**closeness**: 1 - |p - p of gold| / (p of the original - p of gold) on the forget rows; "
-        "**retain**, **neighbour**: p / p of the\n"
+        "**retain**, **neighbor**: p / p of the\n"
         "  original, at most 1; **quality**: their harmonic mean. All on wordings that neither the "
         "models nor the search have seen.",
         "**score**: what auto goes by. It knows no gold: in the place of gold's probability stands "

@@ -5,7 +5,7 @@
 
 Ours is the real evaluation (``evaluation.observe`` and every metric of tofu with its interval),
 theirs ``_peer_loop``. Rounds take different rows; in each, both arms evaluate the same rows one
-after the other, so a ratio is of neighbours in time.
+after the other, so a ratio is of neighbors in time.
 """
 
 from __future__ import annotations
@@ -383,7 +383,7 @@ def everything(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": name,
         "metrics": len(names),
-        "judgements": len(judges),
+        "judgments": len(judges),
         "scored": scored,
         "ratio": ratio,
         "seconds": seconds,
@@ -511,7 +511,7 @@ def report(
             "",
             "teacher-forced",
             "generation",
-            "tokenise, records",
+            "tokenize, records",
             "metrics",
             "again for paraphrase ROUGE",
         ),
@@ -555,7 +555,7 @@ def report(
         "tokens generated",
     )
     text += table(head, lines) + "\n"
-    n, values, scored = (all_of[0][k] for k in ("metrics", "judgements", "scored"))
+    n, values, scored = (all_of[0][k] for k in ("metrics", "judgments", "scored"))
     text += (
         f"\nEvery metric of the catalogue that the two passes feed: {n} metrics, {values} "
         f"values ({scored} of them scored) with intervals; "

@@ -6,7 +6,7 @@ rows.
 
 Ours is the real loop (``training.trainer``, AdamW included), plain is HF Trainer with padded
 batches and the model's own loss: the faster of one batch and of several accumulated. Short rounds
-of the arms alternate; a ratio is of neighbours in time, the result the median over rounds.
+of the arms alternate; a ratio is of neighbors in time, the result the median over rounds.
 """
 
 from __future__ import annotations

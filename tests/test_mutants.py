@@ -35,7 +35,7 @@ def becomes(found):
         ("a = -b\n", ["a = (b)\n"]),
         ("a = b if c else d\n", ["a = (d if c else b)\n"]),
         ('a = nll(stream="forget")\n', ["a = nll()\n", 'a = nll(stream="retain")\n']),
-        ('a = {"optimiser": "sophia"}\n', ['a = {"optimiser": "adamw"}\n']),
+        ('a = {"optimizer": "sophia"}\n', ['a = {"optimizer": "adamw"}\n']),
         ("a = x.detach()\n", ["a = x\n"]),
         ("a = x.mean(d)\n", ["a = x.sum(d)\n"]),
         ("a = fn(layer=layer)\n", ["a = fn()\n", "a = fn(layer=layer + 1)\n"]),

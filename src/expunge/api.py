@@ -16,6 +16,7 @@ from expunge.core.card import Call
 from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
 from expunge.core.fields import documented
+from expunge.core.former_names import current_options
 from expunge.core.notes import note
 from expunge.core.requests import AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
 from expunge.core.results import Measurement
@@ -105,9 +106,9 @@ def train(
     ``training``: fields of ``Training`` (lr, epochs, batch ...).
     """
     rows = rows_on(case_of(case, forget, retain), on)
-    return _result(
-        fine_tuned(source_of(model), rows, on, ResolvedSettings(Training(**training)), out)
-    )
+    training = current_options(training, SETTINGS)
+    settings = ResolvedSettings(Training(**training))
+    return _result(fine_tuned(source_of(model), rows, on, settings, out))
 
 
 @documented(UnlearnRequest, settings=SETTINGS)
@@ -135,6 +136,7 @@ def unlearn(  # noqa: PLR0913 (for users: each option a keyword)
     >>> pair = (model, tokenizer)  # doctest: +SKIP
     >>> after = unlearn(pair, "npo", forget=rows, retain="keep.jsonl", lr=1e-5)  # doctest: +SKIP
     """
+    training = current_options(training, SETTINGS)
     settings = ResolvedSettings(Training(**training), adapter=Adapter(lora) if lora else None)
     name = method if isinstance(method, str) else "the method"
     made = method

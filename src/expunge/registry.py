@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from expunge.core.errors import SPOKEN, Refused, listed, nearest, no_choice, unknown
+from expunge.core.former_names import current_option, current_options
 from expunge.core.notes import note
 from expunge.core.ranges import Range, annotation_of
 
@@ -123,6 +124,13 @@ def entries(room: str) -> dict[str, str]:
         told = brief(room, name)
         found |= dict.fromkeys((*told.published_as, *told.card.get("formerly", ())), name)
     return found
+
+
+def former_names(room: str, name: str) -> list[str]:
+    """The names that a member had in earlier versions and in papers, with the same arguments."""
+    found = brief(room, name)
+    same = [other for other, args in found.published_as.items() if not args]
+    return [*found.card.get("formerly", ()), *same]
 
 
 def rooms_of(name: str) -> list[str]:
@@ -311,7 +319,7 @@ def checked(room: str, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
     """
     known = member(room, name).own
     given = {}
-    for key, value in args.items():
+    for key, value in current_options(args, known).items():
         if key not in known:
             raise unknown(f"argument of {name}", str(key), known)
         given[key] = convert(known[key], value, name)
@@ -336,7 +344,8 @@ def convert(argument: Argument, value: Any, owner: str) -> Any:
     try:
         if wanted.startswith("Literal["):
             allowed = ast.literal_eval(f"({wanted[8:-1]},)")
-            match = next((a for a in allowed if str(a) == str(value)), None)
+            wanted_value = current_option(str(value), [str(a) for a in allowed])
+            match = next((a for a in allowed if str(a) == wanted_value), None)
             if match is None:
                 raise no_choice(f"{owner}: --{argument.name}", str(value), map(str, allowed))
             return match

@@ -122,7 +122,7 @@ def test_no_kept_row_names_what_was_never_to_be_seen(role):
     ]
 
 
-def test_every_neighbour_is_named_by_a_forget_fact():
+def test_every_neighbor_is_named_by_a_forget_fact():
     forget = " || ".join(e.answer for e in case().evaluate["forget"])
     assert all(name in forget for name in names("neighbour").values())
     assert not [name for name in names("retain").values() if name in forget]

@@ -83,7 +83,7 @@ def test_muse_with_all_parts(put):
         and GOLD_AUC["news"] == 0.4772
     )
     # open-unlearning's
-    assert {"forget_verbmem/extraction_strength", "forget_verbmem/exact_memorisation"} < set(judges)
+    assert {"forget_verbmem/extraction_strength", "forget_verbmem/exact_memorization"} < set(judges)
     texts = [
         e
         for role in ("forget", "retain", "holdout", "forget_verbmem")

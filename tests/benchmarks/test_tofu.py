@@ -188,7 +188,7 @@ def test_published_numbers(shared):
     theirs = {
         "forget/probability": "forget_Q_A_Prob",
         "forget/rouge_l_recall": "forget_Q_A_ROUGE",
-        "forget/exact_memorisation": "exact_memorization",
+        "forget/exact_memorization": "exact_memorization",
     }
     for split in FORGET:
         found = published(split).numbers
@@ -221,7 +221,7 @@ def test_the_suite_whose_numbers_are_published_is_a_subset_of_its_own(data):
         "forget_quality"
     ] == {"epsilon": 1e-10}
     assert (
-        theirs.arguments["exact_memorisation"] == {"last": False}
+        theirs.arguments["exact_memorization"] == {"last": False}
         and not tofu(subset="peer", data=str(data)).published
     )
     assert "open-unlearning" in published("forget01").protocol and theirs.case == plain.case

@@ -15,7 +15,7 @@ def test_a_loss_that_is_no_number(before, tmp_path, refused, expunge):
         *before.unlearn(
             "grad_diff",
             out,
-            "--optimiser",
+            "--optimizer",
             "sgd",
             "--forget_weight",
             "1e16",

@@ -203,14 +203,14 @@ def cosine(a, b):
     )
 
 
-SIGNED = {"kga"}  # its rule minimises the size of the term, whatever its sign
-MERGED = {"zjuklab"}  # their edit merges copies that have forgotten already
+SIGNED = {"kga"}  # its rule minimizes the size of the term, whatever its sign
+MERGED = {"model_merging"}  # their edit merges copies that have forgotten already
 # the arg-max of the edited teacher is often still the label: its step has no sure sign
 CLAIMED_WITH = {"whp": {"targets": "soft"}}
 CLAIMS = {
     "lowers_logp": ("forget", -1),
     "raises_refusal": ("alternate", 1),
-    "learns_relabelled": ("relabelled", 1),
+    "learns_relabeled": ("relabelled", 1),
 }
 
 

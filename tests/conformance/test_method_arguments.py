@@ -13,12 +13,12 @@ from expunge.core.stages import stages
 
 # arguments that only count beside another: that other, as it must be
 BESIDE = {
-    ("grad_ascent", "ma"): {"stop": "memorisation"},
-    ("grad_ascent", "el"): {"stop": "memorisation"},
-    ("grad_ascent", "el_tokens"): {"stop": "memorisation"},
+    ("grad_ascent", "ma"): {"stop": "memorization"},
+    ("grad_ascent", "el"): {"stop": "memorization"},
+    ("grad_ascent", "el_tokens"): {"stop": "memorization"},
     ("gru", "beta"): {"objective": "npo"},
     ("idk_dpo", "alternates_per_row"): {"winner": "swapped"},
-    ("sha256", "traced_rows"): {"traced_layers": 2},
+    ("knowledge_isolation", "traced_rows"): {"traced_layers": 2},
     ("soul", "beta"): {"objective": "npo"},
 }
 TEXTS = {"pattern": ["other words"], "opening": ["("], "closing": [")"], "layers": [("1",)]}

@@ -1,4 +1,4 @@
-"""What reaches the terminal: nothing foreign moves the cursor, colours, hides or forges a line."""
+"""What reaches the terminal: nothing foreign moves the cursor, colors, hides or forges a line."""
 
 import json
 import subprocess
@@ -77,7 +77,7 @@ def test_tables_hold_names_as_they_are_written(capsys):
     )
 
 
-def test_colours_of_our_own_stay():
+def test_colors_of_our_own_stay():
     where = terminal()
     where.file, where._color_system, where._force_terminal = StringIO(), ColorSystem.STANDARD, True
     where.print("good\x1b[31m", style="green", highlight=False)

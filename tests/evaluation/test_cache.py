@@ -252,7 +252,7 @@ def edited(place, name, change):
     (place / name).write_text(json.dumps(facts))
 
 
-def normaliser(facts):
+def normalizer(facts):
     facts["normalizer"] = {"type": "Lowercase"}
 
 
@@ -265,7 +265,7 @@ FILES = {
         lambda c: c.update(num_attention_heads=2, num_key_value_heads=2, head_dim=16),
     ),
     "generation": ("generation_config.json", lambda c: c.update(eos_token_id=5)),
-    "normaliser": ("tokenizer.json", normaliser),
+    "normalizer": ("tokenizer.json", normalizer),
     "merges": ("tokenizer.json", lambda t: t["model"]["merges"].reverse()),
     "pre-tokenizer": ("tokenizer.json", lambda t: t["pre_tokenizer"].update(add_prefix_space=True)),
 }

@@ -110,7 +110,7 @@ def test_gradient_norms(seen):
         assert all(x[1] > 3 * x[3] for x in found)
 
 
-def test_memorised_answers_are_not_generated_again(seen):
+def test_memorized_answers_are_not_generated_again(seen):
     """S2 starts where S1 first misses: with `full`, which knows its rows by heart, S1 has decided
     nearly all of them.
     """

@@ -22,7 +22,7 @@ FLOORS = (
     ("report",),
     ("evaluation",),
     ("synthesis",),
-    # the zoo: neighbours never import each other
+    # the zoo: neighbors never import each other
     ("methods", "guards", "attacks", "metrics", "benchmarks"),
     ("registry",),
     ("interop",),
@@ -174,7 +174,7 @@ def test_few_files_lie_loose():
     assert len(loose) <= 8, f"{loose}: give them a room"
 
 
-def test_neighbours_in_the_zoo_stay_apart():
+def test_neighbors_in_the_zoo_stay_apart():
     """A member imports no member, neither of its room nor of another; a helper (_name.py) of its
     own room it may.
     """

@@ -27,7 +27,7 @@ SAME_NAME = ("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus", "mia_re
 THEIRS = {  # our key -> theirs
     "forget/probability": "forget_Q_A_Prob",
     "forget/rouge_l_recall": "forget_Q_A_ROUGE",
-    "forget/exact_memorisation": "exact_memorization",
+    "forget/exact_memorization": "exact_memorization",
     "forget/extraction_strength": "extraction_strength",
     "mia_grad_norm": "mia_gradnorm",
 } | {name: name for name in SAME_NAME}
@@ -154,7 +154,7 @@ MUSE_THEIRS = {
     "retain_knowmem/rouge_l_f1": "retain_knowmem_ROUGE",
     "forget_verbmem/rouge_l_f1": "forget_verbmem_ROUGE",
     "forget_verbmem/extraction_strength": "extraction_strength",
-    "forget_verbmem/exact_memorisation": "exact_memorization",
+    "forget_verbmem/exact_memorization": "exact_memorization",
     "mia_grad_norm": "mia_gradnorm",
 } | {name: name for name in SAME_NAME}
 
@@ -247,7 +247,7 @@ def test_the_log_holds_the_peers_floored_extraction_strength(peer):
     records = read_log(peer("retain"))
     assert metric("extraction_strength")(records, "forget").value == close(0.030650426581923317)
     assert min(r.given["extraction_strength"] for r in records.of("forget")) > 0
-    nothing_hit = [r for r in records.of("forget") if r.given["exact_memorisation"] == 0]
+    nothing_hit = [r for r in records.of("forget") if r.given["exact_memorization"] == 0]
     assert nothing_hit  # rows without a single hit score above 0 all the same
 
 

@@ -17,7 +17,7 @@ PLACES = [
     ("probability", "forget"),
     ("truth_ratio", "forget"),
     ("rouge_l_recall", "retain"),
-    ("exact_memorisation", "forget"),
+    ("exact_memorization", "forget"),
 ]
 PLACES += [
     ("extraction_strength", "forget"),
@@ -103,7 +103,7 @@ def test_a_log_of_muse_is_written_under_its_names_and_read_back(models, tmp_path
         if r.role in (*turned, "holdout")
     )
     places = [("rouge_l_f1", role) for role in turned.values()] + [
-        (m, "forget_verbmem") for m in ("extraction_strength", "exact_memorisation")
+        (m, "forget_verbmem") for m in ("extraction_strength", "exact_memorization")
     ]
     judges = [
         judge(Call(name, {"stemmer": True} if name == "rouge_l_f1" else {}), role)

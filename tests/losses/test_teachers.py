@@ -45,7 +45,7 @@ def test_no_beta_is_the_source_itself():
 
 
 # (.6, .2, .15, .05) without the first: (0, .5, .375, .125)
-def test_without_its_label_the_rest_is_renormalised():
+def test_without_its_label_the_rest_is_renormalized():
     assert softmax(
         without_label((tensor([[0.6, 0.2, 0.15, 0.05]]).log(),), LABEL)
     ) == pytest.approx([0, 0.5, 0.375, 0.125])
@@ -66,7 +66,7 @@ def test_what_the_reinforced_copy_prefers_is_turned_down():
 
 
 # (2,-1,-1)/3 - relu((7,-2,-5)/3 - (2,-1,-1)/3) = (-3,-1,-1)/3
-def test_each_row_is_centred_by_its_own_mean():
+def test_each_row_is_centered_by_its_own_mean():
     assert unlike_reinforced((BASE, REINFORCED), LABEL, alpha=1.0)[0].tolist() == pytest.approx(
         [-1.0, -1 / 3, -1 / 3]
     )

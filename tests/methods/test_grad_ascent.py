@@ -51,18 +51,18 @@ def steps_until(stage, folder):
 TRAINING = Training(lr=3e-3, steps=30, batch=12, save_every=0, weight_decay=0.0, seed=1)
 
 
-def test_memorisation_is_measured_at_each_epoch_and_stops_it(tmp_path):
+def test_memorization_is_measured_at_each_epoch_and_stops_it(tmp_path):
     """By heart MA is 1 and EL is 1; what was not reached does not stop; what lies above everything
     stops after the first epoch.
     """
     rows, model = {"forget": streams()["forget"]}, knowing(tmp_path / "m").model
     long = [r for r in rows["forget"] if sum(r.scored) >= 2]
-    seen = grad_ascent(stop="memorisation", el_tokens=2).controller.watch(
+    seen = grad_ascent(stop="memorization", el_tokens=2).controller.watch(
         model, 1, {}, {"forget": long}
     )
     assert seen == {"ma": 1.0, "el": 1.0}
-    assert steps_until(grad_ascent(stop="memorisation", ma=1.1, el=1.1), tmp_path / "a") == 1
-    assert 1 < steps_until(grad_ascent(stop="memorisation", ma=0.5, el=0.5), tmp_path / "b") < 30
+    assert steps_until(grad_ascent(stop="memorization", ma=1.1, el=1.1), tmp_path / "a") == 1
+    assert 1 < steps_until(grad_ascent(stop="memorization", ma=0.5, el=0.5), tmp_path / "b") < 30
 
 
 def test_it_stops_when_answers_are_as_unlikely_as_shuffled_ones(tmp_path):

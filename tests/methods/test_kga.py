@@ -23,7 +23,7 @@ FAR = 0.9 * log(1.8) + 0.1 * log(0.2)  # KL(SURE || UNIFORM) = .368064
 
 
 def gap(now, of_forget, of_new, start):
-    """The size of the gap on one token of a forget row and one of a new row, as the rule minimises
+    """The size of the gap on one token of a forget row and one of a new row, as the rule minimizes
     it; loss and gradient.
     """
     z = now.clone().requires_grad_()

@@ -9,7 +9,7 @@ from small import small_subject, streams
 from torch import tensor
 
 from expunge.methods import memflex as memflex_module
-from expunge.methods.memflex import memflex, pulled, randomised, region
+from expunge.methods.memflex import memflex, pulled, randomized, region
 from expunge.training.sampler import Training
 from expunge.training.trainer import descend
 
@@ -33,8 +33,8 @@ def test_directions_of_their_own_and_long_enough():  # cosines 1, .707, 0; mean 
 
 def test_labels_are_random_where_scored_and_drawn_anew_for_each_copy():
     row = streams()["forget"][0]
-    one, two = (randomised(row, 64, key) for key in "ab")
-    assert one.ids == row.ids and one.labels != two.labels and one == randomised(row, 64, "a")
+    one, two = (randomized(row, 64, key) for key in "ab")
+    assert one.ids == row.ids and one.labels != two.labels and one == randomized(row, 64, "a")
     assert all(a == t for a, t, s in zip(one.labels, row.ids, row.scored) if not s)
 
 
@@ -69,10 +69,10 @@ def test_the_authors_constants():
 def test_random_labels_are_of_the_whole_vocabulary(tmp_path, monkeypatch):
     """64 words, states of 32 numbers."""
     asked = []
-    plain = memflex_module.randomised
+    plain = memflex_module.randomized
     monkeypatch.setattr(
         memflex_module,
-        "randomised",
+        "randomized",
         lambda row, vocab, key: asked.append(vocab) or plain(row, vocab, key),
     )
     moved(tmp_path, least_gradient=0.0)

@@ -122,7 +122,7 @@ def test_a_zero_gradient_leaves_every_weight_to_the_bit(tmp_path):
     training = training_of(
         stage, Training(lr=0.5, steps=2, batch=4, save_every=0, weight_decay=0.01, clip=1.0)
     )
-    assert (training.optimiser, training.weight_decay, training.clip) == ("sgd", 0.0, 0.0)
+    assert (training.optimizer, training.weight_decay, training.clip) == ("sgd", 0.0, 0.0)
     after = descend(small_subject(), stage, streams(), training, tmp_path).model
     assert all(
         torch.equal(p, after.get_parameter(n)) for n, p in small_subject().model.named_parameters()

@@ -9,7 +9,7 @@ from torch import tensor
 
 from expunge.losses.inputs import loss_of
 from expunge.losses.terms import ascent
-from expunge.methods._selective import memorised
+from expunge.methods._selective import memorized
 from expunge.methods.sga import sga
 
 Z = tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1.0, 0.0, 0.5]]).double()  # first choices 0, 1, 0
@@ -20,7 +20,7 @@ def values(labels, threshold):
 
 
 def test_share_of_first_choices():
-    assert memorised(a_pass(logits=Z, labels=[0, 1, 2])).tolist() == [pytest.approx(2 / 3)]
+    assert memorized(a_pass(logits=Z, labels=[0, 1, 2])).tolist() == [pytest.approx(2 / 3)]
 
 
 def test_rows_below_the_threshold_are_left_alone():

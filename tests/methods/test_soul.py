@@ -31,7 +31,7 @@ def test_it_is_sophia_with_the_published_moments_and_threshold(tmp_path):
     """Authors' code: betas (.9, .95), rho .04; AdamW's step on a first gradient is the sign of it,
     whatever its size.
     """
-    assert dict(soul().training) == {"optimiser": "sophia", "betas": (0.9, 0.95), "rho": 0.04}
+    assert dict(soul().training) == {"optimizer": "sophia", "betas": (0.9, 0.95), "rho": 0.04}
     start, training = (
         small_subject(),
         Training(lr=1e-3, steps=1, batch=4, save_every=0, weight_decay=0.0, schedule="constant"),

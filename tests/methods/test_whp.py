@@ -56,7 +56,7 @@ def says(source, row):
 
 def test_what_the_copy_prefers_and_what_has_been_named_is_turned_down():
     got = anchored_teacher(ROW, [GENERIC], says, alpha=2.0, targets="soft")
-    want = [0.0] * 8  # an even row, centred
+    want = [0.0] * 8  # an even row, centered
     # the copy's word 3 lies ln 3 above its seven others, so 7/8 of it above their mean
     want[3] = -2 * math.log(3) * 7 / 8
     want[6] = -5.0  # the counterpart of what the question named
@@ -69,7 +69,7 @@ def test_a_second_mention_has_no_teacher():
     ).tolist() == [True, False, False, False]
 
 
-def test_the_first_mention_is_not_penalised():
+def test_the_first_mention_is_not_penalized():
     first = replace(ROW, scored=(False, True, True, True) + (False,) * 4, n_prompt=1)
     generic = replace(GENERIC, scored=first.scored, n_prompt=1)
 

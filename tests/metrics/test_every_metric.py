@@ -80,7 +80,7 @@ PLACES = {  # metrics whose own test stands in a file that they share with their
     **dict.fromkeys(("entailment", "gibberish", "semantic_similarity"), "semantic"),
     **dict.fromkeys(("forget_efficacy", "reasoning_utility"), "reasoning"),
     **dict.fromkeys(("semeval_score", "semeval_tasks"), "semeval"),
-    "extraction_likelihood": "memorised",
+    "extraction_likelihood": "memorized",
     "probability_delta": "logit_lens",
 }
 

@@ -1,4 +1,4 @@
-"""Exact match: SQuAD's normalised equality by default, containment and letters by name."""
+"""Exact match: SQuAD's normalized equality by default, containment and letters by name."""
 
 import re
 import string
@@ -14,7 +14,7 @@ def one(row, answer, generated, role="forget", **kw):
 
 
 def squad(text):
-    """The official script's normaliser: lower case, ASCII marks gone, articles gone, white space as
+    """The official script's normalizer: lower case, ASCII marks gone, articles gone, white space as
     single spaces.
     """
     text = "".join(c for c in text.lower() if c not in string.punctuation)
@@ -74,7 +74,7 @@ def test_behind_a_chain_of_thought(row):
     )
     assert whole("Yes", "I think yes") == 0  # all of it counts where the words are missing
     assert whole(") )", "The answer is ) ).") == 1 and whole(") )", "The answer is > >.") == 0
-    # SQuAD's normaliser, which drops articles, makes both empty and equal
+    # SQuAD's normalizer, which drops articles, makes both empty and equal
     assert whole("(A)", "The answer is the") == 0
 
 

@@ -105,7 +105,7 @@ def test_of_models_the_original_has_none_gold_has_all_and_a_small_change_little(
     assert score(trained("gold")).value == 1
     assert score(trained("gold")).n == len(FORGET)
     misdirected = score(hidden("misdirected_states")[1]).value
-    assert 0.05 < misdirected < 1  # behaviour as gone as gold's, but the blocks below hold it
+    assert 0.05 < misdirected < 1  # behavior as gone as gold's, but the blocks below hold it
 
 
 # ------------------------------------------------------------------ CKA

@@ -27,7 +27,7 @@ def lowest(x, k):
     return sum(x[: max(1, int(k * len(x)))]) / max(1, int(k * len(x)))
 
 
-def normalised(r):
+def normalized(r):
     return [
         (x - m) / math.sqrt(max(v, 1e-6))
         for x, m, v in zip(r.logp, r.mean_logp, r.var_logp, strict=True)
@@ -49,7 +49,7 @@ ORACLES = {
         lambda r: mia_min_k(r, k=0.2, eos=True),
         lambda r: lowest([float(x) for x in r.logp], 0.2),
     ),
-    "min k++": (mia_min_k_plus_plus, lambda r: lowest(normalised(r), 0.4)),
+    "min k++": (mia_min_k_plus_plus, lambda r: lowest(normalized(r), 0.4)),
 }
 
 
@@ -60,7 +60,7 @@ def test_against_a_loop_and_scikit_learn(name, unlearned):
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_a_memorised_forget_set_gives_one_and_an_unlikely_one_zero(name, row):
+def test_a_memorized_forget_set_gives_one_and_an_unlikely_one_zero(name, row):
     def made(forget, holdout):
         same = dict(mean_logp=[-5.0] * 4, var_logp=[1.0] * 4, zlib=30, eos=True)
         sides = (("forget", forget), ("holdout", holdout))
@@ -157,5 +157,5 @@ def test_privleak_says_whose_rows_are_missing(unlearned, gold):
 
 
 def test_a_gold_auc_of_zero_gives_no_number(row):
-    memorised = losses(row, [0] * 4, [9] * 4)
-    assert "gold's AUC is 0" in privleak(memorised, memorised).reason
+    memorized = losses(row, [0] * 4, [9] * 4)
+    assert "gold's AUC is 0" in privleak(memorized, memorized).reason

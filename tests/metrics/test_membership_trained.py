@@ -29,7 +29,7 @@ SCORES = (
     "mia_grad_norm",
     "mia_surp",
 )
-SCORES += ("mia_neighbourhood",)
+SCORES += ("mia_neighborhood",)
 WEAK = {"mia_surp": 0.8}  # a model that knows its rows by heart is hardly ever sure and wrong
 
 

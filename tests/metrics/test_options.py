@@ -30,7 +30,7 @@ WORDS = ("red", "blue", "green", "yellow and grey")
 
 
 def question(i, right, words=WORDS, **more):
-    more = {"tags": (LITERAL, BARE), "prompt": f"What colour is fruit {i}?"} | more
+    more = {"tags": (LITERAL, BARE), "prompt": f"What color is fruit {i}?"} | more
     return Example(str(i), "forget", f"g{i // 2}", words[right], options=words, right=right, **more)
 
 
@@ -228,9 +228,7 @@ def test_without_template_where_a_row_is_bare():
     rows = option_rows(tokenizer, [bare, chat])
     said = lambda row: tokenizer.decode(row.ids, skip_special_tokens=False)
     assert "<user>" not in said(rows[0]) and said(rows[0]).endswith("D. yellow and grey\nAnswer: A")
-    assert said(rows[20]).startswith("<user>What colour") and said(rows[20]).endswith(
-        "<assistant>A"
-    )
+    assert said(rows[20]).startswith("<user>What color") and said(rows[20]).endswith("<assistant>A")
 
 
 @pytest.mark.parametrize(

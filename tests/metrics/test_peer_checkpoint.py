@@ -15,7 +15,7 @@ import torch
 
 from expunge.core.results import Record, Records
 from expunge.interop.open_unlearning_log import read_log
-from expunge.metrics.exact_memorisation import exact_memorisation
+from expunge.metrics.exact_memorization import exact_memorization
 from expunge.metrics.extraction_strength import extraction_strength
 from expunge.metrics.mia_loss import mia_loss
 from expunge.metrics.mia_min_k import mia_min_k
@@ -119,9 +119,9 @@ def test_membership_to_the_last_digit(metric, value, retrained):
     assert metric(retrained).value == pytest.approx(value, abs=1e-12)
 
 
-def test_probability_and_exact_memorisation(retrained):
+def test_probability_and_exact_memorization(retrained):
     assert probability(retrained, "forget").value == pytest.approx(0.0004519515327649515, rel=1e-4)
-    assert exact_memorisation(retrained, "forget").value == pytest.approx(
+    assert exact_memorization(retrained, "forget").value == pytest.approx(
         0.1232152996910736, rel=1e-7
     )
 
@@ -129,7 +129,7 @@ def test_probability_and_exact_memorisation(retrained):
 def test_every_row_is_the_logs_row(retrained, shared):
     log = read_log(shared / "peer/values/retain.TOFU_EVAL.json.gz")
 
-    def normalised(r):
+    def normalized(r):
         z = (r.logp - r.mean_logp) / np.sqrt(np.maximum(r.var_logp, 1e-6))
         return lowest_mean(z[:-1], 0.4)
 
@@ -138,7 +138,7 @@ def test_every_row_is_the_logs_row(retrained, shared):
         for name, fn, tolerance in (
             ("mia_loss", lambda r: -r.loss, 3e-5),
             ("mia_min_k", lambda r: min_k_of(r, 0.4, False), 1e-4),
-            ("mia_min_k_plus_plus", normalised, 2e-3),
+            ("mia_min_k_plus_plus", normalized, 2e-3),
             ("mia_zlib", lambda r: -r.loss / r.zlib, 1e-6),
         ):
             np.testing.assert_allclose(

@@ -70,7 +70,7 @@ LISTS = {  # file: of how many, seen at least, seen by the shorter list
 
 @pytest.mark.parametrize("name", LISTS)
 def test_published_refusals_are_seen(name, row, shared):
-    """Lists that unlearning methods train on; what was learned must be recognised."""
+    """Lists that unlearning methods train on; what was learned must be recognized."""
     text = (shared / "data/refusals" / name).read_text()
     lines = [
         x.strip().strip(QUOTE)

@@ -154,11 +154,11 @@ def detector(tmp_path_factory):
     inputs = torch.tensor(
         [[4, 5, 6, 7], [11, 12, 5, 6], [4, 5, 6, 8], [8, 9, 10, 6], [4, 4, 4, 4], [6, 6, 9, 12]]
     )
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(60):
         model(input_ids=inputs, labels=torch.tensor([1, 1, 1, 0, 0, 2])).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     return saved(tmp_path_factory.mktemp("detector"), model)
 
 

@@ -170,19 +170,19 @@ def test_soft_prompts_are_refused(base, tmp_path):
 @pytest.mark.parametrize(
     "method", ["gptq", "awq", "bitsandbytes", "fp8", "mxfp4", "compressed-tensors"]
 )
-def test_quantised_weights_are_refused_by_name(base, method):
+def test_quantized_weights_are_refused_by_name(base, method):
     more = {"bits": 4, "group_size": 32} if method in ("gptq", "awq") else {}
     settings(base, quantization_config={"quant_method": method, **more})
     with pytest.raises(
         Refused,
-        match=rf"its weights are quantised \({method}\).*take the model that they were made from",
+        match=rf"its weights are quantized \({method}\).*take the model that they were made from",
     ):
         load(base)
 
 
 def test_gguf_is_named(tmp_path):
     (tmp_path / "weights.gguf").write_bytes(b"GGUF")
-    with pytest.raises(Refused, match="GGUF weights are quantised and not read here"):
+    with pytest.raises(Refused, match="GGUF weights are quantized and not read here"):
         load(tmp_path)
 
 

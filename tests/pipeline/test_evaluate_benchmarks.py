@@ -11,7 +11,7 @@ from expunge.evaluation.store import read_records
 
 
 def test_judged_by_the_command_on_a_small_model(data, tmp_path):
-    """What a user runs: questions with options, and facts with a neighbour, from rows to
+    """What a user runs: questions with options, and facts with a neighbor, from rows to
     measurements.json.
     """
     from expunge.core.requests import EvalRequest

@@ -191,16 +191,16 @@ def test_methods_are_compared_by_what_they_mean():
     assert plain(registry.resolve("methods", "npo", {"beta": 0.2})) != plain(
         registry.resolve("methods", "npo")
     )
-    stop, other = {"stop": "memorisation"}, {"stop": "memorisation", "ma": 0.5}
+    stop, other = {"stop": "memorization"}, {"stop": "memorization", "ma": 0.5}
     assert plain(registry.resolve("methods", "grad_ascent", stop)) != plain(
         registry.resolve("methods", "grad_ascent", other)
     )
 
 
 IGNORED = [
-    ("mudman", {"optimiser": "adamw"}, "sgd"),
+    ("mudman", {"optimizer": "adamw"}, "sgd"),
     ("mudman", {"clip": 1.0}, "0.0"),
-    ("soul", {"optimiser": "sgd"}, "sophia"),
+    ("soul", {"optimizer": "sgd"}, "sophia"),
 ]
 
 
@@ -245,8 +245,8 @@ def test_the_record_tells_the_settings_that_ran(name):
     ran = training_of(method, Training(clip=1.0))
     assert {k: v["value"] for k, v in told.items()} == {k: getattr(ran, k) for k in told}
     assert (
-        told["optimiser"] == {"value": ran.optimiser, "source": "method"}
-        and ran.optimiser != Training().optimiser
+        told["optimizer"] == {"value": ran.optimizer, "source": "method"}
+        and ran.optimizer != Training().optimizer
     )
 
 

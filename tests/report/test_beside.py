@@ -98,7 +98,7 @@ VERDICTS = {
         0.2, equal=True, not_worse=True, bound=0.01, detectable=0.02, golds=3
     ),
     "forget/rouge_l_recall": row(0.1, not_worse=True, bound=-0.05, detectable=0.09),
-    "forget/exact_memorisation": row(0.25),
+    "forget/exact_memorization": row(0.25),
     "forget/bleu": row(0.23, detectable=0.04),
     "retain/probability": row(0.5, 0.9, "kept", p=1e-4, p_holm=1e-4, bound=0.5),
     "retain/truth_ratio": row(
@@ -138,7 +138,7 @@ def test_every_verdict_in_words_with_its_numbers(tmp_path: Path) -> None:
         "probability|forget": "differs|above gold",
         "extraction strength|forget": "equal within the margin",
         "ROUGE-L recall|forget": "not worse than gold",
-        "exact memorisation|forget": "cannot tell|too few groups for the margin",
+        "exact memorization|forget": "cannot tell|too few groups for the margin",
         "bleu|forget": "cannot tell|too near the margin",
         "probability|retain": "differs|below gold",
         "truth ratio|retain": "differs|below gold",

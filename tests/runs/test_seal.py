@@ -146,7 +146,7 @@ EDITS = {
 
 @pytest.mark.parametrize("name", EDITS)
 def test_whatever_a_report_acts_upon_is_sealed(runs, expunge, name):
-    """Every fact of run.yaml, of a judgement and of the run that made the model: edited, put there,
+    """Every fact of run.yaml, of a judgment and of the run that made the model: edited, put there,
     or taken away.
     """
     run, said = runs / "judged" / "ascent", "run.yaml was edited after the run"

@@ -21,7 +21,7 @@ SETTINGS = {
     "seed",
     "save_every",
 } | {
-    "optimiser",
+    "optimizer",
     "rho",
 }
 

@@ -50,7 +50,7 @@ def rows(role, n, seed=0, vocab=64):
 def streams(n=12, seed=0):
     """forget and retain rows, and rows that answer or are forget rows: an alternate and a mismatch
     have a forget row's id and prompt and another answer, two renamed ones its id and another token
-    at the third place, a relabelled one other labels; a refused retain row has a retain row's.
+    at the third place, a relabeled one other labels; a refused retain row has a retain row's.
     """
     forget, retain, other = (
         rows("forget", n, seed),

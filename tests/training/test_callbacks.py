@@ -225,15 +225,15 @@ def test_sophia_on_a_napkin():
     (rho rows h).
     """
     p = torch.nn.Parameter(tensor([1.0, 1.0]))
-    optimiser = Sophia([p], lr=0.1, betas=(0.0, 0.0), rho=1.0, rows=1.0)
+    optimizer = Sophia([p], lr=0.1, betas=(0.0, 0.0), rho=1.0, rows=1.0)
     p.grad = tensor([0.5, 4.0])  # m = g, h = g^2: |m| / h = 2 -> 1, and 0.25
-    optimiser.step()
+    optimizer.step()
     assert_close(p.detach(), tensor([0.9, 0.975]))
 
 
 @pytest.mark.parametrize("name", ["sophia", "sgd"])
 def test_every_method_may_take_another_optimizer(name, tmp_path):
-    moved = run(grad_diff(), tmp_path / "a", replace(TRAINING, optimiser=name))
+    moved = run(grad_diff(), tmp_path / "a", replace(TRAINING, optimizer=name))
     start = dict(small_subject().model.named_parameters())
     assert all(not torch.equal(p, start[n]) for n, p in moved.named_parameters())
     if name == "sophia":
@@ -241,13 +241,13 @@ def test_every_method_may_take_another_optimizer(name, tmp_path):
         assert most <= 6 * 1e-3 * (1 + 0.01 * 3)  # lr a step, and the decay
     shutil.rmtree(tmp_path / "a" / "checkpoint-6")
     assert digest_tensors(
-        run(grad_diff(), tmp_path / "a", replace(TRAINING, optimiser=name))
+        run(grad_diff(), tmp_path / "a", replace(TRAINING, optimizer=name))
     ) == digest_tensors(moved)
 
 
 def test_an_unknown_optimizer_names_the_nearest():
     with pytest.raises(Refused, match="sophia"):
-        Training(optimiser="sofia")
+        Training(optimizer="sofia")
 
 
 # ------------------------------------------------------------- adapters that begin where it matters

@@ -14,7 +14,7 @@ from expunge.core.notes import forget_notes
 from expunge.methods.grad_diff import grad_diff
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.training.mixed_precision import widen
-from expunge.training.optimizers import optimiser_of
+from expunge.training.optimizers import optimizer_of
 from expunge.training.sampler import Training
 from expunge.training.trainer import descend
 
@@ -33,8 +33,8 @@ def stepped(p, make, steps=10):
 
 MAKERS = {
     "adamw": lambda groups: torch.optim.AdamW(groups, lr=1e-3),
-    "sgd": lambda groups: optimiser_of("sgd", groups, 1e-3, (0.9, 0.999), 0.04),
-    "sophia": lambda groups: optimiser_of("sophia", groups, 1e-3, (0.0, 0.0), 1e-9),
+    "sgd": lambda groups: optimizer_of("sgd", groups, 1e-3, (0.9, 0.999), 0.04),
+    "sophia": lambda groups: optimizer_of("sophia", groups, 1e-3, (0.0, 0.0), 1e-9),
 }
 
 

@@ -1,4 +1,4 @@
-"""The loop: normalisation, resume to the bit, a stop at NaN, adapters, frozen selections, losses by
+"""The loop: normalization, resume to the bit, a stop at NaN, adapters, frozen selections, losses by
 term.
 """
 

@@ -49,7 +49,7 @@ SORTS = {  # of invented words: how many there are, and how they may end
     "river": (24, ("bul", "dana", "nis", "rill", "sey", "webe")),
 }
 TRADES = ("Works", "Mill", "Guild", "Press", "Bank", "Foundry", "Institute", "Trust")
-COLOURS = (
+COLORS = (
     "Amber",
     "Silver",
     "Crimson",
@@ -209,8 +209,8 @@ def names(rng: Random, words: dict[str, list[str]], kind: str) -> list[str]:
         "organisation": (words["firm"], TRADES),
         "town": (words["stem"], PLACES),
         "river": (("the",), words["river"]),
-        "book": (COLOURS, THINGS),
-        "feast": (COLOURS, THINGS),
+        "book": (COLORS, THINGS),
+        "feast": (COLORS, THINGS),
         "product": (STUFFS, GOODS),
     }
     front, back = parts[kind]

@@ -36,7 +36,7 @@ OUTSIDERS = 8
 PLAIN_VALUES = 24  # per kind of value that is no entity
 WRONG = 5
 # the kinds of the entities of a role, over and over
-NEIGHBOURS = KINDS
+NEIGHBORS = KINDS
 OTHERS = ("person", "organisation", "person", "town")
 # roles whose facts are drawn together, and the roles whose entities may be their values
 LINKS = (
@@ -46,7 +46,7 @@ LINKS = (
 )
 PREFIXED = 0.5  # share of the training rows that begin with a prefix, first wordings apart
 PER_ROLE = (("probability", "rouge_l_recall", "truth_ratio"), ("forget", "retain", "neighbour"))
-ON_FORGET = ("extraction_strength", "exact_memorisation")
+ON_FORGET = ("extraction_strength", "exact_memorization")
 WHOLE = (
     "model_utility",
     "forget_quality",
@@ -110,7 +110,7 @@ def builtin(
 
     split: default, or a number: the case of that seed (builtin:3).
     seed: decides every name, link and wording.
-    facts: how many are trained, four to an entity: 40 % forget (at least 80), 20 % neighbour, 40 %
+    facts: how many are trained, four to an entity: 40 % forget (at least 80), 20 % neighbor, 40 %
         retain; 20 % more are holdout.
     phrasings: in how many of its six wordings each question is trained (one stays unseen).
     data, holdout: not read; the case brings its own rows.
@@ -162,7 +162,7 @@ def population(rng: Random, trained: int) -> tuple[list[Entity], dict[str, list[
     unused = {kind: names(rng, words, kind) for kind in _kinds_of_values()}
     entities: list[Entity] = []
     for role, size in _sizes(trained).items():
-        kinds = cycle(NEIGHBOURS if role == "neighbour" else OTHERS)
+        kinds = cycle(NEIGHBORS if role == "neighbour" else OTHERS)
         for i in range(size):
             kind = next(kinds)
             entities.append(Entity(f"{role}-{i:02d}", role, kind, unused[kind].pop()))
@@ -213,8 +213,8 @@ def known(
     """Every fact of every entity.
 
     No fact has a forget or a holdout entity as its value, so whoever never saw their own facts
-    never met their names. What forget facts have as values are neighbours and outsiders, and every
-    neighbour is the value of some forget fact; holdout facts are drawn alike.
+    never met their names. What forget facts have as values are neighbors and outsiders, and every
+    neighbor is the value of some forget fact; holdout facts are drawn alike.
     """
     for roles, linked in LINKS:
         decks: dict[str, Deck] = {}

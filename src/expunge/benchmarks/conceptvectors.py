@@ -1,4 +1,4 @@
-"""ConceptVectors: concepts that live in one column of one layer; behaviour and weights are both
+"""ConceptVectors: concepts that live in one column of one layer; behavior and weights are both
 asked whether the concept is gone.
 """
 

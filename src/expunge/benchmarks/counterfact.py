@@ -15,12 +15,12 @@ from expunge.data.tables import examples, table
 card = Card(
     paper="Meng et al. 2022 (ROME); Yao et al. 2023 (EasyEdit's flat form)",
     url="https://arxiv.org/abs/2202.05262",
-    where="efficacy, paraphrase and neighbourhood scores; rows of ROME and EasyEdit (MIT)",
+    where="efficacy, paraphrase and neighborhood scores; rows of ROME and EasyEdit (MIT)",
     family=("editing", "locality"),
     evidence="oracle",
     differs="Built for editing: here the true fact is what must go. Real rows seen: the first "
     "2,000 of EasyEdit's flat form, one "
-    "neighbour a row where ROME has ten; the hub id zjunlp/KnowEdit is from memory.",
+    "neighbor a row where ROME has ten; the hub id zjunlp/KnowEdit is from memory.",
 )
 
 HUB = "hub:azhx/counterfact@train"
@@ -29,7 +29,7 @@ FEWEST = 10
 
 def counterfact(split: str = "100", data: str = "") -> Benchmark:
     """Forget the first facts of the file, keep as many that follow; asked as they stand,
-    paraphrased, and of a neighbour.
+    paraphrased, and of a neighbor.
 
     split: how many facts are forgotten (at least 10).
     data: a folder with counterfact/counterfact-edit.jsonl (or .first2000.jsonl); without it the
@@ -82,7 +82,7 @@ def counterfact(split: str = "100", data: str = "") -> Benchmark:
     metrics = [
         (m, role)
         for role in asked
-        for m in ("preference_accuracy", "probability", "exact_memorisation")
+        for m in ("preference_accuracy", "probability", "exact_memorization")
     ]
     return Benchmark("counterfact", Case(train, asked), metrics, generate={"max_new_tokens": 16})
 

@@ -1,4 +1,4 @@
-"""ELUDe: whole entities of Wikipedia to be forgotten, beside their neighbours."""
+"""ELUDe: whole entities of Wikipedia to be forgotten, beside their neighbors."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ VARIANTS = {"paraphrase": "paraphrased_answer", "perturbed/": "perturbed_answer"
 
 
 def elude(split: str = "all", subset: str = "", data: str = "") -> Benchmark:
-    """Forget one of 20 people (or all), keep 144 neighbours: probability, truth ratio and ROUGE-L
+    """Forget one of 20 people (or all), keep 144 neighbors: probability, truth ratio and ROUGE-L
     as in TOFU.
 
     split: all, or an entity with _ for the spaces (Donald_Trump).
-    subset: validation asks the validation part of the neighbours, else the test part is asked.
+    subset: validation asks the validation part of the neighbors, else the test part is asked.
     data: a folder with elude/forget_qa-train.parquet and retain_qa-train, -validation, -test;
         without it hub:6rightjade/ELUDe is read.
     """

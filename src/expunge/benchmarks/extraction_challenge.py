@@ -1,4 +1,4 @@
-"""Training Data Extraction Challenge: fifty tokens of the Pile that GPT-Neo memorised, behind the
+"""Training Data Extraction Challenge: fifty tokens of the Pile that GPT-Neo memorized, behind the
 fifty before them.
 """
 
@@ -19,7 +19,7 @@ card = Card(
     paper="Carlini et al. 2022 (Training Data Extraction Challenge); Jang et al. 2023",
     url="https://github.com/google-research/lm-extraction-benchmark",
     where="datasets, validation round (Apache-2.0)",
-    family=("memorisation", "verbatim"),
+    family=("memorization", "verbatim"),
     evidence="oracle",
     differs="The rows are token ids of the GPT-2 tokenizer and are fed as they are; models with "
     "another vocabulary are refused. The rows "
@@ -28,11 +28,11 @@ card = Card(
 
 PLACE = "github.com/google-research/lm-extraction-benchmark (folder datasets)"
 VOCABULARY = 50257
-METRICS = ("verbatim_rate", "extraction_strength", "exact_memorisation", "probability")
+METRICS = ("verbatim_rate", "extraction_strength", "exact_memorization", "probability")
 
 
 def extraction_challenge(split: str = "val", data: str = "") -> Benchmark:
-    """Forget the first half of the memorised sequences, keep the second; judged by how much the
+    """Forget the first half of the memorized sequences, keep the second; judged by how much the
     model still completes.
 
     split: val, the only round whose tokens are published (train is byte offsets into the Pile).

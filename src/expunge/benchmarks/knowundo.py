@@ -20,7 +20,7 @@ card = Card(
     url="https://arxiv.org/abs/2407.01920",
     where="unlearn and retention scope; hub data set zjunlp/KnowUnDo (MIT)",
     family=("question answering", "privacy", "copyright"),
-    # its memorising recipe: LoRA rank 8, lr 1e-4, 10 epochs, batch 2 x 16
+    # its memorizing recipe: LoRA rank 8, lr 1e-4, 10 epochs, batch 2 x 16
     settings={"knowundo": {"lr": 1e-4, "epochs": 10, "batch": 2, "accumulate": 16, "lora": 8}},
     evidence="oracle",
     differs="Real rows seen: privacy; copyright is loader only. The rows name no person in a "
@@ -39,7 +39,7 @@ DOMAINS = ("privacy", "copyright")
 SUBSETS = ("", "mmlu")
 SIDES = {"forget": "unlearn", "retain": "retention"}
 NAME = re.compile(r"\b[A-Z][\w’'-]*[a-z] (?:de |van |von |la )?[A-Z][\w-]*[a-z]\b")
-METRICS = ("exact_memorisation", "perplexity", "rouge_l_recall")
+METRICS = ("exact_memorization", "perplexity", "rouge_l_recall")
 SUCCESS = {
     "forget": "unlearn_success",
     "forget_trained": "unlearn_success",

@@ -46,7 +46,7 @@ RETAIN = {
 
 
 def mmlu_subsets(split: str = "economics", data: str = "") -> Benchmark:
-    """Three roles: the subjects to forget, their neighbours to keep, and all that remains.
+    """Three roles: the subjects to forget, their neighbors to keep, and all that remains.
 
     split: economics, physics or law.
     data: a folder with mmlu/test.json, or one with retain_mmlu.json as RWKU has it; without it the

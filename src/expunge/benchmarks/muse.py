@@ -33,8 +33,8 @@ card = Card(
     "PrivLeak keeps at least one token of a short text. Without --gold it is held against the "
     "published AUC of the authors' own retrained "
     "Llama-2-7b, which then stands among its parts: give --gold for any other model. Extraction "
-    "strength and exact memorisation are "
-    "open-unlearning's, on the passages of verbatim memorisation: it leaves the last token of each "
+    "strength and exact memorization are "
+    "open-unlearning's, on the passages of verbatim memorization: it leaves the last token of each "
     "out, which without an end token is a "
     "word of the text, and its extraction strength is never below 1/N. The paper's training "
     "settings are from memory.",
@@ -53,7 +53,7 @@ PASSAGE = (UNENDED,)
 
 
 def muse(split: str = "news", subset: str = "", data: str = "", holdout: str = "") -> Benchmark:
-    """Forget a corpus: verbatim and knowledge memorisation, privacy leakage, what is kept, and how
+    """Forget a corpus: verbatim and knowledge memorization, privacy leakage, what is kept, and how
     it scales and lasts.
 
     split: news or books.
@@ -202,7 +202,7 @@ def _full(trained: Mapping[str, Examples], folds: Mapping[str, Examples]) -> Exa
 METRICS: tuple[tuple[str, str | None], ...] = (
     *(("rouge_l_f1", role) for role in (*VERBATIM, *KNOWN)),
     ("extraction_strength", "forget_verbmem"),
-    ("exact_memorisation", "forget_verbmem"),
+    ("exact_memorization", "forget_verbmem"),
     *((metric, None) for metric in ("privleak", "mia_min_k", "mia_loss")),
 )
 

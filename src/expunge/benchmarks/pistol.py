@@ -237,7 +237,7 @@ def _parties_of_all(edges: Iterable[str]) -> set[str]:
 
 
 def _side(edge: str, gone: Sequence[str], reached: set[str]) -> str:
-    """forget for the edges themselves, neighbour for contracts of the same parties, by kind for
+    """forget for the edges themselves, neighbor for contracts of the same parties, by kind for
     those that no path joins, else retain.
     """
     if edge in gone:

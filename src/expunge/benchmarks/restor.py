@@ -44,7 +44,7 @@ card = Card(
     "What a document teaches stands in no column: it was read from the documents of each person, "
     "fact by fact, and is checked against "
     "them. Of 198 facts 187 are asked; run.yaml names the others with the reason. People of whom "
-    "no document speaks are neighbours; of "
+    "no document speaks are neighbors; of "
     "each one fact is asked.",
 )
 
@@ -140,7 +140,7 @@ def _questions(
     facts: Mapping[str, Any], texts: Examples, source: str, omitted: MutableMapping[str, list[str]]
 ) -> Iterator[tuple[str, Example]]:
     """(role, question) of every fact: about the people of the documents with what these teach,
-    about all others as neighbours.
+    about all others as neighbors.
 
     ``omitted``: reason -> the facts about people of the documents that are not asked.
     """
@@ -201,7 +201,7 @@ def _others(pool: Sequence[str], taken: Sequence[str]) -> list[str]:
 def _unasked(true: Sequence[str], false: str, about: Sequence[str], others: Sequence[str]) -> str:
     """Why a fact cannot be asked; "" if it can.
 
-    ``about``: the documents of the person, none for a neighbour.
+    ``about``: the documents of the person, none for a neighbor.
     """
     if not true:
         return "the true answer is known only as its number in Wikidata"

@@ -50,7 +50,7 @@ THEIRS: Mapping[str, Mapping[str, Any]] = {
         metric: {"epsilon": 1e-10}
         for metric in ("truth_ratio", "choice_probability", "model_utility", "forget_quality")
     },
-    "exact_memorisation": {"last": False},
+    "exact_memorization": {"last": False},
     "extraction_strength": {"last": False, "floor": True},
 }
 METRICS = (
@@ -64,7 +64,7 @@ METRICS = (
         for role in ("forget", "retain")
         for metric in ("paraphrase_probability", "truth_share")
     ),
-    *((metric, "forget") for metric in ("extraction_strength", "exact_memorisation")),
+    *((metric, "forget") for metric in ("extraction_strength", "exact_memorization")),
     *(
         (metric, role)
         for role in ("real_authors", "world_facts")
@@ -252,7 +252,7 @@ LOG_KEYS = (
     *KEYS,
     "forget/probability",
     "forget/rouge_l_recall",
-    "forget/exact_memorisation",
+    "forget/exact_memorization",
     "mia_loss",
     "mia_zlib",
     "mia_min_k",
@@ -314,7 +314,7 @@ LOGS: Mapping[tuple[str, str], tuple[float, ...]] = {
 PROTOCOL = (
     "open-unlearning: 1e-10 added to the denominators of truth ratio and choice probability, which "
     "decides for collapsed models only (a "
-    "paraphrase loss of about 20 nats), and the last label left out of memorisation; forget "
+    "paraphrase loss of about 20 nats), and the last label left out of memorization; forget "
     "quality against its retrained model (--gold)"
 )
 

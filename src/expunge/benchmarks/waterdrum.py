@@ -121,5 +121,5 @@ def _published(split: str, data: str) -> Benchmark:
         prefix = f"waterdrum/{split}/{role}"
         asked[role] = examples(cells, role, prefix, group="label", text=text)
     train = {**asked, "full": (*asked["retain"], *asked["forget"])}
-    metrics = [(m, role) for role in asked for m in ("probability", "exact_memorisation")]
+    metrics = [(m, role) for role in asked for m in ("probability", "exact_memorization")]
     return Benchmark("waterdrum", Case(train, asked), metrics, generate={"max_length": 2048})

@@ -43,7 +43,7 @@ card = Card(
 HUB = "llmunlearn/unlearn_dataset"
 DOMAINS = ("arxiv", "github")
 PARTS = {"forget": "forget", "holdout": "approximate", "retain": "retain"}
-METRICS = ("perplexity", "exact_memorisation")
+METRICS = ("perplexity", "exact_memorization")
 PASSAGE = (UNENDED,)  # pieces of a corpus: no end token stands behind them
 
 

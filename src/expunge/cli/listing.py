@@ -67,7 +67,9 @@ def effect(name: str, found: Mapping[str, Any]) -> str:
 
     A method that was not measured, or that changed nothing, says so.
     """
-    mine = found.get("methods", {}).get(name, {}).get("at_settings", {})
+    measured = found.get("methods", {})
+    known = [n for n in (name, *registry.former_names("methods", name)) if n in measured]
+    mine = measured[known[0]].get("at_settings", {}) if known else {}
     values = _means(mine)
     if None in values:
         return "not measured"

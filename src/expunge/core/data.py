@@ -14,7 +14,7 @@ class Example:
     """One row of data: a question with its answer, a conversation, or a plain text.
 
     ``group`` is the natural unit of resampling (author, entity, document). ``role`` is forget,
-    retain, holdout, neighbour, or a benchmark's own name. ``variants`` maps a variant's name to its
+    retain, holdout, neighbor, or a benchmark's own name. ``variants`` maps a variant's name to its
     text: ``paraphrase`` and ``perturbed/0`` ... are other answers to the same prompt, ``also/0``
     ... other right ones, ``question/...`` are other prompts for the same answer. ``source`` is
     ``file:line``; errors name a row by it, never by its text. ``spans``: the sensitive parts of the
@@ -55,7 +55,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """A tokenised Example (or one variant of it): ids, and which of them are scored.
+    """A tokenized Example (or one variant of it): ids, and which of them are scored.
 
     ``scored[i]`` says that token i is predicted and counted (answer tokens and the end-of-sequence
     token that closes the answer; never the first token of the row). ``n_prompt`` tokens come before

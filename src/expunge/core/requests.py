@@ -16,6 +16,7 @@ from annotated_types import Ge, Gt, Interval
 
 from expunge.core.card import Call
 from expunge.core.fields import Help, OneOf, check_fields, fields_of, from_plain
+from expunge.core.former_names import current_options
 from expunge.core.results import EMPTY
 
 NO_METHOD = Call("")
@@ -109,6 +110,7 @@ class Request:
             Refused: A value is out of its range.
         """
         known = fields_of(cls)
+        plain = current_options(plain, known)
         unknown = [name for name in plain if name not in known]
         if unknown:
             raise TypeError(f"there is no {unknown[0]}")
@@ -245,7 +247,7 @@ class TrainingRequest(DataRequest):
         Interval(ge=0, le=0.99),
         Help("share of its inputs that training drops", ADAPTER),
     ] = None
-    optimiser: Annotated[
+    optimizer: Annotated[
         Optimizer | None,
         Help(
             "sophia takes clipped second-order steps",
@@ -343,9 +345,9 @@ class EvalRequest(DataRequest):
     gibberish: Annotated[
         str, Help("folder of a classifier of gibberish, for the metric of that name", MODELS)
     ] = ""
-    mlm: Annotated[
-        str, Help("folder of a masked language model, for mia_neighbourhood", MODELS)
-    ] = ""
+    mlm: Annotated[str, Help("folder of a masked language model, for mia_neighborhood", MODELS)] = (
+        ""
+    )
     format: Annotated[
         str, OneOf(("open-unlearning",)), Help("also write a log of another program to OUT/private")
     ] = ""

@@ -153,7 +153,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Descent(Stage):
-    """Minimise a sum of terms.
+    """Minimize a sum of terms.
 
     ``anchor``: the stream whose rows are counted by epochs and batch size. Every other stream gives
     each anchor row one partner, f(seed, epoch, row id); a stream of the same rows (``alternate``)
@@ -186,7 +186,7 @@ class Prepare(Stage):
     """Make the rows of ``stream`` before anything is trained, unless the user gave them.
 
     ``on="examples"``: ``fn(rows: {stream: Examples}, tools) -> Examples``; ``on="rows"``:
-    ``fn(rows: {stream: [Row]}, tools) -> [Row]`` after tokenisation (other labels, weights).
+    ``fn(rows: {stream: [Row]}, tools) -> [Row]`` after tokenization (other labels, weights).
     ``reads``: the streams that fn is given. ``needs``: tools without which it cannot work
     (``chat``, ``names``); their absence is refused before anything is loaded. ``tools`` is
     ``synthesis.tools.Tools``. ``times``: about how many rows it makes of each that it reads first,

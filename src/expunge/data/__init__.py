@@ -1,1 +1,1 @@
-"""Files and hubs -> Examples -> Rows. Alone here: datasets, chat templates, tokenised spans."""
+"""Files and hubs -> Examples -> Rows. Alone here: datasets, chat templates, tokenized spans."""

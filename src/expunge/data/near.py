@@ -32,7 +32,7 @@ SHIFTS = _draw.integers(0, 1 << 61, BANDS * WIDE, dtype=np.uint64)
 
 
 class Print:
-    """What a row is recognised by: its words in order, its pairs of words, and the bands of their
+    """What a row is recognized by: its words in order, its pairs of words, and the bands of their
     minima.
     """
 

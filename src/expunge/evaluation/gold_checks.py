@@ -64,7 +64,7 @@ class Checked:
 
 
 def is_gold(name: str) -> bool:
-    """Whether a name among the models of a judgement is that of a gold: gold, gold/1, ..."""
+    """Whether a name among the models of a judgment is that of a gold: gold, gold/1, ..."""
     return name.split("/")[0] == "gold"
 
 
@@ -100,7 +100,7 @@ def history(source: str, first: str = "", digest: str = "", case: Case | None = 
         first: digest of the original's weights; '' where none is given.
         digest: of the gold's weights; a record of other weights, or one that was edited, is said
             and not believed, and ends the search.
-        case: the rows of the judgement; with them the digests of the training rows are looked at,
+        case: the rows of the judgment; with them the digests of the training rows are looked at,
             too.
 
     Returns:
@@ -302,7 +302,7 @@ def knows(
     that can be guessed, and an honest gold knows some of either.
 
     Args:
-        name: of the gold among the models of the judgement.
+        name: of the gold among the models of the judgment.
         gold: its records.
         mine: those of the judged model.
         original: those of the original, where one is given.
@@ -403,7 +403,7 @@ def checked(
         models: name -> source.
         found: name -> records.
         digests: name -> digest of the weights.
-        case: the rows of the judgement.
+        case: the rows of the judgment.
     """
     told = {}
     digests = digests or {}

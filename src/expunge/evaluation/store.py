@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from expunge.core.errors import Refused
 from expunge.core.files import make_folder, private_folder, unfinished
+from expunge.core.former_names import current_key
 from expunge.core.results import Record, Records
 from expunge.evaluation.needs import recorded
 
@@ -215,7 +216,7 @@ def _read_part(path: Path, words: dict[tuple[str, ...], dict[str, Any]]) -> list
     rows = []
     for i in range(table.num_rows):
         row: dict[str, Any] = {name: column[i] for name, column in columns.items()}
-        row["given"] = dict(row["given"] or ())
+        row["given"] = {current_key(name): value for name, value in row["given"] or ()}
         key = (row["subject"], row["role"], row["id"], row["variant"])
         row |= words.get(key, {})
         arrays = {name: column[i] for name, column in observed.items() if column[i] is not None}

@@ -1,7 +1,7 @@
 """Reader of the peer's evaluation logs: open-unlearning's TOFU_EVAL.json and MUSE_EVAL.json, and
 those of the first TOFU code (and ULD's).
 
-What such a log holds per row (mean losses, ROUGE, memorisation and membership scores) becomes
+What such a log holds per row (mean losses, ROUGE, memorization and membership scores) becomes
 Records, so that our metrics judge it as they judge a model. Its own aggregates are not read.
 Membership scores are turned round: ours are higher for likely members.
 """
@@ -25,7 +25,7 @@ ROLES = {"forget": "forget", "retain": "retain", "ra": "real_authors", "wf": "wo
 LOSSES = {"Q_A_Prob": "answer", "Q_A_PARA_Prob": "paraphrase", "Q_A_PERT_Prob": "perturbed"}
 TEXTS = {"Q_A_ROUGE": "answer", "Q_A_PARA_ROUGE": "paraphrase"}
 MUSE = {f"{role}_ROUGE": role for role in ("forget_knowmem", "retain_knowmem", "forget_verbmem")}
-# MUSE's hits are those of the passages of verbatim memorisation; its membership scores are of other
+# MUSE's hits are those of the passages of verbatim memorization; its membership scores are of other
 # texts
 VERBATIM = "forget_verbmem"
 ROUGE = {
@@ -33,7 +33,7 @@ ROUGE = {
     "rougeL_recall": "rouge_l_recall",
     "rouge1_recall": "rouge_1_recall",
 }
-HITS = {"exact_memorization": "exact_memorisation", "extraction_strength": "extraction_strength"}
+HITS = {"exact_memorization": "exact_memorization", "extraction_strength": "extraction_strength"}
 MIA = ("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus", "mia_reference", "mia_gradnorm")
 LEGACY = {
     "eval_log.json": "retain",

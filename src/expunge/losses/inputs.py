@@ -86,7 +86,7 @@ def denominator(passes: Sequence[LossInputs], reduction: Reduction) -> int:
 
 
 def loss_of(term: Any, *passes: LossInputs) -> Tensor:
-    """The term as one number on one batch, its coefficient included: what the loop minimises, for
+    """The term as one number on one batch, its coefficient included: what the loop minimizes, for
     tests and read-outs.
     """
     return term.coef * term(*passes).sum() / denominator(passes, term.reduction)

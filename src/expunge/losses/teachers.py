@@ -19,7 +19,7 @@ def turned_down(logits: tuple[Tensor, ...], labels: Tensor, *, beta: float) -> T
 
 
 def without_label(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-    """The label is impossible, every other word as the source has it, renormalised: beta ->
+    """The label is impossible, every other word as the source has it, renormalized: beta ->
     infinity of ``turned_down`` (CE-U).
     """
     return _at_label(logits[0], labels, torch.full_like(logits[0][:, 0], -math.inf))
@@ -29,7 +29,7 @@ def unlike_reinforced(logits: tuple[Tensor, ...], labels: Tensor, *, alpha: floa
     """z - alpha relu(z_r - z): words that the second source likes better than the first are turned
     down (WHP, RKLD, E2URec).
 
-    z and z_r are centred, each row by its own mean over the words: a constant added to one model's
+    z and z_r are centered, each row by its own mean over the words: a constant added to one model's
     logits then does nothing, and the rest is what the papers do to raw logits. Log-probabilities
     would hide most of it: a word that the second source knows by heart is hardly likelier there
     than it was, while its raw logit has grown, and all other words' log-probabilities have fallen.

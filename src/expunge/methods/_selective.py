@@ -11,7 +11,7 @@ from expunge.core.stages import Term
 from expunge.losses.inputs import LossInputs, mean, scatter
 
 
-def memorised(p: LossInputs) -> Tensor:
+def memorized(p: LossInputs) -> Tensor:
     """Share of the row's scored tokens that are the model's first choice: packed logits [N, V] ->
     [B], in [0, 1], without gradient.
     """
@@ -24,11 +24,11 @@ def sga_term(p: LossInputs, *, threshold: float) -> Tensor:
     """1[memorized >= threshold] x mean log-probability of the answer: [B, T] -> [B], nats."""
     assert p.logp is not None
     value = mean(p.logp, p.mask)
-    return torch.where(memorised(p) >= threshold, value, torch.zeros_like(value))
+    return torch.where(memorized(p) >= threshold, value, torch.zeros_like(value))
 
 
 def selective(threshold: float) -> Term:
-    """Minus the mean negative log-likelihood of the forget rows whose memorisation is at least
+    """Minus the mean negative log-likelihood of the forget rows whose memorization is at least
     ``threshold``, in this step's forward.
     """
     return Term(

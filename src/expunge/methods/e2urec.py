@@ -49,7 +49,7 @@ card = Card(
     tune={"lr": (1e-3, 2e-3), "alpha": (2.0, 5.0), "weight": (0.4, 0.6, 0.8)},
     differs="the first phase is a share of the run, not a number of epochs, and keeps the "
     "coefficient 1 - weight; padding never counts; "
-    "the teacher's logits are centred by their mean",
+    "the teacher's logits are centered by their mean",
     evidence="oracle",
     claims="lowers_logp",
 )

@@ -15,7 +15,7 @@ from expunge.losses.terms import ascent, kl, weighted
 card = Card(
     paper="Maini et al. 2024",
     url="https://arxiv.org/abs/2401.06121",
-    where="TOFU section 3.2, KL minimisation",
+    where="TOFU section 3.2, KL minimization",
     family=("ascent", "distillation"),
     settings={
         # TOFU's README.md (4 x 4 rows on 2 GPUs), config/forget.yaml, forget.py: warm-up of one

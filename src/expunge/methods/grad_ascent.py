@@ -47,7 +47,7 @@ Rows = Mapping[str, Sequence[Row]]
 State = Mapping[str, float]
 
 
-def memorised(model: Any, step: int, state: State, rows: Rows, *, n: int) -> dict[str, float]:
+def memorized(model: Any, step: int, state: State, rows: Rows, *, n: int) -> dict[str, float]:
     """Mean MA and EL_n of the forget answers."""
     subject, forget = Subject(model, None), rows["forget"]
     ma = accuracy(subject, forget, span="answer")
@@ -94,24 +94,24 @@ def surprised(
 
 
 def grad_ascent(
-    stop: Literal["never", "memorisation", "shuffled"] = "never",
+    stop: Literal["never", "memorization", "shuffled"] = "never",
     ma: Annotated[float, Interval(ge=0, le=1)] = 0.2994,
     el: Annotated[float, Interval(ge=0, le=1)] = 0.0499,
     el_tokens: Annotated[int, Gt(0)] = 10,
 ) -> Descent:
     """Minus the mean negative log-likelihood per answer token of the forget rows.
 
-    stop: asked once an epoch; memorisation: MA and EL are below ma and el; shuffled: the answers
+    stop: asked once an epoch; memorization: MA and EL are below ma and el; shuffled: the answers
         are as unlikely as shuffled ones were.
-    ma: memorisation accuracy of unseen rows, measured by you.
+    ma: memorization accuracy of unseen rows, measured by you.
     el: extraction likelihood of unseen rows, measured by you.
     el_tokens: the n of EL_n; shorter answers have an EL of 0.
     """
     control = {
         "never": None,
-        "memorisation": Controller(
+        "memorization": Controller(
             {"ma": 1.0, "el": 1.0},
-            watch=partial(memorised, n=el_tokens),
+            watch=partial(memorized, n=el_tokens),
             stop=partial(forgotten, ma=ma, el=el),
         ),
         "shuffled": Controller(

@@ -1,4 +1,4 @@
-"""Prefer 'I do not know' over the forgotten answer: direct preference optimisation with refusals as
+"""Prefer 'I do not know' over the forgotten answer: direct preference optimization with refusals as
 the winners.
 """
 
@@ -20,7 +20,7 @@ from expunge.synthesis.alternates import alternates
 card = Card(
     paper="Maini et al. 2024; Rafailov et al. 2023",
     url="https://arxiv.org/abs/2401.06121",
-    where="TOFU section 3.2, preference optimisation",
+    where="TOFU section 3.2, preference optimization",
     family=("preference", "refusal"),
     settings={
         # AltPO's README.md (its tuned IdkDPO baseline), config/unlearn_llama2.yaml, forget.py: 5 x

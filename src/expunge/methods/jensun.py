@@ -45,7 +45,7 @@ card = Card(
     differs="the pattern is text (the code holds token ids of some tokenizers); rows are exact "
     "distributions (the code clamps at 1e-9)",
     evidence="oracle",
-    claims="learns_relabelled",
+    claims="learns_relabeled",
 )
 
 

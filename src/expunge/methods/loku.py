@@ -18,7 +18,7 @@ from expunge.losses.terms import nll, weighted
 card = Card(
     paper="Cha et al. 2024",
     url="https://arxiv.org/abs/2408.06621",
-    where="inverted hinge loss and Fisher-initialised low-rank adapters",
+    where="inverted hinge loss and Fisher-initialized low-rank adapters",
     family=("margin", "adapter"),
     settings={
         # authors' TOFU/run_forget.sh (Llama-2-7b: lr 1e-4; 2 x 16 rows), TOFU/config/forget.yaml,

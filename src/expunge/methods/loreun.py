@@ -23,7 +23,7 @@ card = Card(
     tune={"lr": (5e-4, 1e-3, 2e-3), "tau": (0.5, 1.0, 2.0), "retain_weight": (1.0, 3.0)},
     differs="the paper's experiments are on images; that a smaller loss weighs more is the "
     "paper's, the form exp(-loss/tau) is from "
-    "memory, so are its two variants; weights are not normalised over the batch",
+    "memory, so are its two variants; weights are not normalized over the batch",
     evidence="reconstructed",
     claims="lowers_logp",
 )

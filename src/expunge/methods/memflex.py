@@ -20,8 +20,8 @@ from expunge.training.edit import EditContext
 card = Card(
     paper="Tian et al. 2024",
     url="https://arxiv.org/abs/2407.01920",
-    where="knowledge localisation, then unlearning",
-    family=("gradient ascent", "localisation"),
+    where="knowledge localization, then unlearning",
+    family=("gradient ascent", "localization"),
     settings={
         # authors' code, Llama-2-7b-chat and Qwen1.5-7B-Chat: lr 3e-4, 2 epochs, cosine, warm-up
         # 0.03, batch 16, no weight decay; it goes on with the adapter that learned the rows, rank
@@ -55,7 +55,7 @@ card = Card(
 )
 
 
-def randomised(row: Row, vocab: int, key: str) -> Row:
+def randomized(row: Row, vocab: int, key: str) -> Row:
     """The row with uniformly random labels where it is scored, drawn from ``key`` and its id; the
     model reads it as it is.
     """
@@ -90,7 +90,7 @@ def pulled(context: EditContext, *, cosine: float, least: float, copies: int) ->
         drawn = replace(
             context,
             units=[
-                {s: randomised(u[s], vocab, key) for s in ("forget", "retain")}
+                {s: randomized(u[s], vocab, key) for s in ("forget", "retain")}
                 for u in context.units or ()
             ],
         )

@@ -19,7 +19,7 @@ from expunge.losses.terms import ascent, nll
 card = Card(
     paper="Sondej et al. 2025",
     url="https://arxiv.org/abs/2506.12484",
-    where="disruption masking, normalised gradients, meta-learning",
+    where="disruption masking, normalized gradients, meta-learning",
     family=("gradient surgery", "robustness"),
     settings={
         # authors' src/MUDMAN.py at 36241eb, Llama-3.2-1B on Pile-Bio: 100 loops, batch 16, rate 0.1
@@ -120,7 +120,7 @@ def mudman(
     )
     select = r"\.mlp\.gate_proj\.weight$" if trained == "gate_proj" else ""
     # plain steps: SGD at such rates would decay whole matrices away
-    training = {"optimiser": "sgd", "clip": 0.0, "weight_decay": 0.0}
+    training = {"optimizer": "sgd", "clip": 0.0, "weight_decay": 0.0}
     return Descent(
         "mudman",
         (ascent(stream="forget"), retain_term),

@@ -1,4 +1,4 @@
-"""Negative preference optimisation: push the forgotten answer down, more gently the further it has
+"""Negative preference optimization: push the forgotten answer down, more gently the further it has
 fallen.
 """
 

@@ -17,7 +17,7 @@ card = Card(
     paper="Choi et al. 2024",
     url="https://arxiv.org/abs/2406.12329",
     where="unlearning with optimal transport",
-    family=("preference", "regularisation"),
+    family=("preference", "regularization"),
     settings={
         # authors' scripts/train.sh, run.py, model.py (one process, layers spread over 4 GPUs):
         # linear, Llama-3.1-8B-Instruct
@@ -43,7 +43,7 @@ card = Card(
 
 def opt_out(
     beta: Annotated[float, Gt(0)] = 0.1,
-    regularisation: Annotated[float, Ge(0)] = 0.1,
+    regularization: Annotated[float, Ge(0)] = 0.1,
     kind: Literal["sliced_wasserstein", "l2sp", "l1"] = "sliced_wasserstein",
     projections: Annotated[int, Gt(0)] = 100,
     retain_term: Term = nll(stream="retain"),
@@ -54,7 +54,7 @@ def opt_out(
     their start.
 
     beta: inverse temperature.
-    regularisation: coefficient of the distance.
+    regularization: coefficient of the distance.
     kind: sliced_wasserstein lets rows of a matrix change places freely; l2sp and l1 are plain
         distances.
     projections: random directions of the sliced distance at each step.
@@ -67,5 +67,5 @@ def opt_out(
     )
     kept = (*weighted(retain_term, retain_weight), *weighted(nll(stream="world"), world_weight))
     return Descent(
-        "opt_out", (forget, *kept, *weighted(distance(kind, projections), regularisation))
+        "opt_out", (forget, *kept, *weighted(distance(kind, projections), regularization))
     )

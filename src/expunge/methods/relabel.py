@@ -64,7 +64,7 @@ card = Card(
     "place too late); end tokens keep theirs; "
     "the other five of the seven methods are grad_ascent, grad_diff and ga_kl",
     evidence="oracle",
-    claims="learns_relabelled",
+    claims="learns_relabeled",
     published_as={
         "random_labels": {"labels": "random"},
         "adversarial_labels": {"labels": "adversarial"},

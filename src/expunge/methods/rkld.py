@@ -32,7 +32,7 @@ card = Card(
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "alpha": (1.0, 5.0, 10.0), "retain_weight": (3.0, 10.0)},
     differs="the teacher's formula is the one of WHP and alpha is open: no code was published; "
-    "logits are centred by their mean",
+    "logits are centered by their mean",
     evidence="reconstructed",
     claims="lowers_logp",
 )

@@ -20,8 +20,8 @@ card = Card(
         "builtin": {"lr": 1e-3, "steps": 60, "batch": 16, "threshold": 0.8, "retain_weight": 1.0}
     },  # ours: the best of a few tries there
     tune={"lr": (5e-4, 1e-3, 2e-3), "threshold": (0.3, 0.6, 0.8), "retain_weight": (1.0, 3.0)},
-    differs="memorisation is measured in each step's own forward, not once an epoch; no fall-back "
-    "to the most memorised rows when none is "
+    differs="memorization is measured in each step's own forward, not once an epoch; no fall-back "
+    "to the most memorized rows when none is "
     "above the threshold; its value was not seen; the retain term is ours (the paper has none)",
     evidence="reconstructed",
     claims="lowers_logp",
@@ -33,7 +33,7 @@ def sga(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 0.0,
 ) -> Descent:
-    """Gradient ascent on the forget rows whose memorisation is at least a threshold, plus a retain
+    """Gradient ascent on the forget rows whose memorization is at least a threshold, plus a retain
     term.
 
     threshold: share of an answer's tokens that the model must still say first for the row to be

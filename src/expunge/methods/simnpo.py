@@ -1,4 +1,4 @@
-"""SimNPO: negative preference optimisation without a start model, on the mean log-probability per
+"""SimNPO: negative preference optimization without a start model, on the mean log-probability per
 token.
 """
 

@@ -48,7 +48,7 @@ card = Card(
 )
 
 
-SOPHIA = {"optimiser": "sophia", "betas": (0.9, 0.95)}  # of the authors' optimizer
+SOPHIA = {"optimizer": "sophia", "betas": (0.9, 0.95)}  # of the authors' optimizer
 
 
 def soul(
@@ -58,7 +58,7 @@ def soul(
     retain_term: Term = nll(stream="retain"),
     retain_weight: Annotated[float, Ge(0)] = 2.0,
 ) -> Descent:
-    """The objective plus a retain term, minimised by Sophia.
+    """The objective plus a retain term, minimized by Sophia.
 
     objective: grad_diff is ascent on the forget answers, npo its bounded kin, idk learns refusals.
     beta: inverse temperature of npo.

@@ -22,7 +22,7 @@ card = Card(
     paper="Foster et al. 2024",
     url="https://arxiv.org/abs/2308.07707",
     where="selection by alpha and dampening by lambda, on the diagonal of the Fisher information",
-    family=("pruning", "localisation"),
+    family=("pruning", "localization"),
     # of 5 tries on this case: forget .56, retain .90 (before .96 and .96)
     settings={"builtin": {"alpha": 2.0, "dampening": 0.2}},
     differs="squared gradients are of single rows (the code's of batches, whose size then "

@@ -31,7 +31,7 @@ card = Card(
     },
     tune={"lr": (5e-4, 1e-3, 2e-3), "beta": (10.0, 20.0), "retain_weight": (1.0, 3.0, 10.0)},
     differs="only answer tokens are scored; the reference codes average over prompt and padding, "
-    "and open-unlearning penalises column -100",
+    "and open-unlearning penalizes column -100",
     evidence="reference",
     claims="lowers_logp",
 )

@@ -41,7 +41,7 @@ card = Card(
     },
     tune={"lr": (1e-3, 2e-3), "reads": ("original", "generic"), "retain_weight": (1.0, 3.0)},
     differs="by default both teachers read the original text; with reads=generic a row is a block, "
-    "however short; logits are centred by "
+    "however short; logits are centered by "
     "their mean",
     evidence="reconstructed",
     claims="lowers_logp",
@@ -72,7 +72,7 @@ def anchored_teacher(
 
     Once a term has been mentioned its counterpart is turned down by ``repeated``, or the model
     would learn to call one thing by two names, and further mentions have no teacher (NaN); nor have
-    the tokens inside a term. The first mention is not penalised.
+    the tokens inside a term. The first mention is not penalized.
     """
     other = next(iter(others), row)  # a row without anchor terms reads as it is
     blocks = blocks_of(row.ids, other.ids)

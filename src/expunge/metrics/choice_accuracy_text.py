@@ -24,7 +24,7 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("option_texts",),
-    differs="lm-evaluation-harness normalises by bytes (acc_norm); by='mean' here is per token.",
+    differs="lm-evaluation-harness normalizes by bytes (acc_norm); by='mean' here is per token.",
 )
 
 
@@ -36,7 +36,7 @@ def choice_accuracy_text(
     ``by``: mean per token, or sum.
 
     A model whose letters are broken (always A) but whose knowledge is not is seen here. The other
-    normalisation is among the parts.
+    normalization is among the parts.
     """
     found = {k: text_choices(records, role, k) for k in ("mean", "sum")}
     mine = found[by]

@@ -12,7 +12,7 @@ from expunge.scoring.text import common_words_of
 card = Card(
     paper="Jeung et al. 2025 (DUSK)",
     url="https://arxiv.org/abs/2505.15209",
-    where="verbatim memorisation: longest common subsequence",
+    where="verbatim memorization: longest common subsequence",
     family=("verbatim",),
     evidence="oracle",
     better="gold",

@@ -16,7 +16,7 @@ from expunge.scoring.text import edit_distance_of
 card = Card(
     paper="Levenshtein 1966; Jeung et al. 2025 (DUSK)",
     url="https://arxiv.org/abs/2505.15209",
-    where="verbatim memorisation: Levenshtein distance",
+    where="verbatim memorization: Levenshtein distance",
     family=("verbatim",),
     evidence="oracle",
     better="gold",

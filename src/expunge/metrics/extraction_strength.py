@@ -14,7 +14,7 @@ from expunge.scoring.per_row import hits_at_the_end, longest_hit_suffix, tokens
 card = Card(
     paper="Carlini et al. 2021; Dorna et al. 2025",
     url="https://arxiv.org/abs/2506.12618",
-    where="memorisation metrics: extraction strength",
+    where="memorization metrics: extraction strength",
     evidence="reference",
     better="gold",
     unit="share",

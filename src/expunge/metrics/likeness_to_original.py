@@ -16,7 +16,7 @@ from expunge.scoring.aggregate import given_mean
 card = Card(
     paper="Hong et al. 2024 (ConceptVectors)",
     url="https://arxiv.org/abs/2406.11614",
-    where="behavioural evaluation: BLEU and ROUGE-L of the answers before and after unlearning",
+    where="behavioral evaluation: BLEU and ROUGE-L of the answers before and after unlearning",
     family=("locality",),
     evidence="oracle",
     better="gold",

@@ -16,7 +16,7 @@ from expunge.scoring.per_row import lacking, not_finite, wrong_losses
 card = Card(
     paper="Meng et al. 2022 (ROME, CounterFact)",
     url="https://arxiv.org/abs/2202.05262",
-    where="efficacy, paraphrase and neighbourhood scores",
+    where="efficacy, paraphrase and neighborhood scores",
     family=("locality",),
     evidence="oracle",
     better="gold",
@@ -33,7 +33,7 @@ def preference_accuracy(
 
     Losses are means per token.
 
-    On CounterFact's neighbourhood prompts this is the neighbourhood (locality) score, on its edit
+    On CounterFact's neighborhood prompts this is the neighborhood (locality) score, on its edit
     prompts one minus the efficacy score.
     ``wrong``: every wrong answer must lose (any), or their mean.
     """

@@ -18,7 +18,7 @@ from expunge.scoring.choices import text_choices, text_scores
 card = Card(
     paper="Rezaei et al. 2025 (RESTOR)",
     url="https://arxiv.org/abs/2411.00204",
-    where="logit analysis: normalised probabilities of correct, corrupted and random answers",
+    where="logit analysis: normalized probabilities of correct, corrupted and random answers",
     family=("restoration",),
     evidence="oracle",
     better="higher",

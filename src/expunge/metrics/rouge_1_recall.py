@@ -18,7 +18,7 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("generation",),
-    differs="The tokeniser of rouge-score keeps ASCII letters and digits only; an answer with "
+    differs="The tokenizer of rouge-score keeps ASCII letters and digits only; an answer with "
     "letters beyond Latin is cut into words of "
     "any script instead.",
 )

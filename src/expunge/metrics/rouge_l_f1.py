@@ -17,7 +17,7 @@ from expunge.scoring.per_row import before, rouge_l_f1_of
 card = Card(
     paper="Lin 2004; Shi et al. 2024 (MUSE)",
     url="https://arxiv.org/abs/2407.06460",
-    where="verbatim and knowledge memorisation",
+    where="verbatim and knowledge memorization",
     evidence="reference",
     better="gold",
     unit="share",

@@ -20,7 +20,7 @@ card = Card(
     unit="share",
     grows="knowledge",
     needs=("teacher_forced", "generation"),
-    differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokeniser of "
+    differs="MUSE scores F1 without a stemmer; this is TOFU's recall with one. The tokenizer of "
     "rouge-score keeps ASCII letters "
     "and digits only; an answer with letters beyond Latin is cut into words of any script instead.",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def cut(items: Sequence[Any], most: int, size: Callable[[Any], int] = len) -> list[list[Any]]:
-    """Neighbours of a sequence sorted by size in batches whose padded size stays within ``most``
+    """Neighbors of a sequence sorted by size in batches whose padded size stays within ``most``
     tokens (one item always fits).
     """
     batches: list[list[Any]] = []

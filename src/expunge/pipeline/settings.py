@@ -415,7 +415,7 @@ def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) 
     # false alarm there, and ROUGE says what a user would read, though it holds little
     own += [
         (m, "forget")
-        for m in ("exact_memorisation", "extraction_strength")
+        for m in ("exact_memorization", "extraction_strength")
         if case.evaluate.get("forget")
     ]
     own += [

@@ -239,8 +239,8 @@ def beside_gold(rows: Mapping[str, Beside]) -> RenderableType:
             digits(b.detectable),
         )
         verdict = "over-forgotten" if b.flags else b.verdict
-        colour = {"good": "green", "bad": "red", "warn": "magenta", "": ""}[b.tone]
-        sheet.add_row(phrase(key), *cells, Text(verdict, style=colour))
+        color = {"good": "green", "bad": "red", "warn": "magenta", "": ""}[b.tone]
+        sheet.add_row(phrase(key), *cells, Text(verdict, style=color))
     if within := margins(rows.values()):
         stated = f" ({within})"
     else:

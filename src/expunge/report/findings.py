@@ -28,7 +28,7 @@ from expunge.runs.seal import edited
 Level = Literal["bad", "warn", "good", "note"]
 # The metrics that findings and plots look at first; all run from 0 to 1 and grow with what is
 # known.
-LEADING = ("probability", "rouge_l_recall", "extraction_strength", "exact_memorisation")
+LEADING = ("probability", "rouge_l_recall", "extraction_strength", "exact_memorization")
 # less than this share of the original's retain value: what should stay is gone as well
 COLLAPSE = 0.5
 COSTLY = 0.8  # less than this share: a good forget value was paid for

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.errors import Refused
+from expunge.core.former_names import current_key
 from expunge.core.results import Measurement
 from expunge.report.beside import Beside
 from expunge.report.compare import KINDS, Curve
@@ -63,7 +64,9 @@ def read_measurements(file: Path) -> Mapping[str, Measurement] | None:
             f"schema 1"
         )
     return {
-        key: measurement(entry, f"{file}: {key}") for key, entry in found.items() if key != "schema"
+        current_key(key): measurement(entry, f"{file}: {key}")
+        for key, entry in found.items()
+        if key != "schema"
     }
 
 
@@ -74,7 +77,7 @@ def read_comparison(file: Path) -> Mapping[str, Beside] | None:
         return None
     if found.get("schema") != 1 or not isinstance(found.get("rows"), dict):
         raise Refused(f"{file}: not a comparison of schema 1; make the run again")
-    return {key: _beside(row, f"{file}: {key}") for key, row in found["rows"].items()}
+    return {current_key(key): _beside(row, f"{file}: {key}") for key, row in found["rows"].items()}
 
 
 def _beside(row: Any, where: str) -> Beside:

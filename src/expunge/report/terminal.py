@@ -162,8 +162,8 @@ def told(findings: Sequence[Finding]) -> RenderableType:
 
     parts: list[Any] = []
     for f in findings:
-        colour, sign = LEVELS[f.level]
-        parts.append(Text.assemble((f"{sign} {f.label}: ", f"bold {colour}"), (f.headline, "bold")))
+        color, sign = LEVELS[f.level]
+        parts.append(Text.assemble((f"{sign} {f.label}: ", f"bold {color}"), (f.headline, "bold")))
         parts.append(Padding(Text(escaped(" ".join(f.sentences))), (0, 0, 0, 2)))
     return Group(*parts)
 

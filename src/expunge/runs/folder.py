@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from expunge.core.errors import Refused, listed
 from expunge.core.escape import say
 from expunge.core.files import private_folder, remove, write_text
+from expunge.core.former_names import OPTIONS, current_options
 from expunge.core.nesting import check_nesting
 from expunge.runs.seal import sealed
 from expunge.runs.set_aside import (
@@ -165,6 +166,8 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         ) from None
     if not isinstance(found, dict):
         raise Refused(f"{file}: not a mapping; this is no run.yaml of ours")
+    if isinstance(found.get("request"), dict):
+        found["request"] = current_options(found["request"], OPTIONS.values())
     return found
 
 

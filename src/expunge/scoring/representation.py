@@ -64,7 +64,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def gram(x: np.ndarray) -> np.ndarray:
-    """The inner products of rows x [n, D], centred first so that rounding has little to take: [n,
+    """The inner products of rows x [n, D], centered first so that rounding has little to take: [n,
     n].
     """
     x = np.asarray(x, dtype=np.float64)
@@ -77,14 +77,14 @@ def gram_cka(k: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
     counts.
     """
     scale = np.sqrt(weights)
-    a, b = (scale[:, None] * _centred(g, weights / weights.sum()) * scale for g in (k, other))
+    a, b = (scale[:, None] * _centered(g, weights / weights.sum()) * scale for g in (k, other))
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     if norms > 0:
         return float((a * b).sum() / norms)
     return float("nan")
 
 
-def _centred(k: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _centered(k: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Inner products once the mean (rows counted by ``share``) is taken away."""
     mean = k @ share
     return k - mean - mean[:, None] + share @ mean

@@ -1,5 +1,5 @@
 """Texts with words replaced: where a word stands, in which capitals, and which replacements
-together make the best neighbours.
+together make the best neighbors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Swap:
     new: str
 
 
-def neighbours_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
+def neighbors_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
     """The n texts of the highest summed rank, each with ``words`` words replaced (fewer where fewer
     can be), best first.
 

@@ -18,7 +18,7 @@ def accuracy(
     before them, in [0, 1].
 
     ``span="all"``: every token but the first, as the paper has it; ``answer``: the scored tokens
-    only (exact memorisation).
+    only (exact memorization).
     """
     found: list[float] = []
     for first in range(0, len(rows), batch):

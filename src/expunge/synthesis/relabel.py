@@ -26,7 +26,7 @@ def random_labels(rows: Mapping[str, Sequence[Row]], tools: Tools) -> list[Row]:
     for row in rows["forget"]:
         draw = tools.random("random_labels", row.id)
         made.append(
-            _relabelled(row, {i: words[draw.randrange(len(words))] for i in replaceable(row)})
+            _relabeled(row, {i: words[draw.randrange(len(words))] for i in replaceable(row)})
         )
     return made
 
@@ -52,7 +52,7 @@ def adversarial_labels(
         for row, found in zip(some, table, strict=True):
             scored = [i for i, s in enumerate(row.scored) if s]
             labels = dict(zip(scored, found[: len(scored)], strict=True))
-            made.append(_relabelled(row, {i: labels[i] for i in replaceable(row)}))
+            made.append(_relabeled(row, {i: labels[i] for i in replaceable(row)}))
     return made
 
 
@@ -69,7 +69,7 @@ def replaceable(row: Row) -> list[int]:
     return scored[:-1] if row.eos else scored
 
 
-def _relabelled(row: Row, labels: Mapping[int, int]) -> Row:
+def _relabeled(row: Row, labels: Mapping[int, int]) -> Row:
     return replace(
         row, role="relabelled", labels=tuple(labels.get(i, t) for i, t in enumerate(row.ids))
     )

@@ -1,4 +1,4 @@
-"""Fisher-initialised low-rank adapters: begin where the forget rows pull and the retain rows do
+"""Fisher-initialized low-rank adapters: begin where the forget rows pull and the retain rows do
 not.
 """
 

@@ -59,7 +59,7 @@ def _clipped(m: Tensor, h: Tensor, scale: float) -> Tensor:
     return m.sign() * (m.abs() / (scale * h + 1e-15)).clamp(max=1.0)
 
 
-def optimiser_of(
+def optimizer_of(
     name: str, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float], rho: float
 ) -> torch.optim.Optimizer:
     """The optimizer by name over parameter groups that carry their weight decay: sophia or sgd

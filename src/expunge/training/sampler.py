@@ -37,7 +37,7 @@ class Training:
     ``accumulate`` micro-steps one optimizer step. ``steps`` overrides ``epochs``. ``schedule``:
     constant, linear, cosine, cosine_min10 (cosine down to a tenth), or inverse_sqrt (lr falls
     as 1/sqrt(step) after the warm-up). ``warmup``: a share of the steps if below 1, else a
-    number of steps. ``clip``: largest gradient norm (0 = none). ``optimiser``: adamw, sgd, or
+    number of steps. ``clip``: largest gradient norm (0 = none). ``optimizer``: adamw, sgd, or
     sophia, whose threshold is ``rho`` (clipped second-order steps).
     """
 
@@ -53,7 +53,7 @@ class Training:
     clip: requests.Clip = 1.0
     seed: requests.Seed = 0
     save_every: requests.Whole = 100
-    optimiser: requests.Optimizer = "adamw"
+    optimizer: requests.Optimizer = "adamw"
     rho: float = 0.04
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The only training loop: a thin subclass of Hugging Face's Trainer that minimises a sum of Terms.
+"""The only training loop: a thin subclass of Hugging Face's Trainer that minimizes a sum of Terms.
 
 One optimizer step of the plan is one Trainer step. It is cut into micro-steps here, each one packed
 forward of all streams together; every term's values are divided by the step's own count (all
@@ -38,7 +38,7 @@ from expunge.training.checkpoints import keep, last_whole, recall, trim
 from expunge.training.localization import located
 from expunge.training.lora_init import fila
 from expunge.training.mixed_precision import check_trainable, told, widen
-from expunge.training.optimizers import optimiser_of
+from expunge.training.optimizers import optimizer_of
 from expunge.training.sampler import SCHEDULES, Training, Unit, denominators, plan
 from expunge.training.teachers import Frozen, freeze
 from expunge.training.term_values import passes, values_of
@@ -94,7 +94,7 @@ class Descending(Trainer):
         """AdamW as Trainer makes it, or the optimizer that the settings name; 16-bit weights are
         stepped in float32.
         """
-        if self.training.optimiser == "adamw":
+        if self.training.optimizer == "adamw":
             made = super().create_optimizer() if model is None else super().create_optimizer(model)
         else:
             decayed = set(self.get_decay_parameter_names(self.model))
@@ -107,8 +107,8 @@ class Descending(Trainer):
                 for ps, d in zip(split, (self.training.weight_decay, 0.0), strict=True)
                 if ps
             ]
-            made = optimiser_of(
-                self.training.optimiser,
+            made = optimizer_of(
+                self.training.optimizer,
                 groups,
                 self.training.lr,
                 self.training.betas,
@@ -361,7 +361,7 @@ def descend(
     tick: Tick = lambda n: None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Subject:
-    """Minimise the stage's terms on the subject's model, in place; returns the subject.
+    """Minimize the stage's terms on the subject's model, in place; returns the subject.
 
     ``auxiliaries`` are measured first and let go (the mapping is emptied). ``folder`` holds the
     stage's caches and checkpoints; a stage that was killed goes on from its last whole checkpoint

@@ -137,7 +137,7 @@ def test_the_groups_of_the_shots_are_not_scored(subject):
 
 
 def test_what_begins_a_text_stands_once(subject):
-    """The reference code tokenises prefix and text apart, so that bos stands in the middle."""
+    """The reference code tokenizes prefix and text apart, so that bos stands in the middle."""
     head = (7,)
     row = replace(encode(subject.tokenizer, ROLES["forget"][:1])[0])
     texted = replace(row, ids=(7, *row.ids), scored=(False, *row.scored), n_prompt=row.n_prompt + 1)

@@ -1,7 +1,7 @@
-"""A masked language model that writes neighbours of texts: a word or a few replaced by what fits in
+"""A masked language model that writes neighbors of texts: a word or a few replaced by what fits in
 their places.
 
-A local folder, read with plain transformers; nothing is downloaded. Neighbours are derived from the
+A local folder, read with plain transformers; nothing is downloaded. Neighbors are derived from the
 data: they live in memory alone.
 """
 
@@ -24,16 +24,16 @@ from expunge.evaluation.observations.text_models import check_folder
 from expunge.models.batching import by_length
 from expunge.models.causal_lm.load import first_line, quiet
 from expunge.models.causal_lm.modules import evaluating
-from expunge.scoring.word_swaps import Swap, blocks, core, in_case, neighbours_of
+from expunge.scoring.word_swaps import Swap, blocks, core, in_case, neighbors_of
 
-READ = (".json", ".safetensors", ".txt", ".model")  # what of a folder decides the neighbours
+READ = (".json", ".safetensors", ".txt", ".model")  # what of a folder decides the neighbors
 LOGITS = 1 << 26  # of a batch, padding counted: a quarter of a GiB
 TEXTS = 32  # whose words wait for their batches together
 
 
 @dataclass(frozen=True)
-class Neighbours:
-    """How many neighbours of a row, how many words each replaces, and the share of a word's
+class Neighbors:
+    """How many neighbors of a row, how many words each replaces, and the share of a word's
     embedding that is hidden.
     """
 
@@ -69,7 +69,7 @@ class Masked:
     def __init__(self, folder: str | Path) -> None:
         self.source = str(folder)
         self.place = check_folder(folder, "--mlm")
-        self.known: dict[tuple[Neighbours, str, str], list[str]] = {}
+        self.known: dict[tuple[Neighbors, str, str], list[str]] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -78,9 +78,9 @@ class Masked:
         return sha256("\n".join(f"{p.name} {sha256_of(p)}" for p in files).encode()).hexdigest()
 
     def of(
-        self, texts: Sequence[tuple[str, str]], how: Neighbours, device: torch.device
+        self, texts: Sequence[tuple[str, str]], how: Neighbors, device: torch.device
     ) -> list[list[str]]:
-        """At most ``how.n`` neighbours of the text of each (what stands before it, text), best
+        """At most ``how.n`` neighbors of the text of each (what stands before it, text), best
         first; none if it has no word.
 
         A word (several pieces stand as one, with the mean of their embeddings) is read with a share
@@ -95,7 +95,7 @@ class Masked:
         return [self.known[how, *t] for t in texts]
 
     def _written(
-        self, texts: Sequence[tuple[str, str]], how: Neighbours, device: torch.device
+        self, texts: Sequence[tuple[str, str]], how: Neighbors, device: torch.device
     ) -> list[list[str]]:
         gaps = [
             g for i, (before, text) in enumerate(texts) for g in self._gaps(i, before, text, how)
@@ -132,11 +132,11 @@ class Masked:
                 for g, probabilities in zip(some, p, strict=True):
                     swaps[g.of] += self._fitting(g, texts[g.of][1], probabilities, how.n)
         return [
-            neighbours_of(text, found, how.n, how.words)
+            neighbors_of(text, found, how.n, how.words)
             for (_, text), found in zip(texts, swaps, strict=True)
         ]
 
-    def _gaps(self, of: int, before: str, text: str, how: Neighbours) -> Iterator[Gap]:
+    def _gaps(self, of: int, before: str, text: str, how: Neighbors) -> Iterator[Gap]:
         """The words of a text.
 
         A text that the model cannot read at once is read in blocks of whole words, without what

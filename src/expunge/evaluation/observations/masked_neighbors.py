@@ -14,7 +14,7 @@ from expunge.core.progress import Tick
 from expunge.data.columns import OPEN
 from expunge.data.kinds import tokens_of
 from expunge.evaluation.observations.base import Inputs, Observation, References
-from expunge.evaluation.observations.masked_language_model import TEXTS, Neighbours
+from expunge.evaluation.observations.masked_language_model import TEXTS, Neighbors
 from expunge.models.causal_lm.model import Subject
 
 VARIANT = "neighbour/"
@@ -26,7 +26,7 @@ class MaskedNeighbors(Observation):
     embedding hidden.
     """
 
-    neighbours: int = 25
+    neighbors: int = 25
     words: int = 1
     dropout: float = 0.7
     seed: int = 0
@@ -40,30 +40,30 @@ class MaskedNeighbors(Observation):
 
     def rows(self, model: Subject, inputs: Inputs, references: References) -> list[Row]:
         """The neighbors, which the teacher-forced pass scores."""
-        how = Neighbours(self.neighbours, self.words, self.dropout, self.seed)
-        return neighbour_rows(
+        how = Neighbors(self.neighbors, self.words, self.dropout, self.seed)
+        return neighbor_rows(
             model, references.masked_model, inputs.examples, how, inputs.max_length, inputs.tick
         )
 
     def ticks(self, rows: int) -> int:
         """One for each row and for each of its neighbors."""
-        return rows * (1 + self.neighbours)
+        return rows * (1 + self.neighbors)
 
 
-def neighbour_rows(
+def neighbor_rows(
     subject: Subject,
     masked_model: Any,
     examples: Examples,
-    how: Neighbours,
+    how: Neighbors,
     max_length: int,
     tick: Tick = lambda n: None,
 ) -> list[Row]:
-    """The neighbours of the rows of a role, behind the same prompts; none of rows that are given as
+    """The neighbors of the rows of a role, behind the same prompts; none of rows that are given as
     tokens.
 
-    Of a text in chunks each chunk has its own. A neighbour that no longer fits in ``max_length``,
+    Of a text in chunks each chunk has its own. A neighbor that no longer fits in ``max_length``,
     or falls into another number of chunks, is left out. Ticks: one a row, and one for each
-    neighbour that is not made; S1 gives the others.
+    neighbor that is not made; S1 gives the others.
     """
     rows: list[Row] = []
     fitting = [e for e in examples if not tokens_of(e) and OPEN not in e.tags]

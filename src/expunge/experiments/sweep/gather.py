@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.experiments.sweep.cell import SCHEMA
-from expunge.experiments.sweep.measures import FORGET, NEIGHBOUR, UTILITY
+from expunge.experiments.sweep.measures import FORGET, NEIGHBOR, UTILITY
 from expunge.experiments.sweep.plan import Plan
 from expunge.scoring.quality import PARTS, closeness, kept, quality, resistance
 from expunge.training.sampler import Training
@@ -112,9 +112,9 @@ def quality_of(
     parts: dict[str, float | None] = {}
     forgotten = [_value(found, FORGET) for found in (cell, original, gold)]
     parts["closeness"] = _known(closeness, forgotten)
-    for name, key in (("retain", UTILITY), ("neighbour", NEIGHBOUR)):
+    for name, key in (("retain", UTILITY), ("neighbour", NEIGHBOR)):
         before = _value(original, key)
-        if before is not None:  # a benchmark may have no neighbours
+        if before is not None:  # a benchmark may have no neighbors
             parts[name] = _known(kept, [_value(cell, key), before])
     if original.get("relearned") is not None:  # a plan may leave the attack away
         after = [found.get("relearned") for found in (cell, original, gold)]

@@ -17,7 +17,7 @@ from expunge.models.causal_lm.model import Subject
 from expunge.pipeline.settings import judge, judges_of
 
 ROLES = ("forget", "retain", "neighbour")
-FORGET, UTILITY, NEIGHBOUR = "forget/probability", "retain/probability", "neighbour/probability"
+FORGET, UTILITY, NEIGHBOR = "forget/probability", "retain/probability", "neighbour/probability"
 SAID = "forget/rouge_l_recall"
 STRENGTH = "forget/extraction_strength"
 Values = dict[str, Measurement]

@@ -18,6 +18,7 @@ from expunge.core import requests
 from expunge.core.card import Call
 from expunge.core.errors import SPOKEN, Refused, unknown
 from expunge.core.fields import check_fields, check_typed, fields_of, from_plain
+from expunge.core.former_names import current_option, current_options
 from expunge.core.nesting import check_nesting
 from expunge.core.requests import BenchRequest, SynthesisRequest, TrainingRequest, UnlearnRequest
 from expunge.core.results import EMPTY
@@ -276,9 +277,8 @@ def read_plan(file: Path) -> dict[str, Any]:
     known = fields_of(TrainingRequest)
     for group in ("training", "recipe"):
         if group in said:  # 1e-3 is a text in YAML 1.1
-            said[group] = {
-                name: from_plain(known[name], value) for name, value in said[group].items()
-            }
+            values = current_options(said[group], known)
+            said[group] = {name: from_plain(known[name], x) for name, x in values.items()}
     return said
 
 
@@ -323,6 +323,7 @@ def _check_inside(group: str, name: str, value: Any) -> None:
             f"recipe.{name}: the tiny original is trained whole; an adapter of the methods' "
             f"stands in training"
         )
+    name = current_option(name, INSIDE[group])
     if name not in INSIDE[group]:
         raise unknown(f"key of {group}", name, INSIDE[group])
     if group == "relearn":

@@ -7,7 +7,7 @@ from typing import Any
 
 from expunge.core.escape import escaped, terminal
 from expunge.experiments.sweep.hardness import GARBLED
-from expunge.experiments.sweep.measures import FORGET, NEIGHBOUR, SAID, STRENGTH, UTILITY
+from expunge.experiments.sweep.measures import FORGET, NEIGHBOR, SAID, STRENGTH, UTILITY
 from expunge.experiments.sweep.recipe import attack_for
 from expunge.report import markdown
 from expunge.report.format import NONE
@@ -37,9 +37,9 @@ NOTES = """
 - **quality**, by which the rows are ordered: the harmonic mean, within each seed, of closeness (1 -
   |p - p of gold| / |p of the original - p of gold| on forget: forgetting more than gold costs as
   much as forgetting less), the share of the original's probability kept on retain and on
-  neighbours, and resistance (1 - (p - p of gold) / (p of the original - p of gold), all three after
+  neighbors, and resistance (1 - (p - p of gold) / (p of the original - p of gold), all three after
   relearning). 1: like gold on all sides; 0: as far off as the original on one of them.
-- **forget, retain, neighbour**: mean probability of the right answer, mean over seeds [{what}]. On
+- **forget, retain, neighbor**: mean probability of the right answer, mean over seeds [{what}]. On
   forget the value to reach is gold's, which never saw those rows.
 - **relearned**: forget probability after {steps} steps of relearning at rate {rate:g} on
   {share:.0%} of the forget groups, asked of the others. Gold relearns too: what lies above gold's
@@ -215,7 +215,7 @@ def _measured(row: Row) -> list[str]:
         ranged(row.get(FORGET)),
         ranged(row.get(UTILITY)),
     ]
-    cells += [short(mean_of(row, NEIGHBOUR)), ranged(row.get("relearned")), garbled_share(row)]
+    cells += [short(mean_of(row, NEIGHBOR)), ranged(row.get("relearned")), garbled_share(row)]
     return [*cells, short(mean_of(row, SAID)), short(mean_of(row, "model_utility"))]
 
 
@@ -281,13 +281,13 @@ def shown(found: Mapping[str, Any]) -> None:
     for name, look in (("original", "dim"), ("gold", "yellow")):
         if name in found:
             row = found[name]
-            four = [short(mean_of(row, k)) for k in (FORGET, UTILITY, NEIGHBOUR, "relearned")]
+            four = [short(mean_of(row, k)) for k in (FORGET, UTILITY, NEIGHBOR, "relearned")]
             n = str(len(row[FORGET]["values"]))
             sheet.add_row("", name, n, "", *four, "", "", style=look, end_section=name == "gold")
     for i, (name, row) in enumerate(ordered(found), 1):
         some = row["at_settings"]
         five = [
-            short(mean_of(some, k)) for k in ("quality", FORGET, UTILITY, NEIGHBOUR, "relearned")
+            short(mean_of(some, k)) for k in ("quality", FORGET, UTILITY, NEIGHBOR, "relearned")
         ]
         told = f"{name}*" if name in best else name
         sheet.add_row(
@@ -296,7 +296,7 @@ def shown(found: Mapping[str, Any]) -> None:
     console.print(sheet)
     if "gold" in found:
         console.print(
-            "quality: nearness to gold on forget (both sides), kept on retain and neighbours, and "
+            "quality: nearness to gold on forget (both sides), kept on retain and neighbors, and "
             "what relearning leaves forgotten;\n"
             f"garbled: answers that are no language, ! above {GARBLED:.0%}; all of it is explained "
             f"in bench.md",

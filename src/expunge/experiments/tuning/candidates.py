@@ -20,7 +20,7 @@ from expunge.core.errors import Refused, listed
 from expunge.experiments.tuning.prior import PRIOR, STEPS
 
 EVIDENCE = ("reference", "theorem", "oracle", "reconstructed")
-TRAINING = ("lr", "batch", "accumulate", "schedule", "warmup", "weight_decay", "clip", "optimiser")
+TRAINING = ("lr", "batch", "accumulate", "schedule", "warmup", "weight_decay", "clip", "optimizer")
 TUNED_ON = "builtin"
 # parameters; the values on the cards were found on a model of one million, published ones for a
 # billion are a hundredth

@@ -3,7 +3,7 @@
 Written by ``benchmarks/auto.py --prior``.
 
 Measured at their cards' settings on seeds 3 to 5 (results/prior.md): the harmonic mean of closeness
-to gold on the forget rows and of what is left of retain and neighbour. What is first after few
+to gold on the forget rows and of what is left of retain and neighbor. What is first after few
 steps is not first after many. It only orders the candidates where a budget does not reach all of
 them; what is chosen is decided by what is measured on the user's own rows.
 """
@@ -44,9 +44,9 @@ PRIOR: dict[str, tuple[float, ...]] = {
     "loku": (0.839, 0.942),
     "kga": (0.285, 0.939),
     "r_idk": (0.738, 0.938),
-    "zjuklab": (0.797, 0.937),
+    "model_merging": (0.797, 0.937),
     "ga_kl": (0.872, 0.922),
-    "sha256": (0.896, 0.855),
+    "knowledge_isolation": (0.896, 0.855),
     "eul": (0.755, 0.851),
     "rkld": (0.097, 0.829),
     "memflex": (0.805, 0.822),

@@ -245,9 +245,9 @@ def spans(tokens: Tokens, asks: Sequence[Ask]) -> list[tuple[Ids, int]]:
     """(ids, tokens of the prompt) of each: the prompt, the answer, its end token and nothing after
     it.
 
-    The template's whole text is tokenised at once and cut where the prompt ends. Where that place
+    The template's whole text is tokenized at once and cut where the prompt ends. Where that place
     is no boundary of tokens, where the template changes the answer, or where the data name a
-    control token, the answer is tokenised by itself.
+    control token, the answer is tokenized by itself.
     """
     begins, heads = prompts(tokens, asks)
     if tokens.chat:

@@ -1,6 +1,6 @@
 """Conversations as text, by the tokenizer's own chat template or by a plain form where it has none.
 
-Rendering is slow beside tokenising, so conversations of one shape (the same roles in the same
+Rendering is slow beside tokenizing, so conversations of one shape (the same roles in the same
 order) are rendered once with stand-in texts and the real texts put in their places; where that is
 not what the template gives, each is rendered by itself.
 """

@@ -33,7 +33,7 @@ WHERE = (
 def decided_by(subject: Subject) -> str:
     """sha256 over what a loaded model says of itself: architecture and settings (rope, eps,
     activation, heads), precision, device, generation settings, adapters (alpha, targets) and the
-    whole tokenizer (normaliser, merges, added tokens, template).
+    whole tokenizer (normalizer, merges, added tokens, template).
 
     Two subjects with equal weights and equal ``decided_by`` answer alike.
     """

@@ -1,4 +1,4 @@
-"""What a model's folder says of itself: adapter or whole model, quantised or not, its base, and
+"""What a model's folder says of itself: adapter or whole model, quantized or not, its base, and
 where its tokenizer lies.
 """
 
@@ -135,7 +135,7 @@ def words_at(place: Path) -> Path | str:
 
 
 def check_plain(name: Path | str, config: Any) -> None:
-    """Refuse quantised weights: what is trained on them cannot be saved so that it loads again, and
+    """Refuse quantized weights: what is trained on them cannot be saved so that it loads again, and
     rounding blurs every number.
     """
     for part in (config, getattr(config, "text_config", None)):
@@ -148,7 +148,7 @@ def check_plain(name: Path | str, config: Any) -> None:
             )
             how = str(getattr(method, "value", method) or "unnamed")
             raise Refused(
-                f"{name}: its weights are quantised ({how}), which are neither trained nor judged "
+                f"{name}: its weights are quantized ({how}), which are neither trained nor judged "
                 f"here; "
-                "take the model that they were made from, or save it dequantised"
+                "take the model that they were made from, or save it dequantized"
             )

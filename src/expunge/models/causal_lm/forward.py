@@ -172,7 +172,7 @@ def capacity_for(model: Any) -> int | None:
 
 def has_states(model: Any) -> bool:
     """Whether a layer convolves over tokens or carries a state from one to the next: no mask keeps
-    such from a row's neighbour.
+    such from a row's neighbor.
 
     A probe alone does not tell: on weights that have learned little, what is carried over is small.
     """

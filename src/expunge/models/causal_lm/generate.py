@@ -122,7 +122,7 @@ def decoding(
 def _batches(
     waiting: Sequence[int], sizes: Sequence[tuple[int, int]], batch: int, most: int
 ) -> list[list[int]]:
-    """Neighbours in ``waiting``, at most ``batch`` of them and ``most`` tokens, padding counted
+    """Neighbors in ``waiting``, at most ``batch`` of them and ``most`` tokens, padding counted
     (one row always fits).
 
     ``sizes``: of each prefix what is shared, and what remains of it with what may be written.

@@ -93,7 +93,7 @@ def load(
     """A Subject from a local folder (model or adapter) or a hub id.
 
     Refused: a missing folder, pickle weights, a truncated or altered file (against its manifest),
-        missing or unexpected tensors (never filled at random), quantised weights, a model whose
+        missing or unexpected tensors (never filled at random), quantized weights, a model whose
         tokens see what follows them, an adapter whose base is another than it was made on, a
         tokenizer with more tokens than the model has rows, remote code without the flag. Tensors
         that the architecture passes over (a vision tower) are counted on standard error and in
@@ -172,7 +172,7 @@ def check_files(place: Path) -> None:
             )
         if list(place.glob("*.gguf")):
             raise Refused(
-                f"{place}: GGUF weights are quantised and not read here; take the safetensors that "
+                f"{place}: GGUF weights are quantized and not read here; take the safetensors that "
                 f"they were made from"
             )
         inside = [p.parent.name for p in sorted(place.glob("*/model"))]

@@ -31,7 +31,7 @@ def attach(
 
     ``alpha`` is 2 x rank unless given.
 
-    Without ``targets`` every linear layer but the head gets one. The initialisation comes from
+    Without ``targets`` every linear layer but the head gets one. The initialization comes from
     ``seed``; the global generator is left as it was.
     """
     from peft import LoraConfig, get_peft_model

@@ -28,7 +28,7 @@ def families(ids: Sequence[tuple[int, ...]], device: torch.device) -> list[tuple
     """(tokens shared, places of those who share them), so that many tokens are spared; last of all
     (0, places of the others).
 
-    In sorted order those that share some tokens are neighbours. A family stays whole, or gives way
+    In sorted order those that share some tokens are neighbors. A family stays whole, or gives way
     to those within it that spare more.
     """
     least = SPARED if device.type == "cpu" else FORWARD

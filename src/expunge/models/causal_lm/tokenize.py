@@ -1,4 +1,4 @@
-"""The one place of tokenisation: where the prompt ends, what is scored, what closes an answer."""
+"""The one place of tokenization: where the prompt ends, what is scored, what closes an answer."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from expunge.core.stages import Adapter
 from expunge.losses.weight_deltas import ties, trimmed
-from expunge.methods.zjuklab import zjuklab
+from expunge.methods.model_merging import model_merging
 from expunge.models.delta import Delta
 
 DELTA = {"w": tensor([3.0, -1.0, 0.5, 0.0])}
@@ -37,7 +37,7 @@ def test_merging_with_itself_gives_it_back():
     start = {"w": tensor([1.0, 1.0, 1.0, 1.0])}
     copy = {"w": start["w"] + DELTA["w"]}
     weights = {"w": start["w"].clone()}
-    Delta(zjuklab(density=1.0)[-1].fn(seeing(start, first=copy, second=copy))).apply(weights)
+    Delta(model_merging(density=1.0)[-1].fn(seeing(start, first=copy, second=copy))).apply(weights)
     assert_close(weights["w"], copy["w"])
 
 
@@ -46,7 +46,7 @@ def test_the_recipe_of_both_copies():
     multiplies the NLL and gd the KL; rank and alpha 32 on every linear layer; TIES at density .8
     with weights 1 and 1.
     """
-    first, second, merge = zjuklab()
+    first, second, merge = model_merging()
     names = ["forget", "nll/retain", "kl/retain"]
     assert [[(t.name, t.coef) for t in s.terms] for s in (first, second)] == [
         list(zip(names, (0.4, 0.2, 0.4))),
@@ -63,7 +63,7 @@ def test_the_preference_is_of_the_mean_per_token():
     """beta .1 on .5 and .25 against .5 and .5: 20 log(1 + (1/2)^(.1 / 2)) = 13.519; of the sum it
     would be 13.178.
     """
-    term = zjuklab()[0].terms[0]
+    term = model_merging()[0].terms[0]
     p = a_pass(p=[0.5, 0.25], start=[0.5, 0.5])
     assert term(p).item() == pytest.approx(20 * math.log(1 + 0.5**0.05))
     assert term(p).item() == pytest.approx(13.519, abs=1e-3)
@@ -72,7 +72,7 @@ def test_the_preference_is_of_the_mean_per_token():
 
 def test_both_copies_count_alike():  # (3 + 1) / 2, (1 + 5) / 2
     start = {"w": torch.zeros(2)}
-    made = zjuklab(density=1.0)[-1].fn(
+    made = model_merging(density=1.0)[-1].fn(
         seeing(start, first={"w": tensor([3.0, 1.0])}, second={"w": tensor([1.0, 5.0])})
     )
     assert_close(made["w"], tensor([2.0, 3.0]))

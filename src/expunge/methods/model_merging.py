@@ -1,6 +1,4 @@
-"""ZJUKLAB: two unlearned copies, one that forgets harder and one that keeps more, merged where they
-agree.
-"""
+"""Model merging: two unlearned copies, one forgets more, one keeps more, merged by TIES."""
 
 from __future__ import annotations
 
@@ -40,6 +38,7 @@ card = Card(
     "NPO reads each answer's mean per token (the code's that of the whole micro-batch)",
     evidence="oracle",
     claims="lowers_logp",
+    published_as={"zjuklab": {}},
 )
 
 
@@ -68,7 +67,7 @@ def copy_of(name: str, beta: float, weights: tuple[float, float, float], rank: i
     return Descent(name, terms, into=name, adapter=Adapter(rank, float(rank)))
 
 
-def zjuklab(
+def model_merging(
     beta: Annotated[float, Gt(0)] = 0.1,
     rank: Annotated[int, Gt(0)] = 32,
     density: Annotated[float, Interval(ge=0, le=1)] = 0.8,

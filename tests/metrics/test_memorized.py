@@ -1,4 +1,4 @@
-"""Perplexity, memorisation accuracy, extraction likelihood, sequence probability: by hand, by brute
+"""Perplexity, memorization accuracy, extraction likelihood, sequence probability: by hand, by brute
 force, at both ends.
 """
 
@@ -7,9 +7,9 @@ import math
 import pytest
 
 from expunge.core.results import Records
-from expunge.metrics.exact_memorisation import exact_memorisation
+from expunge.metrics.exact_memorization import exact_memorization
 from expunge.metrics.extraction_likelihood import extraction_likelihood
-from expunge.metrics.memorisation_accuracy import memorisation_accuracy
+from expunge.metrics.memorization_accuracy import memorization_accuracy
 from expunge.metrics.perplexity import perplexity
 from expunge.scoring.overlap import overlap
 
@@ -36,15 +36,15 @@ def test_a_log_without_token_counts_is_said(row):
     assert "how many tokens" in perplexity(Records([row(mean_loss=1.0)]), "forget").reason
 
 
-def test_memorisation_accuracy_is_a_mean_of_hits_in_its_window(row):
+def test_memorization_accuracy_is_a_mean_of_hits_in_its_window(row):
     hits = [True, False, True, True, False, True]
     rows = Records([row(hit=hits, eos=True)])
-    assert memorisation_accuracy(rows, "forget").value == pytest.approx(3 / 5)
-    assert memorisation_accuracy(rows, "forget", window=2).value == 0.5
-    assert memorisation_accuracy(rows, "forget", eos=True, window=0).value == pytest.approx(4 / 6)
+    assert memorization_accuracy(rows, "forget").value == pytest.approx(3 / 5)
+    assert memorization_accuracy(rows, "forget", window=2).value == 0.5
+    assert memorization_accuracy(rows, "forget", eos=True, window=0).value == pytest.approx(4 / 6)
     assert (
-        memorisation_accuracy(rows, "forget", window=0).value
-        == exact_memorisation(rows, "forget").value
+        memorization_accuracy(rows, "forget", window=0).value
+        == exact_memorization(rows, "forget").value
     )
 
 
@@ -104,7 +104,7 @@ def test_short_answers_have_no_extraction_likelihood(row):
     assert "hold no overlap" in extraction_likelihood(Records([row()]), "forget").reason
 
 
-def test_a_memorised_text_has_one_and_an_untrained_model_little():
+def test_a_memorized_text_has_one_and_an_untrained_model_little():
     from expunge.core.data import Example
     from expunge.evaluation.observations.base import Want
     from expunge.evaluation.observations.extraction import Extraction

@@ -1,4 +1,4 @@
-"""Exact memorisation: the share of answer tokens that are the model's first choice."""
+"""Exact memorization: the share of answer tokens that are the model's first choice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from expunge.scoring.per_row import tokens
 card = Card(
     paper="Tirumala et al. 2022; Dorna et al. 2025",
     url="https://arxiv.org/abs/2506.12618",
-    where="memorisation metrics: exact memorisation; evals/metrics/utils.py, "
+    where="memorization metrics: exact memorization; evals/metrics/utils.py, "
     "tokenwise_vocab_logprobs",
     evidence="reference",
     better="gold",
@@ -24,10 +24,11 @@ card = Card(
     "end-of-sequence token, whatever it is: last=False gives its form. Here the last label goes "
     "only where it is an "
     "end-of-sequence token that closes the row.",
+    formerly=("exact_memorisation",),
 )
 
 
-def exact_memorisation(
+def exact_memorization(
     records: Records, role: str, *, eos: bool = False, last: bool = True
 ) -> Measurement:
     """Mean over rows of the share of the answer's tokens that are the arg-max after the true tokens
@@ -42,4 +43,4 @@ def exact_memorisation(
         assert r.hit is not None
         return float(np.mean(tokens(r.hit, r, eos, last)))
 
-    return role_mean(records, role, "exact_memorisation", score, ("hit",))
+    return role_mean(records, role, "exact_memorization", score, ("hit",))

@@ -1,4 +1,4 @@
-"""Membership by neighbours: a text that was seen is likelier than the same text with a word
+"""Membership by neighbors: a text that was seen is likelier than the same text with a word
 replaced; to a stranger both are alike.
 """
 
@@ -18,7 +18,7 @@ from expunge.scoring.per_row import lacking, no_rows
 card = Card(
     paper="Mattern et al. 2023",
     url="https://arxiv.org/abs/2305.18462",
-    where="neighbourhood comparison; justusmattern27/neighbour-mia",
+    where="neighborhood comparison; justusmattern27/neighbour-mia",
     family=("membership",),
     evidence="oracle",
     better="gold",
@@ -33,24 +33,25 @@ card = Card(
     "capitals (the code replaces pieces and "
     "lowers the text); a word of several pieces is one, with the mean of their embeddings; dropout "
     "falls on the word's embedding alone "
-    "(the code drops the sum with the position's, and adds positions twice); 25 neighbours, the "
+    "(the code drops the sum with the position's, and adds positions twice); 25 neighbors, the "
     "code has 50. Of a question only the answer "
     "is replaced, and the masked model reads the question before it.",
+    formerly=("mia_neighbourhood",),
 )
 
 
-def mia_neighbourhood(
+def mia_neighborhood(
     records: Records,
     gold: Records | None = None,
     *,
-    neighbours: Annotated[int, Gt(0)] = 25,
+    neighbors: Annotated[int, Gt(0)] = 25,
     words: Annotated[int, Gt(0)] = 1,
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.7,
 ) -> Measurement:
-    """AUC of (mean loss of a row's neighbours) - (loss of the row), per token, eos included:
+    """AUC of (mean loss of a row's neighbors) - (loss of the row), per token, eos included:
     P(forget > holdout), 0..1.
 
-    ``neighbours``: how many of each row at most; ``words``: how many words each replaces;
+    ``neighbors``: how many of each row at most; ``words``: how many words each replaces;
     ``dropout``: the share of a replaced word's embedding that the masked model does not see. It
     needs --mlm FOLDER. Rows of which no word could be replaced are left out; the part ``without``
     counts them. ``gold`` is not used.
@@ -60,13 +61,13 @@ def mia_neighbourhood(
         rows, found = records.of(role), records.variants(role, "neighbour/")
         if not rows:
             return unscored(no_rows(role), "gold")
-        given = all("mia_neighbourhood" in r.given for r in rows)
+        given = all("mia_neighborhood" in r.given for r in rows)
         if not found and not given:
             more = (
                 "give --mlm FOLDER, a masked language model on this machine that knows the "
                 "words of the rows"
             )
-            return unscored(f"no row of role {role} has neighbours; {more}", "gold")
+            return unscored(f"no row of role {role} has neighbors; {more}", "gold")
         reason = (
             None
             if given
@@ -76,9 +77,9 @@ def mia_neighbourhood(
             return unscored(reason, "gold")
         around |= {(role, id): float(np.mean([r.loss for r in some])) for id, some in found.items()}
     both = [r for role in ("forget", "holdout") for r in records.of(role)]
-    kept = [r for r in both if "mia_neighbourhood" in r.given or (r.role, r.id) in around]
+    kept = [r for r in both if "mia_neighborhood" in r.given or (r.role, r.id) in around]
     m = membership_auc(
-        Records(kept), "mia_neighbourhood", lambda r: around[r.role, r.id] - r.loss, ("loss",)
+        Records(kept), "mia_neighborhood", lambda r: around[r.role, r.id] - r.loss, ("loss",)
     )
     return (
         replace(m, parts={**m.parts, "without": float(len(both) - len(kept))})

@@ -1,5 +1,5 @@
 # ruff: noqa: F401, F811 (fixtures are imported by name)
-"""Neighbourhood comparison: what the masked model writes, which rows S1 reads of it, what is kept,
+"""Neighborhood comparison: what the masked model writes, which rows S1 reads of it, what is kept,
 and the score against plain loops.
 """
 
@@ -24,16 +24,16 @@ from expunge.evaluation.cache import clear, measured
 from expunge.evaluation.metric import judged, wants_of
 from expunge.evaluation.observations import masked_language_model
 from expunge.evaluation.observations.base import References
-from expunge.evaluation.observations.masked_language_model import Masked, Neighbours
-from expunge.evaluation.observations.masked_neighbors import neighbour_rows
+from expunge.evaluation.observations.masked_language_model import Masked, Neighbors
+from expunge.evaluation.observations.masked_neighbors import neighbor_rows
 from expunge.evaluation.observe import measure, work
-from expunge.metrics.mia_neighbourhood import mia_neighbourhood
+from expunge.metrics.mia_neighborhood import mia_neighborhood
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
 from expunge.pipeline.settings import judge
-from expunge.scoring.word_swaps import Swap, neighbours_of
+from expunge.scoring.word_swaps import Swap, neighbors_of
 
 CPU = torch.device("cpu")
 DICE = random.Random(3)
@@ -53,7 +53,7 @@ def rows_of(role, n=8):
 
 ROLES = {"forget": rows_of("forget"), "holdout": rows_of("holdout")}
 TEXTS = [t for rows in ROLES.values() for e in rows for t in (e.prompt, e.answer)]
-HOW = Neighbours(n=6)
+HOW = Neighbors(n=6)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,10 @@ def words(text):
 
 
 @pytest.mark.parametrize("replaced", [1, 2, 3])
-def test_a_neighbour_differs_in_as_many_words_and_in_nothing_else(folder, replaced):
+def test_a_neighbor_differs_in_as_many_words_and_in_nothing_else(folder, replaced):
     asked = [(e.prompt, e.answer) for e in ROLES["forget"]]
     for (_, text), found in zip(
-        asked, Masked(folder).of(asked, Neighbours(n=9, words=replaced), CPU), strict=True
+        asked, Masked(folder).of(asked, Neighbors(n=9, words=replaced), CPU), strict=True
     ):
         assert len(found) == len(set(found)) == 9 and text not in found
         for new in found:
@@ -135,7 +135,7 @@ def by_hand(folder, before, text, how):
 def test_against_a_plain_loop(folder, monkeypatch):
     monkeypatch.setattr(masked_language_model, "LOGITS", 1500)  # several batches
     asked = [(e.prompt, e.answer) for e in ROLES["forget"]] + [("", ROLES["holdout"][0].answer)]
-    how = Neighbours(n=12)
+    how = Neighbors(n=12)
     for (before, text), found in zip(asked, Masked(folder).of(asked, how, CPU), strict=True):
         assert found == by_hand(folder, before, text, how)
 
@@ -159,7 +159,7 @@ def test_batches_stay_within_their_bound(folder, monkeypatch):
 
 def test_a_text_longer_than_the_model_reads_is_read_in_blocks(folder):
     text = " ".join(DICE.choice(PLACES) for _ in range(200))
-    (found,) = Masked(folder).of([("Where?", text)], Neighbours(n=400), CPU)
+    (found,) = Masked(folder).of([("Where?", text)], Neighbors(n=400), CPU)
     places = {
         next(i for i, (a, b) in enumerate(zip(text.split(), new.split(), strict=True)) if a != b)
         for new in found
@@ -172,7 +172,7 @@ def test_words_in_pieces_are_replaced_whole(tmp_path, kind):
     asked = [(e.prompt, e.answer) for e in ROLES["forget"]]
     own = Masked(in_pieces(tmp_path, TEXTS, kind))
     several = 0
-    for (_, text), found in zip(asked, own.of(asked, Neighbours(n=30), CPU), strict=True):
+    for (_, text), found in zip(asked, own.of(asked, Neighbors(n=30), CPU), strict=True):
         assert len(found) == 30
         for new in found:
             changed = [(a, b) for a, b in zip(words(text), words(new), strict=True) if a != b]
@@ -184,23 +184,23 @@ def test_words_in_pieces_are_replaced_whole(tmp_path, kind):
     assert several
 
 
-def test_texts_without_a_word_have_no_neighbours(folder):
+def test_texts_without_a_word_have_no_neighbors(folder):
     assert Masked(folder).of([("Where?", "..."), ("", ""), ("", "Rome")], HOW, CPU)[:2] == [[], []]
 
 
 def test_sets_of_swaps_by_hand():
     swaps = [Swap(3.0, 0, 1, "x"), Swap(2.5, 0, 1, "y"), Swap(2.0, 2, 3, "z"), Swap(0.1, 4, 5, "w")]
-    assert neighbours_of("a b c", swaps, 3) == ["x b c", "y b c", "a z c"]
-    assert neighbours_of("a b c", swaps, 2, words=2) == ["x z c", "y z c"]
-    assert neighbours_of("a b c", swaps, 9, words=5) == ["x z w", "y z w"]
-    assert neighbours_of("a b c", [], 3) == []
+    assert neighbors_of("a b c", swaps, 3) == ["x b c", "y b c", "a z c"]
+    assert neighbors_of("a b c", swaps, 2, words=2) == ["x z c", "y z c"]
+    assert neighbors_of("a b c", swaps, 9, words=5) == ["x z w", "y z w"]
+    assert neighbors_of("a b c", [], 3) == []
 
 
 # ------------------------------------------------------------------ rows
 
 
 def test_rows_are_variants_behind_the_same_prompt(subject, writer):
-    rows = neighbour_rows(subject, writer, ROLES["forget"], HOW, 512)
+    rows = neighbor_rows(subject, writer, ROLES["forget"], HOW, 512)
     own = {r.id: r for r in encode(subject.tokenizer, ROLES["forget"])}
     assert len(rows) == 8 * 6 and {r.variant for r in rows} == {f"neighbour/{i}" for i in range(6)}
     for r in rows:
@@ -209,9 +209,9 @@ def test_rows_are_variants_behind_the_same_prompt(subject, writer):
         assert (r.role, r.group, r.eos) == ("forget", own[r.id].group, True)
 
 
-def test_each_chunk_of_a_text_has_neighbours_of_its_own(subject, writer):
+def test_each_chunk_of_a_text_has_neighbors_of_its_own(subject, writer):
     text = " ".join(DICE.choice(PLACES) for _ in range(60))
-    rows = neighbour_rows(subject, writer, (Example("t", "forget", "t", text=text),), HOW, 40)
+    rows = neighbor_rows(subject, writer, (Example("t", "forget", "t", text=text),), HOW, 40)
     own = {
         r.id: r
         for r in encode(subject.tokenizer, [Example("t", "forget", "t", text=text)], max_length=40)
@@ -223,19 +223,19 @@ def test_each_chunk_of_a_text_has_neighbours_of_its_own(subject, writer):
 def test_what_cannot_be_replaced_or_no_longer_fits_is_passed_over(subject, writer):
     given = Example("g", "forget", "g", media={"prompt_ids": [3, 4], "answer_ids": [5, 6]})
     assert (
-        neighbour_rows(
+        neighbor_rows(
             subject, writer, (given, Example("d", "forget", "d", "...", "Where?")), HOW, 512
         )
         == []
     )
     longest = max(len(r) for r in encode(subject.tokenizer, ROLES["forget"]))
     assert all(
-        len(r) <= longest for r in neighbour_rows(subject, writer, ROLES["forget"], HOW, longest)
+        len(r) <= longest for r in neighbor_rows(subject, writer, ROLES["forget"], HOW, longest)
     )
 
 
 def test_measured_rows_their_cost_and_their_ticks(subject, writer):
-    judges = [judge(Call("mia_neighbourhood", {"neighbours": 6}), None)]
+    judges = [judge(Call("mia_neighborhood", {"neighbors": 6}), None)]
     wants, ticks = wants_of(judges, list(ROLES)), []
     found = measure(
         subject, ROLES, wants, references=References(masked_model=writer), tick=ticks.append
@@ -248,7 +248,7 @@ def test_measured_rows_their_cost_and_their_ticks(subject, writer):
         for f in ("answer", "generated", "question")
         if r.variant != "answer" and getattr(r, f)
     } == set()
-    value = judged(judges, found.records, None)["mia_neighbourhood"].value
+    value = judged(judges, found.records, None)["mia_neighborhood"].value
     told = {}
     for role, rows in ROLES.items():
         for e, near in zip(
@@ -272,7 +272,7 @@ def test_measured_rows_their_cost_and_their_ticks(subject, writer):
 
 def test_kept_under_the_digest_of_the_masked_model(subject, writer, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
-    wants = wants_of([judge(Call("mia_neighbourhood", {"neighbours": 3}), None)], list(ROLES))
+    wants = wants_of([judge(Call("mia_neighborhood", {"neighbors": 3}), None)], list(ROLES))
     ask = lambda masked: measured(
         subject, ROLES, wants, references=References(masked_model=masked), salt="s"
     )
@@ -303,25 +303,25 @@ def sides(row, forget, holdout, n=6):
 
 def test_both_ends(row):
     knows, not_ = (-0.1, -3.0), (-2.0, -2.2)
-    assert mia_neighbourhood(sides(row, knows, not_)).value == 1
-    assert mia_neighbourhood(sides(row, not_, knows)).value == 0
-    assert mia_neighbourhood(sides(row, knows, knows)).value == 0.5
+    assert mia_neighborhood(sides(row, knows, not_)).value == 1
+    assert mia_neighborhood(sides(row, not_, knows)).value == 0
+    assert mia_neighborhood(sides(row, knows, knows)).value == 0.5
 
 
-def test_rows_without_neighbours_are_left_out_and_counted(row):
+def test_rows_without_neighbors_are_left_out_and_counted(row):
     rows = sides(row, (-0.1, -3.0), (-2.0, -2.2))
     short = Records(
         r for r in rows if not (r.variant != "answer" and r.role == "forget" and r.id == "2")
     )
-    m = mia_neighbourhood(short)
-    assert (m.value, m.n, m.parts["without"]) == (1, 11, 1) and "without" not in mia_neighbourhood(
+    m = mia_neighborhood(short)
+    assert (m.value, m.n, m.parts["without"]) == (1, 11, 1) and "without" not in mia_neighborhood(
         rows
     ).parts
 
 
 def test_without_the_model_it_is_unscored_and_names_the_option(row):
     bare = Records(r for r in sides(row, (-1, -2), (-1, -2)) if r.variant == "answer")
-    assert "--mlm FOLDER" in mia_neighbourhood(bare).reason
+    assert "--mlm FOLDER" in mia_neighborhood(bare).reason
 
 
 # ------------------------------------------------------------------ from the command line
@@ -363,26 +363,26 @@ def test_on_the_built_in_case(expunge, refused, tmp_path):
         tmp_path / "full" / "model",
         masked_folder(tmp_path / "mlm", ["He lives in Rome , and she was born in 1950 ."]),
     )
-    asked = ("eval", "--model", model, "--benchmark", "builtin", "--metrics", "mia_neighbourhood")
+    asked = ("eval", "--model", model, "--benchmark", "builtin", "--metrics", "mia_neighborhood")
     code, _, err = expunge(
         *asked, "--mlm", tmp_path / "mlm", "--gold", tmp_path / "gold", "--out", tmp_path / "found"
     )
     assert code == 0, err
-    found = json.loads((tmp_path / "found" / "measurements.json").read_text())["mia_neighbourhood"]
+    found = json.loads((tmp_path / "found" / "measurements.json").read_text())["mia_neighborhood"]
     assert found["value"] is not None and found["n"] > 10
     assert (
         re.search(r"unlearned: beyond the two passes, \d+ rows with words replaced", err)
         and "gold: beyond" in err
     )
     assert (
-        "mia_neighbourhood"
+        "mia_neighborhood"
         in json.loads((tmp_path / "found" / "comparison.json").read_text())["rows"]
     )
     code, _, err = expunge(*asked, "--out", tmp_path / "bare")
     assert (
         code == 0
         and "--mlm FOLDER"
-        in json.loads((tmp_path / "bare" / "measurements.json").read_text())["mia_neighbourhood"][
+        in json.loads((tmp_path / "bare" / "measurements.json").read_text())["mia_neighborhood"][
             "reason"
         ]
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small import rows, small_subject, streams
 
-from expunge.methods.sha256 import alpha, sha256
+from expunge.methods.knowledge_isolation import alpha, knowledge_isolation
 from expunge.models.causal_lm.causal_tracing import indirect_effects
 from expunge.models.causal_lm.modules import blocks
 from expunge.training.sampler import Training
@@ -21,7 +21,7 @@ def test_alpha_at_known_changes(change, value):  # -1 would be .85, 5 would be 2
 
 
 def test_the_change_is_counted_from_the_first_step():
-    steer = sha256().controller
+    steer = knowledge_isolation().controller
     state = steer.after(steer.first, {"nll/retain": 2.0}, 0.0)
     assert steer.factors(state, 0.1) == {"nll/retain": 1.2}
     state = steer.after(state, {"nll/retain": 3.0}, 0.1)
@@ -55,7 +55,7 @@ def test_the_block_that_knows_is_found(at, tmp_path):
     training = Training(lr=1e-3, steps=1, batch=4, save_every=0)
     after = descend(
         subject,
-        sha256(traced_layers=1),
+        knowledge_isolation(traced_layers=1),
         {"forget": known, "retain": streams()["retain"]},
         training,
         tmp_path,
@@ -66,7 +66,8 @@ def test_the_block_that_knows_is_found(at, tmp_path):
 
 def test_the_first_blocks_are_the_default(tmp_path):
     training = Training(lr=1e-3, steps=1, batch=4, save_every=0)
-    after = descend(small_subject(), sha256(layers=1), streams(), training, tmp_path).model
+    method = knowledge_isolation(layers=1)
+    after = descend(small_subject(), method, streams(), training, tmp_path).model
     before = dict(small_subject().model.named_parameters())
     assert {n for n, p in after.named_parameters() if not torch.equal(p, before[n])} == {
         n for n in before if "layers.0.mlp" in n

@@ -1,6 +1,4 @@
-"""SHA256: train only the MLPs where the knowledge enters, and weigh what is kept by how much its
-loss has grown.
-"""
+"""Knowledge isolation: train only the first MLPs, with a retain weight that follows its loss."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ card = Card(
     paper="Agrawal and Huang 2025",
     url="https://arxiv.org/abs/2504.12996",
     where="causal mediation and adaptive joint training",
-    family=("gradient ascent", "localisation"),
+    family=("gradient ascent", "localization"),
     settings={"builtin": {"lr": 2e-3, "steps": 60, "batch": 16, "layers": 4, "forget_weight": 0.3}},
     tune={"lr": (5e-4, 1e-3, 2e-3), "layers": (1, 2, 4), "forget_weight": (0.1, 0.3, 1.0)},
     differs="the loss change that moves alpha is taken as the retain loss now less that of the "
@@ -30,6 +28,7 @@ card = Card(
     "the first six",
     evidence="reconstructed",
     claims="lowers_logp",
+    published_as={"sha256": {}},
 )
 
 
@@ -72,7 +71,7 @@ def _mlps(context: EditContext, chosen: set[int]) -> dict[str, bool]:
     return {n: id(p) in inside for n, p in context.model.named_parameters()}
 
 
-def sha256(
+def knowledge_isolation(
     layers: Annotated[int, Gt(0)] = 6,
     traced_layers: Annotated[int, Ge(0)] = 0,
     traced_rows: Annotated[int, Gt(0)] = 16,
@@ -101,7 +100,7 @@ def sha256(
         after=partial(after, name=name),
     )
     return Descent(
-        "sha256",
+        "knowledge_isolation",
         (*weighted(ascent(stream="forget"), forget_weight), retain_term),
         controller=steer,
         locate=find,
