@@ -128,27 +128,27 @@ def made():
     gold = cell(
         {"method": ""},
         three(0.05, 0.5, 0.0),
-        relearned=three(0.15, 0.5, 0.1),
-        rounded=three(0.05, 0.5, 0.0),
+        relearn=three(0.15, 0.5, 0.1),
+        quantize=three(0.05, 0.5, 0.0),
     )
     honest = cell(
         {"method": "npo"},
         three(0.06, 0.5, 0.0),
-        relearned=three(0.16, 0.5, 0.9),
-        rounded=three(0.06, 0.5, 0.3),
+        relearn=three(0.16, 0.5, 0.9),
+        quantize=three(0.06, 0.5, 0.3),
     )
     useless = cell(
         {"method": "grad_ascent"},
         three(0.0, 0.5, 0.0),
         kept=0.3,
-        relearned=three(0.9, 0.5, 1.0),
-        rounded=three(0.0, 0.5, 0.0),
+        relearn=three(0.9, 0.5, 1.0),
+        quantize=three(0.0, 0.5, 0.0),
     )
     still = cell(
         {"method": "idk"},
         three(0.8, 0.5, 0.0),
-        relearned=three(0.9, 0.5, 1.0),
-        rounded=three(0.8, 0.5, 0.2),
+        relearn=three(0.9, 0.5, 1.0),
+        quantize=three(0.8, 0.5, 0.2),
     )
     return [*pool, gold, honest, useless, still]
 
@@ -168,7 +168,7 @@ def test_rows_of_the_table_by_hand():
     assert s["unlearned"] == 2  # idk says nothing of it
     assert s["relearning"] == pytest.approx((alike(0.9, 0.1) + alike(1.0, 0.1)) / 2)
     assert s["rounding"] == 0 and s["robustness"] == 0
-    assert p["order_kept"]["rounded"] == pytest.approx(1)
+    assert p["order_kept"]["quantize"] == pytest.approx(1)
     assert (
         list(found["metrics"]) == ["probability", "rouge_l_recall", "blind_baseline"]
         and c["control"]
@@ -176,21 +176,34 @@ def test_rows_of_the_table_by_hand():
     )
 
 
+def test_cells_and_a_table_of_before_are_read_by_the_names_of_today():
+    """States were called by what an attack does before they were called by its name."""
+    before = {"relearn": "relearned", "quantize": "rounded"}
+    older = lambda states: {before.get(name, name): value for name, value in states.items()}
+    found = gathered(made())
+    assert gathered([older(c) for c in made()]) == found
+    head = {"command": "x", "machine": "y", "measuring_cpu_seconds": 1}
+    metrics = {n: m | {"order_kept": older(m["order_kept"])} for n, m in found["metrics"].items()}
+    unlearned = [m | {"probability": older(m["probability"])} for m in found["unlearned"]]
+    assert "rounded" in metrics["probability"]["order_kept"]
+    assert page(head | found | {"metrics": metrics, "unlearned": unlearned}) == page(head | found)
+
+
 def test_what_an_attack_does_not_move_or_moves_the_other_way_is_flagged():
     still, fallen = (
         cell(
             {"method": n},
             three(0.05, 0.5, s),
-            relearned=three(0.05, 0.5, after),
-            rounded=three(0.05, 0.5, s),
+            relearn=three(0.05, 0.5, after),
+            quantize=three(0.05, 0.5, s),
         )
         for n, s, after in (("npo", 0.2, 0.2), ("simnpo", 0.2, 0.1))
     )
     gold = cell(
         {"method": ""},
         three(0.05, 0.5, 0.2),
-        relearned=three(0.05, 0.5, 0.2),
-        rounded=three(0.05, 0.5, 0.2),
+        relearn=three(0.05, 0.5, 0.2),
+        quantize=three(0.05, 0.5, 0.2),
     )
     pool = [c for c in made() if "member" in c["ask"]]
     p, s = (
@@ -202,8 +215,8 @@ def test_what_an_attack_does_not_move_or_moves_the_other_way_is_flagged():
     up = cell(
         {"method": ""},
         three(0.05, 0.5, 0.2),
-        relearned=three(0.05, 0.5, 0.3),
-        rounded=three(0.05, 0.5, 0.2),
+        relearn=three(0.05, 0.5, 0.3),
+        quantize=three(0.05, 0.5, 0.2),
     )
     s = gathered([*pool, up, still, fallen])["metrics"]["rouge_l_recall"]
     assert (s["still"], s["opposite"], s["relearning"]) == (0, 1, 0.0)
@@ -212,23 +225,23 @@ def test_what_an_attack_does_not_move_or_moves_the_other_way_is_flagged():
 def test_hidden_knowledge_is_what_relearning_brings_back_and_gold_has_not():
     inside = lambda p, s: three(p, 0.5, s)
     gold = cell(
-        {"method": ""}, inside(0.05, 0.0), relearned=inside(0.2, 0.1), rounded=inside(0.05, 0.0)
+        {"method": ""}, inside(0.05, 0.0), relearn=inside(0.2, 0.1), quantize=inside(0.05, 0.0)
     )
     hides = cell(
-        {"method": "npo"}, inside(0.06, 0.9), relearned=inside(0.26, 0.9), rounded=inside(0.06, 0.9)
+        {"method": "npo"}, inside(0.06, 0.9), relearn=inside(0.26, 0.9), quantize=inside(0.06, 0.9)
     )
     forgot = cell(
-        {"method": "rmu"}, inside(0.06, 0.9), relearned=inside(0.24, 0.9), rounded=inside(0.06, 0.9)
+        {"method": "rmu"}, inside(0.06, 0.9), relearn=inside(0.24, 0.9), quantize=inside(0.06, 0.9)
     )
     tells = cell(
-        {"method": "idk"}, inside(0.8, 0.0), relearned=inside(0.9, 0.9), rounded=inside(0.8, 0.0)
+        {"method": "idk"}, inside(0.8, 0.0), relearn=inside(0.9, 0.9), quantize=inside(0.8, 0.0)
     )
     broken = cell(
         {"method": "ga_kl"},
         inside(0.0, 0.0),
         kept=0.2,
-        relearned=inside(0.9, 0.9),
-        rounded=inside(0.0, 0.0),
+        relearn=inside(0.9, 0.9),
+        quantize=inside(0.0, 0.0),
     )
     pool = [c for c in made() if "member" in c["ask"]]
     found = gathered([*pool, gold, hides, forgot, tells, broken])

@@ -178,7 +178,7 @@ def pool_cell(place: str, ask: dict[str, Any], models: str) -> None:
 
 
 def unlearned_cell(place: str, ask: dict[str, Any], models: str) -> None:
-    """An unlearned model (or gold, where there is no method) as it is, relearned and rounded."""
+    """An unlearned model (or gold, where there is no method) as it is and after each attack."""
     bench, original, gold, _ = beside(ask["seed"], ask["steps"], models, tuple(ask["metrics"]))
     model = unlearned(original, bench, ask) if ask["method"] else gold
     write(place, ask, {name: values(after, ask, models) for name, after in attacked(model, bench)})
@@ -198,10 +198,8 @@ def unlearned(original: Subject, bench: Benchmark, ask: Mapping[str, Any]) -> Su
 
 
 def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
-    """The model as it is, and after each attack whose card says how it is tried here.
-
-    An attack that teaches rows is ``relearned``, for gold learns from it too; one that teaches
-    nothing is ``rounded``.
+    """The model as it is, and by the attack's name after each one whose card says how it is tried
+    here.
     """
     yield "as_is", model
     seed = Training().seed
@@ -211,10 +209,7 @@ def attacked(model: Subject, bench: Benchmark) -> Iterator[tuple[str, Subject]]:
             continue
         attack = registry.resolve("attacks", name, arguments)
         inputs = inputs_of(attack, bench.case.train, seed)
-        yield (
-            "relearned" if attack.holds else "rounded",
-            tried(ModelSource.lent(model), attack, inputs, seed),
-        )
+        yield name, tried(ModelSource.lent(model), attack, inputs, seed)
 
 
 def write(place: str, ask: Mapping[str, Any], found: Mapping[str, Any] = EMPTY) -> None:

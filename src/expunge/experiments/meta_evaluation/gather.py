@@ -28,7 +28,10 @@ UTILITY = 0.8  # of gold's: an unlearned model below it is no evidence of a metr
 # a model hides what it knows if relearning brings back that much more probability than it gives
 # gold
 BACK = 0.05
-STATES = ("as_is", "relearned", "rounded")
+# the model as it is, and after each attack of the table, by the attack's name
+STATES = ("as_is", "relearn", "quantize")
+# what files of before call them
+FORMERLY = {"relearned": "relearn", "rounded": "quantize"}
 Cell = Mapping[str, Any]
 
 
@@ -36,6 +39,7 @@ def gathered(cells: Sequence[Cell]) -> dict[str, Any]:
     """``metrics``, ``pool``, ``unlearned`` and ``left_out`` of meta.json; controls behind the
     metrics, the best aggregate first.
     """
+    cells = [by_attack(c) for c in cells]
     pool = [c for c in cells if "member" in c["ask"]]
     after = [c for c in cells if "method" in c["ask"]]
     names = list(dict.fromkeys(name for c in cells for name in c["as_is"]["values"]))
@@ -59,6 +63,11 @@ def gathered(cells: Sequence[Cell]) -> dict[str, Any]:
         "pool": [c["ask"]["member"] | facts(c) for c in pool],
         "unlearned": unlearned,
     }
+
+
+def by_attack(states: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept by state under the names of today."""
+    return {FORMERLY.get(name, name): value for name, value in states.items()}
 
 
 def unmeasured(cells: Sequence[Cell], names: Sequence[str]) -> dict[str, str]:

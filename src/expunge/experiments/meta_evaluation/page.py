@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from expunge.core.units import FEW_GROUPS
-from expunge.experiments.meta_evaluation.gather import BACK, STATES, UTILITY
+from expunge.experiments.meta_evaluation.gather import BACK, STATES, UTILITY, by_attack
 from expunge.report import markdown
 from expunge.report.format import NONE
 from expunge.report.format import short as decimals
@@ -70,7 +70,8 @@ def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
             low_high = f" [{short(m['interval'][0])} {short(m['interval'][1])}]{few}"
         else:
             low_high = ""
-        kept = " / ".join(short(m["order_kept"][a]) for a in ("relearned", "rounded"))
+        order_kept = by_attack(m["order_kept"])
+        kept = " / ".join(short(order_kept[state]) for state in STATES[1:])
         cells = [short(m[k]) for k in ("relearning", "rounding", "robustness", "aggregate")]
         if m["seen"]:
             seen = "{}/{}, {}/{}".format(*m["seen"])
@@ -135,8 +136,9 @@ def unlearned(models: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         if several:
             name = f"{name}, case {m['seed']}"
         cells = [name]
+        probability = by_attack(m["probability"])
         for kind in ("forget", "kept"):
-            cells += [short(m["probability"][state][kind]) for state in STATES]
+            cells += [short(probability[state][kind]) for state in STATES]
         mark = ""
         if m["hides"]:
             mark = "hides"
