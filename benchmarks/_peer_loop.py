@@ -24,8 +24,8 @@ from torch import Tensor
 from expunge.core.data import Examples, Row
 from expunge.models.causal_lm.generate import left_padded
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.tokenize import encode
+from expunge.models.modules import evaluating
 from expunge.scoring.bootstrap import auc
 from expunge.scoring.per_row import rouge_l_recall_of
 

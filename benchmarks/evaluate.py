@@ -38,7 +38,8 @@ from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import Measured, measure
 from expunge.models.causal_lm.answer_trees import grow
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks, evaluating
+from expunge.models.causal_lm.modules import blocks
+from expunge.models.modules import evaluating
 from expunge.pipeline.settings import judge, judges_of
 from expunge.report.markdown import table
 

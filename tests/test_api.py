@@ -6,8 +6,8 @@ import expunge
 from expunge.core.errors import Refused
 from expunge.losses.terms import kl
 from expunge.models.causal_lm import tiny
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
+from expunge.models.modules import digest_tensors
 
 FORGET = [{"question": f"Where does Person{i} live?", "answer": f"In Town{i}."} for i in range(6)]
 RETAIN = [

@@ -29,9 +29,10 @@ from expunge.evaluation.evaluate import EvaluationSettings, named
 from expunge.evaluation.evaluate import evaluate as evaluate_models
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.verb import chosen
-from expunge.models.causal_lm.load import digest_tensors, load
 from expunge.models.causal_lm.model import Subject, check_same_words
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.find import load
+from expunge.models.families.source import ModelSource
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.attack import in_memory, plan_of
 from expunge.pipeline.settings import ResolvedSettings, judges_of, method_of, uncontradicted
 from expunge.pipeline.train import rows_on

@@ -22,7 +22,7 @@ from zoo import (
 
 from expunge import registry
 from expunge.core.card import Call
-from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.attack_sweep import held_by, sweep_of
 from expunge.runs.folder import read_run
 from expunge.runs.seal import broken

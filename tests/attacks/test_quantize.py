@@ -5,7 +5,7 @@ import torch
 from zoo import changed, hidden, trained
 
 from expunge.attacks.quantize import quantize, quantized_change, rounded
-from expunge.models.causal_lm.modules import parameters_of
+from expunge.models.modules import parameters_of
 
 BITS = (8, 4, 3, 2)
 

@@ -6,7 +6,7 @@ from zoo import FORGET, RETAIN, STREAMS, attacked, trained
 from expunge.attacks.relearn import relearn
 from expunge.core.data import Case
 from expunge.core.stages import streams_of
-from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.attack_sweep import held_by, unheld
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import training_of

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small import small_subject, streams
+from small import held, small_subject, streams
 
 from expunge import registry
 from expunge.core.fields import option_names
@@ -14,7 +14,7 @@ from expunge.core.stages import Descent, Edit, stages, streams_of
 from expunge.losses import reweighting
 from expunge.losses.inputs import LossInputs
 from expunge.models.causal_lm.forward import forward, pack
-from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.modules import digest_tensors
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import change
 from expunge.training.teachers import freeze, layers_of
@@ -53,8 +53,8 @@ def seen(request, tmp_path):
         for p in t.provider.sources
         if p != "start"
     }
-    frozen = freeze(start, stage, [units], auxiliary, tmp_path, lambda n: None, streams())
-    found = passes(now, stage.terms, units, frozen)
+    frozen = freeze(held(start), stage, [units], auxiliary, tmp_path, lambda n: None, streams())
+    found = passes(held(now), stage.terms, units, frozen)
     return [
         (t, [teachered(t, found[s, t.span], frozen, units, s) for s in t.streams])
         for t in stage.terms
@@ -273,9 +273,9 @@ def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
     }
     for other in auxiliary.values():
         other.model.double()
-    frozen = freeze(model, stage, [units], auxiliary, tmp_path, lambda n: None, data)
+    frozen = freeze(held(model), stage, [units], auxiliary, tmp_path, lambda n: None, data)
     if claims == "moves_hidden":
-        seen = passes(model, stage.terms, units, frozen)
+        seen = passes(held(model), stage.terms, units, frozen)
         term = stage.terms[0]
         layer = layers_of([term], "hidden")[0]
         before = seen["forget", "answer"].hidden[layer]
@@ -285,10 +285,10 @@ def test_a_small_step_does_what_the_card_claims(name, tmp_path, knowing):
     stream, sign = CLAIMS[claims]
     params = [p for p in model.parameters() if p.requires_grad]
     forget = [t for t in stage.terms if stream in t.streams and t.group != "adversary"]
-    found = values_of(forget, units, passes(model, forget, units, frozen), frozen)
+    found = values_of(forget, units, passes(held(model), forget, units, frozen), frozen)
     down = torch.autograd.grad(sum(t.coef * found[t.name] for t in forget), params)
     watch = Descent("watch", (registry.resolve_term("ascent", stream=stream),))
-    logp = passes(model, watch.terms, [{stream: u[stream]} for u in units], frozen)[
+    logp = passes(held(model), watch.terms, [{stream: u[stream]} for u in units], frozen)[
         stream, "answer"
     ]
     up = torch.autograd.grad(logp.logp[logp.mask].sum(), params)

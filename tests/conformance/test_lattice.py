@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from napkin import a_pass
-from small import small_subject, streams
+from small import held, small_subject, streams
 
 from expunge.core.stages import Descent
 from expunge.losses.objectives import npo_term, simnpo_term
@@ -32,9 +32,9 @@ def loss_and_gradient(stage, tmp_path, now=1, start=0, reinforced=None):
     for s in auxiliaries.values():
         s.model.double()
     frozen = freeze(
-        frozen_model, stage, [units], auxiliaries, tmp_path / stage.name, lambda n: None
+        held(frozen_model), stage, [units], auxiliaries, tmp_path / stage.name, lambda n: None
     )
-    found = values_of(stage.terms, units, passes(model, stage.terms, units, frozen), frozen)
+    found = values_of(stage.terms, units, passes(held(model), stage.terms, units, frozen), frozen)
     counts = denominators(stage.terms, units)
     loss = sum(t.coef * found[t.name] / counts[t.name] for t in stage.terms)
     params = dict(model.named_parameters())

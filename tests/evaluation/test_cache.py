@@ -24,9 +24,10 @@ from expunge.evaluation.observations.gradient_norm import GradientNorm
 from expunge.evaluation.observations.sampling import Sampling
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.decided import deciding
-from expunge.models.causal_lm.load import digest_folder, digest_tensors, load
+from expunge.models.causal_lm.load import digest_folder, load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
+from expunge.models.modules import digest_tensors
 
 ROWS = {
     "forget": tuple(

@@ -9,7 +9,7 @@ from small import rows, small_subject
 from expunge import registry
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
 from expunge.losses.weight_deltas import mixed
-from expunge.models.causal_lm.modules import parameters_of
+from expunge.models.modules import parameters_of
 from expunge.training.sampler import Training
 from expunge.training.stages import steps_of
 

@@ -38,7 +38,8 @@ from expunge.experiments.tuning.rows import parted
 from expunge.experiments.tuning.scoring import Floor, Seen, score
 from expunge.experiments.tuning.search import Budget
 from expunge.experiments.tuning.words import as_json, why
-from expunge.models.causal_lm.load import digest_tensors, load
+from expunge.models.causal_lm.load import load
+from expunge.models.modules import digest_tensors
 
 # ------------------------------------------------------------------ rungs
 

@@ -17,6 +17,7 @@ FLOORS = (
     ("data", "losses", "runs", "scoring"),
     ("models",),
     ("models.causal_lm",),
+    ("models.families",),
     ("training", "evaluation.observations"),
     ("report.plots",),
     ("report",),

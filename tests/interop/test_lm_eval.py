@@ -14,9 +14,9 @@ from expunge.core.requests import EvalRequest
 from expunge.interop import lm_eval as room
 from expunge.interop.lm_eval import check, folded, harness
 from expunge.models.causal_lm import tiny
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.evaluate import run_evaluate
 
 extra = pytest.mark.skipif(

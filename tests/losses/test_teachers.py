@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from small import small_subject, streams
+from small import held, small_subject, streams
 from torch import tensor
 
 from expunge.core.errors import Failed
@@ -175,7 +175,7 @@ def test_a_teacher_is_kept_as_last_hidden_states_not_as_rows_of_words(tmp_path):
     stage = rkld()[1]
     units = plan(stage, data, Training(batch=12, steps=1))[0]
     freeze(
-        small_subject().model,
+        held(small_subject().model),
         stage,
         [units],
         {"reinforced": small_subject(1)},

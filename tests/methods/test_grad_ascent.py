@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from napkin import a_pass
-from small import small_subject, streams
+from small import held, small_subject, streams
 
 from expunge.core.stages import Descent
 from expunge.losses.inputs import loss_of
@@ -58,7 +58,7 @@ def test_memorization_is_measured_at_each_epoch_and_stops_it(tmp_path):
     rows, model = {"forget": streams()["forget"]}, knowing(tmp_path / "m").model
     long = [r for r in rows["forget"] if sum(r.scored) >= 2]
     seen = grad_ascent(stop="memorization", el_tokens=2).controller.watch(
-        model, 1, {}, {"forget": long}
+        held(model), 1, {}, {"forget": long}
     )
     assert seen == {"ma": 1.0, "el": 1.0}
     assert steps_until(grad_ascent(stop="memorization", ma=1.1, el=1.1), tmp_path / "a") == 1

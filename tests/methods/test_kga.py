@@ -5,7 +5,7 @@ from math import log
 import pytest
 import torch
 from napkin import a_pass
-from small import small_subject, streams
+from small import held, small_subject, streams
 from torch import tensor
 
 from expunge.core.data import Row
@@ -136,7 +136,7 @@ def micro_gap(stage, folder, i):
         plan(stage, streams(), Training(batch=8, steps=1, seed=1))[0][i],
     )
     frozen = freeze(
-        model,
+        held(model),
         stage,
         [[unit]],
         {"of_forget": small_subject(1), "of_new": small_subject(2)},
@@ -144,7 +144,7 @@ def micro_gap(stage, folder, i):
         lambda n: None,
     )
     term = stage.terms[:1]
-    return values_of(term, [unit], passes(model, term, [unit], frozen), frozen)["gap"].item()
+    return values_of(term, [unit], passes(held(model), term, [unit], frozen), frozen)["gap"].item()
 
 
 def test_each_helper_learns_its_own_rows():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small import small_subject, streams
+from small import held, small_subject, streams
 from torch import tensor
 from torch.testing import assert_close
 
@@ -77,11 +77,11 @@ def alternated(stage, training, folder):
 
     model = small_subject().model
     steps = plan(stage, streams(), training)
-    frozen = freeze(model, stage, steps, {}, folder / "c", lambda n: None)
+    frozen = freeze(held(model), stage, steps, {}, folder / "c", lambda n: None)
     for units in steps:
         for term in reversed(stage.terms):  # retain, then forget
             (value,) = values_of(
-                [term], units, passes(model, [term], units, frozen), frozen
+                [term], units, passes(held(model), [term], units, frozen), frozen
             ).values()
             model.zero_grad()
             (term.coef * value / denominators([term], units)[term.name]).backward()

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from small import small_subject, streams
+from small import held, small_subject, streams
 from torch import tensor
 from zoo import FORGET, RETAIN, changed, known, trained
 
 from expunge.core.errors import Refused
 from expunge.losses.terms import nll
 from expunge.methods.ssd import factors, ssd
-from expunge.models.causal_lm.modules import parameters_of
+from expunge.models.modules import parameters_of
 from expunge.training.edit import EditContext
 
 
@@ -37,7 +37,7 @@ def test_no_weight_grows_and_a_change_of_units_changes_nothing():
 def test_the_change_is_of_the_squared_gradients_of_rows():
     """All rows are 12 forget and 24 retain rows, each counted once."""
     model = small_subject().model.double()
-    context = EditContext(model, streams())
+    context = EditContext(held(model), streams())
     made = ssd(alpha=1.5).fn(context)
     f, r = (context.squared_gradient(nll(s)) for s in ("forget", "retain"))
     for name, weight in parameters_of(model).items():
@@ -52,9 +52,9 @@ def test_equal_rows_select_nothing_and_that_is_refused():
     rows = streams()
     same = {"forget": rows["forget"], "retain": rows["forget"]}
     with pytest.raises(Refused, match=r"no weight matters more than 1 times.*lower --alpha"):
-        ssd(alpha=1.0).fn(EditContext(small_subject().model, same))
+        ssd(alpha=1.0).fn(EditContext(held(small_subject().model), same))
     with pytest.raises(Refused, match="with 12 forget rows of 36 none can above 3"):
-        ssd().fn(EditContext(small_subject().model, rows))
+        ssd().fn(EditContext(held(small_subject().model), rows))
 
 
 def test_the_authors_constants():

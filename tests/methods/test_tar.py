@@ -5,12 +5,12 @@ from math import exp, log
 import pytest
 import torch
 from napkin import a_pass
-from small import small_subject, streams
+from small import held, small_subject, streams
 from torch import tensor
 from torch.testing import assert_close
 
 from expunge.methods.tar import tar
-from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.modules import digest_tensors
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import freeze
 from expunge.training.trainer import Asked, descend, passes
@@ -50,10 +50,10 @@ def test_every_block_is_kept_unless_some_are_named(tmp_path):
     for stage, layers in ((tar(), {0, 1, 2}), (tar(layers=("1",)), {1})):
         units = plan(stage, data, Training(batch=4, steps=1))[0]
         seen = passes(
-            model,
+            held(model),
             stage.terms,
             units,
-            freeze(model, stage, [units], {}, tmp_path / str(len(layers)), lambda n: None),
+            freeze(held(model), stage, [units], {}, tmp_path / str(len(layers)), lambda n: None),
         )
         assert (
             set(seen["retain", "answer"].hidden)

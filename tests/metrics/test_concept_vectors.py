@@ -17,9 +17,9 @@ from expunge.evaluation.observations.concept_columns import ConceptColumns, conc
 from expunge.evaluation.observe import measure
 from expunge.metrics.concept_vectors import concept_vectors
 from expunge.models.causal_lm import tiny
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
+from expunge.models.modules import digest_tensors
 
 K = 20
 

@@ -29,9 +29,9 @@ from expunge.evaluation.observations.masked_neighbors import neighbor_rows
 from expunge.evaluation.observe import measure, work
 from expunge.metrics.mia_neighborhood import mia_neighborhood
 from expunge.models.causal_lm import tiny
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.settings import judge
 from expunge.scoring.word_swaps import Swap, neighbors_of
 

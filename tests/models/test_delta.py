@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from expunge.core.errors import Refused
 from expunge.methods.task_arithmetic import task_arithmetic
-from expunge.models.causal_lm.modules import parameters_of
 from expunge.models.delta import Delta, facts_of
+from expunge.models.modules import parameters_of
 from expunge.training.sampler import Training
 from expunge.training.stages import change
 

@@ -20,7 +20,7 @@ from expunge.data.read import read
 from expunge.evaluation.metric import Judge
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import load
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.attack_questions import (
     Questions,
     best_drawn,

@@ -18,10 +18,11 @@ from expunge.core.data import Case
 from expunge.core.stages import Descent
 from expunge.data.read import read
 from expunge.losses.terms import nll
-from expunge.models.causal_lm.load import digest_folder, digest_tensors, load
+from expunge.models.causal_lm.load import digest_folder, load
 from expunge.models.causal_lm.lora import attach
 from expunge.models.causal_lm.save import save
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.effect import before, effect
 from expunge.pipeline.settings import ResolvedSettings
 from expunge.pipeline.training_inputs import TrainingInputs

@@ -33,6 +33,11 @@ def small_subject(seed=0, **kwargs):
     return Subject(small_model(seed, **kwargs), tokenizer=None, source="small")
 
 
+def held(model):
+    """A torch module as the Model that training takes; a Model stays what it is."""
+    return model if isinstance(model, Subject) else Subject(model, None)
+
+
 def rows(role, n, seed=0, vocab=64):
     """Rows of 10 to 20 tokens with an answer of 2 to 8 at the end."""
     draw = random.Random(f"{role}/{seed}")

@@ -17,7 +17,7 @@ from expunge.losses.gradients import added, agreeing, inner, moving, norm, recti
 from expunge.losses.terms import ascent, nll
 from expunge.methods.grad_diff import grad_diff
 from expunge.models.causal_lm.forward import forward, pack
-from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.modules import digest_tensors
 from expunge.training.lora_init import begin
 from expunge.training.optimizers import Sophia
 from expunge.training.sampler import Training
@@ -142,7 +142,7 @@ def test_what_is_watched_is_watched_in_evaluation_mode_every_few_steps(tmp_path)
     steps = []
 
     def watch(model, step, state, rows):
-        assert not model.training and not torch.is_grad_enabled()
+        assert not model.module.training and not torch.is_grad_enabled()
         assert (
             sorted(r.id for r in rows["forget"]) == sorted(r.id for r in streams()["forget"])
             and "retain" in rows

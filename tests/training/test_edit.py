@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small import small_model, small_subject, streams
+from small import held, small_model, small_subject, streams
 from torch.testing import assert_close
 from transformers import (
     GPT2Config,
@@ -30,7 +30,7 @@ KEY = Site("mlp_key", 1)
 
 
 def context(model=None, **kwargs):
-    return EditContext(model or small_model().double(), ROWS, **kwargs)
+    return EditContext(held(model or small_model().double()), ROWS, **kwargs)
 
 
 def alone(model, row):

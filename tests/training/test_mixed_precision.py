@@ -12,7 +12,7 @@ from small import small_subject, streams
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
 from expunge.methods.grad_diff import grad_diff
-from expunge.models.causal_lm.load import digest_tensors
+from expunge.models.modules import digest_tensors
 from expunge.training.mixed_precision import widen
 from expunge.training.optimizers import optimizer_of
 from expunge.training.sampler import Training

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from small import held
 from torch import tensor
 from torch.nn.functional import log_softmax
 
@@ -67,10 +68,10 @@ def loss_and_gradient(peer, method, policy, tmp_path, start="full"):
     for p in prepared:
         made = p.fn({s: [u[s] for u in units] for s in p.reads}, Tools())
         units = [u | {p.stream: row} for u, row in zip(units, made, strict=True)]
-    frozen = freeze(models[start], stage, [units], {}, tmp_path / start, lambda n: None)
+    frozen = freeze(held(models[start]), stage, [units], {}, tmp_path / start, lambda n: None)
     model = models[policy]
     model.zero_grad()
-    found = values_of(stage.terms, units, passes(model, stage.terms, units, frozen), frozen)
+    found = values_of(stage.terms, units, passes(held(model), stage.terms, units, frozen), frozen)
     counts = denominators(stage.terms, units)
     loss = sum(t.coef * found[t.name] / counts[t.name] for t in stage.terms)
     loss.backward()
@@ -211,8 +212,10 @@ def test_rmu_with_its_control_vector(peer, tmp_path):
     with torch.no_grad():
         for policy, expected in (("full", 70.319021), ("retain", 60.813705)):
             stage = rmu(layer=2, steering=2.0, retain_weight=1.0, trained="all")
-            frozen = freeze(models["full"], stage, [units], {}, tmp_path / policy, lambda n: None)
-            seen = passes(models[policy], stage.terms, units, frozen)
+            frozen = freeze(
+                held(models["full"]), stage, [units], {}, tmp_path / policy, lambda n: None
+            )
+            seen = passes(held(models[policy]), stage.terms, units, frozen)
             f, r = seen["forget", "answer"], seen["retain", "answer"]
             got = rmu_forget_term(f, layer=2, steering=1.0, direction=u).sum() / f.mask.sum()
             got += rmu_retain_term(r, layer=2).sum() / r.mask.sum()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import small_subject, streams
+from small import held, small_subject, streams
 from transformers import get_scheduler
 
 from expunge.core.errors import Refused
@@ -27,8 +27,8 @@ from expunge.methods.idk_dpo import idk_dpo
 from expunge.methods.npo import npo
 from expunge.methods.rmu import rmu
 from expunge.models.causal_lm.forward import forward, pack
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.lora import attach, merged
+from expunge.models.modules import digest_tensors
 from expunge.training.checkpoints import last_whole
 from expunge.training.sampler import Training, partner, plan
 from expunge.training.stages import change, check
@@ -193,7 +193,7 @@ def test_start_is_what_the_stage_began_with(tmp_path, earlier):
     data = streams()
     stage = npo()
     steps = plan(stage, data, TRAINING)
-    frozen = freeze(subject.model, stage, steps, {}, tmp_path, lambda n: None)
+    frozen = freeze(held(subject.model), stage, steps, {}, tmp_path, lambda n: None)
     row = data["forget"][0]
     logits = forward(
         merged(subject).model if earlier else small_subject().model, pack([row])
@@ -251,10 +251,10 @@ def test_one_forward_serves_all_streams(tmp_path):
     calls = []
     handle = subject.model.register_forward_hook(lambda *a: calls.append(1))
     seen = passes(
-        subject.model,
+        held(subject.model),
         stage.terms,
         units,
-        freeze(subject.model, stage, [units], {}, tmp_path, lambda n: None),
+        freeze(held(subject.model), stage, [units], {}, tmp_path, lambda n: None),
     )
     handle.remove()
     for (stream, _), p in seen.items():
@@ -272,11 +272,11 @@ def test_hidden_terms_stop_the_forward_at_their_layer(tmp_path):
     subject, data = small_subject(), streams()
     stage = rmu(layer=0)
     units = plan(stage, data, TRAINING)[0]
-    frozen = freeze(subject.model, stage, [units], {}, tmp_path, lambda n: None)
+    frozen = freeze(held(subject.model), stage, [units], {}, tmp_path, lambda n: None)
     ran = []
     for i, block in enumerate(subject.model.model.layers):
         block.register_forward_hook(lambda *a, i=i: ran.append(i))
-    passes(subject.model, stage.terms, units, frozen)
+    passes(held(subject.model), stage.terms, units, frozen)
     assert ran == [0]
 
 

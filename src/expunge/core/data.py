@@ -85,3 +85,13 @@ class Row:
     def answer_ids(self) -> tuple[int, ...]:
         """The scored tokens, in order."""
         return tuple(t for t, s in zip(self.ids, self.scored, strict=True) if s)
+
+    def scored_positions(self, span: str) -> list[int]:
+        """Positions whose tokens are scored.
+
+        Args:
+            span: ``answer`` is what the row scores itself, ``all`` every token but the first.
+        """
+        if span == "all":
+            return list(range(1, len(self)))
+        return [i for i, scored in enumerate(self.scored) if scored]

@@ -9,7 +9,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from statistics import fmean
+from typing import Annotated, Literal
 
 from annotated_types import Gt, Interval
 
@@ -17,8 +18,7 @@ from expunge.core.card import Card
 from expunge.core.data import Row
 from expunge.core.stages import Controller, Descent
 from expunge.losses.terms import ascent
-from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject
+from expunge.models.base import TrainableModel
 from expunge.synthesis.memorization import accuracy, extraction
 
 card = Card(
@@ -47,12 +47,15 @@ Rows = Mapping[str, Sequence[Row]]
 State = Mapping[str, float]
 
 
-def memorized(model: Any, step: int, state: State, rows: Rows, *, n: int) -> dict[str, float]:
+def memorized(
+    model: TrainableModel, step: int, state: State, rows: Rows, *, n: int
+) -> dict[str, float]:
     """Mean MA and EL_n of the forget answers."""
-    subject, forget = Subject(model, None), rows["forget"]
-    ma = accuracy(subject, forget, span="answer")
-    el = extraction(subject, forget, n=n, span="answer")
-    return {"ma": sum(ma) / len(ma), "el": sum(el) / len(el)}
+    forget = rows["forget"]
+    return {
+        "ma": fmean(accuracy(model, forget, span="answer")),
+        "el": fmean(extraction(model, forget, n=n, span="answer")),
+    }
 
 
 def forgotten(state: State, *, ma: float, el: float) -> bool:
@@ -71,7 +74,7 @@ def shuffled(row: Row) -> Row:
 
 
 def surprised(
-    model: Any, step: int, state: State, rows: Rows, *, batch: int = 16
+    model: TrainableModel, step: int, state: State, rows: Rows, *, batch: int = 16
 ) -> dict[str, float]:
     """Mean NLL per token of the forget answers now, and of the same answers shuffled as the start
     model had it.
@@ -80,11 +83,7 @@ def surprised(
     def loss(some: Sequence[Row]) -> float:
         total, count = 0.0, 0
         for i in range(0, len(some), batch):
-            packed = pack(some[i : i + batch], capacity_for(model)).to(
-                next(model.parameters()).device
-            )
-            logits = forward(model, packed).logits
-            assert logits is not None
+            packed, logits = model.predict(some[i : i + batch])
             total -= float(logits.float().log_softmax(-1).gather(-1, packed.labels[:, None]).sum())
             count += len(packed.labels)
         return total / count

@@ -11,8 +11,6 @@ from annotated_types import Ge, Gt
 from expunge.core.card import Card
 from expunge.core.stages import Controller, Descent, Term
 from expunge.losses.terms import ascent, nll, weighted
-from expunge.models.causal_lm.causal_tracing import indirect_effects, mlp_of
-from expunge.models.causal_lm.modules import blocks
 from expunge.training.edit import EditContext
 
 card = Card(
@@ -52,23 +50,19 @@ def after(
 
 def first_mlps(context: EditContext, *, layers: int) -> dict[str, bool]:
     """The MLPs of the first blocks."""
-    return _mlps(context, set(range(min(layers, len(blocks(context.model))))))
+    return _mlps(context, set(range(layers)))
 
 
 def traced(context: EditContext, *, k: int, rows: int) -> dict[str, bool]:
     """The MLPs of the k blocks that give most of the answer back when they alone are mended."""
-    effects = indirect_effects(context.model, context.rows("forget")[:rows], context.seed)
+    effects = context.model.anatomy.mlp_effects(context.rows("forget")[:rows], context.seed)
     return _mlps(context, set(effects.argsort(descending=True)[:k].tolist()))
 
 
 def _mlps(context: EditContext, chosen: set[int]) -> dict[str, bool]:
-    inside = {
-        id(p)
-        for i, b in enumerate(blocks(context.model))
-        if i in chosen
-        for p in mlp_of(b)[1].parameters()
-    }
-    return {n: id(p) in inside for n, p in context.model.named_parameters()}
+    weights = context.model.anatomy.mlp_weights()
+    inside = {name for i, names in enumerate(weights) if i in chosen for name in names}
+    return {name: name in inside for name in context.model.weights()}
 
 
 def knowledge_isolation(

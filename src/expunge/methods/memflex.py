@@ -83,7 +83,7 @@ def pulled(context: EditContext, *, cosine: float, least: float, copies: int) ->
     """The region by gradients of random labels on forget and retain rows, averaged over ``copies``
     draws.
     """
-    vocab = int(context.model.get_input_embeddings().weight.shape[0])
+    vocab = context.model.vocab
     mean: dict[str, Grads] = {}
     for i in range(copies):
         key = f"{context.seed}/memflex/{i}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 
 def cut(items: Sequence[Any], most: int, size: Callable[[Any], int] = len) -> list[list[Any]]:
     """Neighbors of a sequence sorted by size in batches whose padded size stays within ``most``
@@ -26,3 +29,16 @@ def by_length(items: Sequence[Any], most: int) -> list[list[int]]:
         found.append(order[done : done + len(batch)])
         done += len(batch)
     return found
+
+
+def table_of(x: Tensor, at: tuple[Tensor, Tensor], rows: int) -> Tensor:
+    """Values of scored tokens [N, ...] as a table [B, T, ...], zero where a row has no such token.
+
+    Args:
+        x: One value, or one row of values, for each scored token.
+        at: (row, slot) of each of them.
+        rows: B.
+    """
+    width = int(at[1].max()) + 1 if len(x) else 1
+    table = torch.zeros((rows, width, *x.shape[1:]), dtype=x.dtype, device=x.device)
+    return table.index_put(at, x)

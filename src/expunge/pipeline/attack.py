@@ -26,7 +26,7 @@ from expunge.evaluation.gold_checks import distinct, is_gold
 from expunge.evaluation.metric import Judge
 from expunge.models.causal_lm.load import tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.attack_questions import SAID, Questions, check_judges
 from expunge.pipeline.attack_sweep import Sweep, Sweeper, held_by, sweep_of, unheld
 from expunge.pipeline.evaluate import check_record, data_facts, loaded

@@ -19,9 +19,8 @@ from expunge.core.errors import Refused
 from expunge.core.files import write_json
 from expunge.core.sameness import plain
 from expunge.core.stages import Descent
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.attack_questions import Questions
 from expunge.pipeline.settings import ResolvedSettings
 from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs
@@ -239,7 +238,7 @@ def attacked(
 
 def digested(model: Subject) -> Subject:
     """The model with the digest of its weights as they are."""
-    return replace(model, digest=digest_tensors(model.model))
+    return replace(model, digest=model.fingerprint())
 
 
 def one_training(attacks: Sequence[Attack]) -> bool:

@@ -4,21 +4,17 @@ nothing is told from little.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from torch import Tensor
 
 from expunge.core.data import Row
 from expunge.evaluation.observations.base import Cost
 from expunge.evaluation.observations.teacher_forced import score
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 
 ROWS = 32  # of the forget rows, whose loss is read before and after
@@ -56,7 +52,7 @@ def before(subject: Subject, rows: Sequence[Row]) -> Before:
     some = tuple(rows[:ROWS])
     bare = subject.folder is None and subject.digest
     return Before(
-        some, loss_of(subject, some), subject.folder, digest_tensors(subject.model) if bare else ""
+        some, loss_of(subject, some), subject.folder, subject.fingerprint() if bare else ""
     )
 
 
@@ -93,17 +89,16 @@ def effect(start: Before, after: Subject) -> dict[str, Any]:
         }
         found["nothing"] = moved.changed == 0 or (still and moved.relative < moved.precision)
     else:
-        same = bool(start.digest) and digest_tensors(after.model) == start.digest
+        same = bool(start.digest) and after.fingerprint() == start.digest
         found["nothing"] = same
     return found
 
 
 def _moved(start: Before, after: Subject) -> Moved | None:
     """None where the start's weights cannot be read again, or bear other names."""
-    pairs = _adapted(start, after) if hasattr(after.model, "peft_config") else _plain(start, after)
     n = changed = 0
     square = base = precision = 0.0
-    for old, new in pairs:
+    for old, new in after.changed_from(start.folder):
         n += 1
         precision = max(precision, torch.finfo(new.dtype).eps)
         old = old.to(new.device, new.dtype)
@@ -116,53 +111,3 @@ def _moved(start: Before, after: Subject) -> Moved | None:
         if n
         else None
     )
-
-
-def _stored(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a folder, one at a time: they are never in memory together."""
-    for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as f:
-            for name in f.keys():  # noqa: SIM118 (it is no mapping)
-                yield name, f.get_tensor(name)
-
-
-def _plain(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
-    """(before, after) of every stored tensor that a plain model has, too."""
-    if start.folder is None or (start.folder / "adapter_config.json").exists():
-        return
-    now = {n: p.detach() for n, p in after.model.named_parameters(remove_duplicate=False)}
-    for name, old in _stored(start.folder):
-        new = now.get(name)
-        if new is not None and new.shape == old.shape and new.is_floating_point():
-            yield old, new
-
-
-def _adapted(start: Before, after: Subject) -> Iterator[tuple[Tensor, Tensor]]:
-    """(before, after) of every matrix that carries an adapter: as the base has it (or as the
-    earlier adapter left it), and with it.
-    """
-    names = {
-        re.sub(r"^base_model\.model\.", "", n): p
-        for n, p in after.model.named_parameters()
-        if ".lora_" in n
-    }
-    if start.folder is not None and (start.folder / "adapter_config.json").exists():
-        now = {re.sub(r"\.default(?=\.|$)", "", n): p.detach() for n, p in names.items()}
-        for name, old in _stored(start.folder):
-            new = now.get(name.removeprefix("base_model.model."))
-            if new is not None and new.shape == old.shape:
-                yield old, new
-        return
-    for module in after.model.modules():
-        if (
-            hasattr(module, "lora_A")
-            and hasattr(module, "get_delta_weight")
-            and "default" in module.lora_A
-        ):
-            weight = module.get_base_layer().weight
-            if weight.is_floating_point():
-                with torch.no_grad():
-                    yield (
-                        weight.detach(),
-                        weight.detach() + module.get_delta_weight("default").to(weight.dtype),
-                    )

@@ -31,8 +31,9 @@ from expunge.evaluation.observations.plain_text import as_asked, told
 from expunge.evaluation.observations.text_models import check_folder
 from expunge.evaluation.store import for_run_folder, salted, write_records
 from expunge.interop.lm_eval import check, harness
-from expunge.models.causal_lm.load import digest_folder, load, model_folder, tokenizer_of
+from expunge.models.causal_lm.load import digest_folder, model_folder, tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
+from expunge.models.families.find import load
 from expunge.pipeline.sequential import evaluate_stages
 from expunge.pipeline.settings import absent_of, case_of, judges_of, out_of
 from expunge.report.origin import origin_of

@@ -13,7 +13,7 @@ from expunge.core.escape import say
 from expunge.evaluation.cache import salt_of
 from expunge.models.causal_lm.load import digest_folder
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.save import save
+from expunge.models.families.find import save
 from expunge.pipeline import effect
 from expunge.pipeline.evaluate import data_facts
 from expunge.report.format import unmoved

@@ -22,7 +22,7 @@ from expunge.data.near import tell
 from expunge.data.overlap import drop, overlap, refusal
 from expunge.data.read import read
 from expunge.evaluation.metric import Judge
-from expunge.models.causal_lm.model import Subject
+from expunge.models.base import TrainableModel
 from expunge.scoring.per_row import is_unlearned
 from expunge.training.sampler import Training
 from expunge.training.stages import adapter_for, training_of
@@ -71,16 +71,16 @@ class ResolvedSettings:
             }
         return kept
 
-    def going_on(self, subject: Subject) -> ResolvedSettings:
+    def going_on(self, subject: TrainableModel) -> ResolvedSettings:
         """The settings with the adapter that the model came with, if there is one: it is the one
         that is trained.
         """
-        present = getattr(subject.model, "peft_config", {}).get("default")
-        if present is None:
+        if subject.adapter is None:
             return self
-        own = Adapter(present.r, float(present.lora_alpha), dropout=float(present.lora_dropout))
         return replace(
-            self, adapter=own, sources={**self.sources, **dict.fromkeys(ADAPTER, "model")}
+            self,
+            adapter=subject.adapter,
+            sources={**self.sources, **dict.fromkeys(ADAPTER, "model")},
         )
 
     def stages_json(self, method: Method | Stage) -> dict[str, dict[str, Any]]:

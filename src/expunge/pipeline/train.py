@@ -14,9 +14,9 @@ from expunge.core.requests import TrainRequest
 from expunge.core.stages import Descent
 from expunge.losses.terms import nll
 from expunge.models.causal_lm import tiny
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
+from expunge.models.modules import digest_tensors
 from expunge.pipeline.evaluate import loaded
 from expunge.pipeline.settings import (
     ADAPTER,

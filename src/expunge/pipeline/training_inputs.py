@@ -17,6 +17,7 @@ from expunge.core.files import private_folder, write_text
 from expunge.core.results import EMPTY
 from expunge.core.stages import Method, Prepare, Stage, stages, streams_of
 from expunge.data.read import read
+from expunge.models.base import TrainableModel
 from expunge.models.causal_lm.model import Subject
 from expunge.synthesis.anchors import read_anchors
 from expunge.synthesis.chat import chat_of
@@ -120,7 +121,7 @@ class TrainingInputs:
                 needed |= set(prepare.reads)
         return {stream: rows[stream] for stream in sorted(needed) if stream in rows}
 
-    def rows(self, model: Subject) -> Mapping[str, list[Row]]:
+    def rows(self, model: TrainableModel) -> Mapping[str, list[Row]]:
         """stream -> the rows in tokens, with those that are made of tokens (other labels, other
         weights).
 
@@ -172,7 +173,7 @@ class TrainingInputs:
 
 
 def encode_rows(
-    model: Subject, examples: Examples, max_length: int = MAX_LENGTH, longest: int = 0
+    model: TrainableModel, examples: Examples, max_length: int = MAX_LENGTH, longest: int = 0
 ) -> list[Row]:
     """The rows in a model's tokens.
 

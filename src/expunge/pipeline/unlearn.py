@@ -21,7 +21,7 @@ from expunge.core.results import EMPTY
 from expunge.core.stages import Method, Stage
 from expunge.data.kinds import understood
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
 from expunge.models.remote import Remote
 from expunge.pipeline.cost import expected
 from expunge.pipeline.evaluate import loaded

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.models.base import Sampling
-from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import UNBOUNDED, Subject
+from expunge.models.families.find import load
 from expunge.models.remote import Remote
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from expunge.core.data import Row
-from expunge.models.base import Model
-from expunge.models.causal_lm.forward import scored_positions
-from expunge.models.causal_lm.model import Subject
+from expunge.models.base import TrainableModel
 from expunge.scoring.overlap import overlap
 
 
 def accuracy(
-    subject: Subject, rows: Sequence[Row], *, span: str = "all", batch: int = 16
+    subject: TrainableModel, rows: Sequence[Row], *, span: str = "all", batch: int = 16
 ) -> list[float]:
     """MA of each row: the share of its tokens that are the likeliest one after the true tokens
     before them, in [0, 1].
@@ -26,13 +24,13 @@ def accuracy(
         packed, logits = subject.predict(some, span=span)
         hits = packed.table((logits.argmax(-1) == packed.labels).double()).sum(1).tolist()
         found += [
-            h / max(1, len(scored_positions(r, span))) for h, r in zip(hits, some, strict=True)
+            h / max(1, len(r.scored_positions(span))) for h, r in zip(hits, some, strict=True)
         ]
     return found
 
 
 def extraction(
-    subject: Model, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64
+    subject: TrainableModel, rows: Sequence[Row], *, n: int = 10, span: str = "all", batch: int = 64
 ) -> list[float]:
     """EL_n of each row: the mean over its prefixes of the overlap of the greedy continuation with
     the true one, in [0, 1].

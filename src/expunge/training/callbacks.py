@@ -20,8 +20,7 @@ from expunge.core.data import Row
 from expunge.core.files import append_line
 from expunge.core.progress import Tick
 from expunge.core.stages import Descent
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating
+from expunge.models.base import TrainableModel
 from expunge.training.checkpoints import Memory
 from expunge.training.sampler import Training, Unit
 
@@ -37,7 +36,7 @@ class Readings:
     """
 
     steps: frozenset[int] = frozenset()
-    reader: Callable[[int, Subject], None] = field(default=lambda step, model: None)
+    reader: Callable[[int, Any], None] = field(default=lambda step, model: None)
 
 
 NO_READINGS = Readings()
@@ -48,7 +47,7 @@ class StepView(Protocol):
 
     stage: Descent
     training: Training
-    model: Any
+    subject: TrainableModel
     steps: Sequence[Sequence[Unit]]
     masks: Mapping[str, Tensor]
     memory: Memory
@@ -102,7 +101,7 @@ def rows_of(steps: Sequence[Sequence[Unit]]) -> dict[str, list[Row]]:
 class Reading(TrainerCallback):
     """Hands the model to a reader after some of the steps; the training goes on to the same bits."""
 
-    def __init__(self, readings: Readings, subject: Subject) -> None:
+    def __init__(self, readings: Readings, subject: TrainableModel) -> None:
         self.readings, self.subject = readings, subject
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -152,9 +151,10 @@ class Steering(TrainerCallback):
         controller = self.trainer.stage.controller
         if controller is None or controller.watch is None:
             return
-        with evaluating(self.trainer.model) as model:
+        subject = self.trainer.subject
+        with subject.evaluating():
             seen = controller.watch(
-                model, step, self.trainer.memory["controller"], rows_of(self.trainer.steps)
+                subject, step, self.trainer.memory["controller"], rows_of(self.trainer.steps)
             )
         self.trainer.memory["controller"] = dict(seen)
 

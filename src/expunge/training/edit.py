@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,10 +20,7 @@ from expunge.core.stages import Descent, Edit, Term
 from expunge.losses.gradients import Grads
 from expunge.losses.inputs import LossInputs
 from expunge.losses.weight_deltas import Changes, difference, scaled
-from expunge.models.causal_lm.forward import capacity_for, forward, pack, scored_positions
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import evaluating, parameters_of, select
-from expunge.models.causal_lm.sites import Site, added_at, module_of, places_of, read_at
+from expunge.models.base import Site, TrainableModel
 from expunge.models.delta import Delta
 from expunge.training.reference import batches
 from expunge.training.sampler import Training, Unit, denominators, plan
@@ -42,12 +38,12 @@ def every_token(row: Row) -> Sequence[int]:
 
 def answer_tokens(row: Row) -> Sequence[int]:
     """The tokens that are scored."""
-    return scored_positions(row, "answer")
+    return row.scored_positions("answer")
 
 
 def predicting_tokens(row: Row) -> Sequence[int]:
     """The tokens after which the scored ones are said."""
-    return [i - 1 for i in scored_positions(row, "answer")]
+    return [i - 1 for i in row.scored_positions("answer")]
 
 
 def last_prompt_token(row: Row) -> Sequence[int]:
@@ -100,7 +96,7 @@ class EditContext:
     with partners drawn from the seed. ``batch``: rows of one forward with gradient.
     """
 
-    model: Any
+    model: TrainableModel
     streams: Mapping[str, Sequence[Row]] = field(default_factory=lambda: EMPTY)
     auxiliaries: Mapping[str, Mapping[str, Tensor]] = field(default_factory=lambda: EMPTY)
     seed: int = 0
@@ -111,12 +107,12 @@ class EditContext:
     @property
     def weights(self) -> dict[str, Tensor]:
         """Every parameter by name, detached, in the model's own memory; tied ones once."""
-        return parameters_of(self.model)
+        return self.model.weights()
 
     @property
     def trained(self) -> dict[str, Tensor]:
         """The parameters that may change, by name."""
-        return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        return self.model.trained()
 
     def rows(self, stream: str) -> list[Row]:
         """The rows of a stream.
@@ -150,7 +146,7 @@ class EditContext:
         for i in range(0, len(units), self.batch):
             self._loss(terms, units[i : i + self.batch], counts).backward()
         found = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in trained.items()}
-        self.model.zero_grad(set_to_none=True)
+        self.model.module.zero_grad(set_to_none=True)
         return found
 
     def squared_gradient(self, *terms: Term, group: int = 1) -> Grads:
@@ -199,25 +195,16 @@ class EditContext:
         Yields:
             Activations of some rows, which come sorted by length.
         """
-        asked = (sites,) if isinstance(sites, Site) else tuple(sites)
+        asked = tuple(sites) if isinstance(sites, Sequence) else (sites,)
+        anatomy = self.model.anatomy
         for site in asked:
             # refuses a site that the model lacks before anything is run
-            module_of(self.model, site)
-        deepest = max(s.layer for s in asked)
-        device = next(self.model.parameters()).device
+            anatomy.check(site)
         for some in batches([(row, "all") for row in self.rows(stream)]):
-            packed = pack([r for r, _ in some], capacity_for(self.model), ["all"] * len(some)).to(
-                device
-            )
-            row_of, *place = places_of(packed, positions)
-            if not len(row_of):
-                continue
-            with (
-                evaluating(self.model),
-                read_at(self.model, asked, (place[0], place[1]), len(packed.input_ids)) as held,
-            ):
-                forward(self.model, packed, want_logits=False, layers=(deepest,))
-            yield Activations(packed.rows, row_of, dict(held))
+            rows = tuple(row for row, _ in some)
+            row_of, held = anatomy.read(rows, asked, positions)
+            if len(row_of):
+                yield Activations(rows, row_of, held)
 
     def covariance(self, site: Site, stream: str, positions: Positions = every_token) -> Moments:
         """First and second moments of what a site holds, summed in float64 as the rows go by.
@@ -258,8 +245,7 @@ class EditContext:
         units = self._units((term,))
         for unit in units:  # one at a time: a row alone begins where its bin does
             (stream,) = term.streams
-            at = torch.tensor(list(positions(unit[stream])), dtype=torch.long, device=probe.device)
-            with added_at(self.model, site, (torch.zeros_like(at), at), probe):
+            with self.model.anatomy.added(site, positions(unit[stream]), probe):
                 loss = self._loss((term,), [unit], denominators((term,), [unit]))
             slope = slope + torch.autograd.grad(loss, probe)[0] / len(units)
             value = value + loss.detach() / len(units)
@@ -297,13 +283,13 @@ def negated(context: EditContext, *, of: str, scale: float) -> Changes:
 
 
 def edit(
-    subject: Subject,
+    subject: TrainableModel,
     stage: Edit,
     streams: Mapping[str, Sequence[Row]],
     seed: int,
-    auxiliaries: Mapping[str, Subject] = EMPTY,
+    auxiliaries: Mapping[str, TrainableModel] = EMPTY,
     file: Path | None = None,
-) -> Subject:
+) -> TrainableModel:
     """Carry an Edit out on a subject's weights, in place.
 
     Args:
@@ -318,14 +304,14 @@ def edit(
         The subject.
     """
     assert stage.fn is not None
-    select(subject.model, stage.select)
-    others = {name: parameters_of(auxiliaries[name].model) for name in sorted(stage.needs)}
+    subject.select(stage.select)
+    others = {name: auxiliaries[name].weights() for name in sorted(stage.needs)}
     rows = {name: streams[name] for name in stage.streams if name in streams}
-    change = Delta(stage.fn(EditContext(subject.model, rows, others, seed)))
-    made = change.apply(parameters_of(subject.model), undoable=file is not None)
+    change = Delta(stage.fn(EditContext(subject, rows, others, seed)))
+    made = change.apply(subject.weights(), undoable=file is not None)
     if file:
         made.save(file, stage=stage.name, **made.size())
-    subject.model.requires_grad_(True)
+    subject.module.requires_grad_(True)
     return subject
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,6 +15,7 @@ from torch import Tensor
 from expunge.core.errors import Refused
 from expunge.core.files import unfinished, write_json
 from expunge.core.stages import Descent
+from expunge.models.base import TrainableModel
 from expunge.training.edit import EditContext
 from expunge.training.sampler import Unit
 from expunge.training.teachers import Frozen
@@ -31,7 +31,7 @@ def first_epoch(stage: Descent, steps: Sequence[Sequence[Unit]]) -> list[Unit]:
 
 
 def located(
-    model: Any,
+    model: TrainableModel,
     stage: Descent,
     steps: Sequence[Sequence[Unit]],
     frozen: Frozen,
@@ -63,9 +63,9 @@ def located(
             with unfinished(partial) as part:
                 save_file(masks, part)
         write_json(kept, whole)
-    for name, p in model.named_parameters():
+    for name, p in model.module.named_parameters():
         p.requires_grad_(p.requires_grad and whole.get(name, False))
-    if not any(p.requires_grad for p in model.parameters()):
+    if not any(p.requires_grad for p in model.module.parameters()):
         raise Refused(
             f"stage {stage.name}: no weight was located as one that may move; loosen the method's "
             f"thresholds"

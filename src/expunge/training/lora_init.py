@@ -5,7 +5,6 @@ not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from expunge.core.errors import Refused
 from expunge.core.stages import Descent, Term
 from expunge.losses.terms import nll
+from expunge.models.base import TrainableModel
 from expunge.training.localization import first_epoch
 from expunge.training.sampler import Unit, tokens_of
 from expunge.training.teachers import Frozen
@@ -22,7 +22,7 @@ EPSILON = 1e-5  # keeps both quotients finite; from the published code
 
 
 def fila(
-    model: Any,
+    model: TrainableModel,
     stage: Descent,
     steps: Sequence[Sequence[Unit]],
     frozen: Frozen,
@@ -38,7 +38,9 @@ def fila(
     Source: Cha et al. 2025 (LoKU), section 4.3.
     """
     pairs = {
-        n: m for n, m in model.named_modules() if hasattr(m, "lora_A") and "default" in m.lora_A
+        n: m
+        for n, m in model.module.named_modules()
+        if hasattr(m, "lora_A") and "default" in m.lora_A
     }
     bases = {n: m.get_base_layer().weight for n, m in pairs.items()}
     units = first_epoch(stage, steps)
@@ -74,7 +76,7 @@ def begin(weight: Tensor, importance: Tensor, rank: int, scaling: float) -> tupl
 
 
 def _fisher(
-    model: Any,
+    model: TrainableModel,
     bases: dict[str, Tensor],
     term: Term,
     units: Sequence[Unit],

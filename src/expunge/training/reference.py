@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +23,7 @@ from expunge.core.data import Row
 from expunge.core.errors import Failed
 from expunge.core.files import create, make_folder, remove
 from expunge.core.stages import Teacher
-from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.modules import evaluating
-from expunge.models.causal_lm.output_head import Head
+from expunge.models.base import Batch, TrainableModel
 
 Key = tuple[str, str, str, str, int]  # (role, row id, variant, span, which of several with one id)
 
@@ -92,9 +89,9 @@ def room_for(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def observe(
-    model: Any,
+    model: TrainableModel,
     wanted: Mapping[Key, tuple[Row, str]],
-    read: Callable[[Any, Any], Tensor],
+    read: Callable[[TrainableModel, Batch], Tensor],
     file: Path,
     tick: Callable[[int], None],
 ) -> Table:
@@ -105,12 +102,9 @@ def observe(
     places: dict[Key, tuple[int, int]] = {}
     store: np.ndarray | None = None
     offset = 0
-    device = next(model.parameters()).device
-    with evaluating(model):
+    with model.evaluating():
         for batch in batches(wanted.values()):
-            packed = pack([r for r, _ in batch], capacity_for(model), [s for _, s in batch]).to(
-                device
-            )
+            packed = model.pack([r for r, _ in batch], [s for _, s in batch])
             values = read(model, packed).float().cpu().numpy()
             if store is None:
                 store = room_for(file, values.dtype, (total, *values.shape[1:]))
@@ -125,22 +119,30 @@ def observe(
     return Table(store, places)
 
 
-def read_logp(model: Any, packed: Any) -> Tensor:
-    out = forward(model, packed)
+def read_logp(model: TrainableModel, packed: Batch) -> Tensor:
+    """Log-probabilities of the scored tokens: [N]."""
+    out = model.forward(packed)
     assert out.logits is not None
     return label_logp(out.logits, packed.labels)
 
 
-def read_last(model: Any, packed: Any) -> Tensor:
-    last = forward(model, packed, keep_last=True).last
+def read_last(model: TrainableModel, packed: Batch) -> Tensor:
+    """What the head is given at the scored tokens: [N, D]."""
+    last = model.forward(packed, keep_last=True).last
     assert last is not None
     return last
 
 
-def read_hidden(layer: int) -> Callable[[Any, Any], Tensor]:
-    return lambda model, packed: forward(model, packed, want_logits=False, layers=(layer,)).hidden[
-        layer
-    ]
+def read_hidden(layer: int) -> Callable[[TrainableModel, Batch], Tensor]:
+    """A function that reads the output of a block at the scored tokens: [N, D]."""
+
+    def read(model: TrainableModel, packed: Batch) -> Tensor:
+        return model.forward(packed, want_logits=False, layers=(layer,)).hidden[layer]
+
+    return read
+
+
+Head = Callable[[Tensor], Tensor]  # what makes logits [N, V] of a teacher's last states [N, D]
 
 
 @dataclass
@@ -185,7 +187,10 @@ def _own(current: Tensor | None) -> Tensor:
 
 
 def observe_dense(
-    model: Any, wanted: Sequence[tuple[Row, str]], made: Callable[[Row], Tensor], file: Path
+    model: TrainableModel,
+    wanted: Sequence[tuple[Row, str]],
+    made: Callable[[Row], Tensor],
+    file: Path,
 ) -> Table:
     """Keep ``made(row) -> [n, V]``, a row of text at a time, in ``file``; n is the number of its
     scored tokens.
@@ -194,7 +199,7 @@ def observe_dense(
     total = sum(sum(r.scored) if s == "answer" else len(r) - 1 for r, s in wanted)
     store: np.ndarray | None = None
     offset = 0
-    with evaluating(model):
+    with model.evaluating():
         for row, span in wanted:
             values = made(row).float().cpu().numpy()
             if store is None:

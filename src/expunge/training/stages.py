@@ -4,23 +4,19 @@ starts at the first unfinished one.
 
 from __future__ import annotations
 
-import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar, cast
 
 from expunge.core.data import Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import whole
 from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
-from expunge.models.causal_lm.load import load
-from expunge.models.causal_lm.lora import attach, go_on, matrices, merged
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks
-from expunge.models.causal_lm.save import save
+from expunge.models.base import TrainableModel
 from expunge.models.delta import facts_of
+from expunge.models.families.find import load, save
 from expunge.training.callbacks import NO_READINGS, Reading, Readings
 from expunge.training.edit import edit
 from expunge.training.sampler import Training, plan
@@ -28,24 +24,25 @@ from expunge.training.teachers import layers_of
 from expunge.training.trainer import descend
 
 EDITS = "edits"  # the folder in OUT that keeps what edits changed
-Source = Subject | Callable[[], Subject]
+M = TypeVar("M", bound=TrainableModel)
+Source: TypeAlias = M | Callable[[], M]
 
 
-def fresh(source: Source) -> Subject:
-    """A Subject that may be changed: loaded anew, or a deep copy of the one given.
+def fresh(source: Source[M]) -> M:
+    """A TrainableModel that may be changed: loaded anew, or a deep copy of the one given.
 
     It has no folder and no digest any more: what is about to change must not be taken for what
     stands on disk.
     """
     if callable(source):
-        return replace(source(), folder=None, digest="")
-    return replace(source, model=copy.deepcopy(source.model), folder=None, digest="")
+        return source().without_origin()
+    return source.copy().without_origin()
 
 
-def _handed_on(left: Source) -> Subject:
+def _handed_on(left: Source[M]) -> M:
     """What an earlier stage left, to be changed as it is: no copy of it stays behind."""
-    assert isinstance(left, Subject)
-    return replace(left, folder=None, digest="")
+    assert not callable(left)
+    return left.without_origin()
 
 
 def training_of(stage: Descent, training: Training) -> Training:
@@ -88,14 +85,13 @@ def adapter_for(stage: Descent, asked: Adapter | None) -> Adapter | None:
     )
 
 
-def check(method: Method | Stage, subject: Subject, asked: Adapter | None = None) -> None:
+def check(method: Method | Stage, subject: TrainableModel, asked: Adapter | None = None) -> None:
     """Refuse a stage that this model cannot carry out, before anything is trained."""
-    depth = len(blocks(subject.model))
-    present = getattr(subject.model, "peft_config", {}).get("default")
-    if present and asked and asked.rank and asked.rank != present.r:
+    present = subject.adapter
+    if present and asked and asked.rank and asked.rank != present.rank:
         raise Refused(
-            f"--lora {asked.rank}: {subject.source} is an adapter of rank {present.r} that goes "
-            f"on; give --lora {present.r}"
+            f"--lora {asked.rank}: {subject.source} is an adapter of rank {present.rank} that goes "
+            f"on; give --lora {present.rank}"
         )
     descents = [s for s in stages(method) if isinstance(s, Descent)]
     if asked and not asked.rank and not any(s.adapter for s in descents):
@@ -104,24 +100,24 @@ def check(method: Method | Stage, subject: Subject, asked: Adapter | None = None
         if isinstance(stage, Descent):
             adapter = adapter_for(stage, asked)
             if adapter and not present:
-                matrices(subject.model, adapter.targets or ("" if stage.adapter else stage.select))
+                subject.adaptable(adapter.targets or ("" if stage.adapter else stage.select))
             deep = [
                 n
                 for n in (
                     *layers_of(stage.terms, "hidden"),
                     *layers_of(stage.terms, "start_hidden"),
                 )
-                if not 0 <= n < depth
+                if not 0 <= n < subject.depth
             ]
             if deep:
                 raise Refused(
-                    f"layer {deep[0]} of a model with {depth} blocks (0 to {depth - 1}); choose "
-                    f"one with --layer"
+                    f"layer {deep[0]} of a model with {subject.depth} blocks (0 to "
+                    f"{subject.depth - 1}); choose one with --layer"
                 )
 
 
 def change(
-    source: Source,
+    source: Source[M],
     method: Method | Stage,
     streams: Mapping[str, Sequence[Row]],
     training: Training,
@@ -131,8 +127,8 @@ def change(
     device: str = "auto",
     tick: Callable[[int], None] = lambda n: None,
     readings: Readings = NO_READINGS,
-) -> Subject:
-    """The Subject after the Method, whose Prepare stages' rows are in ``streams`` already.
+) -> M:
+    """The model after the Method, whose Prepare stages' rows are in ``streams`` already.
 
     ``source`` is not changed.
 
@@ -146,12 +142,12 @@ def change(
     todo = [s for s in stages(method) if not isinstance(s, Prepare)]
     if readings.steps and len(todo) > 1:
         raise ValueError("only the training of a method of one stage is read on its way")
-    auxiliaries: dict[str, Subject] = (
+    auxiliaries: dict[str, TrainableModel] = (
         {"original": fresh(source)} if any("original" in _reads(s) for s in todo) else {}
     )
-    current: Source = source
-    subject: Subject | None = None
-    device = str(source.device) if isinstance(source, Subject) else device
+    current: Source[M] = source
+    subject: M | None = None
+    device = str(source.device) if not callable(source) else device
     for i, stage in enumerate(todo):
         place = out / "stages" / f"{i}-{stage.name}"
         done = place / "model"
@@ -161,7 +157,7 @@ def change(
             if not aside:
                 # what is replaced need not be in memory beside what is loaded
                 subject, current = None, source
-            subject = load(done, dtype="stored", device=device)
+            subject = cast(M, load(done, dtype="stored", device=device))
             tick(
                 len(plan(stage, streams, training_of(stage, training)))
                 if isinstance(stage, Descent)
@@ -197,7 +193,7 @@ def change(
             auxiliaries[stage.into] = subject
         else:
             current = subject
-    if subject is None or not isinstance(current, Subject) or current is source:
+    if subject is None or callable(current) or current is source:
         raise Failed("the method has no stage that changes the model")
     return current
 
@@ -225,37 +221,28 @@ def _reads(stage: Stage) -> frozenset[str]:
 
 
 def _carry_out(
-    subject: Subject,
+    subject: M,
     stage: Stage,
     streams: Mapping[str, Sequence[Row]],
     training: Training,
     place: Path,
     log: Path,
-    auxiliaries: dict[str, Subject],
+    auxiliaries: dict[str, TrainableModel],
     asked: Adapter | None,
     tick: Callable[[int], None],
     readings: Readings,
-) -> Subject:
+) -> M:
     if isinstance(stage, Descent):
         own = adapter_for(stage, asked)
         if own and own.init == "fila":
-            subject = merged(subject)  # it makes an adapter of its own out of the weights
+            subject.merge()  # it makes an adapter of its own out of the weights
         # the adapter of an earlier stage, or of an earlier request, goes on
-        if hasattr(subject.model, "disable_adapter"):
-            go_on(subject, stage.select)
+        if subject.adapter is not None:
+            subject.go_on(stage.select)
             stage = replace(stage, select="")
         elif own:
-            targets = matrices(
-                subject.model, own.targets or ("" if stage.adapter else stage.select)
-            )
-            attach(
-                subject,
-                own.rank,
-                alpha=own.alpha,
-                targets=targets,
-                dropout=own.dropout,
-                seed=training.seed,
-            )
+            targets = own.targets or ("" if stage.adapter else stage.select)
+            subject.attach(own, subject.adaptable(targets), training.seed)
             # the adapter sits on the selected matrices; all of it is trained
             stage = replace(stage, select="")
         descend(
@@ -270,8 +257,12 @@ def _carry_out(
             callbacks=[Reading(readings, subject)] if readings.steps else [],
         )
         # an adapter that began by changing its base means nothing on the base that the user has
-        return merged(subject) if stage.into or (own and own.init == "fila") else subject
+        if stage.into or (own and own.init == "fila"):
+            subject.merge()
+        return subject
     if isinstance(stage, Edit) and stage.fn is not None:
         file = log.parent / EDITS / f"{place.name}.safetensors" if stage.recorded else None
-        return edit(merged(subject), stage, streams, training.seed, auxiliaries, file)
+        subject.merge()
+        edit(subject, stage, streams, training.seed, auxiliaries, file)
+        return subject
     raise Failed(f"no engine for a stage of kind {type(stage).__name__}")

@@ -16,11 +16,9 @@ from expunge.core.errors import Failed
 from expunge.core.progress import Tick
 from expunge.core.results import EMPTY
 from expunge.core.stages import Descent, Teacher, Term
-from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import blocks
-from expunge.models.causal_lm.output_head import Head
+from expunge.models.base import TrainableModel
 from expunge.training.reference import (
+    Head,
     Key,
     Table,
     TeacherLogits,
@@ -45,20 +43,22 @@ class Frozen:
     teachers: Mapping[str, TeacherLogits]
 
 
-def layers_of(terms: Sequence[Term], need: str, model: Any = None) -> tuple[int, ...]:
+def layers_of(
+    terms: Sequence[Term], need: str, model: TrainableModel | None = None
+) -> tuple[int, ...]:
     """The layers that terms ask for by ``hidden:L`` or ``start_hidden:L``; ``:all`` are the blocks
     of ``model`` (none without one).
     """
     asked = {n.split(":")[1] for t in terms for n in t.needs if n.startswith(need + ":")}
-    every = range(len(blocks(model))) if "all" in asked and model is not None else ()
+    every = range(model.depth) if "all" in asked and model is not None else ()
     return tuple(sorted({*every, *(int(layer) for layer in asked if layer != "all")}))
 
 
 def freeze(
-    model: Any,
+    model: TrainableModel,
     stage: Descent,
     steps: Sequence[Sequence[Unit]],
-    auxiliaries: Mapping[str, Subject],
+    auxiliaries: Mapping[str, TrainableModel],
     folder: Path,
     tick: Tick,
     streams: Mapping[str, Sequence[Row]] = EMPTY,
@@ -79,12 +79,12 @@ def freeze(
             for s, span in sorted(pairs)
         }
 
-    def source(name: str) -> Any:
+    def source(name: str) -> TrainableModel:
         if name != "start" and name not in auxiliaries:
             raise Failed(
                 f"stage {stage.name} needs the model {name!r}, which no earlier stage made"
             )
-        return model if name == "start" else auxiliaries[name].model
+        return model if name == "start" else auxiliaries[name]
 
     need_logp = [t for t in stage.terms if "start_logp" in t.needs]
     logp = (
@@ -115,7 +115,7 @@ def freeze(
                 made.append(None)
                 continue
             frozen = source(name)
-            head = Head.of(frozen).verified(frozen, [r for r, _ in rows.values()])
+            head = frozen.head([r for r, _ in rows.values()])
             made.append(
                 (observe(frozen, rows, read_last, folder / f"teacher_{i}_{name}.npy", tick), head)
             )
@@ -128,8 +128,7 @@ def _dense(provider: Teacher, others: Mapping[str, Sequence[Row]], source: Any, 
 
     def score(name: str, of: Row) -> Tensor:
         frozen = source(name)
-        packed = pack([of], capacity_for(frozen), ["all"]).to(next(frozen.parameters()).device)
-        logits = forward(frozen, packed).logits
+        logits = frozen.forward(frozen.pack([of], ["all"])).logits
         assert logits is not None
         return log_softmax(logits.float(), -1)
 

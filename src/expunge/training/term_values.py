@@ -5,8 +5,7 @@ and every term's values on them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,7 +13,8 @@ from torch import Tensor
 from expunge.core.data import Row
 from expunge.core.stages import Term
 from expunge.losses.inputs import LossInputs
-from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack, scored_positions
+from expunge.models.base import TrainableModel
+from expunge.models.batching import table_of
 from expunge.training.reference import label_logp
 from expunge.training.sampler import Unit
 from expunge.training.teachers import Frozen, layers_of
@@ -26,7 +26,11 @@ def wants_logits(term: Term) -> bool:
 
 
 def passes(
-    model: Any, terms: Sequence[Term], units: Sequence[Unit], frozen: Frozen, seed: int = 0
+    model: TrainableModel,
+    terms: Sequence[Term],
+    units: Sequence[Unit],
+    frozen: Frozen,
+    seed: int = 0,
 ) -> dict[tuple[str, str], LossInputs]:
     """One forward of all streams of these units; (stream, span) -> the LossInputs that terms may
     see (teachers come in ``values_of``).
@@ -34,14 +38,12 @@ def passes(
     terms = [t for t in terms if t.streams]
     pairs = dict.fromkeys((s, t.span) for t in terms for s in t.streams)
     rows = [(u[s], span) for s, span in pairs for u in units]
-    device = next(model.parameters()).device
-    bare = getattr(model, "module", model)
-    packed = pack([r for r, _ in rows], capacity_for(bare), [s for _, s in rows]).to(device)
-    out = forward(
-        model,
+    packed = model.pack([r for r, _ in rows], [s for _, s in rows])
+    device = packed.labels.device
+    out = model.forward(
         packed,
         want_logits=any(map(wants_logits, terms)),
-        layers=layers_of(terms, "hidden", bare),
+        layers=layers_of(terms, "hidden", model),
     )
     logp = label_logp(out.logits, packed.labels) if out.logits is not None else None
     counts = torch.bincount(packed.at[0], minlength=len(rows)).tolist()
@@ -50,7 +52,7 @@ def passes(
         first, last = sum(counts[: k * len(units)]), sum(counts[: (k + 1) * len(units)])
         cut = slice(first, last)
         mine = [u[stream] for u in units]
-        part = _part(packed, mine, cut, k * len(units))
+        part = _Part((packed.at[0][cut] - k * len(units), packed.at[1][cut]), len(mine))
         asking = [t for t in terms if stream in t.streams and t.span == span]
         labels = packed.labels[cut]
         start_logp = (
@@ -71,7 +73,7 @@ def passes(
             hidden={layer: part.table(h[cut]) for layer, h in out.hidden.items()},
             start_hidden={
                 n: part.table(frozen.hidden[n].get(mine, span, device))
-                for n in layers_of(asking, "start_hidden", bare)
+                for n in layers_of(asking, "start_hidden", model)
             },
             at=part.at,
             logits=None if out.logits is None else out.logits[cut],
@@ -83,21 +85,20 @@ def passes(
 def _weights(rows: Sequence[Row], span: str, device: torch.device) -> Tensor:
     """The rows' own factors of their scored tokens, 1 where a row has none: [N]."""
     return torch.tensor(
-        [r.weights[i] if r.weights else 1.0 for r in rows for i in scored_positions(r, span)],
+        [r.weights[i] if r.weights else 1.0 for r in rows for i in r.scored_positions(span)],
         device=device,
     )
 
 
-def _part(packed: Packed, rows: Sequence[Row], cut: slice, first_row: int) -> Packed:
-    at = (packed.at[0][cut] - first_row, packed.at[1][cut])
-    return Packed(
-        tuple(rows),
-        packed.input_ids,
-        packed.position_ids,
-        at,
-        (packed.own[0][cut], packed.own[1][cut]),
-        packed.labels[cut],
-    )
+@dataclass(frozen=True)
+class _Part:
+    """The scored tokens of one stream in a batch: of each its (row, slot) in the stream's table."""
+
+    at: tuple[Tensor, Tensor]
+    rows: int
+
+    def table(self, x: Tensor) -> Tensor:
+        return table_of(x, self.at, self.rows)
 
 
 def values_of(

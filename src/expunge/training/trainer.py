@@ -30,9 +30,8 @@ from expunge.core.results import EMPTY
 from expunge.core.stages import Descent, Term
 from expunge.losses.gradients import Grads, swapped
 from expunge.losses.weight_deltas import Trained
-from expunge.models.causal_lm.load import quiet
-from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.modules import select
+from expunge.models.base import TrainableModel
+from expunge.models.quiet import quiet
 from expunge.training.callbacks import Journal, Steering
 from expunge.training.checkpoints import keep, last_whole, recall, trim
 from expunge.training.localization import located
@@ -54,6 +53,7 @@ class Descending(Trainer):
     def __init__(
         self,
         *args: Any,
+        subject: TrainableModel,
         stage: Descent,
         steps: Sequence[Sequence[Unit]],
         frozen: Frozen,
@@ -61,7 +61,8 @@ class Descending(Trainer):
         masks: Mapping[str, Tensor] = EMPTY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, model=subject.module, **kwargs)
+        self.subject = subject
         self.stage, self.steps, self.frozen, self.training, self.masks = (
             stage,
             steps,
@@ -81,7 +82,7 @@ class Descending(Trainer):
 
     def trained(self) -> dict[str, Tensor]:
         """The parameters that move, by name."""
-        return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        return self.subject.trained()
 
     def get_train_dataloader(self) -> DataLoader:
         numbers: Any = range(len(self.steps))
@@ -188,7 +189,7 @@ class Descending(Trainer):
                     found = values_of(
                         reading,
                         chunk,
-                        passes(model, reading, chunk, self.frozen, self.args.seed),
+                        passes(self.subject, reading, chunk, self.frozen, self.args.seed),
                         self.frozen,
                     )
                     if i == 0:
@@ -350,18 +351,18 @@ def arguments(
 
 
 def descend(
-    subject: Subject,
+    subject: TrainableModel,
     stage: Descent,
     streams: Mapping[str, Sequence[Row]],
     training: Training,
     folder: Path,
     *,
-    auxiliaries: dict[str, Subject] | None = None,
+    auxiliaries: dict[str, TrainableModel] | None = None,
     log: Path | None = None,
     tick: Tick = lambda n: None,
     callbacks: Sequence[TrainerCallback] = (),
-) -> Subject:
-    """Minimize the stage's terms on the subject's model, in place; returns the subject.
+) -> TrainableModel:
+    """Minimize the stage's terms on the subject, in place; returns the subject.
 
     ``auxiliaries`` are measured first and let go (the mapping is emptied). ``folder`` holds the
     stage's caches and checkpoints; a stage that was killed goes on from its last whole checkpoint
@@ -387,25 +388,21 @@ def descend(
     log = log or folder / "log.jsonl"
     torch.manual_seed(training.seed)
     steps = plan(stage, streams, training)
-    select(subject.model, stage.select)
-    check_trainable(subject.source or stage.name, list(subject.model.parameters()))
+    subject.select(stage.select)
+    check_trainable(subject.source or stage.name, list(subject.module.parameters()))
     lent = auxiliaries if auxiliaries is not None else {}
-    frozen = freeze(subject.model, stage, steps, lent, folder / "cache", lambda n: None, streams)
+    frozen = freeze(subject, stage, steps, lent, folder / "cache", lambda n: None, streams)
     lent.clear()  # they have said what they had to say: one model in memory while training
-    masks = (
-        located(subject.model, stage, steps, frozen, training.seed, folder)
-        if stage.locate
-        else EMPTY
-    )
+    masks = located(subject, stage, steps, frozen, training.seed, folder) if stage.locate else EMPTY
     if stage.adapter and stage.adapter.init == "fila":
-        fila(subject.model, stage, steps, frozen, training.seed)
+        fila(subject, stage, steps, frozen, training.seed)
     resume = last_whole(folder)
     done = int(resume.name.split("-")[1]) if resume else 0
     memory = recall(resume, subject.device) if resume else {}
     if memory and stopped(stage, memory["controller"]):
         steps = steps[:done]  # killed after its controller had said stop: nothing is left to do
     trainer = Descending(
-        model=subject.model,
+        subject=subject,
         args=arguments(training, len(steps), folder, subject.device),
         stage=stage,
         steps=steps,
@@ -435,5 +432,5 @@ def descend(
             f"stage {stage.name}: could not save a checkpoint ({unwritten(error)}); the one before "
             f"is kept, free some space and run again"
         ) from None
-    subject.model.eval()
+    subject.module.eval()
     return subject

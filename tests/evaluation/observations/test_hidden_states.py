@@ -26,10 +26,10 @@ from expunge.evaluation.observations.logit_lens import LogitLens
 from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.hooks import norms_before_head
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.tokenize import encode
+from expunge.models.modules import digest_tensors
 
 ROWS = tuple(
     Example(

@@ -34,10 +34,10 @@ from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm import prefix_cache, tiny
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.answer_trees import goes_on
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
 from expunge.models.decoding import nucleus
+from expunge.models.modules import digest_tensors
 from expunge.scoring.overlap import overlap
 
 N = 6

@@ -25,9 +25,9 @@ from expunge.evaluation.observe import measure
 from expunge.metrics.verbatim_rate import verbatim_rate
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.generate import greedy
-from expunge.models.causal_lm.load import digest_tensors
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
+from expunge.models.modules import digest_tensors
 from expunge.scoring.prefixes import prefix_of
 
 TOWNS = ("Oslo", "Lima", "Kyoto", "Tunis", "Quito", "Perth")

@@ -22,8 +22,9 @@ from expunge.core.errors import Refused
 from expunge.core.files import sha256_of
 from expunge.evaluation.observations.text_models import check_folder
 from expunge.models.batching import by_length
-from expunge.models.causal_lm.load import first_line, quiet
-from expunge.models.causal_lm.modules import evaluating
+from expunge.models.causal_lm.load import first_line
+from expunge.models.modules import evaluating
+from expunge.models.quiet import quiet
 from expunge.scoring.word_swaps import Swap, blocks, core, in_case, neighbors_of
 
 READ = (".json", ".safetensors", ".txt", ".model")  # what of a folder decides the neighbors

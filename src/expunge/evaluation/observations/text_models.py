@@ -17,8 +17,9 @@ import torch
 
 from expunge.core.errors import Refused, listed
 from expunge.core.results import Records
-from expunge.models.causal_lm.load import check_files, first_line, quiet
-from expunge.models.causal_lm.modules import evaluating
+from expunge.models.causal_lm.load import check_files, first_line
+from expunge.models.modules import evaluating
+from expunge.models.quiet import quiet
 from expunge.scoring.text import entities_of
 
 BATCH = 32

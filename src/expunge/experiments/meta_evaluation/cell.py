@@ -24,11 +24,10 @@ from expunge.evaluation.observations.base import References
 from expunge.experiments.meta_evaluation.pool import BEFORE, OTHER_WORLD, Member, rows_of
 from expunge.experiments.sweep.cell import write_cell
 from expunge.experiments.sweep.recipe import BUILTIN, benchmark_for
-from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import merged
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.save import save
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.find import load, save
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.attack_sweep import attacked as tried
 from expunge.pipeline.attack_sweep import inputs_of
 from expunge.pipeline.settings import judge

@@ -37,11 +37,10 @@ from expunge.experiments.sweep.measures import (
 )
 from expunge.experiments.sweep.recipe import trained
 from expunge.losses.weight_deltas import mixed
-from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.lora import merged
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.save import save
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.find import load, save
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.settings import benchmark_of, judge
 from expunge.pipeline.unlearn import Job, resolve, unlearn
 from expunge.training.sampler import Training

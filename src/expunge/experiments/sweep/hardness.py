@@ -21,7 +21,7 @@ from expunge.experiments.sweep.measures import FORGET, SAID, evaluated, longest,
 from expunge.experiments.sweep.recipe import ATTACK
 from expunge.metrics.refusal_rate import REFUSED
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.attack_sweep import attacked, inputs_of, unheld
 from expunge.pipeline.settings import judge
 

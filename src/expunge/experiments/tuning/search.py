@@ -27,10 +27,9 @@ from expunge.experiments.tuning.halving import Outcome, Result, Rung, halve, run
 from expunge.experiments.tuning.prior import STEPS
 from expunge.experiments.tuning.rows import Rows, parted
 from expunge.experiments.tuning.scoring import Floor, Seen, score
-from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
-from expunge.models.causal_lm.save import save
-from expunge.models.causal_lm.source import ModelSource
+from expunge.models.families.find import load, save
+from expunge.models.families.source import ModelSource
 from expunge.pipeline.settings import ResolvedSettings
 from expunge.pipeline.settings import judge as judge_of
 from expunge.pipeline.training_inputs import Supplied, TrainingInputs

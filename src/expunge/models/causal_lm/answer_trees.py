@@ -19,10 +19,10 @@ from transformers import DynamicCache
 
 from expunge.core.data import Row
 from expunge.models.causal_lm.forward import Outputs, capacity_for, forward, pack
-from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.positions import check_places
 from expunge.models.causal_lm.prefix_cache import Memory, going_on, keeps_all, read
 from expunge.models.causal_lm.selftest import tolerance
+from expunge.models.modules import evaluating
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from expunge.core.data import Row
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.modules import blocks, evaluating
+from expunge.models.causal_lm.modules import blocks
+from expunge.models.modules import evaluating
 
 NAMES = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from expunge.core.data import Row
-from expunge.models.causal_lm.modules import blocks, evaluating
+from expunge.models.base import Outputs
+from expunge.models.batching import table_of
+from expunge.models.causal_lm.modules import blocks
 from expunge.models.causal_lm.positions import check_places
 from expunge.models.causal_lm.selftest import tolerance
+from expunge.models.modules import evaluating
 
 # kinds of layers that carry something along the text
 STATES = ("linear", "conv", "mamba", "recurrent", "hybrid")
@@ -59,21 +62,7 @@ class Packed:
 
     def table(self, x: Tensor) -> Tensor:
         """Packed values [N, ...] -> [B, T, ...], zero where a row has no such token."""
-        width = int(self.at[1].max()) + 1 if len(self.labels) else 1
-        return torch.zeros(
-            (len(self.rows), width, *x.shape[1:]), dtype=x.dtype, device=x.device
-        ).index_put(self.at, x)
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """``logits`` [N, V] that predict the scored tokens; ``last`` [N, D] what the head was given;
-    ``hidden[l]`` [N, D] the output of block l at the scored tokens' own positions.
-    """
-
-    logits: Tensor | None = None
-    last: Tensor | None = None
-    hidden: dict[int, Tensor] = field(default_factory=dict)
+        return table_of(x, self.at, len(self.rows))
 
 
 def at_once(device: torch.device) -> int:
@@ -98,11 +87,6 @@ def bins_of(lengths: Sequence[int], capacity: int) -> list[list[int]]:
             bins[spot].append(i)
             left[spot] -= lengths[i]
     return bins
-
-
-def scored_positions(row: Row, span: str) -> list[int]:
-    """Positions whose tokens are scored: the answer's, or every one but the first."""
-    return list(range(1, len(row))) if span == "all" else [i for i, s in enumerate(row.scored) if s]
 
 
 def pack(
@@ -138,7 +122,7 @@ def pack(
     row_at, slot_at, bin_at, pos_at, labels = [], [], [], [], []
     for i, row in enumerate(rows):
         b, offset = start[i]
-        for slot, position in enumerate(scored_positions(row, spans[i] if spans else "answer")):
+        for slot, position in enumerate(row.scored_positions(spans[i] if spans else "answer")):
             row_at.append(i)
             slot_at.append(slot)
             bin_at.append(b)

@@ -20,12 +20,12 @@ from expunge.core.notes import note
 from expunge.models.base import Sampling
 from expunge.models.causal_lm.answer_trees import goes_on
 from expunge.models.causal_lm.forward import at_once
-from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.positions import places_of
 from expunge.models.causal_lm.prefix_cache import families, going_on, keeps_all, read
 from expunge.models.causal_lm.recompute import write_anew
 from expunge.models.causal_lm.selftest import tolerance
 from expunge.models.decoding import Decoding, Draws, Ids, most_likely, written
+from expunge.models.modules import evaluating
 
 # of a batch, prompts and what may be written: 128 rows of 256 tokens; longer rows come in smaller
 # batches

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.modules import blocks, evaluating
+from expunge.models.causal_lm.modules import blocks
+from expunge.models.modules import evaluating
 
 Place = tuple[Tensor, Tensor]
 

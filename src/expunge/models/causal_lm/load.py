@@ -15,7 +15,6 @@ import torch
 import transformers
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError, safe_open
 
 from expunge.core.errors import Refused, listed, nearest, no_choice, out_of_memory
@@ -36,6 +35,8 @@ from expunge.models.causal_lm.leftover import left_behind, never_filled, stored_
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.selftest import check_reading
 from expunge.models.causal_lm.sizes import check_ranks, check_sizes
+from expunge.models.modules import digest_tensors
+from expunge.models.quiet import quiet
 
 CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -151,13 +152,6 @@ def _ready(subject: Subject) -> Subject:
     return subject
 
 
-def quiet() -> None:
-    """transformers' own progress bars and advice, and the hub's, stay off our terminal."""
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()
-
-
 def check_files(place: Path) -> None:
     """Refuse what must not be read: no weights, pickle weights, a broken or altered safetensors
     file.
@@ -202,15 +196,6 @@ def digest_folder(place: Path) -> str:
     if is_adapter(place):
         base = Path(base_of(place))
         digest.update((digest_folder(base) if base.is_dir() else str(base)).encode())
-    return digest.hexdigest()
-
-
-def digest_tensors(model: torch.nn.Module) -> str:
-    """sha256 over names and bytes of every parameter and buffer, for a model that has no files."""
-    digest = sha256()
-    for name, p in [*model.named_parameters(), *model.named_buffers()]:
-        digest.update(name.encode())
-        digest.update(p.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -10,23 +10,32 @@ import re
 import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from expunge.core.errors import Refused, listed
-from expunge.models.causal_lm.model import Subject
+
+
+class Named(Protocol):
+    """A model that knows where it came from."""
+
+    model: Any
+    source: str
+
+
+M = TypeVar("M", bound=Named)
 
 
 def attach(
-    subject: Subject,
+    subject: M,
     rank: int,
     *,
     alpha: float | None = None,
     targets: Sequence[str] = (),
     dropout: float = 0.0,
     seed: int = 0,
-) -> Subject:
+) -> M:
     """Put a fresh LoRA adapter on the subject's model (in place) and freeze the rest.
 
     ``alpha`` is 2 x rank unless given.
@@ -90,7 +99,7 @@ def matrices(model: Any, pattern: str) -> list[str]:
     )
 
 
-def go_on(subject: Subject, pattern: str = "") -> Subject:
+def go_on(subject: M, pattern: str = "") -> M:
     """Train the adapter that the model came with: on the matrices whose name matches ``pattern``
     ('' = all of it). Refused if it sits on none of them.
     """
@@ -109,7 +118,7 @@ def go_on(subject: Subject, pattern: str = "") -> Subject:
     return subject
 
 
-def merged(subject: Subject) -> Subject:
+def merged(subject: M) -> M:
     """The adapter folded into the weights (in place), all of which may be trained again; a plain
     model stays as it is.
     """

@@ -15,39 +15,33 @@ from torch import Tensor
 
 from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
-from expunge.models.base import LANGUAGE_MODEL, Capability, Sampling, Scored
+from expunge.core.stages import Adapter
+from expunge.models.base import LANGUAGE_MODEL, Capability, Outputs, Sampling, Scored
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
-from expunge.models.causal_lm.forward import Outputs, Packed, capacity_for, forward, pack
+from expunge.models.causal_lm.folders import is_adapter
+from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.generate import decoding, greedy, sampled
 from expunge.models.causal_lm.hooks import norms_before_head, patched, watched
-from expunge.models.causal_lm.modules import (
-    blocks,
-    differentiable,
-    evaluating,
-    parameters_of,
-    unit_output,
-)
+from expunge.models.causal_lm.lora import attach, go_on, matrices, merged
+from expunge.models.causal_lm.modules import blocks, unit_output
 from expunge.models.causal_lm.option_rows import option_rows
 from expunge.models.causal_lm.output_head import Head
 from expunge.models.causal_lm.positions import check_places, room_for_texts
 from expunge.models.causal_lm.score import scored
+from expunge.models.causal_lm.sites import Sites
 from expunge.models.causal_lm.tokenize import encode, encode_prompt
+from expunge.models.changes import adapted_pairs, stored_pairs
 from expunge.models.decoding import Decoding
+from expunge.models.torch_model import TorchModel
 
 UNBOUNDED = 1 << 30  # tokens: a length that cuts nothing
 
 
 @dataclass
-class Subject:
-    """A causal language model and its tokenizer.
+class Subject(TorchModel):
+    """A causal language model and its tokenizer; the rest is as of ``TorchModel``."""
 
-    ``source`` is what the user named (folder, hub id, tiny); ``folder`` the local folder, if there
-    is one; ``digest`` a sha256 over its files (or over the tensors of a model that has none), which
-    keys every cache.
-    """
-
-    model: Any
     tokenizer: Any
     source: str = ""
     folder: Path | None = None
@@ -175,18 +169,10 @@ class Subject:
             self.model, batch, want_logits=want_logits, keep_last=keep_last, layers=layers
         )
 
-    def evaluating(self) -> AbstractContextManager[Any]:
-        """A context without gradients and dropout; the modes of before come back after it."""
-        return evaluating(self.model)
-
     @property
     def depth(self) -> int:
         """How many blocks there are; ``layers`` counts them from 0."""
         return len(blocks(self.model))
-
-    def weights(self) -> dict[str, Tensor]:
-        """Every weight by name, detached and sharing memory."""
-        return parameters_of(self.model)
 
     def predict(self, rows: Sequence[Row], *, span: str = "answer") -> tuple[Packed, Tensor]:
         """Logits that predict the scored tokens of rows, without gradient.
@@ -227,12 +213,6 @@ class Subject:
         """Within it, block ``layer`` puts out ``states`` [N, D] at ``at``, and its own elsewhere."""
         return patched(self.model, layer, at, states)
 
-    def differentiable(self) -> AbstractContextManager[list[Tensor]]:
-        """A context with the weights that a loss can be differentiated by, which are all; without
-        dropout.
-        """
-        return differentiable(self.model)
-
     def head(self, rows: Sequence[Row]) -> Head:
         """A frozen copy of the output head, tried on some rows.
 
@@ -264,6 +244,55 @@ class Subject:
     def hugging_face(self) -> tuple[Any, Any]:
         """The model and the tokenizer of transformers, for tools of others that take these."""
         return self.model, self.tokenizer
+
+    @property
+    def family(self) -> str:
+        return "causal_lm"
+
+    @property
+    def anatomy(self) -> Sites:
+        """The sites in its blocks."""
+        return Sites(self.model)
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The adapter that the model came with; None of a plain model."""
+        present = getattr(self.model, "peft_config", {}).get("default")
+        if present is None:
+            return None
+        return Adapter(present.r, float(present.lora_alpha), dropout=float(present.lora_dropout))
+
+    def adaptable(self, targets: str) -> list[str]:
+        """The modules whose weight matrix's name matches; none for '' (every linear layer)."""
+        return matrices(self.model, targets)
+
+    def attach(self, adapter: Adapter, targets: Sequence[str], seed: int) -> None:
+        """Put a fresh LoRA adapter on the model, in place."""
+        attach(
+            self,
+            adapter.rank,
+            alpha=adapter.alpha,
+            targets=targets,
+            dropout=adapter.dropout,
+            seed=seed,
+        )
+
+    def go_on(self, pattern: str) -> None:
+        """Train the adapter that the model came with, on the matrices whose name matches."""
+        go_on(self, pattern)
+
+    def merge(self) -> None:
+        """Fold the adapter into the weights, all of which may be trained again; in place."""
+        merged(self)
+
+    def changed_from(self, folder: Path | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """(before, after) of the weights that a folder keeps and those of now; of a model with an
+        adapter, of the matrices that carry it.
+        """
+        if self.adapter is not None:
+            return adapted_pairs(self.model, folder)
+        known = folder is not None and not is_adapter(folder)
+        return stored_pairs(self.model, folder) if folder and known else iter(())
 
     @property
     def window(self) -> int | None:
@@ -321,10 +350,6 @@ class Subject:
     def left_behind(self) -> str:
         """What of the checkpoint is not in the model, in words; "" if all of it is."""
         return str(getattr(self.model, "_expunge_left_behind", ""))
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
     @property
     def vocab(self) -> int:

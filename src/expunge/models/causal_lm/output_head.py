@@ -15,7 +15,7 @@ from torch.nn.functional import linear
 from expunge.core.data import Row
 from expunge.core.errors import Failed
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
-from expunge.models.causal_lm.modules import evaluating
+from expunge.models.modules import evaluating
 
 
 @dataclass

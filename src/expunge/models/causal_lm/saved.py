@@ -10,8 +10,8 @@ import torch
 from expunge.core.errors import Failed, Refused, listed
 from expunge.models.causal_lm.folders import is_adapter
 from expunge.models.causal_lm.load import read_weights
-from expunge.models.causal_lm.modules import evaluating
 from expunge.models.causal_lm.selftest import PROBE, tolerance
+from expunge.models.modules import evaluating
 
 CPU = torch.device("cpu")
 

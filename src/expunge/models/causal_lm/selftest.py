@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from expunge.core.errors import Refused
-from expunge.models.causal_lm.modules import evaluating
+from expunge.models.modules import evaluating
 
 PROBE = 6  # tokens of the rows that are tried
 

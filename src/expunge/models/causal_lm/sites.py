@@ -8,19 +8,21 @@ its position among the parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from expunge.core.data import Row
 from expunge.core.errors import Refused, no_choice
 from expunge.models.causal_lm.causal_tracing import NAMES as MLP_NAMES
-from expunge.models.causal_lm.causal_tracing import mlp_of
-from expunge.models.causal_lm.forward import Packed
+from expunge.models.causal_lm.causal_tracing import indirect_effects, mlp_of
+from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.hooks import states_of
 from expunge.models.causal_lm.modules import blocks
+from expunge.models.modules import evaluating
 
 Kind = Literal["block", "mlp", "mlp_key", "attention", "attention_key"]
 DOWN = ("down_proj", "c_proj", "fc2", "fc_out", "dense_4h_to_h", "w2", "wo")
@@ -206,3 +208,52 @@ def _on(model: Any, site: Site, bins: int, see: Callable[[Tensor], Tensor | None
     if site.kind.endswith("_key"):
         return module.register_forward_pre_hook(before)
     return module.register_forward_hook(after)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The anatomy of a causal language model (``models.base.Anatomy``)."""
+
+    model: Any
+
+    def check(self, site: Site) -> None:
+        """Refuse a site that the model has not."""
+        module_of(self.model, site)
+
+    def read(
+        self, rows: Sequence[Row], sites: Sequence[Site], positions: Callable[[Row], Sequence[int]]
+    ) -> tuple[Tensor, dict[Site, Tensor]]:
+        """To which row each state belongs [N], and site -> states [N, D]; nothing is run above the
+        deepest site, and nothing at all if no position is asked for.
+        """
+        device = next(self.model.parameters()).device
+        spans = ["all"] * len(rows)
+        packed = pack(rows, capacity_for(self.model), spans).to(device)
+        row_of, bins, offsets = places_of(packed, positions)
+        if not len(row_of):
+            return row_of, {}
+        deepest = max(site.layer for site in sites)
+        reading = read_at(self.model, sites, (bins, offsets), len(packed.input_ids))
+        with evaluating(self.model), reading as held:
+            forward(self.model, packed, want_logits=False, layers=(deepest,))
+        return row_of, dict(held)
+
+    def added(self, site: Site, at: Sequence[int], vector: Tensor) -> AbstractContextManager[None]:
+        """Within it, ``vector`` [D] is added to what the site holds at these positions of a row
+        that is alone in its batch.
+        """
+        places = torch.tensor(list(at), dtype=torch.long, device=vector.device)
+        return added_at(self.model, site, (torch.zeros_like(places), places), vector)
+
+    def mlp_weights(self) -> list[frozenset[str]]:
+        """Of each block, in order, the names of the weights of its MLP."""
+        names = {id(p): n for n, p in self.model.named_parameters()}
+        found = []
+        for block in blocks(self.model):
+            parameters = mlp_of(block)[1].parameters()
+            found.append(frozenset(names[id(p)] for p in parameters if id(p) in names))
+        return found
+
+    def mlp_effects(self, rows: Sequence[Row], seed: int) -> Tensor:
+        """How much of the answers each block's MLP alone gives back: see ``causal_tracing``."""
+        return indirect_effects(self.model, rows, seed)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from dataclasses import replace
 
 from expunge.models.causal_lm.model import Subject
 
@@ -40,4 +38,4 @@ class ModelSource:
     def take(self) -> Subject:
         """The model, which belongs to the caller from now on."""
         model, self._loaded = self(), None
-        return replace(model, model=copy.deepcopy(model.model)) if self._lent else model
+        return model.copy() if self._lent else model
