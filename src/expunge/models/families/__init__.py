@@ -1,1 +1,1 @@
-"""The families of models that the program reads, and which of them a folder is of."""
+"""The families of models that the program reads: a folder says of which it is."""
