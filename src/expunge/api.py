@@ -29,10 +29,11 @@ from expunge.evaluation.evaluate import EvaluationSettings, named
 from expunge.evaluation.evaluate import evaluate as evaluate_models
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.verb import chosen
-from expunge.models.causal_lm.model import Subject, check_same_words
-from expunge.models.families.find import load
+from expunge.models.causal_lm.model import Subject
+from expunge.models.families.find import check_alike, load
 from expunge.models.families.source import ModelSource
 from expunge.models.modules import digest_tensors
+from expunge.models.torch_model import TorchModel
 from expunge.pipeline.attack import in_memory, plan_of
 from expunge.pipeline.settings import ResolvedSettings, judges_of, method_of, uncontradicted
 from expunge.pipeline.train import rows_on
@@ -50,7 +51,7 @@ SETTINGS = tuple(f.name for f in fields(Training))
 
 def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
     """A folder, a hub id, a Subject, or a (model, tokenizer) pair from transformers."""
-    if isinstance(model, Subject):
+    if isinstance(model, TorchModel):
         return model
     if isinstance(model, tuple):
         return Subject(model[0], model[1], "in memory", None, digest_tensors(model[0]))
@@ -62,7 +63,7 @@ def source_of(model: str | Path | Subject | tuple[Any, Any]) -> ModelSource:
 
     A model in memory is copied before it changes; one loaded from a folder is changed itself.
     """
-    lent = isinstance(model, (Subject, tuple))
+    lent = isinstance(model, (TorchModel, tuple))
     return ModelSource(lambda: subject_of(model), lent=lent)
 
 
@@ -277,7 +278,7 @@ def attack(  # noqa: PLR0913 (for users: each option a keyword)
         golds = [gold]
     models = {name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original)]}
     for name, other in models.items():
-        check_same_words("the model", models["unlearned"].tokenizer, name, other.tokenizer)
+        check_alike("the model", models["unlearned"], name, other)
     called = Call(attack, dict(arguments or {}))
     request = AttackRequest(
         attack=called, metrics=tuple(metrics), max_length=max_length, seed=seed, save_every=0
@@ -345,7 +346,7 @@ def evaluate(  # noqa: PLR0913 (for users: each option a keyword)
         name: subject_of(m) for name, m in [("unlearned", model), *named(golds, original, shadow)]
     }
     for name, other in subjects.items():
-        check_same_words("the model", subjects["unlearned"].tokenizer, name, other.tokenizer)
+        check_alike("the model", subjects["unlearned"], name, other)
     models: dict[str, Callable[[], Subject]] = {
         name: partial(replace, s) for name, s in subjects.items()
     }

@@ -23,10 +23,10 @@ from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
 from expunge.evaluation.observations.gradient_norm import GradientNorm
 from expunge.evaluation.observations.sampling import Sampling
 from expunge.models.causal_lm import tiny
-from expunge.models.causal_lm.decided import deciding
 from expunge.models.causal_lm.load import digest_folder, load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.save import save
+from expunge.models.deciding import deciding
 from expunge.models.modules import digest_tensors
 
 ROWS = {

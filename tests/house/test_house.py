@@ -16,7 +16,7 @@ FLOORS = (
     ("core",),
     ("data", "losses", "runs", "scoring"),
     ("models",),
-    ("models.causal_lm",),
+    ("models.causal_lm", "models.image_classifier"),
     ("models.families",),
     ("training", "evaluation.observations"),
     ("report.plots",),

@@ -90,9 +90,7 @@ class Everywhere:
 
     @property
     def model(self):
-        return SimpleNamespace(
-            get_input_embeddings=lambda: SimpleNamespace(weight=torch.zeros(64, 32))
-        )
+        return SimpleNamespace(vocab=64)
 
     def gradient(self, term):
         forgets = term.streams == ("forget",)

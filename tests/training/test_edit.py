@@ -151,11 +151,12 @@ def test_the_value_gradient_is_the_slope_of_the_loss():
     step = 1e-2 * slope / slope.norm()  # norms are taken in float32, so small differences are noise
     up, down = (where.value_gradient(site, vector + s, nll("forget"))[0] for s in (step, -step))
     assert_close((up - down) / 2e-2, slope.norm(), rtol=1e-2, atol=0.0)
-    mean = sum(alone(where.model.module, r) / sum(r.scored) for r in ROWS["forget"]) / len(ROWS["forget"])
+    module, forget = where.model.module, ROWS["forget"]
+    mean = sum(alone(module, r) / sum(r.scored) for r in forget) / len(forget)
     assert_close(
         where.value_gradient(site, torch.zeros(32).double(), nll("forget"))[0], mean.detach()
     )
-    assert all(p.grad is None for p in where.model.module.parameters()) and value.requires_grad is False
+    assert all(p.grad is None for p in module.parameters()) and value.requires_grad is False
 
 
 SMALL = dict(

@@ -20,7 +20,8 @@ class Example:
     ``file:line``; errors name a row by it, never by its text. ``spans``: the sensitive parts of the
     answer (or of the text), as (first, behind the last) character; none = nothing is marked.
     ``right``: which of ``options`` is right; None: the one that equals ``answer``. ``media``:
-    {"prompt_ids", "answer_ids", "vocabulary"} of a row that is given as tokens.
+    {"prompt_ids", "answer_ids", "vocabulary"} of a row that is given as tokens, or a ``Picture``
+    whose class is the answer.
     """
 
     id: str
@@ -43,6 +44,25 @@ Examples = tuple[Example, ...]
 
 
 @dataclass(frozen=True)
+class Picture:
+    """The pixels of an image: bytes 0 to 255, row by row from the top left, the channels of a
+    pixel together.
+    """
+
+    height: int
+    width: int
+    channels: int
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.data) != self.height * self.width * self.channels or not self.data:
+            raise ValueError(
+                f"a picture of {self.height} x {self.width} x {self.channels} has as many bytes, "
+                f"not {len(self.data)}"
+            )
+
+
+@dataclass(frozen=True)
 class Case:
     """What is trained on and what is asked: role -> Examples.
 
@@ -62,7 +82,7 @@ class Row:
     the answer. ``eos``: the last scored token is the end-of-sequence token. ``labels``: what each
     position should say where that is not the token that stands there (random labels, a refusal
     pattern); the model still reads ``ids``. ``weights``: a factor per token for terms that read
-    LossInputs.weight.
+    LossInputs.weight. ``media``: the picture of a row whose one scored token is a class.
     """
 
     id: str
@@ -77,6 +97,7 @@ class Row:
     source: str = ""
     labels: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
+    media: Picture | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

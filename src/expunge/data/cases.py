@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from expunge.core.data import Case, Example
+from expunge.core.data import Case, Example, Picture
 from expunge.core.errors import Refused
 from expunge.data.files import stem_of
 from expunge.data.overlap import unseen
@@ -84,5 +84,8 @@ def digest(examples: Iterable[Example], salt: str = "") -> str:
         ]
         row += [] if e.right is None else [e.right]
         row += [sorted((k, v) for k, v in e.media.items())] if isinstance(e.media, dict) else []
+        if isinstance(e.media, Picture):
+            pixels = hashlib.sha256(e.media.data).hexdigest()
+            row += [[e.media.height, e.media.width, e.media.channels, pixels]]
         made.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
     return made.hexdigest()

@@ -1,20 +1,21 @@
-"""What rows are: plain texts, questions with answers, prompts with completions, or chats."""
+"""What rows are: plain texts, questions with answers, prompts with completions, chats, pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from expunge.core.data import Example
+from expunge.core.data import Example, Picture
 from expunge.core.errors import listed
 from expunge.data.columns import LITERAL
 
-TEXTS, QUESTIONS, COMPLETIONS, CHATS, TOKENS = (
+TEXTS, QUESTIONS, COMPLETIONS, CHATS, TOKENS, PICTURES = (
     "plain texts",
     "questions with answers",
     "prompts with completions",
     "chats",
     "rows given as tokens",
+    "pictures with classes",
 )
 
 
@@ -26,7 +27,9 @@ def tokens_of(example: Example) -> Mapping[str, Any]:
 
 
 def kind_of_row(example: Example) -> str:
-    """One of the five."""
+    """One of the six."""
+    if isinstance(example.media, Picture):
+        return PICTURES
     if tokens_of(example):
         return TOKENS
     if example.text is not None:

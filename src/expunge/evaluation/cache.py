@@ -44,7 +44,6 @@ from expunge.evaluation.store import (
     write_records,
     write_texts,
 )
-from expunge.models.causal_lm.decided import decided_by
 from expunge.models.causal_lm.model import Subject
 
 CODE = 10  # raise when what a pass computes changes
@@ -178,12 +177,12 @@ def key_of(
     """What decides the records of a pass, as one sha256: the model and its files, rows, what was
     asked, libraries.
 
-    ``model``: ``decided_by(subject)`` where the caller has it already.
+    ``model``: ``subject.decided()`` where the caller has it already.
     """
     facts: list[object] = [
         CODE,
         subject.digest,
-        model or decided_by(subject),
+        model or subject.decided(),
         sorted(settings.items()),
     ]
     facts += [version(name) for name in ("torch", "transformers", "tokenizers", "peft")]
@@ -202,7 +201,7 @@ def _beside(other: Any) -> tuple[str, ...]:
     """
     if other is None:
         return ()
-    return (other.digest, decided_by(other)) if isinstance(other, Subject) else (other.digest,)
+    return (other.digest, other.decided()) if hasattr(other, "decided") else (other.digest,)
 
 
 def measured(
@@ -233,7 +232,7 @@ def measured(
         )
         return with_salted_ids(found.records, salt), found.cost
     salt = salt_for(cache)
-    passes, model = _passes(cache), decided_by(subject)
+    passes, model = _passes(cache), subject.decided()
     entry = lambda role, want: (
         passes / key_of(subject, roles, {role: want}, settings, model, references)
     )

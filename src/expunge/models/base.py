@@ -180,6 +180,10 @@ class TrainableModel(Protocol):
         """What of the checkpoint is not in the model, in words; "" if all of it is."""
         ...
 
+    def decided(self) -> str:
+        """sha256 over what besides the weights decides its answers."""
+        ...
+
     @property
     def anatomy(self) -> Anatomy:
         """Its sites.
@@ -379,7 +383,7 @@ class Model(Protocol):
 class Family(Protocol):
     """One kind of model: how it is told, loaded and saved.
 
-    ``name`` stands in settings and messages, ``title`` is what users call such models.
+    ``name`` is that of its folder here, ``title`` what users call such a model: ``a ...``.
     """
 
     @property
@@ -387,6 +391,37 @@ class Family(Protocol):
 
     @property
     def title(self) -> str: ...
+
+    @property
+    def lr(self) -> float:
+        """The learning rate with which a fresh model learns, unless another is asked for."""
+        ...
+
+    def holds(self, examples: Sequence[Example]) -> bool:
+        """Whether models of the family read such rows."""
+        ...
+
+    def fresh(self, examples: Sequence[Example], own: Sequence[Example], seed: int) -> Any:
+        """A tiny new model for some rows.
+
+        Args:
+            examples: Every row of the case.
+            own: Those of which words may become known by themselves (a tokenizer's).
+            seed: Of its weights.
+        """
+        ...
+
+    def said_by(self, model: Any) -> Any:
+        """What two models of the family must share to be compared: a tokenizer, classes."""
+        ...
+
+    def said_at(self, source: str, trust_remote_code: bool) -> Any:
+        """The same of a folder or a hub id, without its weights."""
+        ...
+
+    def check_alike(self, name: str, one: Any, other: str, another: Any) -> None:
+        """Refuse two models that do not share it; ``name`` and ``other`` stand in the message."""
+        ...
 
     def reads(self, settings: Mapping[str, Any]) -> bool:
         """Whether a folder with this config.json holds a model of the family."""

@@ -57,6 +57,10 @@ class TorchModel:
         """
         return differentiable(self.model)
 
+    def decided(self) -> str:
+        """sha256 over what besides the weights decides its answers."""
+        raise NotImplementedError
+
     def weights(self) -> dict[str, Tensor]:
         """Every weight by name, detached and sharing memory; tied ones once."""
         return parameters_of(self.model)

@@ -24,8 +24,8 @@ from expunge.evaluation.cache import salt_for, salt_of
 from expunge.evaluation.evaluate import named, sources_in
 from expunge.evaluation.gold_checks import distinct, is_gold
 from expunge.evaluation.metric import Judge
-from expunge.models.causal_lm.load import tokenizer_of
-from expunge.models.causal_lm.model import Subject, check_same_words
+from expunge.models.causal_lm.model import Subject
+from expunge.models.families.find import check_sources_alike
 from expunge.models.families.source import ModelSource
 from expunge.pipeline.attack_questions import SAID, Questions, check_judges
 from expunge.pipeline.attack_sweep import Sweep, Sweeper, held_by, sweep_of, unheld
@@ -267,15 +267,11 @@ def attack_facts(plan: Plan, of: str) -> dict[str, Any]:
 
 
 def same_tokens(request: AttackRequest, others: Sequence[str]) -> None:
-    """Refused, before anything is measured, if a model beside the attacked one reads texts in other
-    tokens.
+    """Refused, before anything is measured, if a model beside the attacked one reads or says
+    other things: texts in other tokens, other classes.
     """
-    if others:
-        own = tokenizer_of(request.model, request.trust_remote_code)
-        for source in others:
-            check_same_words(
-                request.model, own, source, tokenizer_of(source, request.trust_remote_code)
-            )
+    for source in others:
+        check_sources_alike(request.model, source, request.trust_remote_code)
 
 
 def recovered(folder: Path) -> Recovery:

@@ -31,9 +31,10 @@ from expunge.evaluation.observations.plain_text import as_asked, told
 from expunge.evaluation.observations.text_models import check_folder
 from expunge.evaluation.store import for_run_folder, salted, write_records
 from expunge.interop.lm_eval import check, harness
-from expunge.models.causal_lm.load import digest_folder, model_folder, tokenizer_of
-from expunge.models.causal_lm.model import Subject, check_same_words
-from expunge.models.families.find import load
+from expunge.models.causal_lm.load import digest_folder
+from expunge.models.causal_lm.model import Subject
+from expunge.models.checkpoint import model_folder
+from expunge.models.families.find import check_sources_alike, load
 from expunge.pipeline.sequential import evaluate_stages
 from expunge.pipeline.settings import absent_of, case_of, judges_of, out_of
 from expunge.report.origin import origin_of
@@ -177,15 +178,11 @@ def beside(request: EvalRequest) -> list[tuple[str, str]]:
 
 
 def same_words(request: EvalRequest, others: Sequence[str]) -> None:
-    """Refused, before anything is measured, if a model beside the judged one reads texts in other
-    tokens.
+    """Refused, before anything is measured, if a model beside the judged one reads or says other
+    things: texts in other tokens, other classes.
     """
-    if others:
-        own = tokenizer_of(request.model, request.trust_remote_code)
-        for source in others:
-            check_same_words(
-                request.model, own, source, tokenizer_of(source, request.trust_remote_code)
-            )
+    for source in others:
+        check_sources_alike(request.model, source, request.trust_remote_code)
 
 
 def said(name: str, cost: Cost | None, limit: int) -> None:

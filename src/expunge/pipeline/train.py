@@ -8,15 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from expunge.core.card import Call
-from expunge.core.data import Case, Examples
+from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused, no_choice
 from expunge.core.requests import TrainRequest
 from expunge.core.stages import Descent
 from expunge.losses.terms import nll
-from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
+from expunge.models.families.find import family_for
 from expunge.models.families.source import ModelSource
-from expunge.models.modules import digest_tensors
 from expunge.pipeline.evaluate import loaded
 from expunge.pipeline.settings import (
     ADAPTER,
@@ -84,7 +83,7 @@ def run_train(request: TrainRequest) -> Path:
     preset = dict(bench.settings) if bench else {}
     if from_scratch:  # a benchmark's rate and adapter are those of a large model
         preset = {name: value for name, value in preset.items() if name not in ("lr", *ADAPTER)}
-    defaults = Training(lr=tiny.LR) if from_scratch else Training()
+    defaults = Training(lr=family_for(rows).lr) if from_scratch else Training()
     settings = training_settings(request, preset, "benchmark", defaults)
 
     def start() -> Subject:
@@ -130,19 +129,16 @@ def rows_on(case: Case, on: str) -> Examples:
 
 
 def fresh_tiny(case: Case, seed: int, *, own: bool = False) -> Subject:
-    """A new tiny Llama with a tokenizer made of the case's texts.
+    """A new tiny model of the family that reads the case's rows.
 
     ``own``: rows of the user's. Frequent words become whole tokens of tokenizer.json, which is
     published with the model, so theirs are taken from the retain rows alone (without any, from
     sentences that we bring), and gold's tokenizer, the same as the original's, holds no word that
     only a forget or holdout row has.
     """
-    roles = (
-        [case.train.get("retain", ())] if own else [*case.train.values(), *case.evaluate.values()]
-    )
-    texts = []
-    for rows in roles:
-        for e in rows:
-            texts += [text for text in (e.prompt, e.answer, e.text, *e.variants.values()) if text]
-    model, tokenizer = tiny.build(sorted(set(texts or SENTENCES)), seed=seed)
-    return Subject(model, tokenizer, "tiny", None, digest_tensors(model))
+    every = [e for rows in (*case.train.values(), *case.evaluate.values()) for e in rows]
+    words = list(case.train.get("retain", ())) if own else every
+    if not words:
+        words = [Example("", "", "", text=sentence) for sentence in SENTENCES]
+    model: Subject = family_for(every).fresh(every, words, seed)
+    return model

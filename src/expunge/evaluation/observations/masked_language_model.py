@@ -22,7 +22,7 @@ from expunge.core.errors import Refused
 from expunge.core.files import sha256_of
 from expunge.evaluation.observations.text_models import check_folder
 from expunge.models.batching import by_length
-from expunge.models.causal_lm.load import first_line
+from expunge.models.checkpoint import first_line
 from expunge.models.modules import evaluating
 from expunge.models.quiet import quiet
 from expunge.scoring.word_swaps import Swap, blocks, core, in_case, neighbors_of

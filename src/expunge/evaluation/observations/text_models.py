@@ -17,7 +17,7 @@ import torch
 
 from expunge.core.errors import Refused, listed
 from expunge.core.results import Records
-from expunge.models.causal_lm.load import check_files, first_line
+from expunge.models.checkpoint import check_files, first_line
 from expunge.models.modules import evaluating
 from expunge.models.quiet import quiet
 from expunge.scoring.text import entities_of

@@ -19,6 +19,7 @@ from expunge.core.stages import Adapter
 from expunge.models.base import LANGUAGE_MODEL, Capability, Outputs, Sampling, Scored
 from expunge.models.causal_lm.answer_spans import Tokens
 from expunge.models.causal_lm.chat_template import frame_of
+from expunge.models.causal_lm.decided import decided_by
 from expunge.models.causal_lm.folders import is_adapter
 from expunge.models.causal_lm.forward import Packed, capacity_for, forward, pack
 from expunge.models.causal_lm.generate import decoding, greedy, sampled
@@ -248,6 +249,10 @@ class Subject(TorchModel):
     @property
     def family(self) -> str:
         return "causal_lm"
+
+    def decided(self) -> str:
+        """sha256 over what besides the weights decides its answers."""
+        return decided_by(self.model, self.tokenizer, self.eos_ids)
 
     @property
     def anatomy(self) -> Sites:

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from expunge.core.errors import Failed
 from expunge.core.files import make_folder, remove, write_manifest, write_text
 from expunge.models.causal_lm.folders import record_base
-from expunge.models.causal_lm.load import first_line
 from expunge.models.causal_lm.model import Subject, end_of_turn, settings_ends
 from expunge.models.causal_lm.saved import check_saved
+from expunge.models.checkpoint import first_line
 from expunge.models.quiet import quiet
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from expunge.core.data import Example
+from expunge.core.errors import Refused
 from expunge.models.base import Family, TrainableModel
 from expunge.models.causal_lm.family import CausalLanguageModels
 from expunge.models.causal_lm.model import Subject
+from expunge.models.image_classifier.family import ImageClassifiers
 
 # asked in this order; the last one takes what no other claims
-FAMILIES: tuple[Family, ...] = (CausalLanguageModels(),)
+FAMILIES: tuple[Family, ...] = (ImageClassifiers(), CausalLanguageModels())
 
 
 def load(
@@ -43,6 +46,41 @@ def load(
 def save(model: TrainableModel, folder: Path, card: str = "") -> Path:
     """Write a model's folder, whole or not at all; ``card`` becomes README.md."""
     return named(model.family).save(model, folder, card)
+
+
+def family_for(examples: Sequence[Example]) -> Family:
+    """The family whose models read these rows."""
+    return next(family for family in FAMILIES if family.holds(examples))
+
+
+def check_alike(name: str, one: TrainableModel, other: str, another: TrainableModel) -> None:
+    """Refuse two models that read or say different things: they cannot be compared.
+
+    Args:
+        name: The judged model, in messages.
+        one: The judged model.
+        other: What stands beside it, in messages.
+        another: What stands beside it.
+    """
+    family, its = named(one.family), named(another.family)
+    if family.name != its.name:
+        raise _kinds(name, family, other, its)
+    family.check_alike(name, family.said_by(one), other, family.said_by(another))
+
+
+def check_sources_alike(name: str, other: str, trust_remote_code: bool = False) -> None:
+    """``check_alike`` of two folders or hub ids, without their weights."""
+    one, another = family_of(name), family_of(other)
+    if one.name != another.name:
+        raise _kinds(name, one, other, another)
+    said = [one.said_at(place, trust_remote_code) for place in (name, other)]
+    one.check_alike(name, said[0], other, said[1])
+
+
+def _kinds(name: str, one: Family, other: str, another: Family) -> Refused:
+    return Refused(
+        f"{name} is {one.title}, {other} is {another.title}: what they say cannot be compared"
+    )
 
 
 def named(name: str) -> Family:

@@ -1,0 +1,1 @@
+"""Image classifiers: load, save, read pictures, score classes."""
