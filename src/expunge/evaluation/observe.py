@@ -100,8 +100,19 @@ def measure(
 
 
 def check_capabilities(subject: Subject, wants: Mapping[str, Want]) -> None:
-    """Refuse an observation that needs what the model cannot do."""
+    """Refuse a pass that needs what the model cannot do."""
     for want in wants.values():
+        texts = want.options or any(variant != "answer" for variant in want.variants)
+        if want.write and "generate" not in subject.capabilities:
+            raise Refused(
+                f"{subject.source or 'this model'} writes no answers; leave out the metrics that "
+                f"read what a model writes (--metrics)"
+            )
+        if texts and "text" not in subject.capabilities:
+            raise Refused(
+                f"{subject.source or 'this model'} reads no texts; leave out the metrics that ask "
+                f"in other words or for options (--metrics)"
+            )
         for observation in want.observations:
             lacking = sorted(observation.needs - subject.capabilities)
             if lacking:

@@ -100,7 +100,10 @@ class TorchModel:
         Raises:
             Refused: no module's name matches, or models of this family take no adapter.
         """
-        raise Refused(f"{self}: models of this family take no adapter; train all weights")
+        raise Refused(
+            f"--lora: a {type(self.model).__name__} takes no adapter here; leave it away, so that "
+            f"all weights are trained"
+        )
 
     def attach(self, adapter: Adapter, targets: Sequence[str], seed: int) -> None:
         """Put a fresh adapter on the model, in place; the rest of the weights stands still."""

@@ -19,6 +19,7 @@ from expunge.core.stages import Method, Prepare, Stage, stages, streams_of
 from expunge.data.read import read
 from expunge.models.base import TrainableModel
 from expunge.models.causal_lm.model import Subject
+from expunge.models.families.find import named
 from expunge.synthesis.anchors import read_anchors
 from expunge.synthesis.chat import chat_of
 from expunge.synthesis.corpus import corpus
@@ -133,6 +134,7 @@ class TrainingInputs:
             The same rows at every call.
         """
         if not self._encoded:
+            self._check_family(model)
             rows = {
                 s: encode_rows(model, examples, self.max_length, self.longest)
                 for s, examples in self.examples.items()
@@ -145,6 +147,16 @@ class TrainingInputs:
                     )
             self._encoded.update(rows)
         return self._encoded
+
+    def _check_family(self, model: TrainableModel) -> None:
+        """Refuse preparations that write texts for a model that reads none."""
+        made = [prepare.name for prepare in self.preparations if prepare.on == "examples"]
+        if made and "text" not in model.capabilities:
+            raise Refused(
+                f"{self.name} makes texts ({listed(made)}), and {model.source} is "
+                f"{named(model.family).title}, which reads none; take a method that needs the "
+                f"rows alone"
+            )
 
     def _made(self, prepare: Prepare, rows: Mapping[str, Examples]) -> Examples:
         """What a Prepare stage makes, or what a run before this one kept of it."""

@@ -192,6 +192,10 @@ class ImageClassifier(TorchModel):
             raise self.cannot("read texts")
         return []
 
+    def ids_of(self, text: str) -> list[int]:
+        """No text is read."""
+        raise self.cannot("read texts")
+
     def shortened(self, text: str, n: int) -> str:
         """The name of a class is not cut."""
         return text
