@@ -22,7 +22,7 @@ card = Card(
 def accuracy(records: Records, role: str) -> Measurement:
     """Mean over the rows of ``role`` of whether the true class has the largest logit; 0..1.
 
-    A row of several tokens is a text, of which exact_memorisation speaks. On forget and holdout
+    A row of several tokens is a text, of which exact_memorization speaks. On forget and holdout
     the value to reach is gold's.
     """
     rows = records.of(role)
@@ -30,7 +30,7 @@ def accuracy(records: Records, role: str) -> Measurement:
     if texts:
         return unscored(
             f"{texts} of {len(rows)} rows of role {role} are texts and no classes; ask for "
-            f"exact_memorisation",
+            f"exact_memorization",
             "gold",
         )
     return role_mean(records, role, "accuracy", _right, ("hit",))
