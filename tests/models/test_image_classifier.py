@@ -1,6 +1,7 @@
 """Image classifiers: what a picture becomes, what is saved and read again, what is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,16 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from expunge.core.data import Example, Picture
 from expunge.core.errors import Refused
+from expunge.core.stages import Descent
 from expunge.data.images import picture_of
+from expunge.losses.terms import nll
 from expunge.models.families.find import check_alike, family_for, load, save
 from expunge.models.image_classifier import tiny
 from expunge.models.image_classifier.family import hold_batch_norms
 from expunge.models.image_classifier.model import ImageClassifier
 from expunge.models.image_classifier.pixels import Reading, pixels_of
+from expunge.training.sampler import Training
+from expunge.training.trainer import descend
 
 
 def pictures(n=6, side=8, classes="abc"):
@@ -133,3 +138,19 @@ def test_what_a_classifier_cannot_do_is_refused_in_one_line():
 def test_rows_say_which_family_reads_them():
     assert family_for(pictures()).name == "image_classifier"
     assert family_for([Example("t", "forget", "t", "a", "b")]).name == "causal_lm"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_training_that_was_cut_off_ends_with_the_same_bits(name, tmp_path):
+    stage = Descent("learn", (nll("forget"),))
+    training = Training(lr=1e-2, steps=6, batch=3, save_every=3)
+
+    def trained(place):
+        model = MODELS[name]()
+        descend(model, stage, {"forget": model.encode(pictures())}, training, place)
+        return model.fingerprint()
+
+    whole = trained(tmp_path / "a")
+    assert whole != MODELS[name]().fingerprint()
+    shutil.rmtree(tmp_path / "a" / "checkpoint-6")
+    assert trained(tmp_path / "a") == whole

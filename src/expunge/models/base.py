@@ -287,6 +287,12 @@ class TrainableModel(Protocol):
         """The same weights, which are about to change: no folder and no digest are theirs."""
         ...
 
+    def restore(self, folder: Path) -> None:
+        """Take the weights of a checkpoint that the training loop left, where reading its names as
+        they stand does not do.
+        """
+        ...
+
     def changed_from(self, folder: Path | None) -> Iterator[tuple[Tensor, Tensor]]:
         """(before, after) of the weights that a folder keeps and those of now."""
         ...

@@ -89,6 +89,9 @@ class TorchModel:
         """The same weights, which are about to change: no folder and no digest are theirs."""
         return dataclasses.replace(self, folder=None, digest="")  # type: ignore[call-arg]
 
+    def restore(self, folder: Path) -> None:
+        """Nothing: the training loop reads the names of a checkpoint as they stand."""
+
     @property
     def adapter(self) -> Adapter | None:
         """The adapter that the model came with; None of a plain model."""

@@ -122,6 +122,13 @@ class ImageClassifier(TorchModel):
             f"method or a metric that asks for classes alone"
         )
 
+    def restore(self, folder: Path) -> None:
+        """Take the weights of a checkpoint: transformers writes some of them under other names,
+        which only its own reading turns back.
+        """
+        saved = type(self.model).from_pretrained(folder, use_safetensors=True, dtype=self.dtype)
+        self.model.load_state_dict(saved.state_dict())
+
     # ------------------------------------------------------------------ rows
 
     def encode(
