@@ -26,5 +26,5 @@ def test_all_and_none():
 
 def test_texts_have_none():
     found = accuracy(Records([row(0, [1, 1]), row(1, [1])]), "forget")
-    assert found.value is None and "exact_memorisation" in found.reason
+    assert found.value is None and "exact_memorization" in found.reason
     assert accuracy(Records([]), "forget").value is None
