@@ -16,9 +16,10 @@ import transformers
 
 from expunge.core.data import Row
 from expunge.data.read import read
-from expunge.models.causal_lm.load import DTYPES, load
+from expunge.models.causal_lm.load import load
 from expunge.models.causal_lm.model import Subject
 from expunge.models.causal_lm.tokenize import encode
+from expunge.models.checkpoint import DTYPES
 from expunge.models.quiet import quiet
 from expunge.synthesis.refusals import refusals
 

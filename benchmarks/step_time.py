@@ -120,7 +120,7 @@ class Bench:
         clock = clock_for(self.subject.device)
         with tempfile.TemporaryDirectory() as folder:
             since = clock()
-            freeze(self.subject.model, stage, planned, {}, Path(folder), lambda n: None)
+            freeze(self.subject, stage, planned, {}, Path(folder), lambda n: None)
             return (clock() - since) / steps
 
     def peak(self, arm: str, stage: Descent) -> int:

@@ -106,6 +106,14 @@ class Site(Protocol):
 class Anatomy(Protocol):
     """The parts of a model that edits look into. A site is a place whose states can be read."""
 
+    def sites(self, kind: Any) -> tuple[Any, ...]:
+        """The sites of a kind in every block, in order."""
+        ...
+
+    def matrix_name(self, site: Any) -> str:
+        """The name of the weight matrix that reads a key."""
+        ...
+
     def check(self, site: Any) -> None:
         """Refuse a site that the model has not."""
         ...

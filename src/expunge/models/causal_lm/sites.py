@@ -216,6 +216,14 @@ class Sites:
 
     model: Any
 
+    def sites(self, kind: Kind) -> tuple[Site, ...]:
+        """The sites of a kind in every block, in order."""
+        return sites_of(self.model, kind)
+
+    def matrix_name(self, site: Site) -> str:
+        """The name of the weight matrix that reads a key."""
+        return matrix_name(self.model, site)
+
     def check(self, site: Site) -> None:
         """Refuse a site that the model has not."""
         module_of(self.model, site)
