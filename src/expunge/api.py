@@ -207,7 +207,7 @@ def auto(  # noqa: PLR0913 (for users: each option a keyword)
     budget = Budget(steps, minutes)
     with nullcontext(str(out)) if out else tempfile.TemporaryDirectory() as place:
         search = Search(
-            subject,
+            ModelSource.lent(subject),
             asked,
             supplied,
             Path(place),

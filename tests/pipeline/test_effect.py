@@ -17,6 +17,7 @@ from expunge import api
 from expunge.core.data import Case
 from expunge.core.stages import Descent
 from expunge.data.read import read
+from expunge.experiments.tuning.search import Budget, Search
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import digest_folder, load
 from expunge.models.causal_lm.lora import attach
@@ -25,7 +26,7 @@ from expunge.models.families.source import ModelSource
 from expunge.models.modules import digest_tensors
 from expunge.pipeline.effect import before, effect
 from expunge.pipeline.settings import ResolvedSettings
-from expunge.pipeline.training_inputs import TrainingInputs
+from expunge.pipeline.training_inputs import Supplied, TrainingInputs
 from expunge.pipeline.unlearn import unlearn
 from expunge.report.format import unmoved
 from expunge.training import stages as changing
@@ -164,6 +165,15 @@ def test_one_model_is_in_memory_while_it_is_trained(desk, expunge, counted, word
     code, _, err = expunge(*words, *common)
     assert code == 0, err
     assert counted == models
+
+
+def test_one_model_is_in_memory_while_a_search_trains_its_candidates(desk, counted, tmp_path):
+    rows = {role: read(getattr(desk, role), role=role) for role in ("forget", "retain")}
+    source = ModelSource(lambda: load(desk.model))
+    search = Search(source, Case(rows, rows), Supplied(), tmp_path, Budget(8))
+    for candidate in search.candidates(("grad_diff",))[:2]:
+        assert search.run(candidate, 0, 2).score is not None
+    assert counted == [1, 1]
 
 
 @pytest.fixture

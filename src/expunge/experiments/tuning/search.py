@@ -67,9 +67,13 @@ class Budget:
 
 @dataclass
 class Search:
-    """One search in a folder. ``results`` of a killed one are found there again."""
+    """One search in a folder. ``results`` of a killed one are found there again.
 
-    source: Subject
+    ``source`` is read for what is measured of the original before anything is trained; each
+    candidate takes the model, so that one is in memory while it trains.
+    """
+
+    source: ModelSource
     case: Case
     supplied: Supplied
     out: Path
@@ -86,6 +90,11 @@ class Search:
     _inputs: tuple[tuple[str, bool], TrainingInputs] | None = None
 
     @cached_property
+    def device(self) -> str:
+        """Where the original is, and so the models that are made of it."""
+        return str(self.source().device)
+
+    @cached_property
     def rows(self) -> Rows:
         return parted(self.case, self.seed)
 
@@ -94,13 +103,13 @@ class Search:
         return (
             self.lr_scale
             if self.lr_scale is not None
-            else scale_for(sum(p.numel() for p in self.source.weights().values()))
+            else scale_for(sum(p.numel() for p in self.source().weights().values()))
         )
 
     @cached_property
     def original(self) -> Mapping[str, float]:
         """The original's mean probabilities of all measured sets."""
-        return self.probabilities(self.source, self.rows.measured)
+        return self.probabilities(self.source(), self.rows.measured)
 
     @property
     def before(self) -> Seen:
@@ -122,7 +131,7 @@ class Search:
                 for c in made:
                     method = self.method(c)
                     TrainingInputs(method, self.case, self.supplied, name).check()
-                    check(method, self.source)
+                    check(method, self.source())
                 found += made
             except Refused as error:
                 self.left_out[name] = str(error)
@@ -181,7 +190,7 @@ class Search:
         at = (c.key, steps)
         if at not in self._cost:
             self._cost[at] = steps_of(
-                method, self.inputs(c, final=False).rows(self.source), self.training(c, steps)
+                method, self.inputs(c, final=False).rows(self.source()), self.training(c, steps)
             )
         return self._cost[at]
 
@@ -213,7 +222,7 @@ class Search:
         """
         inputs = self.inputs(c, final)
         settings = ResolvedSettings(self.training(c, steps), adapter=self.adapter)
-        return unlearn(ModelSource.lent(self.source), inputs.method, inputs, settings, folder)
+        return unlearn(self.source, inputs.method, inputs, settings, folder)
 
     def run(self, c: Candidate, rung: int, steps: int) -> Result:
         """One candidate for some steps, measured; or what was kept of it.
@@ -228,10 +237,12 @@ class Search:
         work = self.out / "stages" / "run"
         shutil.rmtree(work, ignore_errors=True)
         spent = self.cost(c, steps)
+        # what is read of the original is read before a candidate takes it
+        before, floor, _ = self.before, self.floor.value, self.device
         result = Result(c.key, rung, steps, spent, None, {})
         try:
             after = self.apply(c, final, steps, work)
-            found = score(self.before, self.seen(after, final), self.floor.value)
+            found = score(before, self.seen(after, final), floor)
             result = replace(result, score=round(found.value, 6), parts=found.as_json())
             self.keep(after, result)
         except (Refused, Failed) as error:
@@ -270,7 +281,7 @@ class Search:
 
     def chosen(self) -> Subject:
         """The best model of the last rung that gave any."""
-        return load(self.models / "model", device=str(self.source.device))
+        return load(self.models / "model", device=self.device)
 
     def seen(self, subject: Subject, final: bool) -> Seen:
         """A candidate's probabilities; the last rung has nothing that is set aside."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
 from typing import Any
 
 from expunge.core.errors import Failed, Refused
@@ -16,6 +15,7 @@ from expunge.experiments.tuning.halving import Rung
 from expunge.experiments.tuning.rows import ASIDE
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.words import as_json, why
+from expunge.models.causal_lm.source import ModelSource
 from expunge.pipeline.evaluate import loaded
 from expunge.pipeline.record import ModelRecord
 from expunge.pipeline.settings import case_of, out_of
@@ -35,7 +35,7 @@ def auto(request: AutoRequest) -> dict[str, Any]:
         )
     _, case = case_of(request)
     seed = request.seed or 0
-    source = cache(lambda: loaded(request))
+    source = ModelSource(lambda: loaded(request))
     supplied = supplied_by(request, case.train.get("forget", ()), seed, source)
     say = (lambda text: None) if request.quiet else print
     with open_run(
@@ -43,7 +43,7 @@ def auto(request: AutoRequest) -> dict[str, Any]:
     ) as run:
         subject = source()
         search = Search(
-            subject,
+            source,
             case,
             supplied,
             run.path,
@@ -57,6 +57,7 @@ def auto(request: AutoRequest) -> dict[str, Any]:
         )
         forget = encode_rows(subject, search.rows.measured.get("forget", ()), request.max_length)
         record = ModelRecord(run, request, subject, search.rows.measured, forget)
+        del subject  # the search takes it
         choice = chosen(search, request.methods)
         write_json(run.path / "choice.json", choice)
         method = {"name": choice["chosen"]["method"], "args": choice["chosen"]["arguments"]}
