@@ -5,6 +5,7 @@ import re
 from benchmark_rows import qa, sizes
 
 from expunge.benchmarks.dusk import STYLES, dusk
+from expunge.data.columns import UNENDED
 from expunge.data.read import read
 
 WANTED = {"": "AI-ISL/DUSK"}
@@ -46,3 +47,9 @@ def test_real_rows_are_read_as_files_are(data):
     assert [e.prompt.rsplit("Question: ", 1)[1] for e in asked] == [
         f"{e.prompt}\nAnswer: " for e in raw
     ]
+
+
+def test_texts_cut_out_of_longer_ones_have_no_end_token(data):
+    asked = dusk(data=str(data)).case.evaluate
+    for role in ("forget", "holdout", "forget_verbatim"):
+        assert all(UNENDED in e.tags for e in asked[role]), role

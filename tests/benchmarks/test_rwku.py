@@ -6,6 +6,7 @@ from benchmark_rows import sizes, texts
 
 from expunge.benchmarks.rwku import rwku
 from expunge.core.errors import Refused
+from expunge.data.columns import UNENDED
 
 WANTED = {"": "jinzhuoran/RWKU"}
 SPLIT = "Ann_Lee"
@@ -98,3 +99,9 @@ def test_rwku(data):
         Refused, match="rwku has no target 'Stephen_Kin'; did you mean Stephen_King"
     ):
         rwku("Stephen_Kin", data=str(data))
+
+
+def test_passages_of_its_membership_sets_have_no_end_token(data):
+    asked = rwku(data=str(data)).case.evaluate
+    for role in ("forget_texts", "retain_texts"):
+        assert all(e.tags == (UNENDED,) for e in asked[role]), role

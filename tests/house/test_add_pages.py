@@ -16,7 +16,6 @@ BLOCK = re.compile(
 )
 OWED = (
     "tests/conformance",
-    "tests/metrics/test_every_metric.py",
     "tests/attacks/test_every_attack.py",
 )
 

@@ -277,6 +277,13 @@ def test_files_stay_readable():
             assert 20 <= lines <= 160, f"{file.relative_to(HOME)}: {lines} lines"
 
 
+def test_files_of_tests_stay_readable():
+    """Hard limit; aim for 400 lines."""
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        assert lines <= 500, f"{file.name}: {lines} lines; split it by subject"
+
+
 def test_no_path_of_one_machine():
     """The code and its tests name no folder that only exists on the machine where they were
     written.

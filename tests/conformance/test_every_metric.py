@@ -1,22 +1,28 @@
+# ruff: noqa: F401, F811 (fixtures are imported by name)
 """What is owed by every metric."""
 
 import inspect
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_records import a_model, gold, unlearned
+from record_fields import every_field
 
 import expunge.metrics
 from expunge.core.card import Card
 from expunge.core.errors import Refused
 from expunge.core.results import Records
+from expunge.core.units import UNITS
 from expunge.evaluation.metric import Judge, wants_of
 from expunge.evaluation.needs import check_needs, observations
 
+METRIC_TESTS = Path(__file__).resolve().parents[1] / "metrics"
 ALL = sorted(
     p.stem for p in Path(expunge.metrics.__file__).parent.glob("*.py") if not p.stem.startswith("_")
 )
@@ -87,7 +93,7 @@ PLACES = {  # metrics whose own test stands in a file that they share with their
 
 @pytest.mark.parametrize("name", ALL)
 def test_its_own_test_stands_under_its_name_or_in_a_named_place(name):
-    place = Path(__file__).parent / f"test_{PLACES.get(name, name)}.py"
+    place = METRIC_TESTS / f"test_{PLACES.get(name, name)}.py"
     assert place.is_file(), f"write tests/metrics/test_{name}.py: a number worked by hand"
     assert f"from expunge.metrics.{name} import" in place.read_text()
     assert name not in PLACES or not (place.parent / f"test_{name}.py").is_file()
@@ -229,3 +235,73 @@ def test_a_model_gone_to_nan_is_unscored_not_a_number(name, unlearned, gold):
     m = measure(name, Records(spoilt(r) for r in unlearned), gold)
     assert m.value is None
     assert "no finite value" in m.reason or "hold no hit" in m.reason
+
+
+def contents(records):
+    """All that records hold, as values that can be compared."""
+    made = []
+    for r in records:
+        for name, value in every_field(r).items():
+            if isinstance(value, Mapping):
+                value = dict(value)
+            made.append((name, value.tobytes() if isinstance(value, np.ndarray) else value))
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_value_lies_in_the_range_of_its_unit_and_the_records_stay_as_they_were(
+    name, unlearned, gold
+):
+    before = contents(unlearned), contents(gold)
+    m = measure(name, unlearned, gold)
+    unit = UNITS[MODULES[name].card.unit]
+    assert unit.low is None or m.value >= unit.low
+    assert unit.high is None or m.value <= unit.high
+    assert (contents(unlearned), contents(gold)) == before
+
+
+# ------------------------------------------------------------------ a model that knows and its twin
+
+GROWS = [name for name in NAMES if MODULES[name].card.grows == "knowledge"]
+# of a model that knows its forget rows, and of one that never saw them: mean loss on answers, on
+# rows in other words or letters, and what other models say of the texts
+KNOWS = {"answer": 0.1, "other": 3.0, "meaning": 0.95, "overlap": 0.9}
+NEVER_KNEW = {"answer": 3.0, "other": 3.0, "meaning": 0.1, "overlap": 0.1}
+# a wrong answer that is close, or a beginning given to it, is told from the right one by what is
+# known of it
+WITH_THE_ANSWER = ("answer", "paraphrase", "suffix")
+
+
+def speaking(of):
+    """A model with all forget rows as ``of`` says, all other rows as in ``a_model``."""
+    rng = np.random.default_rng(5)
+    made = []
+    for r in a_model(3, knows=1.0):
+        if r.role != "forget":
+            made.append(r)
+            continue
+        loss = of["answer"] if r.variant in WITH_THE_ANSWER else of["other"]
+        logp = -rng.exponential(loss, r.n_tokens).astype(np.float32)
+        told = r.answer if of is KNOWS else "nothing of the kind was said"
+        observed = dict(r.observed)
+        if r.variant == "answer":
+            shares = dict.fromkeys(r.given, of["meaning"])
+            observed |= {
+                "samples": (told,) * len(observed["samples"]),
+                "overlap": np.full(3, of["overlap"]),
+                "grad_norm": np.full(4, of["answer"]) + rng.random(4) / 10,
+            }
+            r = replace(r, generated=told, given=shares)
+        made.append(replace(r, logp=logp, hit=logp > -0.7, observed=observed))
+    return Records(made)
+
+
+@pytest.fixture(scope="module")
+def twins():
+    return speaking(KNOWS), speaking(NEVER_KNEW)
+
+
+@pytest.mark.parametrize("name", GROWS)
+def test_it_grows_with_what_is_known_of_the_forget_rows(name, twins, gold):
+    known, unknown = (measure(name, of, gold) for of in twins)
+    assert known.value > unknown.value + 0.1, (known.value, unknown.value)
