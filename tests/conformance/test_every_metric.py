@@ -47,7 +47,7 @@ ELSEWHERE = (
         "watermark_strength",
         "wmdp_accuracy",
     ),
-    *("likeness_to_original", "token_rank"),
+    *("accuracy", "likeness_to_original", "token_rank"),
     *("klom", "challenge_epsilon"),
 )
 # what `a_model` has been observed by

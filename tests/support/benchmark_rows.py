@@ -24,7 +24,7 @@ from expunge.models.causal_lm import tiny
 
 TESTS = Path(__file__).resolve().parents[1] / "benchmarks"
 STEPHEN = "rwku/1_Stephen_King"
-GENERATED = ("builtin", "pistol", "waterdrum")
+GENERATED = ("builtin", "digits", "pistol", "waterdrum")
 
 
 @cache
