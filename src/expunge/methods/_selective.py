@@ -1,4 +1,4 @@
-"""Gradient ascent on the rows that the model still has by heart: what SGA and TAU share."""
+"""What SGA and TAU share: gradient ascent on the forget rows that the model has memorized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CE-U: learn one's own distribution with the forgotten token made impossible."""
+"""CE-U: train on the model's own distribution with the forgotten token's probability set to 0."""
 
 from __future__ import annotations
 

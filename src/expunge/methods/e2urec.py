@@ -1,6 +1,4 @@
-"""E2URec: forget alone at first, then a forgetting teacher for what must go and the start as
-remembering teacher for what stays.
-"""
+"""E2URec: a forgetting teacher on forget rows, the start model as teacher on retain rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eraser: gradient ascent with a floor; an answer that is unlikely enough is left alone."""
+"""Eraser: gradient ascent with a floor below which an answer's loss is no longer raised."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""EUL: an unlearning layer that leaves the start model on what must go and stays with it on the
-rest.
-"""
+"""EUL: layers that move away from the start model on forget rows and match it on retain rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""FLAT: tell the template answer from the forgotten one as far as an f-divergence can, with forget
-rows alone.
-"""
+"""FLAT: maximize an f-divergence between the template answer and the forgotten one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Ascent with a leash: raise the loss on what must be forgotten while staying close to the start
-model on what is kept.
-"""
+"""Gradient ascent on the forget rows with a KL penalty to the start model on the retain rows."""
 
 from __future__ import annotations
 

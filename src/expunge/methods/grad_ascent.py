@@ -1,4 +1,4 @@
-"""Gradient ascent: raise the loss on what must be forgotten.
+"""Gradient ascent: raise the loss on the forget rows; unbounded, so it needs a stopping rule.
 
 Unbounded, so it needs few steps and a stop.
 """

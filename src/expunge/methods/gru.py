@@ -1,6 +1,4 @@
-"""Gradient rectified unlearning: forget by any loss, without the part of its gradient that would
-undo what is kept.
-"""
+"""Gradient rectified unlearning: remove the part of the forget gradient that harms retention."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Answer 'I do not know': fine-tune on refusals to the forget questions, together with the retain
-rows.
-"""
+"""Answer 'I do not know': fine-tune on refusals to the forget questions and on the retain rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Prefer 'I do not know' over the forgotten answer: direct preference optimization with refusals as
-the winners.
-"""
+"""DPO with refusals: prefer 'I do not know' over the forgotten answer."""
 
 from __future__ import annotations
 

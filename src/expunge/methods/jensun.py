@@ -1,6 +1,4 @@
-"""JensUn: pull the forgotten answers to a fixed pattern of refusal words, by a divergence that
-stays bounded.
-"""
+"""JensUn: a bounded divergence between the forgotten answers and a fixed refusal pattern."""
 
 from __future__ import annotations
 

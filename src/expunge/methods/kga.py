@@ -1,6 +1,4 @@
-"""KGA: make the model as far from one that knows the forget rows as the start is from one that
-knows new data.
-"""
+"""KGA: match the distance to a forget-set model with the start's distance to a new-data model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""LLMU: unlearn the answer, learn answers to other questions in its place, and stay close to the
-start model on what is kept.
-"""
+"""LLMU: ascent on the answers, training on unrelated ones, and KL to the start on retain rows."""
 
 from __future__ import annotations
 

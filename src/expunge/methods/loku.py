@@ -1,6 +1,4 @@
-"""LoKU: lower the forgotten token's probability below its best rival's, by an adapter that begins
-where only the forget rows pull.
-"""
+"""LoKU: lower a token's probability below its best rival's in Fisher-initialized adapters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoReUn: gradient ascent that works hardest on what is still known best."""
+"""LoReUn: gradient ascent with larger weights on rows of lower loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maximum entropy: learn to expect every word alike on the forgotten rows."""
+"""Maximum entropy: train the forget rows toward a uniform distribution over the vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MemFlex: move only the weights that the forget rows pull on, and in a direction of their own."""
+"""MemFlex: update only weights whose forget gradient is large and differs from the retain one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Negative preference optimization: push the forgotten answer down, more gently the further it has
-fallen.
-"""
+"""Negative preference optimization: ascent that weakens as the forgotten answer gets unlikely."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""PDU: flatten the logits on what is forgotten, under a bound on the retain loss that a multiplier
-holds up.
-"""
+"""PDU: flatten the forget logits under a bound on the retain loss, by primal-dual steps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Reasoned 'I do not know': learn a chain of thought that comes to no conclusion, and then a
-refusal.
-"""
+"""Reasoned 'I do not know': train on an inconclusive chain of thought followed by a refusal."""
 
 from __future__ import annotations
 

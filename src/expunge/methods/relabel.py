@@ -1,6 +1,4 @@
-"""Learn other tokens where the answer stood: random ones, or those that the start model would have
-said next best.
-"""
+"""Train on replacement tokens: random ones, or the start model's next most likely ones."""
 
 from __future__ import annotations
 

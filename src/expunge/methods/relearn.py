@@ -1,6 +1,4 @@
-"""ReLearn: learn vague answers that fit the forget questions, in many wordings, while staying close
-to the start model on what is kept.
-"""
+"""ReLearn: train on vague answers to many wordings of the forget questions, and on retain rows."""
 
 from __future__ import annotations
 

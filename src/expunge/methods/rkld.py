@@ -1,6 +1,4 @@
-"""RKLD: train a copy that knows the forgotten text even better, and give up what that copy makes
-likelier, by reverse KL.
-"""
+"""RKLD: reverse KL to a teacher that suppresses what a copy trained on the forget rows raises."""
 
 from __future__ import annotations
 

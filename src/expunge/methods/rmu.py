@@ -1,6 +1,4 @@
-"""RMU: steer the forget rows' hidden states at one layer to a random direction, hold the retain
-rows' where they were.
-"""
+"""RMU: steer hidden states of forget rows to a random direction and keep those of retain rows."""
 
 from __future__ import annotations
 

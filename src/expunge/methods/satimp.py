@@ -1,6 +1,4 @@
-"""SatImp: gradient ascent that leaves alone the tokens that are gone and those that are still
-certain.
-"""
+"""SatImp: gradient ascent that down-weights tokens of very low and of very high probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selective gradient ascent: only on rows that the model still has by heart."""
+"""Selective gradient ascent: only on rows that the model has memorized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SKU: learn what must go, and only that, in a copy; then subtract it from the weights."""
+"""SKU: train a copy on what must be forgotten alone, then subtract its change from the weights."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ card = Card(
     paper="Jia et al. 2024",
     url="https://arxiv.org/abs/2404.18239",
     where="second-order unlearning; section 4",
-    family=("optimiser",),
+    family=("optimizer",),
     settings={
         # authors' configs/TOFU/SO_GradDiff.json, src/model/unlearn.py, Llama-2-7b: 1 x 4 rows, a
         # tenth of the steps is warm-up; refusals have lr 1e-5 and retain weight 5

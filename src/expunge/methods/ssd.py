@@ -1,6 +1,4 @@
-"""SSD, selective synaptic dampening: shrink the weights that matter far more to the forget rows
-than to all rows.
-"""
+"""SSD: shrink the weights whose Fisher information on forget rows exceeds that on all rows."""
 
 from __future__ import annotations
 

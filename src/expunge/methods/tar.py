@@ -1,6 +1,4 @@
-"""TAR: unlearn so that a few steps of relearning do not bring it back; what is kept holds its
-answers and its hidden states.
-"""
+"""TAR: unlearning that resists relearning, with retain answers and hidden states preserved."""
 
 from __future__ import annotations
 

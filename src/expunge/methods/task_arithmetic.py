@@ -1,6 +1,4 @@
-"""Task arithmetic: fine-tune a copy on what must be forgotten, and subtract the change from the
-weights.
-"""
+"""Task arithmetic: fine-tune a copy on the forget rows and subtract its weight change."""
 
 from __future__ import annotations
 

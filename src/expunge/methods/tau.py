@@ -1,4 +1,4 @@
-"""TAU: selective gradient ascent, and then the negation of a task vector from where that ended."""
+"""TAU: selective gradient ascent, then the negation of a task vector from where that ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UnStar: learn misleading reasons with wrong answers to many wordings of the forget questions."""
+"""UnStar: train on wrong answers with misleading reasons, in many wordings of the questions."""
 
 from __future__ import annotations
 

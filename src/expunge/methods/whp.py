@@ -1,6 +1,4 @@
-"""Who's Harry Potter: train a copy that knows the text even better, and learn what the start model
-says where that copy is not surer.
-"""
+"""Who's Harry Potter: train on the start's predictions minus what a reinforced copy raises."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""WPU: say of the forgotten what the model would say of somebody it does not know: its own words
-about other names, put back.
-"""
+"""WPU: train on what the model says of unknown names, with the forgotten names put back."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Answer F1: how many words the output shares with the right answer, or with the best of several
-right ones.
-"""
+"""Answer F1: word overlap between the output and the best of the right answers."""
 
 from __future__ import annotations
 

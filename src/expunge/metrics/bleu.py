@@ -1,6 +1,4 @@
-"""BLEU: overlap of word sequences of up to four words between the right answer and the text that
-the model wrote.
-"""
+"""BLEU: overlap of word n-grams up to four between the right answer and the generated text."""
 
 from __future__ import annotations
 

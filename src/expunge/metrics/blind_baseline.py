@@ -1,6 +1,4 @@
-"""Blind baseline: how well forget and holdout rows can be told apart by their words alone, without
-asking any model.
-"""
+"""Blind baseline: how well the words alone separate forget from holdout rows, without a model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The NeurIPS-2023 challenge's forgetting quality: of each row, how surely its margin tells an
-unlearned model from a retrained one.
-"""
+"""The NeurIPS-2023 challenge's score: how well margins separate unlearned and retrained models."""
 
 from __future__ import annotations
 

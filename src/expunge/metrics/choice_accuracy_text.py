@@ -1,6 +1,4 @@
-"""Accuracy of multiple choice by text: is the right option's own text the likeliest answer, no
-letters in sight?
-"""
+"""Accuracy of multiple choice by text: the right option's text is the most likely answer."""
 
 from __future__ import annotations
 

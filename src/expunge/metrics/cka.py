@@ -1,6 +1,4 @@
-"""Likeness of hidden states with gold's (linear CKA), and how far their mean has moved, which CKA
-cannot see.
-"""
+"""Linear CKA of hidden states with gold's, and the shift of their mean, which CKA cannot see."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Common words: the longest sequence of words that the right continuation and the output share,
-gaps allowed.
-"""
+"""Common words: longest common subsequence of words between right continuation and output."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Concept vectors: whether the columns of weights that hold the concepts still speak for the same
-tokens as before unlearning.
-"""
+"""Concept vectors: overlap of the tokens that a concept's column promotes before and after."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How far the next-token distributions on the answers are from those of a model that never saw the
-forget rows.
-"""
+"""Divergence of next-token distributions on the answers from gold's."""
 
 from __future__ import annotations
 

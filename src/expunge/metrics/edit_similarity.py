@@ -1,6 +1,4 @@
-"""Edit similarity: how few characters must be changed to make the right continuation of what the
-model wrote.
-"""
+"""Edit similarity: one minus the normalized edit distance to the right continuation."""
 
 from __future__ import annotations
 

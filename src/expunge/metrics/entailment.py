@@ -1,6 +1,4 @@
-"""Entailment: how surely what the model wrote contains the meaning of the right answer, as a model
-of inference judges it.
-"""
+"""Entailment: probability, by an NLI model, that the output entails the right answer."""
 
 from __future__ import annotations
 

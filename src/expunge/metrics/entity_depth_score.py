@@ -1,6 +1,4 @@
-"""Entity depth score: how much of what gold's hidden states lack of the answers' entities is
-missing from this model's.
-"""
+"""Entity depth score: share of what gold's states lack of the answer's entities that is missing."""
 
 from __future__ import annotations
 

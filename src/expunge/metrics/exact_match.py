@@ -1,6 +1,4 @@
-"""Exact match: the share of questions where what the model wrote is the right answer, but for case,
-punctuation and articles.
-"""
+"""Exact match: share of outputs equal to the right answer after normalization."""
 
 from __future__ import annotations
 

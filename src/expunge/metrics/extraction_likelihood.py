@@ -1,6 +1,4 @@
-"""Extraction likelihood (EL_n): how much of a text comes out, averaged over all the places where
-one might begin to ask for it.
-"""
+"""Extraction likelihood (EL_n): n-gram overlap of continuations, averaged over all prefixes."""
 
 from __future__ import annotations
 

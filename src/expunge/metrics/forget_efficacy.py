@@ -1,6 +1,4 @@
-"""Forget efficacy: how far the answers to what should be gone are from the right ones, in words and
-in meaning, as one number.
-"""
+"""Forget efficacy: distance of answers on forget rows from the right ones, in words and meaning."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Forget quality: could the truth ratios of this model be those of one that never saw the forget
-set?
-"""
+"""Forget quality: KS test of the truth ratios against those of a model trained without the rows."""
 
 from __future__ import annotations
 

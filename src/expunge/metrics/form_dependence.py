@@ -1,6 +1,4 @@
-"""Form dependence: how much more leaks when a forgotten fact is asked in another form than the one
-that was unlearned.
-"""
+"""Form dependence: how much more leaks in other question forms than in the unlearned one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""KLOM: of each row, how far apart several unlearned models and several golds are in the margin of
-the right answer.
-"""
+"""KLOM: per row, the KL divergence between margins of several unlearned and several gold models."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""KFR: the share of questions to forget whose answer is gone, by contradiction and by the names
-that it holds.
-"""
+"""KFR: share of forget questions whose answer is gone, by contradiction and by its names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""KRR: the share of questions to keep whose answer is still there, by contradiction and by the
-names that it holds.
-"""
+"""KRR: share of retain questions still answered, by contradiction and by the answer's names."""
 
 from __future__ import annotations
 

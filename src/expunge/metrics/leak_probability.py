@@ -1,6 +1,4 @@
-"""Leak probability: how often a sampled answer gives the secret away, with a bound that holds for
-samples not drawn.
-"""
+"""Leak probability: an upper bound on the probability that a sampled answer leaks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Liking for a letter: how far the histogram of chosen letters is from even when every option takes
-every place once.
-"""
+"""Letter bias: distance of the chosen letters' histogram from uniform over all option orders."""
 
 from __future__ import annotations
 

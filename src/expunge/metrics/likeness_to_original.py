@@ -1,6 +1,4 @@
-"""Likeness to the original: how near a model's answers still come to those that it gave before
-unlearning.
-"""
+"""Likeness to the original: overlap of the answers with those given before unlearning."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Linear probe: whether the hidden states still tell right answers from wrong ones, on groups that
-the probe has not seen.
-"""
+"""Linear probe: accuracy in telling right from wrong answers by hidden states, on unseen groups."""
 
 from __future__ import annotations
 

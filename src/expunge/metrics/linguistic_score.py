@@ -1,6 +1,4 @@
-"""Linguistic score: whether texts are still written in a rich vocabulary, from the counts of their
-words.
-"""
+"""Linguistic score: vocabulary richness of the generated texts, from word counts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Logit lens: how likely the answer already is to the model's own final norm and head, layer by
-layer.
-"""
+"""Logit lens: likelihood of the answer read off each layer by the final norm and head."""
 
 from __future__ import annotations
 

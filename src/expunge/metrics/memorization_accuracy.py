@@ -1,6 +1,4 @@
-"""Memorization accuracy: the share of a text's tokens that are the likeliest one after the true
-tokens before them.
-"""
+"""Memorization accuracy: share of tokens that are most likely after the true tokens before them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Membership by the gradient: what a model knows by heart pulls no more at its weights."""
+"""Membership by the gradient: memorized rows have small gradient norms."""
 
 from __future__ import annotations
 

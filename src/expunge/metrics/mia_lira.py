@@ -1,6 +1,4 @@
-"""Membership row by row against shadow models: how the row's confidence lies among models that
-never saw it.
-"""
+"""Membership by LiRA: a row's confidence against that of shadow models that never saw it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Membership by what is lost when the text is written in lower case: only who saw the text expects
-its capitals.
-"""
+"""Membership by lower-casing: how much likelihood a text loses without its capitals."""
 
 from __future__ import annotations
 

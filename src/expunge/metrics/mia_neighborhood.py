@@ -1,6 +1,4 @@
-"""Membership by neighbors: a text that was seen is likelier than the same text with a word
-replaced; to a stranger both are alike.
-"""
+"""Membership by neighbors: likelihood of a text against that of copies with replaced words."""
 
 from __future__ import annotations
 

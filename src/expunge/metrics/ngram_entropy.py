@@ -1,6 +1,4 @@
-"""N-gram entropy: how varied the sequences of two and three words of a text are; gibberish that
-repeats itself has little.
-"""
+"""N-gram entropy: diversity of the two- and three-word sequences of the generated texts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Probability of the answer in other words: of a fact that is known, and not of one sentence learnt
-by heart.
-"""
+"""Probability of the paraphrased answer: of the fact, not of one memorized sentence."""
 
 from __future__ import annotations
 

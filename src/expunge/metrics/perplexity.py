@@ -1,6 +1,4 @@
-"""Perplexity: how many tokens the model hesitates between, on average, when it reads the right
-answers.
-"""
+"""Perplexity: the exponential of the mean loss on the right answers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Preference accuracy: the share of rows whose right answer the model finds likelier than every
-wrong one.
-"""
+"""Preference accuracy: share of rows whose right answer is likelier than every wrong one."""
 
 from __future__ import annotations
 

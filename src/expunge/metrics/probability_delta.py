@@ -1,6 +1,4 @@
-"""Head projection and probability delta: whether the secret is among a few candidates read off the
-hidden layers.
-"""
+"""Head projection and probability delta: whether hidden layers' top candidates hold the secret."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Reasoning utility: what a model that thinks first can still answer, in words, in meaning and in
-fluency, as one number.
-"""
+"""Reasoning utility: words, meaning and fluency of a reasoning model's answers, as one number."""
 
 from __future__ import annotations
 

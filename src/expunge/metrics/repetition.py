@@ -1,4 +1,4 @@
-"""Repetition: the share of a text's token sequences that it has already said."""
+"""Repetition: the share of a text's token n-grams that occurred before in it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""RESTOR's read-out in three: is the original fact back, is the corrupted one still there, or
-neither?
-"""
+"""RESTOR's read-out: whether the original fact, the corrupted one or neither is most likely."""
 
 from __future__ import annotations
 

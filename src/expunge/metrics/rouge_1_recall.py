@@ -1,6 +1,4 @@
-"""ROUGE-1 recall: how many of the right answer's words stand in the text that the model wrote,
-whatever their order.
-"""
+"""ROUGE-1 recall: share of the right answer's words found in the generated text, in any order."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""ROUGE-L F1: overlap in order between the right answer and the written text, what is missing and
-what is too much both counted.
-"""
+"""ROUGE-L F1: F1 of the longest common subsequence of right answer and generated text."""
 
 from __future__ import annotations
 

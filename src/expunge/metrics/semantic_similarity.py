@@ -1,6 +1,4 @@
-"""Semantic similarity: how near the written text comes to the right answer in meaning, by the
-cosine of two sentence vectors.
-"""
+"""Semantic similarity: cosine of the sentence vectors of generated text and right answer."""
 
 from __future__ import annotations
 

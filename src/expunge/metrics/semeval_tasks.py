@@ -1,6 +1,4 @@
-"""SemEval-2025 Task 4, task aggregate: completions and questions of three subtasks, to forget and
-to keep, in one harmonic mean.
-"""
+"""SemEval-2025 Task 4, task aggregate: the harmonic mean over the subtasks' twelve scores."""
 
 from __future__ import annotations
 

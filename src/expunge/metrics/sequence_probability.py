@@ -1,6 +1,4 @@
-"""Sequence probability: how likely the right answer is to come out word for word in one draw, end
-included.
-"""
+"""Sequence probability: the probability of the whole right answer in one sample, end included."""
 
 from __future__ import annotations
 

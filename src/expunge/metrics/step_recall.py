@@ -1,6 +1,4 @@
-"""Step recall: how much of each step of the known chain of thought comes back in some step of the
-written one, whatever the order.
-"""
+"""Step recall: share of each reasoning step that recurs in some step of the generated chain."""
 
 from __future__ import annotations
 

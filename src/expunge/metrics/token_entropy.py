@@ -1,4 +1,4 @@
-"""Token entropy: how evenly a text uses its words, whatever its length."""
+"""Token entropy: how evenly a text uses its words, normalized by its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token rank: how high the right tokens stand among all that could come next."""
+"""Token rank: the rank of the right tokens among the whole vocabulary."""
 
 from __future__ import annotations
 

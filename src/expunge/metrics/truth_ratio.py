@@ -1,6 +1,4 @@
-"""Truth ratio: does the model still find the right answer likelier than wrong ones of the same
-form?
-"""
+"""Truth ratio: likelihood of wrong answers against that of the paraphrased right answer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Truth share: how much of the probability of a right and a typical wrong answer lies on the right
-one.
-"""
+"""Truth share: share of probability on the right answer, beside a typical wrong one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Unfinished: the share of texts that ended only because the limit did; a damaged model never
-stops.
-"""
+"""Unfinished: the share of texts that ended only because of the token limit."""
 
 from __future__ import annotations
 

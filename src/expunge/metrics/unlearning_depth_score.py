@@ -1,6 +1,4 @@
-"""Unlearning Depth Score: how much of what gold's hidden states lack is missing from this model's,
-found by activation patching.
-"""
+"""Unlearning Depth Score: share of gold's missing knowledge that is missing, by patching."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Watermark strength: how much of an owner's mark is still in what the model writes; no retrained
-model is needed.
-"""
+"""Watermark strength: how much of an owner's watermark remains in the generated texts."""
 
 from __future__ import annotations
 
