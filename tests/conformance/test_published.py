@@ -18,7 +18,7 @@ import yaml
 
 from expunge import registry
 from expunge.cli.listing import comments
-from expunge.core.stages import Controller, Descent, Edit, Prepare, Stage, Term, stages
+from expunge.core.stages import Controller, Descent, Edit, Prepare, Retrain, Stage, Term, stages
 
 PRESETS = yaml.safe_load((Path(__file__).parent / "presets.yaml").read_text())
 PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text())
@@ -85,6 +85,15 @@ def described(stage: Stage) -> dict[str, Any]:
             "select": stage.select,
         }
         return {key: value for key, value in said.items() if value} | {"by": called(stage.fn)}
+    if isinstance(stage, Retrain):
+        said = {
+            "retrain": stage.name,
+            "terms": [term_of(t) for t in stage.terms],
+            "keeps": list(stage.keeps),
+            "removes": stage.removes,
+            "aggregate": stage.aggregate,
+        }
+        return {key: value for key, value in said.items() if value}
     assert isinstance(stage, Descent)
     adapter = stage.adapter
     said = {

@@ -278,6 +278,19 @@ class TrainRequest(TrainingRequest):
             "corrupt"
         ),
     ] = "full"
+    shards: Annotated[
+        int,
+        Interval(ge=0, le=1000),
+        Help(
+            "train as many models, each on its part of the rows, that answer together and can be "
+            "retrained in part (expunge unlearn sisa)"
+        ),
+    ] = 0
+    slices: Annotated[
+        int,
+        Interval(ge=0, le=1000),
+        Help("add the rows of a shard in so many steps, each kept to go back to"),
+    ] = 0
 
 
 @dataclass(frozen=True)

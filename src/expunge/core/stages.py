@@ -220,6 +220,33 @@ class Edit(Stage):
     recorded: bool = True
 
 
+@dataclass(frozen=True)
+class Retrain(Stage):
+    """Train a model on each shard of the rows, slice by slice; together they are the result.
+
+    The rows are those of the streams ``keeps``. With ``removes`` the stage begins with such an
+    ensemble: every shard that held a row of that stream goes back to the slice before the first of
+    them and is trained again without them, all others stay. The weights are then those of training
+    all shards anew without the removed rows, to the bit.
+
+    ``terms``: the loss, over a stream ``train``: the rows of a shard up to a slice. ``shards``,
+    ``slices``: how many; 0: as many as the ensemble has. ``aggregate``: how the distributions of
+    the shards become one: the mean of probabilities.
+    """
+
+    terms: tuple[Term, ...] = ()
+    shards: int = 0
+    slices: int = 0
+    aggregate: Literal["mean"] = "mean"
+    keeps: tuple[str, ...] = ("train",)
+    removes: str = ""
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Every stream that it reads."""
+        return (*self.keeps, self.removes) if self.removes else self.keeps
+
+
 Method = tuple[Stage, ...]
 
 
@@ -234,7 +261,7 @@ def streams_of(method: Any) -> frozenset[str]:
     """Every stream of data that the Method's terms, teachers and edits read."""
     descents = [s for s in stages(method) if isinstance(s, Descent)]
     read = {s for d in descents for t in d.terms for s in t.streams} | {d.anchor for d in descents}
-    read |= {s for e in stages(method) if isinstance(e, Edit) for s in e.streams}
+    read |= {s for e in stages(method) if isinstance(e, (Edit, Retrain)) for s in e.streams}
     return frozenset(
         read | {t.provider.own for d in descents for t in d.terms if t.provider and t.provider.own}
     )

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.files import check_manifest
+from expunge.models.ensemble import SETTINGS
 
 CARDS = ("README.md", ".gitattributes")  # for people: may be edited after saving
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -62,7 +63,9 @@ def model_folder(place: Path) -> Path:
     inside = place / "model"
     return (
         inside
-        if any((inside / name).exists() for name in ("config.json", "adapter_config.json"))
+        if any(
+            (inside / name).exists() for name in ("config.json", "adapter_config.json", SETTINGS)
+        )
         else place
     )
 

@@ -27,7 +27,7 @@ from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs
 from expunge.pipeline.unlearn import unlearn
 from expunge.training.callbacks import NO_READINGS, Readings
 from expunge.training.sampler import Training, taken
-from expunge.training.stages import steps_of
+from expunge.training.stages import check_trains, steps_of
 
 AS_IS = "as is"
 
@@ -307,6 +307,8 @@ class Sweeper:
         Raises:
             Refused: What was measured before is of another model.
         """
+        if any(attack.stages for attack in self.sweep.attacks):
+            check_trains(source())  # before anything is measured
         model = source() if source().digest else digested(source())
         digest = model.digest
         found = [self._kept(name, 0, digest) or self._keep(name, 0, digest, model)]

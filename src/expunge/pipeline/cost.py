@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from expunge.core.data import Row
-from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
+from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Retrain, Stage, stages
 from expunge.models.causal_lm.model import Subject
+from expunge.models.ensemble import Ensemble
+from expunge.training.retrain import work_of
 from expunge.training.sampler import Training, plan
 from expunge.training.stages import adapter_for, training_of
 from expunge.training.teachers import layers_of
@@ -34,6 +36,9 @@ def expected(
         f"of them scored"
         for name, rows in streams.items()
     }
+    plain = stages(method)
+    if isinstance(plain[0], Retrain):
+        return lines | _of_shards(subject, plain[0], streams, training)
     seconds = 0.0
     for i, stage in enumerate(stages(method)):
         if not isinstance(stage, Descent):
@@ -74,6 +79,36 @@ def expected(
         f"activations of one micro-step"
     )
     lines["time"] = f"about {_spoken(seconds)} on {subject.device}"
+    return lines
+
+
+def _of_shards(
+    model: Subject | Ensemble,
+    stage: Retrain,
+    streams: Mapping[str, Sequence[Row]],
+    training: Training,
+) -> dict[str, str]:
+    """What a Retrain will train, shard by shard, and how long that takes."""
+    work = work_of(model, stage, streams, training)
+    deletion = work.plan()
+    lines = {}
+    if stage.removes:
+        lines["rows that go"] = f"{deletion.removed} copies, of {len(deletion.first)} shards"
+    for shard in range(1, work.shards + 1):
+        rows = len(work.rows((shard, work.slices)))
+        first = deletion.first.get(shard)
+        steps = sum(deletion.steps[place] for place in deletion.again if place[0] == shard)
+        done = f"trained from slice {first} of {work.slices}, {steps} steps" if first else "stays"
+        lines[f"shard {shard}"] = f"{rows} rows; {done}"
+    lines["steps"] = (
+        f"{deletion.trained} of the {deletion.whole} that training all shards anew takes "
+        f"({deletion.share:.0%})"
+    )
+    seen = sum(work.tokens(place) for place in deletion.again)
+    one = model.members[0] if isinstance(model, Ensemble) else model
+    sample = [row for row, _ in work.placed[: work.training.batch]]
+    seconds = 3 * seen / _tokens_per_second(one, sample)
+    lines["time"] = f"about {_spoken(seconds)} on {one.device}"
     return lines
 
 

@@ -73,7 +73,7 @@ def effect(start: Before, after: Subject) -> dict[str, Any]:
     """
     loss = loss_of(after, start.rows)
     still = loss is None or start.loss is None or abs(loss - start.loss) < SAME_LOSS
-    moved = _moved(start, after)
+    moved = _moved(start, after) if "weights" in after.capabilities else None
     found: dict[str, Any] = {}
     if start.loss is not None and loss is not None:
         found["loss"] = {
@@ -88,6 +88,8 @@ def effect(start: Before, after: Subject) -> dict[str, Any]:
             "relative": float(f"{moved.relative:.3g}"),
         }
         found["nothing"] = moved.changed == 0 or (still and moved.relative < moved.precision)
+    elif "weights" not in after.capabilities:
+        found["nothing"] = still
     else:
         same = bool(start.digest) and after.fingerprint() == start.digest
         found["nothing"] = same

@@ -13,6 +13,7 @@ from expunge.core.escape import say
 from expunge.evaluation.cache import salt_of
 from expunge.models.causal_lm.load import digest_folder
 from expunge.models.causal_lm.model import Subject
+from expunge.models.ensemble import Ensemble, save_ensemble
 from expunge.models.families.find import save
 from expunge.pipeline import effect
 from expunge.pipeline.evaluate import data_facts
@@ -68,7 +69,12 @@ class ModelRecord:
         if self.left_behind:
             made["left_behind"] = self.left_behind
         made["effect"] = effect.effect(self.before, model)
-        save(model, self.run.path / "model", card=model_card(self.request, made))
+        card = model_card(self.request, made)
+        if isinstance(model, Ensemble):
+            members = [member.folder for member in model.members]
+            save_ensemble(members, self.run.path / "model", card)
+        else:
+            save(model, self.run.path / "model", card)
         made["result"] = {"digest": digest_folder(self.run.path / "model")}
         self.run.finish(**made)
         warn_if_unchanged(
@@ -91,6 +97,7 @@ def model_card(request: Any, made: Mapping[str, Any]) -> str:
     the data.
     """
     how = made.get("method", {}).get("name") or f"fine-tuning on the {made.get('on')} rows"
+    kept = made.get("ensemble")
     data = ", ".join(f"{name} {facts['n']}" for name, facts in made["data"].items())
     source, digest = made["model"]["source"], made["model"]["digest"]
     lines = [
@@ -100,6 +107,17 @@ def model_card(request: Any, made: Mapping[str, Any]) -> str:
         f"- rows: {data}",
         f"- seed: {made['seed']}",
     ]
+    if kept:
+        lines += [
+            f"- an ensemble of {kept['shards']} models, one in each folder: the probability of a "
+            f"token is the {kept['rule']} of theirs"
+        ]
+    if "certificate" in made:
+        facts = made["certificate"]
+        lines += [
+            f"- retrained: {facts['removed_rows']} rows removed, {facts['steps']} of "
+            f"{facts['steps_of_all']} steps taken; certificate.json of the run says what is proven"
+        ]
     if "left_behind" in made:
         lines.append(f"- left behind: {made['left_behind']}")
     lines += [

@@ -23,7 +23,9 @@ from expunge.data.overlap import drop, overlap, refusal
 from expunge.data.read import read
 from expunge.evaluation.metric import Judge
 from expunge.models.base import TrainableModel
+from expunge.models.ensemble import Ensemble
 from expunge.scoring.per_row import is_unlearned
+from expunge.training.retrain import as_trained
 from expunge.training.sampler import Training
 from expunge.training.stages import adapter_for, training_of
 
@@ -75,6 +77,10 @@ class ResolvedSettings:
         """The settings with the adapter that the model came with, if there is one: it is the one
         that is trained.
         """
+        if isinstance(subject, Ensemble):
+            given = [name for name, source in self.sources.items() if source == "command line"]
+            before = as_trained(subject, self.training, given)
+            return replace(self, training=before, sources=dict.fromkeys(self.sources, "model"))
         if subject.adapter is None:
             return self
         return replace(

@@ -11,7 +11,7 @@ from expunge.core.card import Call
 from expunge.core.data import Case, Example, Examples
 from expunge.core.errors import Refused, no_choice
 from expunge.core.requests import TrainRequest
-from expunge.core.stages import Descent
+from expunge.core.stages import Descent, Retrain
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.model import Subject
 from expunge.models.families.find import family_for
@@ -41,6 +41,7 @@ def training_job(
     settings: ResolvedSettings,
     max_length: int = MAX_LENGTH,
     longest: int = 0,
+    parts: tuple[int, int] = (0, 0),
 ) -> Job:
     """Fine-tuning on some rows as a job: one stage that learns them.
 
@@ -50,8 +51,11 @@ def training_job(
         settings: The training settings.
         max_length: Tokens of a row.
         longest: Tokens that a row with an answer may have if that is more.
+        parts: (shards, slices) of an ensemble; zeros for one model.
     """
-    method = Descent(f"train_{on}", (nll(stream="train"),), anchor="train")
+    method: Descent | Retrain = Descent(f"train_{on}", (nll(stream="train"),), anchor="train")
+    if any(parts):
+        method = Retrain(f"train_{on}", method.terms, parts[0] or 1, parts[1] or 1)
     inputs = TrainingInputs(
         method,
         Case({"train": rows}, {}),
@@ -94,7 +98,12 @@ def run_train(request: TrainRequest) -> Path:
         )
 
     job = training_job(
-        rows, request.on, settings, request.max_length or MAX_LENGTH, longest_of(bench)
+        rows,
+        request.on,
+        settings,
+        request.max_length or MAX_LENGTH,
+        longest_of(bench),
+        (request.shards, request.slices),
     )
     with open_run(
         out_of(request), verb="train", request=request.as_json(), overwrite=request.overwrite

@@ -40,6 +40,7 @@ from expunge.pipeline.settings import (
 from expunge.pipeline.training_inputs import MAX_LENGTH, TrainingInputs, supplied_by
 from expunge.runs.folder import RunFolder, open_run
 from expunge.training.callbacks import NO_READINGS, Readings
+from expunge.training.lineage import retrained_of
 from expunge.training.stages import change, check, edits_made, steps_of
 
 PREPARED = Path("private") / "prepared"  # where a run keeps the rows that were made
@@ -105,9 +106,10 @@ def unlearn(
     model = source()
     rows, settings = prepared(model, method, inputs, settings)
     device = str(model.device)
+    steps = steps_of(method, rows, settings.training, model)
     del model  # before it is changed, so that it is in memory once
     kept = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory()
-    with kept as place, watch(steps_of(method, rows, settings.training)) as tick:
+    with kept as place, watch(steps) as tick:
         return change(
             source.take,
             method,
@@ -264,7 +266,7 @@ def carry_out(
         "stages": settings.stages_json(job.method),
         "seed": settings.training.seed,
     }
-    made |= edits_made(run.path)
+    made |= edits_made(run.path) | retrained_of(run.path)
     return record.finish(after, made, label)
 
 

@@ -13,12 +13,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 from expunge.core.data import Row
 from expunge.core.errors import Failed, Refused
 from expunge.core.files import whole
-from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Stage, stages
+from expunge.core.stages import Adapter, Descent, Edit, Method, Prepare, Retrain, Stage, stages
 from expunge.models.base import TrainableModel
 from expunge.models.delta import facts_of
 from expunge.models.families.find import load, save
 from expunge.training.callbacks import NO_READINGS, Reading, Readings
 from expunge.training.edit import edit
+from expunge.training.retrain import check_start, retrain, work_of
 from expunge.training.sampler import Training, plan
 from expunge.training.teachers import layers_of
 from expunge.training.trainer import descend
@@ -53,14 +54,22 @@ def training_of(stage: Descent, training: Training) -> Training:
 
 
 def steps_of(
-    method: Method | Stage, streams: Mapping[str, Sequence[Row]], training: Training
+    method: Method | Stage,
+    streams: Mapping[str, Sequence[Row]],
+    training: Training,
+    model: Any = None,
 ) -> int:
-    """Optimizer steps of all Descents together: what a progress bar counts."""
-    return sum(
-        len(plan(s, streams, training_of(s, training)))
-        for s in stages(method)
-        if isinstance(s, Descent)
-    )
+    """Optimizer steps of all stages together: what a progress bar counts.
+
+    ``model``: what a Retrain begins with.
+    """
+    total = 0
+    for stage in stages(method):
+        if isinstance(stage, Descent):
+            total += len(plan(stage, streams, training_of(stage, training)))
+        elif isinstance(stage, Retrain):
+            total += work_of(model, stage, streams, training).plan().trained
+    return total
 
 
 def adapter_for(stage: Descent, asked: Adapter | None) -> Adapter | None:
@@ -87,6 +96,11 @@ def adapter_for(stage: Descent, asked: Adapter | None) -> Adapter | None:
 
 def check(method: Method | Stage, subject: TrainableModel, asked: Adapter | None = None) -> None:
     """Refuse a stage that this model cannot carry out, before anything is trained."""
+    for stage in stages(method):
+        if isinstance(stage, Retrain):
+            check_start(subject, stage, asked)
+            return
+    check_trains(subject)
     present = subject.adapter
     if present and asked and asked.rank and asked.rank != present.rank:
         raise Refused(
@@ -116,6 +130,16 @@ def check(method: Method | Stage, subject: TrainableModel, asked: Adapter | None
                 )
 
 
+def check_trains(model: Any) -> None:
+    """Refuse a model through which no gradient flows."""
+    if "gradient" not in model.capabilities:
+        raise Refused(
+            f"{model.source or 'this model'} is an ensemble, and only its members can be trained "
+            f"or edited; name one of them (the folders of models in it), or retrain it: expunge "
+            f"unlearn sisa"
+        )
+
+
 def change(
     source: Source[M],
     method: Method | Stage,
@@ -140,6 +164,11 @@ def change(
     The last checkpoints of a single stage stay there until the caller has saved the result.
     """
     todo = [s for s in stages(method) if not isinstance(s, Prepare)]
+    if len(todo) == 1 and isinstance(todo[0], Retrain):
+        start = source() if callable(source) else source
+        return retrain(  # type: ignore[return-value]
+            start, todo[0], streams, training, out, tick=tick
+        )
     if readings.steps and len(todo) > 1:
         raise ValueError("only the training of a method of one stage is read on its way")
     auxiliaries: dict[str, TrainableModel] = (

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import partial
 from glob import escape
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +36,7 @@ from expunge.models.causal_lm.selftest import check_reading
 from expunge.models.causal_lm.sizes import check_ranks, check_sizes
 from expunge.models.checkpoint import check_files, device_of, dtype_of, first_line, model_folder
 from expunge.models.deciding import deciding
+from expunge.models.ensemble import digest_of, folders_of, is_ensemble, read_ensemble
 from expunge.models.modules import digest_tensors
 from expunge.models.quiet import quiet
 
@@ -65,6 +67,9 @@ def load(
     if not place.is_dir():
         raise Refused(f"{source} is a file; pass the model's folder")
     place = model_folder(place)
+    if is_ensemble(place):
+        member = partial(load, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+        return read_ensemble(place, str(source), member)  # type: ignore[return-value]
     check_files(place)
     model = read_weights(place, dtype, where, trust_remote_code)
     tokenizer = _tokenizer(words_at(place), trust_remote_code)
@@ -103,6 +108,8 @@ def digest_folder(place: Path) -> str:
     """sha256 over the files of a folder that decide what its model says (weights, settings,
     tokenizer, template, code); an adapter's includes its base's.
     """
+    if is_ensemble(place):
+        return digest_of([digest_folder(folder) for folder in folders_of(place)])
     digest = sha256()
     for line in deciding(place):
         digest.update(line.encode() + b"\n")
@@ -255,6 +262,8 @@ def tokenizer_of(source: str | Path, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model, of a run's folder or of a hub id, without its weights."""
     place = Path(source)
     place = place / "model" if (place / "model").is_dir() else place
+    if is_ensemble(place):
+        place = folders_of(place)[0]
     if not place.is_dir():
         quiet()
         return _tokenizer(hub_place(str(source)), trust_remote_code)
