@@ -39,6 +39,7 @@ from expunge import api, registry
 from expunge.core.data import Examples
 from expunge.core.errors import Failed, Refused
 from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observations.teacher_forced import TeacherForced
 from expunge.evaluation.observe import measure
 from expunge.experiments.demo import WORKERS, train
 from expunge.experiments.sweep.pool import pool
@@ -82,7 +83,7 @@ def asked_of(seed: int) -> dict[str, Examples]:
 def probabilities(subject: Subject, seed: int) -> dict[str, float]:
     """Mean answer probability by role."""
     rows = asked_of(seed)
-    records = measure(subject, rows, dict.fromkeys(rows, Want())).records
+    records = measure(subject, rows, dict.fromkeys(rows, Want((TeacherForced(),)))).records
     return {role: fmean(math.exp(-r.loss) for r in records if r.role == role) for role in rows}
 
 

@@ -34,7 +34,9 @@ from expunge.core.results import Measurement, Records
 from expunge.data.read import read
 from expunge.evaluation import observe as passes
 from expunge.evaluation.metric import Judge, judged, wants_of
+from expunge.evaluation.observations import generation
 from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observations.teacher_forced import TeacherForced
 from expunge.evaluation.observe import Measured, measure
 from expunge.models.causal_lm.answer_trees import grow
 from expunge.models.causal_lm.model import Subject
@@ -47,7 +49,15 @@ from expunge.report.markdown import table
 LOSS_APART, AUC_APART, TIE = 1e-4, 1e-3, 1e-3
 REACH, REACH_METRICS = 3.0, 1.3
 # what two passes over the model give, gold's made before
-FED = {"S1", "S2", "moments", "paraphrase", "perturbed", "lower", "gold"}
+FED = {
+    "teacher_forced",
+    "generation",
+    "moments",
+    "paraphrase",
+    "perturbed",
+    "lower",
+    "gold",
+}
 ROLES = {"forget": 400, "retain": 400, "holdout": 400, "real_authors": 100, "world_facts": 117}
 
 
@@ -125,9 +135,8 @@ class Bench:
         """What a log of gold already holds (the peer reads its retain_logs): wrong and paraphrased
         forget answers. Not timed.
         """
-        found = measure(
-            self.gold, {"forget": roles["forget"]}, {"forget": Want(("paraphrase", "perturbed/"))}
-        )
+        wants = {"forget": Want((TeacherForced(("paraphrase", "perturbed/")),))}
+        found = measure(self.gold, {"forget": roles["forget"]}, wants)
         return found.records
 
     def ours(self, roles: Mapping[str, Examples], known: Records) -> Ours:
@@ -139,11 +148,11 @@ class Bench:
         since = self.clock()
         with (
             timed(passes, "score", "teacher-forced", seconds, self.clock),
-            timed(passes, "write", "generation", seconds, self.clock),
+            timed(generation, "write", "generation", seconds, self.clock),
         ):
             measured = measure(self.subject, roles, self.wants, max_new_tokens=self.max_new_tokens)
             pair = {role: roles[role] for role in ("forget", "holdout")}
-            gold = measure(self.gold, pair, {role: Want() for role in pair})
+            gold = measure(self.gold, pair, {role: Want((TeacherForced(),)) for role in pair})
         passed = self.clock()
         values = judged(self.judges, measured.records, Records([*gold.records, *known]))
         seconds["metrics"] = self.clock() - passed
@@ -227,9 +236,7 @@ class Bench:
         same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
         if same is None:
             return False
-        row = next(
-            r for r in passes.encode(self.subject.tokenizer, self.roles[key[0]]) if r.id == key[1]
-        )
+        row = next(r for r in self.subject.encode(self.roles[key[0]]) if r.id == key[1])
         with evaluating(self.subject.model) as model:
             logits = (
                 model(
@@ -247,11 +254,11 @@ class Bench:
         answer, gold's answers, and one per token that had to be generated because S1 had not
         decided it.
         """
-        rows = [
-            r
-            for role, want in self.wants.items()
-            for r in passes.encode(self.subject.tokenizer, roles[role], variants=want.variants)
-        ]
+        rows = []
+        for role, want in self.wants.items():
+            for passed in want.observations:
+                if isinstance(passed, TeacherForced):
+                    rows += self.subject.encode(roles[role], variants=passed.scored)
         again = [r for r in rows if r.variant == "answer" and r.role in ("forget", "holdout")]
         made = measured.cost.generated
         return sum(map(len, grow(rows))) + sum(map(len, again)) + made, sum(

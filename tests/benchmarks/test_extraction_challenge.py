@@ -34,9 +34,9 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
     """A model of GPT-2's vocabulary scores just these fifty tokens; another vocabulary is refused
     by name.
     """
+    from asking import asks
     from small import small_model
 
-    from expunge.evaluation.observations.base import Want
     from expunge.models.causal_lm.model import Subject
     from expunge.models.causal_lm.tokenize import encode
 
@@ -54,7 +54,7 @@ def test_extraction_challenge_feeds_the_ids_as_they_are(data):
     assert len(row) == 100 and row.n_prompt == 50 and sum(row.scored) == 50 and not row.eos
     assert row.ids == (*rows[0].media["prompt_ids"], *rows[0].media["answer_ids"])
     subject = Subject(small_model(vocab=50257, layers=1, width=8), Words(50257))
-    found = measure(subject, {"forget": rows}, {"forget": Want()})
+    found = measure(subject, {"forget": rows}, {"forget": asks()})
     assert [r.n_tokens for r in found.records] == [50] * 4
     with pytest.raises(
         Refused, match=r"given as tokens of a vocabulary of 50257, the model's has 4096"

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from asking import asks
 from record_fields import every_field
 
 from expunge.cli.commands import main
@@ -17,7 +18,6 @@ from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.evaluation import cache as reuse
 from expunge.evaluation.cache import clear, key_of, measured
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.extraction import Extraction
 from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
 from expunge.evaluation.observations.gradient_norm import GradientNorm
@@ -35,7 +35,7 @@ ROWS = {
         for i in range(4)
     )
 }
-WANTS = {"forget": Want(("answer",), True)}
+WANTS = {"forget": asks(("answer",), True)}
 TEXTS = [t for e in ROWS["forget"] for t in (e.prompt, e.answer)]
 
 
@@ -88,8 +88,8 @@ def test_a_damaged_entry_is_made_again(subject, tmp_path, monkeypatch):
 
 ALL = (Sampling(3), Extraction(2, 1), GradientNorm(), FewShotPrefix(2))
 EVERY = {
-    "forget": Want(("answer", "lower"), True, True, observations=ALL),
-    "holdout": Want(("answer", "lower"), observations=ALL),
+    "forget": asks(("answer", "lower"), True, True, observations=ALL),
+    "holdout": asks(("answer", "lower"), observations=ALL),
 }
 BOTH = {
     **ROWS,
@@ -131,14 +131,14 @@ def test_another_question_makes_only_what_is_new(subject, tmp_path, monkeypatch)
     """
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     ask_ = lambda wants, rows=BOTH: measured(subject, rows, wants, salt="s", max_new_tokens=4)
-    assert ask_({"forget": Want(("answer",), True)})[1].rows == 4
+    assert ask_({"forget": asks(("answer",), True)})[1].rows == 4
     # the other role alone
-    assert ask_({"forget": Want(("answer",), True), "holdout": Want()})[1].rows == 4
-    lowered = ask_({"forget": Want(("answer", "lower"), True)})[1]
+    assert ask_({"forget": asks(("answer",), True), "holdout": asks()})[1].rows == 4
+    lowered = ask_({"forget": asks(("answer", "lower"), True)})[1]
     assert lowered.rows == 4 and lowered.written == 0
-    gradients = ask_({"forget": Want(("answer", "lower"), True, observations=(GradientNorm(),))})[1]
+    gradients = ask_({"forget": asks(("answer", "lower"), True, observations=(GradientNorm(),))})[1]
     assert gradients.more == {"gradients": 4} and gradients.written == 0
-    assert ask_({"forget": Want(("answer",), False)})[1] is None  # less than what is kept
+    assert ask_({"forget": asks(("answer",), False)})[1] is None  # less than what is kept
     ask_(EVERY)
     again, cost = ask_(EVERY)
     assert cost is None
@@ -158,11 +158,11 @@ def test_another_question_makes_only_what_is_new(subject, tmp_path, monkeypatch)
 def test_options_are_a_part_of_their_own(subject, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     rows = {"forget": tuple(replace(e, options=("Town", "Hill"), right=0) for e in ROWS["forget"])}
-    asked = {"forget": Want((), options="all")}
+    asked = {"forget": asks((), options="all")}
     first, cost = measured(subject, rows, asked, salt="s")
     again, reused = measured(subject, rows, asked, salt="s")
     assert cost is not None and reused is None and len(again) == len(first) == 4 * 3
-    both, cost = measured(subject, rows, {"forget": Want(options="all")}, salt="s")
+    both, cost = measured(subject, rows, {"forget": asks(options="all")}, salt="s")
     assert cost.rows == 4 and len(both.of("forget")) == 4 and len(both) == 16
     assert np.allclose(
         [r.options for r in both.of("forget", "texts")],
@@ -196,17 +196,17 @@ def test_an_entry_of_an_older_make_is_made_again(subject, tmp_path, monkeypatch)
 
 def test_every_optional_pass_is_in_the_key(subject):
     keys = {
-        key_of(subject, BOTH, {"forget": Want(observations=some)}, {})
+        key_of(subject, BOTH, {"forget": asks(observations=some)}, {})
         for some in ((), *((observation,) for observation in ALL))
     }
     keys |= {
-        key_of(subject, BOTH, {"forget": Want(observations=(observation,))}, {})
+        key_of(subject, BOTH, {"forget": asks(observations=(observation,))}, {})
         for observation in (Sampling(4), Sampling(3, 0.5), GradientNorm(True), FewShotPrefix(3))
     }
     assert len(keys) == 9
     other = {**BOTH, "holdout": BOTH["holdout"][::-1]}
     assert (
-        key_of(subject, other, {"forget": Want(observations=(FewShotPrefix(2),))}, {}) not in keys
+        key_of(subject, other, {"forget": asks(observations=(FewShotPrefix(2),))}, {}) not in keys
     )
 
 
@@ -228,7 +228,7 @@ def test_whatever_decides_a_pass_is_in_its_key(subject):
         key_of(replace(subject, tokenizer=other_words), ROWS, WANTS, {"max_new_tokens": 4}),
         key_of(replace(subject, tokenizer=other_template), ROWS, WANTS, {"max_new_tokens": 4}),
         key_of(subject, changed_rows, WANTS, {"max_new_tokens": 4}),
-        key_of(subject, ROWS, {"forget": Want(("answer",))}, {"max_new_tokens": 4}),
+        key_of(subject, ROWS, {"forget": asks(("answer",))}, {"max_new_tokens": 4}),
         key_of(subject, ROWS, WANTS, {"max_new_tokens": 5}),
     ]
     assert base == key_of(subject, ROWS, WANTS, {"max_new_tokens": 4})

@@ -3,10 +3,10 @@ no longer right is made again.
 """
 
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from asking import asks
 from evaluation.observations.test_hidden_states import made
 from record_fields import every_field
 
@@ -14,14 +14,16 @@ from expunge import registry
 from expunge.core.card import Call
 from expunge.core.data import Example
 from expunge.core.errors import Refused
+from expunge.data.options import with_options
 from expunge.evaluation import cache, store
 from expunge.evaluation import observe as passes
 from expunge.evaluation.cache import measured
 from expunge.evaluation.cache_parts import parts_of
 from expunge.evaluation.metric import wants_of
 from expunge.evaluation.needs import observations
+from expunge.evaluation.observations import generation
 from expunge.evaluation.observations.activation_patching import ActivationPatching
-from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.base import Cost, References
 from expunge.evaluation.observations.choice_states import ChoiceStates
 from expunge.evaluation.observations.extraction import Extraction
 from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
@@ -30,6 +32,7 @@ from expunge.evaluation.observations.gradient_norm import GradientNorm
 from expunge.evaluation.observations.hidden_states import HiddenStates
 from expunge.evaluation.observations.logit_lens import LogitLens
 from expunge.evaluation.observations.sampling import Sampling
+from expunge.evaluation.observations.teacher_forced import lowered, score
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm.modules import blocks
 from expunge.pipeline.settings import judge
@@ -63,7 +66,7 @@ EVERY = (
     LogitLens(),
     Sampling(2),
 )
-ALL = {"forget": Want(("answer", "lower", "perturbed/"), True, True, "all", observations=EVERY)}
+ALL = {"forget": asks(("answer", "lower", "perturbed/"), True, True, "all", observations=EVERY)}
 PARTS = [name for name, _ in parts_of(ALL["forget"])]
 
 
@@ -146,17 +149,43 @@ def test_all_metrics_together_make_each_pass_once_a_row(subject, beside, monkeyp
 
         monkeypatch.setattr(cls, "run", wrapped)
 
-    for name in ("score", "write"):
-        noted(passes, name, 1)
+    noted(passes, "score", 1)
+    noted(generation, "write", 1)
     for cls in observations().values():
         noted_observation(cls)
     judges = every_metric()
     measure(subject, ROLES, wants_of(judges, list(ROLES)), references=beside, max_new_tokens=4)
     assert len(judges) > 60
     # whose model is not there
-    assert set(given) == {"score", "write", *observations()} - {"masked_neighbors"}
+    absent = {"masked_neighbors", "generation"}  # the latter runs for all roles at once
+    assert set(given) == {"score", "write", *observations()} - absent
     for name, rows in given.items():
-        assert rows and len(rows) == len(set(rows)), name
+        if observations().get(name, Sampling).of_answers:
+            assert rows and len(rows) == len(set(rows)), name
+
+
+def test_roles_and_shared_passes_meet_in_the_same_batches(subject):
+    """Answers, other texts, options and prompts of two roles: as many forwards as all rows need
+    that are scored together, and all prompts that are answered together.
+    """
+    one = asks(("answer", "lower", "perturbed/"), write=True, options="all")
+    wants = dict.fromkeys(ROLES, one)
+    with forwards(subject) as seen:
+        found = measure(subject, ROLES, wants, max_new_tokens=4)
+    rows = []
+    for role in ROLES.values():
+        rows += subject.encode(lowered(role), variants=("answer", "lower", "perturbed/"))
+    for role in ROLES.values():
+        rows += subject.encode_options(with_options(role))
+    cost = Cost()
+    with forwards(subject) as least:
+        reads = score(subject, rows, moments=lambda row: False, tick=lambda n: None, cost=cost)
+        asked = [row for row in rows if row.variant == "answer"]
+        known = [reads[row.role, row.id, row.variant] for row in asked]
+        generation.write(subject, asked, known, [4] * len(asked), lambda n: None, cost)
+    assert len(seen) == len(least) < len(rows)
+    assert (found.cost.rows, found.cost.tokens) == (len(rows), cost.tokens)
+    assert (found.cost.generated, found.cost.spared) == (cost.generated, cost.spared)
 
 
 def test_a_second_run_of_every_pass_makes_no_forward(subject, beside, tmp_path, monkeypatch):
@@ -176,7 +205,7 @@ def test_a_pass_alone_is_found_in_what_a_run_of_all_has_kept(
 ):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     alone = dict(parts_of(ALL["forget"]))[part]
-    wants = {"forget": replace(alone, variants=tuple(dict.fromkeys(("answer", *alone.variants))))}
+    wants = {"forget": alone | asks()}
     ask(subject, beside)
     with forwards(subject, beside.original, beside.gold) as seen:
         found, cost = ask(subject, beside, wants)
@@ -191,8 +220,8 @@ def test_an_optional_pass_asked_for_later_leaves_the_two_passes_alone(
     end, and those are not kept.
     """
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    later = {"forget": Want(write=True, observations=(observation,))}
-    ask(subject, beside, {"forget": Want(write=True)})
+    later = {"forget": asks(write=True, observations=(observation,))}
+    ask(subject, beside, {"forget": asks(write=True)})
     found, cost = ask(subject, beside, later)
     assert cost.more and (cost.rows, cost.written) == (
         6 if observation.name == "extraction" else 0,
@@ -301,17 +330,17 @@ def test_records_of_another_schema_are_made_again(subject, beside, tmp_path, mon
 
 def test_passes_of_older_code_are_not_asked(subject, beside, tmp_path, monkeypatch):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    ask(subject, beside, {"forget": Want()})
+    ask(subject, beside, {"forget": asks()})
     monkeypatch.setattr(cache, "CODE", cache.CODE + 1)
-    assert ask(subject, beside, {"forget": Want()})[1] is not None
+    assert ask(subject, beside, {"forget": asks()})[1] is not None
 
 
 def test_two_processes_that_keep_the_same_do_not_meet(subject, beside, tmp_path, monkeypatch):
     """The second finds the place taken when it moves its own in."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
-    first, _ = ask(subject, beside, {"forget": Want()})
+    first, _ = ask(subject, beside, {"forget": asks()})
     (entry,) = entries(tmp_path)
     # taken again between making room and moving in
     monkeypatch.setattr(cache.shutil, "rmtree", lambda place, **_: None)
     cache._keep(first, entry, cache.salt_for(tmp_path))
-    assert ask(subject, beside, {"forget": Want()})[1] is None
+    assert ask(subject, beside, {"forget": asks()})[1] is None

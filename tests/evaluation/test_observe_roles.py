@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from asking import asks
 
 from expunge.core.benchmark import Benchmark
 from expunge.core.data import Case, Example
 from expunge.data.columns import BARE, LITERAL
 from expunge.evaluation.metric import wants_of
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.model import Subject
@@ -44,7 +44,7 @@ def test_tokens_and_cut_by_role(subject):
     judges = judges_of(bench, bench.case)
     assert [dict(j.arguments) for j in judges] == [{"scale": 100.0}, {"until": ("x",)}]
     wants = wants_of(judges, ["short", "long"], bench.generate)
-    assert wants == {"short": Want(write=True), "long": Want(write=True, tokens=9, cut=True)}
+    assert wants == {"short": asks(write=True), "long": asks(write=True, tokens=9, cut=True)}
     found = measure(subject, bench.case.evaluate, wants, max_new_tokens=4)
     for role, most in (("short", 4), ("long", 9)):
         assert all(
@@ -65,7 +65,7 @@ def test_tokens_and_cut_by_role(subject):
 
 def test_an_answer_shorter_than_the_limit_stays_to_the_letter(subject):
     short = (Example("a", "long", "a", " the  cat", "say:", tags=(LITERAL, BARE)),)
-    found = measure(subject, {"long": short}, {"long": Want(write=True, tokens=9, cut=True)})
+    found = measure(subject, {"long": short}, {"long": asks(write=True, tokens=9, cut=True)})
     assert found.records.of("long")[0].answer == " the  cat"
 
 
@@ -77,7 +77,7 @@ def test_an_answer_begins_behind_the_thinking(subject, monkeypatch, said, answer
     """Where the thinking never ends, all of the text is judged: a long thinker must not look
     forgetful.
     """
-    from expunge.evaluation import observe as module
+    from expunge.evaluation.observations import generation as module
 
     ids = subject.tokenizer(said, add_special_tokens=False)["input_ids"]
     monkeypatch.setattr(module, "write", lambda subject, rows, *_: [ids for _ in rows])
@@ -85,7 +85,7 @@ def test_an_answer_begins_behind_the_thinking(subject, monkeypatch, said, answer
         name: (Example("a", name, "a", " the red bird", "say:", tags=(LITERAL, BARE, *tags)),)
     }
     asked = role("forget", ("after:</think>",)) | role("forget_thought", ())
-    found = measure(subject, asked, dict.fromkeys(asked, Want(write=True))).records
+    found = measure(subject, asked, dict.fromkeys(asked, asks(write=True))).records
     whole = subject.tokenizer.decode(ids)
     assert (
         found.of("forget")[0].generated.strip() == answer
@@ -98,7 +98,7 @@ def test_other_right_answers_stand_beside_the_answer_and_are_not_scored(subject)
         replace(e, variants={"also/0": " the dog", "also/1": " a bird"} if i else {})
         for i, e in enumerate(rows("short", 2))
     )
-    found = measure(subject, {"short": asked}, {"short": Want(write=True)}, max_new_tokens=2)
+    found = measure(subject, {"short": asked}, {"short": asks(write=True)}, max_new_tokens=2)
     assert [r.also for r in found.records] == [
         None,
         (" the dog", " a bird"),

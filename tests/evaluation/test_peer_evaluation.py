@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from asking import asks
 
 from expunge import registry
 from expunge.evaluation.metric import wants_of
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.gradient_norm import gradient_norms
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import answer_trees
@@ -134,7 +134,7 @@ def test_trees_equal_rows(seen, monkeypatch):
     measured, _, subject, roles = seen
     monkeypatch.setattr("expunge.models.causal_lm.score.longest", lambda model: 0)
     few = {"forget": roles["forget"][:8]}
-    want = {"forget": Want(("answer", "paraphrase", "perturbed/"), False, True)}
+    want = {"forget": asks(("answer", "paraphrase", "perturbed/"), False, True)}
     alone = {(r.id, r.variant): r for r in measure(subject, few, want).records}
     for r in measured.records:
         if (r.id, r.variant) in alone and r.role == "forget":

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from asking import asks
 
 from expunge.api import evaluate
 from expunge.core.data import Case, Example
 from expunge.core.results import Records
-from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observations.concept_columns import ConceptColumns, concepts
 from expunge.evaluation.observe import measure
 from expunge.metrics.concept_vectors import concept_vectors
@@ -62,7 +63,7 @@ def judged(original, subject, rows=ROWS, k=K):
     found = measure(
         subject,
         {"forget": rows},
-        {"forget": Want(observations=(ConceptColumns(k),))},
+        {"forget": asks(observations=(ConceptColumns(k),))},
         references=References(original),
     )
     return concept_vectors(found.records, "forget", k=k), found.cost

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from another import another
+from asking import asks
 from commands import desk, expunge, model  # noqa: F401
 from evaluation.observations.test_hidden_states import ROWS, made, places
 from scipy.spatial.distance import jensenshannon
@@ -17,14 +18,14 @@ from scipy.special import rel_entr, softmax
 from expunge.core.errors import Refused
 from expunge.core.results import Records
 from expunge.evaluation.cache import measured
-from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observations.gold_divergence import GoldDivergence, between, divergences
 from expunge.evaluation.observe import measure
 from expunge.metrics.divergence_from_gold import divergence_from_gold
 from expunge.models.causal_lm.tokenize import encode
 from expunge.scoring.per_row import DIVERGENCES
 
-ASKED = {"forget": Want(observations=(GoldDivergence(),))}
+ASKED = {"forget": asks(observations=(GoldDivergence(),))}
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ force, at both ends.
 import math
 
 import pytest
+from asking import asks
 
 from expunge.core.results import Records
 from expunge.metrics.exact_memorization import exact_memorization
@@ -53,7 +54,6 @@ def test_hits_are_what_generating_token_by_token_gives():
     import torch
 
     from expunge.core.data import Example
-    from expunge.evaluation.observations.base import Want
     from expunge.evaluation.observe import measure
     from expunge.models.causal_lm import tiny
     from expunge.models.causal_lm.model import Subject
@@ -68,7 +68,7 @@ def test_hits_are_what_generating_token_by_token_gives():
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(0)) * 0.3)
-    found = measure(subject, {"forget": texts}, {"forget": Want()}).records
+    found = measure(subject, {"forget": texts}, {"forget": asks()}).records
     for r, row in zip(found, encode(tokenizer, texts), strict=True):
         written = []
         for t in [t for t, yes in enumerate(row.scored) if yes]:
@@ -106,7 +106,6 @@ def test_short_answers_have_no_extraction_likelihood(row):
 
 def test_a_memorized_text_has_one_and_an_untrained_model_little():
     from expunge.core.data import Example
-    from expunge.evaluation.observations.base import Want
     from expunge.evaluation.observations.extraction import Extraction
     from expunge.evaluation.observe import measure
     from expunge.models.causal_lm import tiny
@@ -125,7 +124,7 @@ def test_a_memorized_text_has_one_and_an_untrained_model_little():
     found = measure(
         Subject(model, tokenizer, "tiny"),
         {"forget": texts},
-        {"forget": Want(observations=(Extraction(3, 1),))},
+        {"forget": asks(observations=(Extraction(3, 1),))},
     )
     assert extraction_likelihood(found.records, "forget", n=3).value < 0.2
     assert found.cost.more["continuations"] > 0

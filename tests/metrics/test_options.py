@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from asking import asks
 from transformers import PretrainedConfig
 
 from expunge.core.data import Example
@@ -16,7 +17,6 @@ from expunge.core.results import Records
 from expunge.data.columns import BARE, LITERAL
 from expunge.evaluation.metric import Judge, wants_of
 from expunge.evaluation.needs import want_of
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure, work
 from expunge.evaluation.store import read_records, write_records
 from expunge.metrics import choice_accuracy as by_letter
@@ -78,7 +78,7 @@ def told(subject, say):
     return measure(
         Subject(model, subject.tokenizer),
         {"forget": QUESTIONS},
-        {"forget": Want((), options="all")},
+        {"forget": asks((), options="all")},
     ).records
 
 
@@ -149,7 +149,7 @@ def test_a_model_whose_letters_are_broken_is_seen_by_its_texts(subject):
 def test_scores_equal_a_forward_per_option(subject):
     """Letters behind a shared prompt, and texts, are what the model gives each of them alone."""
     tokenizer, model = subject.tokenizer, subject.model
-    records = measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")}).records
+    records = measure(subject, {"forget": QUESTIONS}, {"forget": asks((), options="all")}).records
 
     def alone(prompt, answer):
         head = tokenizer(prompt)["input_ids"]
@@ -176,13 +176,13 @@ def test_scores_equal_a_forward_per_option(subject):
 
 def test_the_prompt_is_read_once(subject):
     """Twenty rows a question, but far fewer tokens than twenty prompts."""
-    found = measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")})
+    found = measure(subject, {"forget": QUESTIONS}, {"forget": asks((), options="all")})
     rows = option_rows(subject.tokenizer, QUESTIONS)
     assert (
         found.cost.rows
         == len(rows)
         == 20 * len(QUESTIONS)
-        == work({"forget": QUESTIONS}, {"forget": Want((), options="all")})
+        == work({"forget": QUESTIONS}, {"forget": asks((), options="all")})
     )
     assert found.cost.tokens < 0.4 * sum(map(len, rows))
     assert not found.records.of("forget", "answer")
@@ -191,9 +191,9 @@ def test_the_prompt_is_read_once(subject):
 def test_sharing_the_prompt_changes_no_score(subject, monkeypatch):
     """Every letter and text behind its prompt, packed with the others and as its own row."""
     whole = sum(map(len, option_rows(subject.tokenizer, QUESTIONS)))
-    found = [measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")})]
+    found = [measure(subject, {"forget": QUESTIONS}, {"forget": asks((), options="all")})]
     monkeypatch.setattr(subject.model, "_expunge_trees", False)
-    found.append(measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")}))
+    found.append(measure(subject, {"forget": QUESTIONS}, {"forget": asks((), options="all")}))
     shared, plain = found
     assert plain.cost.tokens == whole and shared.cost.tokens < 0.4 * whole
     for a, b in zip(shared.records, plain.records, strict=True):
@@ -203,17 +203,16 @@ def test_sharing_the_prompt_changes_no_score(subject, monkeypatch):
 
 def test_what_is_asked_for_is_what_is_scored():
     card = by_letter.card
-    assert want_of(card) == Want((), options="all")
+    assert want_of(card) == asks((), options="all")
     judge = Judge("choice_accuracy", by_letter.choice_accuracy, card, "forget", {})
     wants = wants_of([judge], ["forget"], {"roles": {"forget": 7}, "cut": ("forget",)})
-    assert wants == {"forget": Want((), options="all", tokens=7, cut=True)}
-    assert (Want() | want_of(card)).variants == ("answer",) and (
-        want_of(card) | Want(write=True)
-    ).write
+    assert wants == {"forget": asks((), options="all", tokens=7, cut=True)}
+    assert asks() | want_of(card) == asks(options="all")
+    assert want_of(card) | asks(write=True) == asks(write=True, options="all")
 
 
 def test_records_of_options_survive_the_disk(subject, tmp_path):
-    records = measure(subject, {"forget": QUESTIONS}, {"forget": Want((), options="all")}).records
+    records = measure(subject, {"forget": QUESTIONS}, {"forget": asks((), options="all")}).records
     write_records(records, tmp_path / "r.parquet", salt="s")
     back = read_records(tmp_path / "r.parquet")
     for fn in (by_letter.choice_accuracy, by_text.choice_accuracy_text, bias.letter_bias):

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from asking import asks
 
 from expunge.core.data import Example
 from expunge.core.results import Records
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.metrics.repetition import repetition
 from expunge.models.causal_lm import tiny
@@ -45,7 +45,7 @@ def test_a_written_text_is_counted_by_the_models_own_tokenizer():
     model, tokenizer = tiny.build([e.answer for e in rows], layers=1, width=32, ffn=64, vocab=300)
     subject = Subject(model, tokenizer, "tiny")
     found = measure(
-        subject, {"forget": rows}, {"forget": Want(write=True)}, max_new_tokens=24
+        subject, {"forget": rows}, {"forget": asks(write=True)}, max_new_tokens=24
     ).records
     ratios = []
     for r in found.of("forget"):

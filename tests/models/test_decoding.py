@@ -4,6 +4,7 @@ read anew.
 
 import pytest
 import torch
+from asking import asks
 from families import VOCAB, gpt2, lfm2, llama, mamba, put, qwen3_5, rwkv, seeded, shape, words
 from peft import PrefixTuningConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -11,7 +12,6 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from expunge.core.data import Example, Row
 from expunge.core.errors import Refused
 from expunge.core.notes import forget_notes
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import generate
 from expunge.models.causal_lm.forward import capacity_for, forward, pack
@@ -125,7 +125,7 @@ def test_a_hybrid_is_judged_by_its_texts(tmp_path):
         Example(f"r{i}", "forget", f"g{i}", f"Answer number {i}.", f"Question {'so ' * i}{i}?")
         for i in range(6)
     )
-    found = measure(subject, {"forget": rows}, {"forget": Want(write=True)}, max_new_tokens=12)
+    found = measure(subject, {"forget": rows}, {"forget": asks(write=True)}, max_new_tokens=12)
     assert len([r for r in found.records if r.generated is not None]) == 6
 
 
@@ -180,7 +180,7 @@ def test_raw_texts_are_cut_to_the_table(tmp_path):
     text = Example("t", "forget", "g", text="In Marn there live nine grey hens. " * 12)
     subject = Subject(gpt2(48), words(), "gpt2")
     assert room_for_texts(subject.model, 512, [text]) == 48
-    found = measure(subject, {"forget": (text,)}, {"forget": Want()})
+    found = measure(subject, {"forget": (text,)}, {"forget": asks()})
     assert len(found.records) > 1 and max(r.n_tokens for r in found.records) < 48
 
 

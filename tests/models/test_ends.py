@@ -5,12 +5,12 @@ template closes a turn.
 import json
 
 import pytest
+from asking import asks
 from families import PAIRS, llama, put, words
 from transformers import AutoTokenizer
 
 from expunge.core.data import Example
 from expunge.core.stages import Descent
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.losses.terms import nll
 from expunge.models.causal_lm.load import load
@@ -59,7 +59,7 @@ def test_texts_end_where_the_answers_ended_in_training(folder, tmp_path):
         Training(lr=1e-2, steps=60, batch=8, save_every=0),
         tmp_path / "run",
     )
-    found = measure(after, {"forget": ROWS}, {"forget": Want(write=True)}, max_new_tokens=40)
+    found = measure(after, {"forget": ROWS}, {"forget": asks(write=True)}, max_new_tokens=40)
     assert [(r.generated, r.unfinished) for r in found.records] == [
         (answer, False) for _, answer in PAIRS
     ]

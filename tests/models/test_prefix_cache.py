@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 import torch
+from asking import asks
 from record_fields import every_field
 from transformers import (
     GPT2Config,
@@ -21,7 +22,6 @@ from transformers import (
 
 from expunge.core.data import Example
 from expunge.data.columns import BARE, LITERAL
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observe import measure
 from expunge.models.causal_lm import generate, prefix_cache, tiny
 from expunge.models.causal_lm import score as scoring
@@ -67,7 +67,7 @@ ROLES = {
     ),
     "retain": tuple(question("retain", i, "") for i in range(3)),
 }
-WANTS = {"forget": Want(("answer", "perturbed/"), True, True, "all"), "retain": Want(write=True)}
+WANTS = {"forget": asks(("answer", "perturbed/"), True, True, "all"), "retain": asks(write=True)}
 SIZES = {"vocab_size": 320, "max_position_embeddings": 1024}
 WIDE = {**SIZES, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
 MODELS = {

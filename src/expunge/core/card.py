@@ -37,7 +37,7 @@ class Card:
     published_as: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: EMPTY)
     superseded_by: str = ""
     distributed: Literal["yes", "gather", "no"] = "yes"
-    # metrics: what their records must hold (S1, S2, paraphrase, perturbed, moments, gold); the
+    # metrics: what their records must hold (words of core.needs, observations); the
     # roles that a whole-model one reads; the unit of the value (core.units, which knows its range
     # and margin), whether it grows with what is known of the rows, and of which roles a metric by
     # role speaks, where it does not speak of all

@@ -6,11 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SHARED: Mapping[str, str] = {  # the passes that all metrics share
-    "teacher_forced": "one forward over the answers",
-    "generation": "generated answers",
+ASPECTS: Mapping[str, str] = {  # observations with an option
     "moments": "mean and variance of the log-probabilities",
-    "multiple_choice": "the options of the questions, by letter and by text",
     "option_texts": "the options of the questions, by text",
 }
 VARIANTS: Mapping[str, str] = {  # other texts of a row, scored like its answer
@@ -23,4 +20,4 @@ BESIDE: Mapping[str, str] = {  # what stands beside the records of the judged mo
     "others": "several models of either side",
     "semantic": "a model that reads texts (--encoder, --nli or --gibberish)",
 }
-NEEDS: Mapping[str, str] = {**SHARED, **VARIANTS, **BESIDE}
+NEEDS: Mapping[str, str] = {**ASPECTS, **VARIANTS, **BESIDE}

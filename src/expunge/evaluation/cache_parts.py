@@ -10,59 +10,66 @@ from typing import Any
 
 from expunge.core.results import EMPTY, Record, Records
 from expunge.evaluation.needs import observations
-from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observations.base import Observation, Want, merged
+from expunge.evaluation.observations.generation import Generation
+from expunge.evaluation.observations.teacher_forced import TeacherForced
 from expunge.scoring.prefixes import VARIANT as BEGUN
 
-OPTIONS = ("letters/", "texts")  # variants of questions with options
+ANSWER, OTHERS = "answer", "variants"  # the parts of the teacher-forced pass
 
 
 def parts_of(want: Want) -> Iterator[tuple[str, Want]]:
-    """(name, the Want of it alone): the answers, their other variants, the options, and each
-    observation.
+    """(name, the Want of it alone): the answers with what is generated, their other variants, and
+    each observation.
     """
-    if "answer" in want.variants:
-        yield "answer", replace(want, variants=("answer",), options="", observations=())
-    others = tuple(sorted(v for v in want.variants if v != "answer"))
+    asked = {observation.name: observation for observation in want.observations}
+    forced, generation = asked.pop(TeacherForced.name, None), asked.pop(Generation.name, None)
+    scored: tuple[str, ...] = forced.scored if isinstance(forced, TeacherForced) else ()
+    answers: list[Observation] = [] if generation is None else [generation]
+    if isinstance(forced, TeacherForced) and ANSWER in scored:
+        answers = [replace(forced, scored=(ANSWER,)), *answers]
+    if answers:
+        yield ANSWER, replace(want, observations=merged(answers, ()))
+    others = tuple(sorted(v for v in scored if v != ANSWER))
     if others:
-        yield "variants", Want(others)
-    if want.options:
-        yield "options", Want((), options=want.options)
-    for observation in want.observations:
+        yield OTHERS, Want((TeacherForced(scored=others),))
+    for name, observation in asked.items():
         tokens = want.tokens if observation.from_prompts else 0
-        yield observation.name, Want((), tokens=tokens, observations=(observation,))
+        yield name, Want((observation,), tokens=tokens)
 
 
 def covering(name: str, want: Want) -> list[Want]:
     """The Wants whose kept records serve: the part itself and, of answers, those that hold more."""
-    if name != "answer":
+    if name != ANSWER:
         return [want]
-    found: list[Want] = []
-    for write in (want.write, True):
-        found += [replace(want, write=write, moments=moments) for moments in (want.moments, True)]
+    found = [want]
+    for more in ((), (Generation(),)):
+        for moments in (False, True):
+            asked = merged(want.observations, (TeacherForced(moments=moments), *more))
+            found.append(replace(want, observations=asked))
     return list(dict.fromkeys(found))
 
 
 def cut_out(records: Records, role: str, name: str) -> Records:
     """What a part has among the records of a role."""
-    observation = observations().get(name)
     found: list[Record] = []
     for record in records:
         if record.role == role:
-            own = observation.own(record) if observation else _own(record, name)
+            own = _own(record, name)
             found += [own] if own is not None else []
     return Records(found)
 
 
 def _own(record: Record, name: str) -> Record | None:
-    """What a record holds of one of the shared passes."""
-    if record.variant == "answer":
-        return replace(record, observed=EMPTY) if name == "answer" else None
-    if record.variant.startswith(BEGUN):
-        return record if name == "answer" else None
-    if record.variant.startswith(OPTIONS):
-        return record if name == "options" else None
-    observed = any(record.variant.startswith(cls.variants) for cls in observations().values())
-    return record if name == "variants" and not observed else None
+    """What a record holds of a part; None if nothing."""
+    if name == ANSWER:
+        if record.variant.startswith(Generation.variants):
+            return record
+        return replace(record, observed=EMPTY) if record.variant == ANSWER else None
+    if name == OTHERS:
+        of_others = any(record.variant.startswith(cls.variants) for cls in observations().values())
+        return None if of_others or record.variant == ANSWER else record
+    return observations()[name].own(record)
 
 
 def together(found: Mapping[tuple[str, str], Records]) -> Records:
@@ -80,15 +87,15 @@ def _of_role(parts: Mapping[str, Records]) -> list[Record]:
     others: list[Record] = []
     for name in observations():
         for record in parts.get(name, ()):
-            if record.variant == "answer":
+            if record.variant == ANSWER:
                 observed.setdefault(record.id, {}).update(record.observed)
             else:
                 others.append(record)
     rows = [
-        replace(r, observed=observed.get(r.id, EMPTY)) if r.variant == "answer" else r
-        for r in parts.get("answer", ())
+        replace(r, observed=observed.get(r.id, EMPTY)) if r.variant == ANSWER else r
+        for r in parts.get(ANSWER, ())
     ]
     known = {(r.variant, r.id) for r in rows}
     begun = [r for r in others if r.variant.startswith(BEGUN) and (r.variant, r.id) not in known]
     own = [r for r in others if not r.variant.startswith(BEGUN)]
-    return [*rows, *begun, *parts.get("variants", ()), *own, *parts.get("options", ())]
+    return [*rows, *begun, *parts.get(OTHERS, ()), *own]

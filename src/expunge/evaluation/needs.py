@@ -10,18 +10,25 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from expunge.core.card import Card
 from expunge.core.errors import no_choice
 from expunge.core.needs import NEEDS
 from expunge.core.results import EMPTY
 from expunge.evaluation import observations as folder
-from expunge.evaluation.observations.base import Field, Observation, Want
+from expunge.evaluation.observations.base import Field, Observation, Want, merged
+from expunge.evaluation.observations.multiple_choice import MultipleChoice
+from expunge.evaluation.observations.teacher_forced import TeacherForced
 
-# need -> variants of rows
-VARIANTS = {"paraphrase": "paraphrase", "perturbed": "perturbed/", "lower": "lower"}
-OPTIONS = {"multiple_choice", "option_texts"}
+# needs that are an observation with an option of its own
+ASPECTS: Mapping[str, Observation] = {
+    "paraphrase": TeacherForced(scored=("paraphrase",)),
+    "perturbed": TeacherForced(scored=("perturbed/",)),
+    "lower": TeacherForced(scored=("lower",)),
+    "moments": TeacherForced(moments=True),
+    "option_texts": MultipleChoice(letters=False),
+}
 
 
 @cache
@@ -84,24 +91,24 @@ def check_needs(name: str, card: Card) -> None:
 
 
 def want_of(card: Card, settings: Mapping[str, Any] = EMPTY) -> Want:
-    """What a metric needs of a role.
+    """What a metric needs of a role: every word of its card that is an observation, or one with an
+    option, and the answers scored if any of these reads them.
 
     Args:
         card: The metric's card.
         settings: Its arguments; those that bear the name of an observation's option set it.
     """
-    needs = set(card.needs)
-    answers = () if needs <= OPTIONS else ("answer",)
-    options: Literal["", "texts", "all"] = "texts" if "option_texts" in needs else ""
-    return Want(
-        variants=(*answers, *(variant for need, variant in VARIANTS.items() if need in needs)),
-        write="generation" in needs,
-        moments="moments" in needs,
-        options="all" if "multiple_choice" in needs else options,
-        observations=tuple(
-            made(cls, settings) for name, cls in observations().items() if name in needs
-        ),
-    )
+    asked: tuple[Observation, ...] = ()
+    known = observations()
+    for need in card.needs:
+        if need in known:
+            asked = merged(asked, (made(known[need], settings),))
+    for need, observation in ASPECTS.items():
+        if need in card.needs:
+            asked = merged(asked, (observation,))
+    if any(observation.of_answers for observation in asked):
+        asked = merged(asked, (TeacherForced(),))
+    return Want(asked)
 
 
 def made(cls: type[Observation], settings: Mapping[str, Any]) -> Observation:

@@ -1,55 +1,39 @@
-"""Observe a model once for all metrics: rows are planned, scored and continued in shared passes,
-then the observations run.
+"""Observe a model once for all metrics: the rows of all observations are scored in one pass, then
+each observation runs.
 
 Every metric reads the records that come out of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
-import numpy as np
-
-from expunge.core.data import Example, Examples, Row
+from expunge.core.data import Examples, Row
 from expunge.core.errors import Refused, listed
 from expunge.core.progress import Tick
-from expunge.core.results import Record, Records
-from expunge.data.options import with_options
+from expunge.core.results import EMPTY, Record, Records
 from expunge.evaluation.observations.base import (
     Cost,
     Inputs,
     Observation,
+    Observed,
     Read,
     References,
     RowKey,
     Want,
+    merged,
 )
-from expunge.evaluation.observations.few_shot_prefix import derived
-from expunge.evaluation.observations.generation import write
-from expunge.evaluation.observations.multiple_choice import chosen
-from expunge.evaluation.observations.plain_text import (
-    begun,
-    begun_rows,
-    given_of,
-    read_behind,
-    record_of,
-    texts_among,
-)
-from expunge.evaluation.observations.teacher_forced import score
-from expunge.evaluation.records import (
-    counted,
-    end_of_thinking,
-    other_answers,
-    record,
-    shortened,
-    spoken,
-)
+from expunge.evaluation.observations.plain_text import begun, given_of, texts_among
+from expunge.evaluation.observations.teacher_forced import TeacherForced, score
+from expunge.evaluation.records import other_answers, record
 from expunge.models.causal_lm.model import Subject
-from expunge.scoring.prefixes import REPORTED, SHARES, VARIANT
+from expunge.scoring.prefixes import REPORTED
 
 Key = tuple[str, str]  # (role, id)
+Asked = tuple[str, Observation]  # (role, what it is asked)
 
 
 @dataclass(frozen=True)
@@ -93,10 +77,26 @@ def measure(
     Raises:
         Refused: A pass needs what the model cannot do, or a row does not fit.
     """
-    check_capabilities(subject, wants)
-    return _Pass(
-        subject, roles, wants, references, name, max_new_tokens, max_length, tick
-    ).measured()
+    whole = {role: planned(want) for role, want in wants.items()}
+    check_capabilities(subject, whole)
+    one = _Pass(subject, roles, whole, references, name, max_new_tokens, max_length, tick)
+    return one.measured()
+
+
+def planned(want: Want) -> Want:
+    """What is asked, with the answers scored if an observation reads what is found of them."""
+    if any(observation.reads_scores for observation in want.observations):
+        return replace(want, observations=merged(want.observations, (TeacherForced(),)))
+    return want
+
+
+def work(roles: Mapping[str, Examples], wants: Mapping[str, Want]) -> int:
+    """How many ticks ``measure`` will give: rows to score, prompts to answer, rows to observe."""
+    total = 0
+    for role, want in wants.items():
+        for observation in planned(want).observations:
+            total += observation.ticks(roles[role])
+    return total
 
 
 def check_capabilities(subject: Subject, wants: Mapping[str, Want]) -> None:
@@ -136,240 +136,152 @@ class _Pass:
     max_length: int
     tick: Tick
     cost: Cost = field(default_factory=Cost)
+    rows: list[Row] = field(default_factory=list)  # what is scored
+    recorded: list[Row] = field(default_factory=list)  # rows that have a record each
+    answers: dict[str, list[Row]] = field(default_factory=dict)
     reads: dict[RowKey, Read] = field(default_factory=dict)
     known: dict[Key, dict[str, Any]] = field(default_factory=dict)  # fields of the answers' records
-    # Record.observed of the answers
-    observed: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    observed: dict[Key, dict[str, Any]] = field(default_factory=dict)  # Record.observed of them
+    records: dict[RowKey, Record] = field(default_factory=dict)  # those that observations made
+    ids: dict[Key, Mapping[str, list[int]]] = field(default_factory=dict)
 
     def measured(self) -> Measured:
-        """Every pass in its order, then the records."""
-        rows = self._shared_rows()
-        answers = self._answers(rows)
-        for role, observation in self._observations():
-            inputs = self._inputs(role, answers)
-            able = observation.can_run(inputs, self.references)
-            own = observation.rows(self.subject, inputs, self.references) if able else []
-            rows += own
-            if own:
-                self.cost.add(observation.unit, len(own))
-        self.subject.check_rows(rows)
+        """The rows of all observations, what is read of them, then each observation by itself."""
+        for role, observation in self._asked():
+            self._plan(role, observation)
+        self.subject.check_rows(self.rows)
         self.reads = score(
-            self.subject, rows, moments=self._has_moments, tick=self.tick, cost=self.cost
+            self.subject, self.rows, moments=self._has_moments, tick=self.tick, cost=self.cost
         )
-        raw = texts_among(rows, self.roles)
-        asked = [
-            r
-            for r in rows
-            if r.variant == "answer" and self.wants[r.role].write and (r.role, r.id) not in raw
-        ]
-        written = self._write(asked)
-        begun_texts = self._begun_texts(
-            [r for r in rows if r.variant == "answer" and (r.role, r.id) in raw]
-        )
-        own_rows = self._observe(answers)
-        self._know_questions(raw, rows)
-        shown = [r for r in [*rows, *own_rows] if not r.variant.startswith(("letters/", "texts/"))]
-        records = self._records(shown, written, asked)
-        records += self._unscored_records(answers)
-        records += begun_texts
-        records += self._option_records()
-        ids = {key: {"generated": tokens} for key, tokens in written.items()}
-        return Measured(Records(counted(self.subject, records)), ids, self.cost)
+        for _, some in groupby(self._asked(), key=_name_of):
+            self._run(list(some))
+        for role in self.wants:
+            scored = [r for r in self.rows if r.role == role and r.variant == "answer"]
+            self._know(role, scored)
+        records = [record(self.name, r, self.reads[_key(r)], self._of(r)) for r in self.recorded]
+        records += self._unscored_records()
+        records += self.records.values()
+        return Measured(Records(records), self.ids, self.cost)
 
-    def _shared_rows(self) -> list[Row]:
-        """What the teacher-forced pass scores: the wanted variants of every role, then the options
-        of its questions.
+    def _asked(self) -> list[Asked]:
+        """(role, observation) of all that is asked: those first whose rows come first, one
+        observation after the other.
         """
-        rows: list[Row] = []
+        every: list[Asked] = []
         for role, want in self.wants.items():
-            most = self.subject.room(self.roles[role], self.max_length)
-            examples = derived(self.roles, role, want.scored)
-            rows += self.subject.encode(examples, max_length=most, variants=want.scored)
-        for role, want in self.wants.items():
-            if want.options:
-                asked = with_options(self.roles[role])
-                letters = want.options == "all"
-                rows += self.subject.encode_options(
-                    asked, letters=letters, max_length=self.max_length
-                )
-        return rows
+            every += [(role, observation) for observation in want.observations]
+        return sorted(every, key=_rank)
 
-    def _answers(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
-        """The answers of every role that is observed; they need not be scored."""
-        found: dict[str, list[Row]] = {}
-        for role, want in self.wants.items():
-            if want.observations and "answer" in want.scored:
-                found[role] = [r for r in rows if r.role == role and r.variant == "answer"]
-            elif want.observations:
-                found[role] = self.subject.encode(self.roles[role], max_length=self.max_length)
-        return found
+    def _plan(self, role: str, observation: Observation) -> None:
+        """Collect the rows that an observation wants scored."""
+        inputs = self._inputs(role, observation)
+        if not observation.can_run(inputs, self.references):
+            return
+        rows = observation.rows(self.subject, inputs, self.references)
+        self.rows += rows
+        if not observation.own_records:
+            self.recorded += rows
+        if rows and observation.unit:
+            self.cost.add(observation.unit, len(rows))
 
-    def _observations(self) -> list[tuple[str, Observation]]:
-        """(role, observation) of what is asked, role by role."""
-        found: list[tuple[str, Observation]] = []
-        for role, want in self.wants.items():
-            found += [(role, observation) for observation in want.observations]
-        return found
-
-    def _inputs(self, role: str, answers: Mapping[str, list[Row]]) -> Inputs:
-        own = answers[role]
-        raw = texts_among(own, {role: self.roles[role]})
+    def _inputs(self, role: str, observation: Observation) -> Inputs:
+        """What an observation reads of a role."""
+        own = self._answers(role) if observation.of_answers else []
+        texts = texts_among(own, {role: self.roles[role]})
         # a text has no prompt: its beginning is one
-        prompts = [begun(r, REPORTED) or r if (r.role, r.id) in raw else r for r in own]
-        limit = self.wants[role].tokens or self.max_new_tokens
-        return Inputs(role, own, prompts, self.roles, self.reads, limit, self.max_length, self.tick)
+        prompts = [begun(r, REPORTED) or r if (r.role, r.id) in texts else r for r in own]
+        want = self.wants[role]
+        limit = want.tokens or self.max_new_tokens
+        return Inputs(
+            role, own, prompts, self.roles, self.reads, limit, self.max_length, self.tick, want.cut
+        )
+
+    def _answers(self, role: str) -> list[Row]:
+        """The answers of a role; they need not be scored."""
+        if role not in self.answers:
+            scored = [r for r in self.rows if r.role == role and r.variant == "answer"]
+            if not scored:
+                most = self.subject.room(self.roles[role], self.max_length)
+                scored = self.subject.encode(self.roles[role], max_length=most)
+            self.answers[role] = scored
+        return self.answers[role]
 
     def _has_moments(self, row: Row) -> bool:
-        return self.wants[row.role].moments and row.variant == "answer"
+        asked = self.wants[row.role].observations
+        moments = any(isinstance(o, TeacherForced) and o.moments for o in asked)
+        return moments and row.variant == "answer"
 
-    def _limits(self, rows: Sequence[Row]) -> list[int]:
-        """How many tokens each row may generate."""
-        return [self.wants[r.role].tokens or self.max_new_tokens for r in rows]
+    def _run(self, asked: Sequence[Asked]) -> None:
+        """Run one observation on all roles that ask for it."""
+        able: list[tuple[Any, Inputs]] = []
+        for role, observation in asked:
+            inputs = self._inputs(role, observation)
+            rows = bool(inputs.answers) or not observation.of_answers
+            if rows and observation.can_run(inputs, self.references):
+                able.append((observation, inputs))
+        if able:
+            found = type(able[0][0]).run_roles(self.subject, able, self.references)
+            for (observation, inputs), one in zip(able, found, strict=True):
+                self._keep(observation, inputs, one)
 
-    def _write(self, asked: Sequence[Row]) -> dict[Key, list[int]]:
-        """The greedy answer to every prompt, as token ids."""
-        reads = [self.reads[_key(r)] for r in asked]
-        written = write(self.subject, asked, reads, self._limits(asked), self.tick, self.cost)
-        texts = {(r.role, r.id): ids for r, ids in zip(asked, written, strict=True)}
-        for key, ids in texts.items():
-            unfinished = not (ids and ids[-1] in self.subject.eos_ids)
-            self.known.setdefault(key, {})["unfinished"] = unfinished
-            self.cost.limited += unfinished
-        self.cost.written = len(texts)
-        return texts
+    def _keep(self, observation: Observation, inputs: Inputs, found: Observed) -> None:
+        """Keep what an observation found of a role."""
+        for name, values in found.fields.items():
+            for row, value in zip(inputs.answers, values, strict=True):
+                if value is not None:
+                    self.observed.setdefault((row.role, row.id), {})[name] = value
+        for row, fields in zip(inputs.answers, found.answers, strict=bool(found.answers)):
+            self.known.setdefault((row.role, row.id), {}).update(fields)
+        for row, read in found.scored:
+            self.recorded.append(row)
+            self.reads[_key(row)] = read
+        for made in found.records:
+            key = (made.role, made.id, made.variant)
+            self.records.setdefault(key, replace(made, subject=self.name))
+        for place, ids in found.ids.items():
+            self.ids[place] = {"generated": ids}
+        if found.cost is not None:
+            self.cost.join(found.cost)
+        if observation.unit and (found.made or found.fields or found.scored):
+            self.cost.add(observation.unit, found.made)
 
-    def _begun_texts(self, rows: Sequence[Row]) -> list[Record]:
-        """What the model says to the beginnings of plain texts, at most as many tokens as the text
-        has left.
+    def _know(self, role: str, rows: Sequence[Row]) -> None:
+        """Of every answer its question and the other right answers; of a plain text how much of it
+        is given.
         """
-        pairs = [(whole, row) for whole, row in begun_rows(rows) if self.wants[row.role].write]
-        limits = self._limits([row for _, row in pairs])
-        most = [min(n, len(row.answer_ids)) for n, (_, row) in zip(limits, pairs, strict=True)]
-        behind = [read_behind(self.reads[_key(whole)], row) for whole, row in pairs]
-        said = write(self.subject, [row for _, row in pairs], behind, most, self.tick, self.cost)
-        found: list[Record] = []
-        for (whole, row), n, ids in zip(pairs, most, said, strict=True):
-            found.append(
-                record_of(self.name, self.subject, row, whole, n, spoken(self.subject, ids))
-            )
-        return found + self._held_against([r for r in rows if not self.wants[r.role].write])
-
-    def _held_against(self, rows: Sequence[Row]) -> list[Record]:
-        """What stood behind the beginnings of texts that are sampled and not written."""
-        found: list[Record] = []
-        drawn = [r for r in rows if any(o.from_prompts for o in self.wants[r.role].observations)]
-        for whole, row in begun_rows(drawn):
-            if row.variant == VARIANT + REPORTED:
-                limit = self.wants[row.role].tokens or self.max_new_tokens
-                found.append(record_of(self.name, self.subject, row, whole, limit, None))
-        return found
-
-    def _observe(self, answers: Mapping[str, list[Row]]) -> list[Row]:
-        """Run the observations; the rows of their own that they scored."""
-        own_rows: list[Row] = []
-        for role, observation in self._observations():
-            inputs = self._inputs(role, answers)
-            if not inputs.answers or not observation.can_run(inputs, self.references):
-                continue
-            found = observation.run(self.subject, inputs, self.references)
-            for name, values in found.fields.items():
-                self._keep(inputs.answers, name, values)
-            for row, read in found.scored:
-                own_rows.append(row)
-                self.reads[_key(row)] = read
-            if found.made or found.fields or found.scored:
-                self.cost.add(observation.unit, found.made)
-        return own_rows
-
-    def _keep(self, rows: Sequence[Row], name: str, values: Sequence[Any]) -> None:
-        for row, value in zip(rows, values, strict=True):
-            if value is not None:
-                self.observed.setdefault((row.role, row.id), {})[name] = value
-
-    def _know_questions(self, raw: set[Key], rows: Sequence[Row]) -> None:
-        """The prompt and the other right answers of every question; how much of a plain text is
-        given.
-        """
-        for role in self.wants:
-            for example in self.roles[role]:
-                if example.prompt is not None:
-                    own = self.known.setdefault((role, example.id), {})
-                    own |= {"question": example.prompt, "also": other_answers(example)}
+        asked = {e.id: e for e in self.roles[role] if e.prompt is not None}
+        texts = texts_among(rows, {role: self.roles[role]})
         for row in rows:
-            if row.variant == "answer" and (row.role, row.id) in raw:
-                self.known.setdefault((row.role, row.id), {})["prefix"] = given_of(row)
-        for key, found in self.observed.items():
-            self.known.setdefault(key, {})["observed"] = found
+            own = self.known.setdefault((role, row.id), {})
+            example = asked.get(row.id)
+            if example is not None:
+                own |= {"question": example.prompt, "also": other_answers(example)}
+            if (role, row.id) in texts:
+                own["prefix"] = given_of(row)
 
-    def _records(
-        self, rows: Sequence[Row], written: Mapping[Key, list[int]], asked: Sequence[Row]
-    ) -> list[Record]:
-        """The records of scored rows, with what was written to their prompts."""
-        ends = {
-            (role, e.id): end_of_thinking(e)
-            for role in self.wants
-            for e in self.roles[role]
-            if e.prompt is not None
-        }
-        decoded = {
-            key: spoken(self.subject, ids, ends.get(key, "")) for key, ids in written.items()
-        }
-        short: dict[Key, str] = {}
-        for row, n in zip(asked, self._limits(asked), strict=True):
-            if self.wants[row.role].cut:
-                short[row.role, row.id] = shortened(self.subject, row, n)
-        return [record(self.name, r, self.reads[_key(r)], decoded, short, self.known) for r in rows]
+    def _of(self, row: Row) -> Mapping[str, Any]:
+        """The known fields of a row's record."""
+        if row.variant != "answer":
+            return EMPTY
+        key = (row.role, row.id)
+        return {**self.known.get(key, {}), "observed": self.observed.get(key, EMPTY)}
 
-    def _unscored_records(self, answers: Mapping[str, list[Row]]) -> list[Record]:
+    def _unscored_records(self) -> Iterator[Record]:
         """Of answers that were observed and not scored: what was observed."""
-        found: list[Record] = []
-        for rows in answers.values():
+        for rows in self.answers.values():
             for r in rows:
                 observed = self.observed.get((r.role, r.id))
                 if _key(r) not in self.reads and observed:
-                    found.append(
-                        Record(self.name, r.role, r.id, r.group, r.variant, observed=observed)
-                    )
-        return found
-
-    def _option_records(self) -> list[Record]:
-        """What the model thinks of the options of every question."""
-        logp: dict[Key, dict[str, np.ndarray]] = {}
-        for (role, id, variant), read in self.reads.items():
-            logp.setdefault((role, id), {})[variant] = read.logp
-        found: list[Record] = []
-        for role, want in self.wants.items():
-            asked: Sequence[Example] = with_options(self.roles[role]) if want.options else ()
-            for example in asked:
-                found += chosen(
-                    self.name, example, logp[role, example.id].__getitem__, want.options == "all"
-                )
-        return found
+                    yield Record(self.name, r.role, r.id, r.group, r.variant, observed=observed)
 
 
 def _key(row: Row) -> RowKey:
     return (row.role, row.id, row.variant)
 
 
-def work(roles: Mapping[str, Examples], wants: Mapping[str, Want]) -> int:
-    """How many ticks ``measure`` will give: rows to score, prompts to answer, rows to observe."""
-    total = 0
-    for role, want in wants.items():
-        total += sum(observation.ticks(len(roles[role])) for observation in want.observations)
-        total += sum(_work_of(example, want) for example in roles[role])
-    return total
+def _rank(asked: Asked) -> tuple[int, str]:
+    return asked[1].order, asked[1].name
 
 
-def _work_of(example: Example, want: Want) -> int:
-    """The ticks of the shared passes for one example."""
-    rows = 0
-    for variant in want.scored:
-        alike = sum(name.startswith(variant) for name in example.variants)
-        if variant.endswith("/"):
-            rows += alike
-        else:
-            rows += variant in ("answer", "lower") or alike > 0
-    texts = want.write * (1 if example.text is None else len(SHARES))
-    options = len(example.options)
-    per_option = {"": 0, "texts": 1, "all": 1 + options}
-    return rows + texts + options * per_option[want.options]
+def _name_of(asked: Asked) -> str:
+    return asked[1].name

@@ -16,8 +16,7 @@ from expunge.core.errors import Refused
 from expunge.core.requests import AskRequest
 from expunge.data.columns import BARE, LITERAL
 from expunge.data.kinds import COMPLETIONS, TEXTS
-from expunge.evaluation.observations.base import Cost
-from expunge.evaluation.observations.teacher_forced import score
+from expunge.evaluation.observations.teacher_forced import log_probabilities
 from expunge.models.base import Model, Sampling
 from expunge.models.causal_lm.model import UNBOUNDED, Subject
 from expunge.pipeline.evaluate import loaded
@@ -134,8 +133,7 @@ def _chance(subject: Subject, question: Example, answer: str) -> Chance:
         tags=question.tags,
     )
     row = subject.encode([asked], max_length=UNBOUNDED)[0]
-    read = score(subject, [row], moments=lambda row: False, tick=lambda n: None, cost=Cost())
-    logp = next(iter(read.values())).logp
+    logp = log_probabilities(subject, [row])[0]
     own = logp[:-1] if row.eos else logp
     if not len(own):
         raise Refused("--answer: an answer of no token; write one")

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from expunge.core.data import Row
-from expunge.evaluation.observations.base import Cost
-from expunge.evaluation.observations.teacher_forced import score
+from expunge.evaluation.observations.teacher_forced import log_probabilities
 from expunge.models.causal_lm.model import Subject
 
 ROWS = 32  # of the forget rows, whose loss is read before and after
@@ -60,8 +59,8 @@ def loss_of(subject: Subject, rows: Sequence[Row]) -> float | None:
     """Mean loss of the rows' scored tokens, nats; None without rows."""
     if not rows:
         return None
-    reads = score(subject, list(rows), moments=lambda row: False, tick=lambda n: None, cost=Cost())
-    return float(-np.mean(np.concatenate([r.logp for r in reads.values()]), dtype=np.float64))
+    logp = np.concatenate(log_probabilities(subject, rows))
+    return float(-np.mean(logp, dtype=np.float64))
 
 
 def effect(start: Before, after: Subject) -> dict[str, Any]:

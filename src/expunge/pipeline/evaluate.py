@@ -1,4 +1,4 @@
-"""Judging a model: one S1 and one S2 for all metrics, on the model and on those beside it, and what
+"""Judging a model: each pass made once for all metrics, on the model and on those beside it, and what
 is written of them.
 """
 
@@ -186,7 +186,7 @@ def same_words(request: EvalRequest, others: Sequence[str]) -> None:
 
 
 def said(name: str, cost: Cost | None, limit: int) -> None:
-    """On standard error: passes beyond S1 and S2, and texts that never stopped.
+    """On standard error: what optional passes made, and texts that never stopped.
 
     ``limit`` 0: roles have limits of their own.
     """

@@ -417,7 +417,7 @@ def judges_of(bench: Benchmark | None, case: Case, asked: tuple[str, ...] = ()) 
         if case.evaluate.get(r)
         for m in ("probability", "rouge_l_recall")
     ]
-    # the leaders of results/meta.md that need S1 and at most a gold; extraction strength has no
+    # the leaders of results/meta.md that need one forward and at most a gold; extraction strength has no
     # false alarm there, and ROUGE says what a user would read, though it holds little
     own += [
         (m, "forget")

@@ -1,5 +1,5 @@
-"""Which option a model chooses, by letter or by text, from the records of questions with options
-(S6).
+"""Which option a model chooses, by letter or by text, from the records of questions with
+options.
 
 Of equal scores the first shown wins: a model without any preference says A to everything, and its
 accuracy is the share of A answers.

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from asking import asks
 from evaluation.observations.test_hidden_states import ROWS, made
 
 from expunge.core.data import Example
-from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observations.entity_patching import (
     EntityPatching,
     entity_rows,
@@ -86,7 +87,7 @@ def by_hand(subject, original, row, layer):
 
 def test_against_one_block_patched_by_hand(two):
     subject, original = two
-    wants, ticks = {"forget": Want(observations=(EntityPatching(),))}, []
+    wants, ticks = {"forget": asks(observations=(EntityPatching(),))}, []
     roles = {"forget": (*ROWS, replace(ROWS[0], id="none", answer="nothing at all."))}
     found = measure(subject, roles, wants, references=References(original), tick=ticks.append)
     rows = entity_rows(subject, ROWS, 512)
@@ -103,7 +104,7 @@ def test_against_one_block_patched_by_hand(two):
 
 def test_the_original_patched_into_itself_loses_nothing(two):
     _, original = two
-    wants = {"forget": Want(observations=(EntityPatching(),))}
+    wants = {"forget": asks(observations=(EntityPatching(),))}
     found = measure(original, {"forget": ROWS}, wants, references=References(original)).records.of(
         "forget"
     )

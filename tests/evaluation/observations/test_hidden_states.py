@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from asking import asks
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
@@ -19,7 +20,7 @@ from expunge.evaluation.observations import (
     packed_rows,
 )
 from expunge.evaluation.observations.activation_patching import ActivationPatching
-from expunge.evaluation.observations.base import References, Want
+from expunge.evaluation.observations.base import References
 from expunge.evaluation.observations.choice_states import ChoiceStates
 from expunge.evaluation.observations.hidden_states import HiddenStates
 from expunge.evaluation.observations.logit_lens import LogitLens
@@ -131,7 +132,7 @@ def test_the_lens_is_the_norm_and_the_head(subject, rows):
 
 def test_the_last_layer_says_what_the_model_says(subject, rows):
     records = measure(
-        subject, {"forget": ROWS}, {"forget": Want(observations=(LogitLens(),))}, max_new_tokens=4
+        subject, {"forget": ROWS}, {"forget": asks(observations=(LogitLens(),))}, max_new_tokens=4
     ).records
     for r in records.of("forget"):
         assert r.observed["lens"][-1] == pytest.approx(np.mean(r.logp[:-1], dtype=float), abs=1e-4)
@@ -238,7 +239,7 @@ def test_batches_do_not_matter_and_bound_what_is_held(subject, rows, monkeypatch
 
 
 def test_records_hold_them_and_the_count_is_said(subject, original):
-    want, ticks = {"forget": Want(observations=EVERYTHING)}, []
+    want, ticks = {"forget": asks(observations=EVERYTHING)}, []
     found = measure(
         subject,
         {"forget": ROWS},
@@ -269,7 +270,7 @@ def test_they_are_kept_and_keyed_by_layers_and_by_the_original(
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
 
     def ask(original, *observations):
-        wants, beside = {"forget": Want(observations=observations)}, References(original)
+        wants, beside = {"forget": asks(observations=observations)}, References(original)
         return measured(
             subject, {"forget": ROWS}, wants, references=beside, salt="", max_new_tokens=4
         )

@@ -9,18 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from asking import asks
 from record_fields import every_field
 
 from expunge.core.data import Example
 from expunge.core.errors import Refused
 from expunge.evaluation.observations.activation_patching import ActivationPatching
-from expunge.evaluation.observations.base import References, Want, merged
+from expunge.evaluation.observations.base import References, merged
 from expunge.evaluation.observations.choice_states import ChoiceStates
 from expunge.evaluation.observations.extraction import Extraction, cuts_of, overlaps
 from expunge.evaluation.observations.few_shot_prefix import (
     FewShotPrefix,
     behind,
-    lowered,
     prefix_of,
     prefixed,
     shots_of,
@@ -30,6 +30,7 @@ from expunge.evaluation.observations.gradient_norm import GradientNorm, gradient
 from expunge.evaluation.observations.hidden_states import HiddenStates
 from expunge.evaluation.observations.logit_lens import LogitLens
 from expunge.evaluation.observations.sampling import Sampling, samples
+from expunge.evaluation.observations.teacher_forced import lowered
 from expunge.evaluation.observe import measure, work
 from expunge.models.causal_lm import prefix_cache, tiny
 from expunge.models.causal_lm.answer_spans import Tokens
@@ -84,7 +85,7 @@ def plain_logp(subject, row):
 
 
 def seen(subject, *observations, roles=ROLES, variants=("answer",), **kw):
-    wants = {role: Want(variants, observations=observations) for role in roles}
+    wants = {role: asks(variants, observations=observations) for role in roles}
     ticks = []
     found = measure(subject, roles, wants, max_new_tokens=8, tick=ticks.append, **kw)
     assert sum(ticks) >= work(roles, wants) - len(roles["forget"]) * 2
@@ -104,7 +105,7 @@ def test_lower_case_is_another_answer_to_the_same_prompt(subject):
 
 
 def test_lower_case_of_a_raw_text(subject):
-    found = measure(subject, RAW, {"forget": Want(("answer", "lower"))})
+    found = measure(subject, RAW, {"forget": asks(("answer", "lower"))})
     rows = encode(subject.tokenizer, [replace(e, text=e.text.lower()) for e in RAW["forget"]])
     for record, row in zip(found.records.of("forget", "lower"), rows, strict=True):
         np.testing.assert_allclose(record.logp, plain_logp(subject, row), atol=1e-4)
@@ -179,7 +180,7 @@ def test_a_prefix_goes_through_the_model_once(subject, monkeypatch):
 def test_a_prefix_that_does_not_fit_gives_nothing(subject):
     assert prefix_of(subject, shots_of(ROLES["holdout"], 3), 4) == ()
     assert not measure(
-        subject, {"forget": ROLES["forget"]}, {"forget": Want(observations=(FewShotPrefix(3),))}
+        subject, {"forget": ROLES["forget"]}, {"forget": asks(observations=(FewShotPrefix(3),))}
     ).records.of("forget", "prefix")
 
 
@@ -355,7 +356,7 @@ def test_gradients_are_counted(subject):
 def test_generation_that_never_stops_is_bounded_and_counted(subject):
     endless = replace(subject, model=Endless(subject.model))
     found = measure(
-        endless, {"forget": ROLES["forget"]}, {"forget": Want(write=True)}, max_new_tokens=5
+        endless, {"forget": ROLES["forget"]}, {"forget": asks(write=True)}, max_new_tokens=5
     )
     assert (found.cost.written, found.cost.limited) == (N, N)
     assert all(r.unfinished for r in found.records.of("forget"))
@@ -403,10 +404,10 @@ EVERY = (
     ChoiceStates(0.5),
     GoldDivergence(),
 )
-PASSES = {o.name: Want((), observations=(o,)) for o in EVERY} | {
-    "teacher_forced": Want(("answer", "perturbed/"), moments=True),
-    "generation": Want(write=True),
-    "multiple_choice": Want((), options="all"),
+PASSES = {o.name: asks((), observations=(o,)) for o in EVERY} | {
+    "teacher_forced": asks(("answer", "perturbed/"), moments=True),
+    "generation": asks(write=True),
+    "multiple_choice": asks((), options="all"),
 }
 
 

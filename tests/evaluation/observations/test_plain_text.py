@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from asking import asks
 from commands import jsonl
 
 from expunge.api import evaluate, train
@@ -17,7 +18,6 @@ from expunge.core.data import Example
 from expunge.core.results import Records
 from expunge.evaluation.cache import measured
 from expunge.evaluation.metric import Judge
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.hidden_states import HiddenStates
 from expunge.evaluation.observations.plain_text import as_asked, begun, given_of
 from expunge.evaluation.observations.sampling import Sampling
@@ -93,7 +93,7 @@ def asked(subject, texts, **want):
     rows = {
         "forget": tuple(Example(f"t{i}", "forget", f"g{i}", text=t) for i, t in enumerate(texts))
     }
-    return rows, measure(subject, rows, {"forget": Want(**want)}, max_new_tokens=32).records
+    return rows, measure(subject, rows, {"forget": asks(**want)}, max_new_tokens=32).records
 
 
 def test_what_is_said_is_plain_greedy_decoding_behind_the_first_tokens():
@@ -162,7 +162,7 @@ def test_pieces_of_a_long_text_are_asked_one_by_one():
     subject = models()[1]
     rows = {"forget": (Example("t", "forget", "g", text=" ".join(r["text"] for r in FORGET)),)}
     records = measure(
-        subject, rows, {"forget": Want(write=True)}, max_length=40, max_new_tokens=32
+        subject, rows, {"forget": asks(write=True)}, max_length=40, max_new_tokens=32
     ).records
     assert len(records.of("forget")) > 2 and {r.id for r in records.of("forget", "begun/half")} == {
         r.id for r in records.of("forget")
@@ -205,7 +205,7 @@ def test_the_cache_keeps_what_texts_were_asked(tmp_path, monkeypatch):
             Example(f"t{i}", "forget", f"g{i}", text=r["text"]) for i, r in enumerate(FORGET)
         )
     }
-    wants = {"forget": Want(write=True, observations=(Sampling(2),))}
+    wants = {"forget": asks(write=True, observations=(Sampling(2),))}
     first, cost = measured(models()[1], rows, wants, salt="s", max_new_tokens=32)
     again, reused = measured(models()[1], rows, wants, salt="s", max_new_tokens=32)
     assert cost is not None and reused is None

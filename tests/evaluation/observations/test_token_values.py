@@ -9,12 +9,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from asking import asks
 from evaluation.observations.test_hidden_states import made
 from scipy.special import log_softmax
 
 from expunge.core.data import Example, Row
 from expunge.evaluation.observations import token_values
-from expunge.evaluation.observations.base import Want
 from expunge.evaluation.observations.token_values import blank, keep_tokens, read_tokens
 from expunge.evaluation.observe import measure
 
@@ -100,7 +100,7 @@ def test_a_row_leaves_little_behind():
     """
     subject = made(0)
     subject.model.generation_config.eos_token_id = None
-    want = Want(("answer",), write=True)
+    want = asks(("answer",), write=True)
 
     def kept(n):
         rows = tuple(

@@ -63,6 +63,11 @@ class Cost:
         """Count what an observation made."""
         self.more[unit] = self.more.get(unit, 0) + made
 
+    def join(self, other: Cost) -> None:
+        """Count the rows, tokens and texts of a part."""
+        for name in ("rows", "tokens", "generated", "spared", "written", "limited"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass(frozen=True)
 class References:
@@ -97,7 +102,7 @@ class Inputs:
     ``answers``: the tokenized answers. ``prompts``: the same rows, a plain text begun by its first
     tokens (it has no other prompt). ``roles``: the examples of every role. ``reads``: what the
     teacher-forced pass found, of the rows that it scored. ``max_new_tokens``: how many tokens this
-    role may generate.
+    role may generate. ``cut``: whether its answers are kept only so far.
     """
 
     role: str
@@ -108,6 +113,7 @@ class Inputs:
     max_new_tokens: int
     max_length: int
     tick: Tick
+    cut: bool = False
 
     @property
     def examples(self) -> Examples:
@@ -122,22 +128,31 @@ class Observed:
     ``fields``: a field's name -> its values, one for each of the answers (None: nothing there).
     ``scored``: rows of its own with what was read of them. ``made``: how many of its ``unit`` were
     made.
+    ``answers``: of each of the answers the fields of its record that it fills. ``records``: records
+    of its own, which bear no subject yet. ``ids``: (role, id) -> the tokens that were generated.
+    ``cost``: what it took of what every model is asked.
     """
 
     fields: Mapping[str, Sequence[Any]] = field(default_factory=lambda: EMPTY)
     scored: Sequence[tuple[Row, Read]] = ()
     made: int = 0
+    answers: Sequence[Mapping[str, Any]] = ()
+    records: Sequence[Record] = ()
+    ids: Mapping[tuple[str, str], list[int]] = field(default_factory=lambda: EMPTY)
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A pass that only some metrics need.
+    """A pass over a model.
 
     Fields of a subclass are its options, named as the metrics' arguments.
 
     ``name``: the file's name, and the word in a card's ``needs``. ``title``: what it reads, for the
-    documentation. ``unit``: what its cost counts. ``version``: raise it when what it computes
-    changes.
+    documentation. ``unit``: what its cost counts; '' where ``Cost`` has a field for it.
+    ``version``: raise it when what it computes changes.
+    ``order``: observations of a lower one give their rows first. ``of_answers``: it reads the
+    answers of its role.
     ``fields``: what it adds to the answers' records. ``variants``: beginnings of the variants of
     its own rows.
     ``needs``: capabilities of the model. ``beside``: the references without which there is nothing
@@ -146,13 +161,15 @@ class Observation:
     either.
     ``reads_scores``: it reads what the teacher-forced pass found of the answers. ``from_prompts``:
     it generates from the prompts. ``of_references``: the models beside the judged one are observed,
-    too.
+    too. ``own_records``: its rows have no records but those that ``run`` makes of them.
     """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     unit: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    order: ClassVar[int] = 2
+    of_answers: ClassVar[bool] = True
     fields: ClassVar[Mapping[str, Field]] = EMPTY
     variants: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[frozenset[Capability]] = frozenset({"score"})
@@ -161,18 +178,28 @@ class Observation:
     reads_scores: ClassVar[bool] = False
     from_prompts: ClassVar[bool] = False
     of_references: ClassVar[bool] = False
+    own_records: ClassVar[bool] = False
 
     def rows(self, model: Subject, inputs: Inputs, references: References) -> list[Row]:
         """Rows of its own that the teacher-forced pass should score together with all others."""
         return []
 
     def run(self, model: Subject, inputs: Inputs, references: References) -> Observed:
-        """Observe the answers of one role."""
+        """Observe one role."""
         return Observed()
 
-    def ticks(self, rows: int) -> int:
-        """How many ticks of progress it gives for so many rows."""
-        return rows
+    @classmethod
+    def run_roles(
+        cls, model: Subject, asked: Sequence[tuple[Self, Inputs]], references: References
+    ) -> list[Observed]:
+        """Observe several roles, each with its own options: one after the other, unless a subclass
+        gains by taking them together.
+        """
+        return [own.run(model, inputs, references) for own, inputs in asked]
+
+    def ticks(self, examples: Examples) -> int:
+        """How many ticks of progress it gives for a role."""
+        return len(examples)
 
     def merge(self, other: Self) -> Self:
         """What serves two metrics at once.
@@ -209,28 +236,15 @@ def bare(record: Record, observed: Mapping[str, Any]) -> Record:
 
 @dataclass(frozen=True)
 class Want:
-    """What one role is asked: which variants are scored, whether text is generated, whether
-    vocabulary moments are kept.
+    """What one role is asked.
 
-    ``options``: the texts of the options are scored, or all: letters and texts. ``tokens``: how
-    many are generated at most (0: as many as elsewhere); ``cut``: the answer is kept only so far.
-    ``observations``: passes that only some metrics need; they read the answers, scored or not.
+    ``observations``: the passes, by name. ``tokens``: how many are generated at most (0: as many as
+    elsewhere); ``cut``: the answer is kept only so far.
     """
 
-    variants: tuple[str, ...] = ("answer",)
-    write: bool = False
-    moments: bool = False
-    options: Literal["", "texts", "all"] = ""
+    observations: tuple[Observation, ...] = ()
     tokens: int = 0
     cut: bool = False
-    observations: tuple[Observation, ...] = ()
-
-    @property
-    def scored(self) -> tuple[str, ...]:
-        """The variants that the teacher-forced pass reads."""
-        if "answer" not in self.variants and any(o.reads_scores for o in self.observations):
-            return ("answer", *self.variants)
-        return self.variants
 
     @property
     def beside(self) -> frozenset[str]:
@@ -239,15 +253,9 @@ class Want:
 
     def __or__(self, other: Want) -> Want:
         return Want(
-            variants=tuple(dict.fromkeys((*self.variants, *other.variants))),
-            write=self.write or other.write,
-            moments=self.moments or other.moments,
-            options="all"
-            if "all" in (self.options, other.options)
-            else self.options or other.options,
+            merged(self.observations, other.observations),
             tokens=max(self.tokens, other.tokens),
             cut=self.cut or other.cut,
-            observations=merged(self.observations, other.observations),
         )
 
     def of_references(self) -> Want:

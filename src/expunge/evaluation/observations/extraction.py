@@ -69,7 +69,7 @@ def overlaps(
     """Of each row the n-gram overlap of its greedy continuation from every prefix with the true
     rest: [cuts]; and the generations needed.
 
-    Up to the first miss behind the prefix S1's hits say what is written; from an all-hit rest
+    Up to the first miss behind the prefix the hits say what is written; from an all-hit rest
     nothing is generated at all.
     """
     found, generations = [], 0

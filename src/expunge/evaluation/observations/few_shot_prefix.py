@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
@@ -12,14 +12,13 @@ import numpy as np
 from expunge.core.data import Example, Examples, Row
 from expunge.core.progress import Tick
 from expunge.evaluation.observations.base import (
-    Cost,
     Inputs,
     Observation,
     Observed,
     Read,
     References,
 )
-from expunge.evaluation.observations.teacher_forced import score
+from expunge.evaluation.observations.teacher_forced import log_probabilities
 from expunge.models.causal_lm.model import UNBOUNDED, Subject
 
 VARIANT = "prefix"
@@ -112,18 +111,7 @@ def prefixed(
         return {}
     head = subject.bos_ids
     asked = [behind(prefix, r, head) for r in rows if (r.role, r.group) not in told]
-    reads = score(subject, asked, moments=lambda row: False, tick=tick, cost=Cost())
-    return {(r.role, r.id): (r, reads[r.role, r.id, VARIANT].logp) for r in asked}
-
-
-def lowered(examples: Examples) -> Examples:
-    """The rows with a variant ``lower``: their answer or text in lower case, behind the same
-    prompt.
-    """
-    text = lambda e: e.answer if e.text is None else e.text
-    return tuple(replace(e, variants={**e.variants, "lower": text(e).lower()}) for e in examples)
-
-
-def derived(roles: Mapping[str, Examples], role: str, variants: Sequence[str]) -> Examples:
-    """The rows of a role with the variants that are made of them."""
-    return lowered(roles[role]) if "lower" in variants else roles[role]
+    found: dict[tuple[str, str], tuple[Row, np.ndarray]] = {}
+    for row, logp in zip(asked, log_probabilities(subject, asked, tick), strict=True):
+        found[row.role, row.id] = (row, logp)
+    return found

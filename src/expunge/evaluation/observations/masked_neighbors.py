@@ -1,5 +1,5 @@
 """Rows whose answer or text has a word replaced by what a masked language model finds fitting:
-variants ``neighbour/0`` ..., for S1.
+variants ``neighbour/0`` ..., scored with all others.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class MaskedNeighbors(Observation):
             model, references.masked_model, inputs.examples, how, inputs.max_length, inputs.tick
         )
 
-    def ticks(self, rows: int) -> int:
+    def ticks(self, examples: Examples) -> int:
         """One for each row and for each of its neighbors."""
-        return rows * (1 + self.neighbors)
+        return len(examples) * (1 + self.neighbors)
 
 
 def neighbor_rows(
@@ -63,7 +63,7 @@ def neighbor_rows(
 
     Of a text in chunks each chunk has its own. A neighbor that no longer fits in ``max_length``,
     or falls into another number of chunks, is left out. Ticks: one a row, and one for each
-    neighbor that is not made; S1 gives the others.
+    neighbor that is not made; scoring gives the others.
     """
     rows: list[Row] = []
     fitting = [e for e in examples if not tokens_of(e) and OPEN not in e.tags]
@@ -85,7 +85,7 @@ def neighbor_rows(
 
 
 def _pieces(subject: Subject, example: Example, max_length: int) -> list[str]:
-    """The answer, or the text in the chunks that S1 scores."""
+    """The answer, or the text in the chunks that are scored."""
     if example.text is None:
         return [example.answer]
     return [r.text for r in subject.encode([example], max_length=max_length)]

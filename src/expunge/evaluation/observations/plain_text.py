@@ -60,23 +60,21 @@ def begun_rows(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
 
 
 def read_behind(read: Read, row: Row) -> Read:
-    """What S1 found of the whole text, without the tokens that ``row``, the same text begun, has in
+    """What the teacher-forced pass found of the whole text, without the tokens that ``row``, the same text begun, has in
     its prompt.
     """
     n = len(row.answer_ids)
     return replace(read, **{f: x[-n:] for f in PER_TOKEN if (x := getattr(read, f)) is not None})
 
 
-def record_of(
-    name: str, subject: Subject, row: Row, whole: Row, most: int, said: str | None
-) -> Record:
+def record_of(subject: Subject, row: Row, whole: Row, most: int, said: str | None) -> Record:
     """What a text that was begun should go on with (at most ``most`` tokens), and what the model
-    said; texts, and no number of S1.
+    said; texts, and no number of the teacher-forced pass.
     """
     ids = list(row.answer_ids)
     rest = ids[:-1] if row.eos else ids
     return Record(
-        name,
+        "",
         row.role,
         row.id,
         row.group,

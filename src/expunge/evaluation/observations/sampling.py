@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from expunge.core.data import Row
 from expunge.core.progress import Tick
-from expunge.core.results import Record
+from expunge.core.results import EMPTY, Record
 from expunge.evaluation.observations.base import Field, Inputs, Observation, Observed, References
+from expunge.evaluation.observations.plain_text import record_of
 from expunge.models.base import Sampling as Drawing
 from expunge.models.causal_lm.model import Subject
 from expunge.scoring.prefixes import REPORTED, VARIANT
@@ -49,14 +50,26 @@ class Sampling(Observation):
         )
         texts = [texts for texts, _ in drawn]
         logp = [logp for _, logp in drawn]
-        return Observed({"samples": texts, "sample_logp": logp}, made=self.samples * len(drawn))
+        fields: dict[str, Sequence[Any]] = {"samples": texts, "sample_logp": logp}
+        records = _held_against(model, inputs)
+        return Observed(fields, made=self.samples * len(drawn), records=records)
 
     @classmethod
     def own(cls, record: Record) -> Record | None:
         """Samples, and of a plain text what they are held against: what stood behind its beginning."""
         if record.variant == VARIANT + REPORTED:
-            return replace(record, generated=None)
+            return replace(record, generated=None, given=EMPTY)
         return super().own(record)
+
+
+def _held_against(model: Subject, inputs: Inputs) -> list[Record]:
+    """What stood behind the beginnings of plain texts, which their samples are held against."""
+    whole = {row.id: row for row in inputs.answers}
+    found: list[Record] = []
+    for row in inputs.prompts:
+        if row.variant == VARIANT + REPORTED:
+            found.append(record_of(model, row, whole[row.id], inputs.max_new_tokens, None))
+    return found
 
 
 def samples(

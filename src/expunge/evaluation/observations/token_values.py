@@ -1,4 +1,4 @@
-"""Logits of a batch -> per-token numbers of each of its rows (S1)."""
+"""Logits of a batch -> per-token numbers of each of its rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def names_of(bits: bool, moments: bool) -> tuple[str, ...]:
 
 
 def read_tokens(logits: Tensor, labels: Tensor, *, bits: bool, moments: bool) -> dict[str, Tensor]:
-    """Per-token numbers of S1 from logits [N, V] and labels [N]: float32 log-softmax over the last
+    """Per-token numbers from logits [N, V] and labels [N]: float32 log-softmax over the last
     axis, nats.
 
     ``bits``: hit, rank and arg-max too. ``moments``: mean and variance of log p(v) under p, and the

@@ -16,6 +16,7 @@ from expunge.core.card import Call
 from expunge.core.data import Example
 from expunge.core.results import Records
 from expunge.evaluation.observations.base import Want
+from expunge.evaluation.observations.teacher_forced import TeacherForced
 from expunge.evaluation.observe import measure
 from expunge.experiments.sweep.measures import FORGET, SAID, evaluated, longest, values
 from expunge.experiments.sweep.recipe import ATTACK
@@ -88,9 +89,8 @@ def strangeness(reader: Subject, bench: Benchmark, said: Records) -> np.ndarray:
             answered.append(replace(asked[id], answer=text, variants={}))
     found: dict[str, float] = {}
     if answered:
-        seen = measure(
-            reader, {"forget": tuple(answered)}, {"forget": Want()}, max_length=longest(bench)
-        )
+        asked_of = {"forget": Want((TeacherForced(),))}
+        seen = measure(reader, {"forget": tuple(answered)}, asked_of, max_length=longest(bench))
         found = {r.id: r.loss for r in seen.records}
     other = [0.0 if text.strip() else np.inf for text in texts.values()]
     return np.array(
