@@ -26,6 +26,8 @@ from expunge.evaluation.observations.base import (
     Want,
     merged,
 )
+from expunge.evaluation.observations.generation import Generation
+from expunge.evaluation.observations.multiple_choice import MultipleChoice
 from expunge.evaluation.observations.plain_text import begun, given_of, texts_among
 from expunge.evaluation.observations.teacher_forced import TeacherForced, score
 from expunge.evaluation.records import other_answers, record
@@ -102,8 +104,11 @@ def work(roles: Mapping[str, Examples], wants: Mapping[str, Want]) -> int:
 def check_capabilities(subject: Subject, wants: Mapping[str, Want]) -> None:
     """Refuse a pass that needs what the model cannot do."""
     for want in wants.values():
-        texts = want.options or any(variant != "answer" for variant in want.variants)
-        if want.write and "generate" not in subject.capabilities:
+        asked = {observation.name: observation for observation in want.observations}
+        forced = asked.get(TeacherForced.name)
+        others = isinstance(forced, TeacherForced) and set(forced.scored) - {"answer"}
+        texts = others or MultipleChoice.name in asked
+        if Generation.name in asked and "generate" not in subject.capabilities:
             raise Refused(
                 f"{subject.source or 'this model'} writes no answers; leave out the metrics that "
                 f"read what a model writes (--metrics)"
