@@ -19,7 +19,7 @@ WIDTH, LAYERS, HEADS = 64, 3, 4
 
 
 def build(examples: Sequence[Example], seed: int) -> ImageClassifier:
-    """A vision transformer of some 160,000 parameters for these pictures and their classes.
+    """A vision transformer of some 100,000 parameters for these pictures and their classes.
 
     A transformer normalizes each picture by itself; a batch norm would let a picture's loss depend
     on those beside it.
