@@ -13,6 +13,7 @@ _FROM = {
     "unlearn": "expunge.api",
     "evaluate": "expunge.api",
     "attack": "expunge.api",
+    "guard": "expunge.api",
     "auto": "expunge.api",
     "load": "expunge.models.causal_lm.load",
     "call": "expunge.core.card",

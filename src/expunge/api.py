@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from expunge.core.attack_request import AttackRequest
 from expunge.core.benchmark import Benchmark
@@ -17,6 +17,7 @@ from expunge.core.data import Case, Examples
 from expunge.core.errors import Refused
 from expunge.core.fields import documented
 from expunge.core.former_names import current_options
+from expunge.core.guard_request import GuardRequest
 from expunge.core.notes import note
 from expunge.core.requests import AutoRequest, EvalRequest, TrainRequest, UnlearnRequest
 from expunge.core.results import Measurement
@@ -32,9 +33,11 @@ from expunge.experiments.tuning.verb import chosen
 from expunge.models.causal_lm.model import Subject
 from expunge.models.families.find import check_alike, load
 from expunge.models.families.source import ModelSource
+from expunge.models.guarded import Guarded
 from expunge.models.modules import digest_tensors
 from expunge.models.torch_model import TorchModel
 from expunge.pipeline.attack import in_memory, plan_of
+from expunge.pipeline.guarded import guarded
 from expunge.pipeline.settings import ResolvedSettings, judges_of, method_of, uncontradicted
 from expunge.pipeline.train import rows_on
 from expunge.pipeline.train import train as fine_tuned
@@ -53,6 +56,8 @@ def subject_of(model: str | Path | Subject | tuple[Any, Any]) -> Subject:
     """A folder, a hub id, a Subject, or a (model, tokenizer) pair from transformers."""
     if isinstance(model, TorchModel):
         return model
+    if isinstance(model, Guarded):  # it has the methods of a Subject that a guard does not hide
+        return cast(Subject, model)
     if isinstance(model, tuple):
         return Subject(model[0], model[1], "in memory", None, digest_tensors(model[0]))
     return load(model)
@@ -63,6 +68,8 @@ def source_of(model: str | Path | Subject | tuple[Any, Any]) -> ModelSource:
 
     A model in memory is copied before it changes; one loaded from a folder is changed itself.
     """
+    if isinstance(model, Guarded):
+        raise Refused("a model behind a guard has no weights of its own; give its base")
     lent = isinstance(model, (TorchModel, tuple))
     return ModelSource(lambda: subject_of(model), lent=lent)
 
@@ -150,6 +157,29 @@ def unlearn(  # noqa: PLR0913 (for users: each option a keyword)
     supplied = supplied_of(streams, tools, settings.training.seed, source)
     inputs = TrainingInputs(made, case_of(case, forget, retain), supplied, name)
     return _result(apply_method(source, made, inputs, settings, out))
+
+
+@documented(GuardRequest)
+def guard(
+    model: Any,
+    guard: str = "content_filter",
+    *,
+    case: Case | Benchmark | None = None,
+    forget: Rows | None = None,
+    retain: Rows | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> Guarded:
+    """A model behind a guard: it can be asked and judged as the model can, and no weight of it is
+    changed, so what it withholds is suppressed and not forgotten.
+
+    >>> after = guard(model, "content_filter", forget=rows, retain=others)  # doctest: +SKIP
+    >>> evaluate(after, forget=rows, retain=others)  # doctest: +SKIP
+    """
+    rows = case_of(case, forget, retain).train
+    bench = case.name if isinstance(case, Benchmark) else ""
+    call = Call(guard, dict(arguments or {}))
+    gone, kept = (tuple(rows.get(role, ())) for role in ("forget", "retain"))
+    return guarded(subject_of(model), call, gone, kept, bench)
 
 
 def supplied_of(

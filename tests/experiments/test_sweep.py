@@ -16,6 +16,7 @@ methods:
 - simnpo
 - {name: rmu, args: {layer: 9}, label: too-deep}
 - task_arithmetic
+- content_filter
 benchmark: builtin
 recipe: {steps: 2}
 training: {steps: 2, batch: 4, lr: 1.0e-3}
@@ -35,6 +36,18 @@ def benched(tmp_path_factory):
         bench(BenchRequest(plan=str(place / "plan.yaml"), out=str(place / "out"), quiet=True))
 
     return once(tmp_path_factory, "bench-small", make)
+
+
+@pytest.mark.slow
+def test_a_guard_is_a_row_whose_weights_relearn_as_the_original_does(benched):
+    found = json.loads((benched / "out" / "bench.json").read_text())
+    row, original = found["methods"]["content_filter"], found["original"]
+    some = row["at_settings"]
+    assert some["steps"] == 0 and row["settings"] == "--false-alarms 0.06"
+    assert some["forget/probability"]["mean"] < original["forget/probability"]["mean"]
+    assert some["retain/probability"]["mean"] == original["retain/probability"]["mean"]
+    assert some["relearned"]["mean"] == original["relearned"]["mean"]
+    assert "content_filter: a guard changes what is said" in (benched / "out/bench.md").read_text()
 
 
 @pytest.mark.slow
@@ -144,7 +157,9 @@ def test_all_cells_failing_is_a_failure(benched, tmp_path, refused):
     out = tmp_path / "out"
     shutil.copytree(benched / "out", out)
     (tmp_path / "plan.yaml").write_text(
-        PLAN.replace("- simnpo\n", "").replace("- task_arithmetic\n", "")
+        PLAN.replace("- simnpo\n", "")
+        .replace("- task_arithmetic\n", "")
+        .replace("- content_filter\n", "")
     )
     said = refused("bench", tmp_path / "plan.yaml", "--out", out, "--quiet", code=1)
     assert said.startswith("no cell could be made; the first: seed 0: layer 9")

@@ -20,6 +20,7 @@ from expunge.cli.wrapping import WIDEST, terminal_width, wrapped
 from expunge.core.attack_request import AttackRequest
 from expunge.core.errors import Refused, listed, no_choice
 from expunge.core.escape import tell
+from expunge.core.guard_request import GuardRequest
 from expunge.core.requests import (
     AskRequest,
     AutoRequest,
@@ -142,6 +143,18 @@ def attack(request: AttackRequest) -> None:
     from expunge.pipeline.attack import attack as carry_out
 
     attacked(carry_out(request))
+
+
+@command(app, GuardRequest)
+def guard(request: GuardRequest) -> None:
+    """Put a guard before a model."""
+    if not request.guard.name:
+        raise Refused("which guard? expunge guard NAME; `expunge list guards` shows them")
+    if not request.model:
+        raise Refused(WHICH_MODEL)
+    from expunge.pipeline.guard import run_guard
+
+    tell(run_guard(request))
 
 
 @command(app, AskRequest)

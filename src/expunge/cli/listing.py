@@ -201,9 +201,12 @@ def _facts(member: Member, found: Mapping[str, Any]) -> str:
     if member.room == "methods":
         facts["effect on the built-in case"] = effect(member.name, found)
     claims = card.get("claims", "")
+    guard = member.room == "guards"
     facts |= {
-        "a small step": CLAIMS.get(claims, claims.replace("_", " ")),
-        "rights of the adversary": ", ".join(card.get("rights", ())),
+        "what it claims" if guard else "a small step": CLAIMS.get(claims, claims.replace("_", " ")),
+        "what it must see" if guard else "rights of the adversary": ", ".join(
+            card.get("rights", ())
+        ),
     }
     facts |= {
         "undoes": card.get("defeats", "").replace("_", " "),
@@ -410,7 +413,8 @@ def _how(member: Member) -> str:
         if asks
         else f"expunge train --model tiny --benchmark {_split(member)} --on full --out "
         f"runs/original",
-        "guards": "",
+        "guards": f"expunge guard {name} --model runs/original {case} --out runs/{name}\n"
+        f"expunge eval --model runs/{name} {case} --out runs/{name}-eval",
     }[member.room]
     return f"## Run it\n\n```\n{words}\n```" if words else ""
 

@@ -26,7 +26,12 @@ def dashed(words: Sequence[str]) -> list[str]:
 
 
 def own(
-    words: Sequence[str], options: Iterable[str], default: str = ""
+    words: Sequence[str],
+    options: Iterable[str],
+    default: str = "",
+    *,
+    room: str = "methods",
+    verb: str = "unlearn",
 ) -> tuple[str, dict[str, Any]]:
     """The method's name and its own arguments, out of the words that are no option of the verb.
 
@@ -34,6 +39,8 @@ def own(
         words: What the verb did not take.
         options: The verb's own as they are typed, to name the nearest.
         default: The method if none is named.
+        room: Where it is looked up: methods, or guards.
+        verb: The verb, for messages.
 
     Returns:
         The method's name and its arguments; values have the types of the signature.
@@ -46,10 +53,10 @@ def own(
     given, others = _pairs(words)
     found, *rest = others or [default]
     if not found and given:
-        raise unknown("option of unlearn", next(iter(given)), options)
+        raise unknown(f"option of {verb}", next(iter(given)), options)
     if not found:
         return "", {}
-    member = registry.member("methods", found)
+    member = registry.member(room, found)
     if rest:
         raise Refused(
             f"{rest[0]!r}: expected an option such as "
@@ -60,13 +67,13 @@ def own(
         key = option[2:].replace("-", "_")
         if key not in known:
             raise unknown(
-                f"option of unlearn {found}", option, [*("--" + k for k in known), *options]
+                f"option of {verb} {found}", option, [*("--" + k for k in known), *options]
             )
         if value is None:
             raise Refused(f"{option} needs a value")
         said[key] = value
     # a term stays a name: a request is plain data
-    return found, registry.checked("methods", found, said)
+    return found, registry.checked(room, found, said)
 
 
 def own_swept(words: Sequence[str], options: Iterable[str]) -> tuple[str, dict[str, Any]]:

@@ -21,7 +21,11 @@ from expunge.core.requests import GROUPS, RUN, Request, TrainRequest, UnlearnReq
 
 # their run.yaml can be given with --from
 REPEATABLE: tuple[type[Request], ...] = (TrainRequest, UnlearnRequest)
-ROOMS = {"method": "methods", "attack": "attacks"}  # the field that holds a member -> its room
+ROOMS = {
+    "method": "methods",
+    "attack": "attacks",
+    "guard": "guards",
+}  # the field that holds a member -> its room
 PLACEHOLDERS = {int: "INTEGER", float: "NUMBER"}
 R = TypeVar("R", bound=Request)
 
@@ -227,10 +231,10 @@ def request_of(kind: type[R], given: Mapping[str, Any], method: str = "") -> R:
     if method:
         words = [*([given[method]] if given[method] else []), *given["context"].args]
         options = [o for p in given["context"].command.params for o in p.opts if o.startswith("--")]
-        if method == "method":
-            named = own(words, options, method_of(source))
-        else:
+        if method == "attack":
             named = own_swept(words, options)
+        else:
+            named = own(words, options, method_of(source), room=ROOMS[method], verb=kind.verb)
         values[method] = Call(*named)
     request = kind(**values)
     return repeated(request, source) if source else request

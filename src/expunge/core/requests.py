@@ -435,7 +435,7 @@ class BenchRequest(RunRequest):
             "a YAML file with methods, seeds, benchmark ...; options stand over it", positional=True
         ),
     ] = ""
-    methods: Annotated[str, Help("names separated by commas, or all")] = ""
+    methods: Annotated[str, Help("methods or guards, separated by commas; all: every method")] = ""
     benchmark: BenchmarkName = ""
     seeds: Annotated[
         str, Help("such as 0,1,2; on the built-in benchmark a seed is a case of its own")

@@ -16,11 +16,14 @@ from torch import Tensor
 from expunge.core.data import Example, Row
 from expunge.core.stages import Adapter
 
-# what a model can do: say how likely an answer is, write, let gradients through, show the outputs
-# of its blocks, show its weights, read texts, carry a low-rank adapter
-Capability = Literal["score", "generate", "gradient", "hidden", "weights", "text", "adapter"]
+# what a model can do: say how likely an answer is, write, go on with a text that is given back to
+# it, let gradients through, show the outputs of its blocks, show its weights, read texts, carry a
+# low-rank adapter
+Capability = Literal[
+    "score", "generate", "continue", "gradient", "hidden", "weights", "text", "adapter"
+]
 LANGUAGE_MODEL: frozenset[Capability] = frozenset(
-    {"score", "generate", "gradient", "hidden", "weights", "text", "adapter"}
+    {"score", "generate", "continue", "gradient", "hidden", "weights", "text", "adapter"}
 )
 
 

@@ -19,7 +19,7 @@ from expunge.data.kinds import COMPLETIONS, TEXTS
 from expunge.evaluation.observations.teacher_forced import log_probabilities
 from expunge.models.base import Model, Sampling
 from expunge.models.causal_lm.model import UNBOUNDED, Subject
-from expunge.pipeline.evaluate import loaded
+from expunge.pipeline.guarded import served
 from expunge.runs.folder import read_run
 
 
@@ -59,7 +59,7 @@ def ask(request: AskRequest) -> list[Answered]:
 
 
 def _answered(request: AskRequest, source: str) -> Answered:
-    subject = loaded(request, source)
+    subject = served(request, source)
     tags, how = _tags(request.raw, source)
     question = Example("question", "question", "question", prompt=request.question, tags=tags)
     prompt = subject.prompt_of(question)

@@ -27,9 +27,11 @@ from expunge.evaluation.metric import Judge
 from expunge.models.causal_lm.model import Subject
 from expunge.models.families.find import check_sources_alike
 from expunge.models.families.source import ModelSource
+from expunge.models.guarded import Guarded
 from expunge.pipeline.attack_questions import SAID, Questions, check_judges
 from expunge.pipeline.attack_sweep import Sweep, Sweeper, held_by, sweep_of, unheld
-from expunge.pipeline.evaluate import check_record, data_facts, loaded
+from expunge.pipeline.evaluate import check_record, data_facts
+from expunge.pipeline.guarded import bare, loaded, served
 from expunge.pipeline.settings import absent_of, case_of, judges_of, longest_of, out_of
 from expunge.report.parse import curve_of, read_curves
 from expunge.report.recovery import Recovery
@@ -223,9 +225,7 @@ def attack(request: AttackRequest) -> Path:
         salt = salt_for(run.path / "private")
         if not request.quiet:
             say(understood(plan.asked))
-        models = {
-            name: partial(ModelSource, partial(loaded, request, source)) for name, source in names
-        }
+        models = {name: partial(attacked, request, plan.sweep, source) for name, source in names}
         labels = {"unlearned": request.label or run.path.name}
         total = len(names) * (1 + len(plan.sweep.attacks))
         with bar(
@@ -251,6 +251,24 @@ def attack(request: AttackRequest) -> Path:
     return run.path
 
 
+def within_reach(model: Subject, sweep: Sweep) -> Subject:
+    """The model that an adversary attacks: the one behind the guard, if he has the weights."""
+    if sweep.attacks[0].stages and isinstance(model, Guarded):
+        base: Subject = model.base
+        return base
+    return model
+
+
+def attacked(request: AttackRequest, sweep: Sweep, source: str) -> ModelSource:
+    """Where the model that is attacked comes from: who has the weights takes a guard away, who can
+    only ask meets it.
+    """
+    if sweep.attacks[0].stages and bare(source) != source:
+        say(f"{source}: the adversary has the weights, so the model behind the guard is attacked")
+        return ModelSource(partial(loaded, request, bare(source)))
+    return ModelSource(partial(served, request, source))
+
+
 def attack_facts(plan: Plan, of: str) -> dict[str, Any]:
     """What run.yaml says of the attack: its arguments, its strengths, what the adversary needs and
     holds.
@@ -271,7 +289,7 @@ def same_tokens(request: AttackRequest, others: Sequence[str]) -> None:
     other things: texts in other tokens, other classes.
     """
     for source in others:
-        check_sources_alike(request.model, source, request.trust_remote_code)
+        check_sources_alike(bare(request.model), bare(source), request.trust_remote_code)
 
 
 def recovered(folder: Path) -> Recovery:
@@ -287,6 +305,9 @@ def in_memory(
     tick: Callable[[int], None],
 ) -> Recovery:
     """What an attack on models in memory finds; ``place`` is for checkpoints."""
-    lent = {name: partial(ModelSource.lent, model) for name, model in models.items()}
+    lent = {
+        name: partial(ModelSource.lent, within_reach(model, plan.sweep))
+        for name, model in models.items()
+    }
     found, _ = recovery(plan, plan.sweeper(place, request), lent, {}, "unlearned", tick)
     return Recovery(tuple(curve_of(curve, "curve") for curve in found["curves"]))

@@ -32,9 +32,9 @@ from expunge.evaluation.observations.text_models import check_folder
 from expunge.evaluation.store import for_run_folder, salted, write_records
 from expunge.interop.lm_eval import check, harness
 from expunge.models.causal_lm.load import digest_folder
-from expunge.models.causal_lm.model import Subject
 from expunge.models.checkpoint import model_folder
-from expunge.models.families.find import check_sources_alike, load
+from expunge.models.families.find import check_sources_alike
+from expunge.pipeline.guarded import SUPPRESSED, bare, guard_facts, served
 from expunge.pipeline.sequential import evaluate_stages
 from expunge.pipeline.settings import absent_of, case_of, judges_of, out_of
 from expunge.report.origin import origin_of
@@ -60,7 +60,7 @@ def run_one(request: EvalRequest) -> Path:
     bench, case = (None, Case({}, {})) if alone else case_of(request)
     judges = judges_of(bench, case, request.metrics)
     asked = [] if alone else [("unlearned", request.model), *beside(request)]
-    models = {name: partial(loaded, request, source) for name, source in asked}
+    models = {name: partial(served, request, source) for name, source in asked}
     same_words(request, [source for _, source in beside(request)])
     for source in sources_in(request.gold):
         check_record(source, case)  # what must be refused is, before anything is measured
@@ -101,7 +101,7 @@ def run_one(request: EvalRequest) -> Path:
                 say(texts)
         results = dict(found.results)
         if request.lm_eval:
-            subject = loaded(request)
+            subject = served(request)
             facts["model"] = {"source": request.model, "digest": subject.digest}
             results |= harness(
                 subject,
@@ -109,7 +109,9 @@ def run_one(request: EvalRequest) -> Path:
                 limit=request.lm_limit,
                 trust_remote_code=request.trust_remote_code,
             )
-        facts |= kind_facts(request, facts)
+        facts |= kind_facts(request, facts) | guard_facts(request.model)
+        if "guard" in facts and not request.quiet:
+            say(f"{request.model}: {SUPPRESSED}")
         write_records(
             for_run_folder([*found.mine, *(found.others or ())]),
             run.path / "records" / "part-0.parquet",
@@ -182,7 +184,7 @@ def same_words(request: EvalRequest, others: Sequence[str]) -> None:
     things: texts in other tokens, other classes.
     """
     for source in others:
-        check_sources_alike(request.model, source, request.trust_remote_code)
+        check_sources_alike(bare(request.model), bare(source), request.trust_remote_code)
 
 
 def said(name: str, cost: Cost | None, limit: int) -> None:
@@ -199,16 +201,6 @@ def said(name: str, cost: Cost | None, limit: int) -> None:
         share = cost.limited / cost.written
         at = f"the limit of {limit} tokens" if limit else "the token limit of their role"
         say(f"{name}: {cost.limited} of {cost.written} texts ({share:.0%}) stopped only at {at}")
-
-
-def loaded(request: Any, source: str | None = None) -> Subject:
-    """The model of a request."""
-    return load(
-        source or request.model,
-        dtype=request.dtype or "auto",
-        device=request.device or "auto",
-        trust_remote_code=request.trust_remote_code,
-    )
 
 
 def texts_of(records: Records, case: Case, salt: str) -> list[dict[str, Any]]:

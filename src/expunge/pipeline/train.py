@@ -16,7 +16,7 @@ from expunge.losses.terms import nll
 from expunge.models.causal_lm.model import Subject
 from expunge.models.families.find import family_for
 from expunge.models.families.source import ModelSource
-from expunge.pipeline.evaluate import loaded
+from expunge.pipeline.guarded import loaded
 from expunge.pipeline.settings import (
     ADAPTER,
     ResolvedSettings,

@@ -24,7 +24,7 @@ from expunge.models.causal_lm.model import Subject
 from expunge.models.families.source import ModelSource
 from expunge.models.remote import Remote
 from expunge.pipeline.cost import expected
-from expunge.pipeline.evaluate import loaded
+from expunge.pipeline.guarded import loaded
 from expunge.pipeline.record import ModelRecord
 from expunge.pipeline.sequential import parts_of, walk
 from expunge.pipeline.settings import (

@@ -35,6 +35,7 @@ def notices(found: Found) -> list[str]:
     told += [f"{f.label}: {line}." for f in found.folders for line in gold_doubts(f.run)]
     told += _stale(found)
     told += _without_effect(found)
+    told += _guarded(found)
     told += _different_rows(found)
     told += _unlike_gold(found)
     if found.left_out:
@@ -77,6 +78,20 @@ def _stale(found: Found) -> list[str]:
             told.append(
                 f"{f.label} ({f.path.name}) was measured on other weights than its model has now: "
                 f"evaluate it again."
+            )
+    return told
+
+
+def _guarded(found: Found) -> list[str]:
+    """Models behind guards: what they withhold is not gone."""
+    told = []
+    for f in found.folders:
+        guard = _mapping(f.run.get("guard"))
+        if f.run.get("verb") == "eval" and guard:
+            told.append(
+                f"{f.label} answers behind the guard {guard.get('name', '')}, which changes no "
+                f"weight: what it withholds is suppressed, not forgotten, and whoever has the "
+                f"weights has it still."
             )
     return told
 

@@ -20,7 +20,7 @@ def made_as(run: Mapping[str, Any]) -> str:
     """
     if run.get("verb") == "train":
         return TRAINED.get(str(run.get("on", _asked(run, "on") or "full")), "")
-    return "unlearned" if run.get("verb") in ("unlearn", "auto") else ""
+    return "unlearned" if run.get("verb") in ("unlearn", "auto", "guard") else ""
 
 
 def made_in(source: str) -> Path | None:

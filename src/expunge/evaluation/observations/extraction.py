@@ -73,10 +73,11 @@ def overlaps(
     nothing is generated at all.
     """
     found, generations = [], 0
+    goes_on = "continue" in subject.capabilities
     for first in range(0, len(rows), BLOCK):
         block = list(zip(rows, hits, tops, strict=True))[first : first + BLOCK]
         asks = [
-            (i, cut, _sure(row, hit, top, cut))
+            (i, cut, _sure(row, hit, top, cut) if goes_on else [])
             for i, (row, hit, top) in enumerate(block)
             for cut in cuts_of(row, n, stride)
         ]

@@ -189,6 +189,7 @@ def write(
     teacher-forced pass decide is not generated again.
     """
     eos = set(subject.eos_ids)
+    goes_on = "continue" in subject.capabilities
     known: list[list[int]] = []
     budgets = []
     for row, read, room in zip(rows, reads, most, strict=True):
@@ -196,6 +197,8 @@ def write(
         ids = row.answer_ids
         miss = int(np.argmin(read.hit)) if not read.hit.all() else len(ids)
         sure = [*ids[:miss], *([int(read.top[miss])] if miss < len(ids) else [])][:room]
+        if not goes_on:
+            sure = []
         ended = bool(sure) and sure[-1] in eos
         known.append(sure)
         budgets.append(0 if ended else room - len(sure))

@@ -25,6 +25,7 @@ from expunge.core.notes import note
 from expunge.core.requests import UnlearnRequest
 from expunge.core.results import Records
 from expunge.experiments.sweep.fair import smallest_share, steps_for, tokens_of
+from expunge.experiments.sweep.guard_cell import guard_cell
 from expunge.experiments.sweep.hardness import answers_of, garbled, relearned, strangeness
 from expunge.experiments.sweep.measures import (
     STRENGTH,
@@ -35,6 +36,7 @@ from expunge.experiments.sweep.measures import (
     values,
     whole,
 )
+from expunge.experiments.sweep.plan import room_of
 from expunge.experiments.sweep.recipe import trained
 from expunge.losses.weight_deltas import mixed
 from expunge.models.causal_lm.lora import merged
@@ -125,6 +127,9 @@ def computed(
     model, gold = models
     request = replace(UnlearnRequest.from_json(ask["request"]), model=model)
     bench, original = shared(request.benchmark, request.data, model)
+    if room_of(request.method.name) == "guards":
+        usual = strangeness_of_gold(request.benchmark, request.data, model, gold)
+        return guard_cell(request.method, bench, original, ask, level, usual)
     sequence = StageSequence(request, bench, original)
 
     def tried(training_at: TrainingAt, kept: Path | None = None) -> dict[str, Any]:

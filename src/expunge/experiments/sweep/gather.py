@@ -71,6 +71,8 @@ def row(cells: Sequence[tuple[int, dict[str, Any]]], ends: Ends) -> dict[str, An
         "preset": good[0]["preset"],
         "cpu_seconds": mean(c["cpu_seconds"] for c in good),
     }
+    if good[0].get("guard"):
+        made["guard"] = True
     for part in ("at_settings", "at_budget"):
         some = [c[part] for c in good if part in c]
         if some:

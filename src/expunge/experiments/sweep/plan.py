@@ -122,9 +122,15 @@ class Plan:
 
 
 def code_of(entry: Entry) -> str:
-    """A digest of the method's own file."""
-    file = registry.HERE / "methods" / f"{registry.member('methods', entry.method.name).name}.py"
+    """A digest of the file of the method or the guard."""
+    room = room_of(entry.method.name)
+    file = registry.HERE / room / f"{registry.member(room, entry.method.name).name}.py"
     return sha256(file.read_bytes()).hexdigest()[:12]
+
+
+def room_of(name: str) -> str:
+    """Where a bench finds what is compared: among the guards, or among the methods."""
+    return "guards" if "guards" in registry.rooms_of(name) else "methods"
 
 
 # ------------------------------------------------------------------ from options and files
@@ -210,7 +216,7 @@ def entry_of(said: Any) -> Entry:
     args = said.get("args") or {}
     if not isinstance(name, str) or not isinstance(args, dict):
         raise Refused("a method is a name, or name: with args: (a mapping of argument to value)")
-    registry.resolve("methods", name, args)
+    registry.resolve(room_of(name), name, args)
     label = said.get("label") or "-".join([name, *(f"{k}={v}" for k, v in args.items())])
     if not isinstance(label, str) or not SAFE.fullmatch(label):
         raise Refused(f"label {label!r}: may hold letters, digits and . _ + @ = , -")

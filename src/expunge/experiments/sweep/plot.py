@@ -206,7 +206,7 @@ def strips(found: Mapping[str, Any]) -> Markup:
             Row(
                 name[:26],
                 marks,
-                f"{level['u']['mean']:.2f}",
+                "–" if level["u"]["mean"] is None else f"{level['u']['mean']:.2f}",
                 color=color,
                 number=str(i),
                 joined=True,

@@ -17,8 +17,9 @@ from expunge.core.files import write_json, write_text
 from expunge.core.requests import BenchRequest
 from expunge.experiments.sweep.cell import baseline, cell, parts_of, read_cell
 from expunge.experiments.sweep.gather import gather
+from expunge.experiments.sweep.guard_cell import check_guard
 from expunge.experiments.sweep.measures import UTILITY
-from expunge.experiments.sweep.plan import Entry, Plan, plan_of
+from expunge.experiments.sweep.plan import Entry, Plan, plan_of, room_of
 from expunge.experiments.sweep.plot import write_plots
 from expunge.experiments.sweep.pool import Job, check_executor, pool, together
 from expunge.experiments.sweep.recipe import attack_for, benchmark_for
@@ -92,7 +93,10 @@ def runnable(plan: Plan) -> Todo:
     for entry in plan.methods:
         request = plan.request(entry, plan.seeds[0])
         try:
-            resolve(replace(request, stage=stage), benchmark, case, _no_subject, entry.label)
+            if room_of(entry.method.name) == "guards":
+                check_guard(entry.label, benchmark, case)
+            else:
+                resolve(replace(request, stage=stage), benchmark, case, _no_subject, entry.label)
             entries.append(entry)
         except Refused as error:
             if not plan.every:
@@ -159,9 +163,10 @@ def cells(out: Path, plan: Plan, todo: Todo, keep: bool) -> list[Job]:
             place = place_of(out, entry.label, seed)
             ask = plan.ask(entry, seed)
             made = read_cell(place, ask)
-            if made is None or "error" in made or (keep and not (place / "model").exists()):
+            kept = keep and room_of(entry.method.name) == "methods"  # a guard makes no weights
+            if made is None or "error" in made or (kept and not (place / "model").exists()):
                 shutil.rmtree(place / "model", ignore_errors=True)
-                jobs.append((cell, str(place), ask, level, models, keep))
+                jobs.append((cell, str(place), ask, level, models, kept))
     return jobs
 
 

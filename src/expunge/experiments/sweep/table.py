@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from expunge.core.errors import listed
 from expunge.core.escape import escaped, terminal
 from expunge.experiments.sweep.hardness import GARBLED
 from expunge.experiments.sweep.measures import FORGET, NEIGHBOR, SAID, STRENGTH, UTILITY
 from expunge.experiments.sweep.recipe import attack_for
+from expunge.pipeline.guarded import SUPPRESSED
 from expunge.report import markdown
 from expunge.report.format import NONE
 from expunge.report.format import short as decimals
@@ -173,12 +175,23 @@ def page(found: Mapping[str, Any]) -> str:
         ),
         "",
     ]
+    told = guards_told(found)
+    if told:
+        parts += [told, ""]
     failed = [(name, e) for name, row in found["methods"].items() for e in row["errors"]]
     if failed:
         parts += ["## Failed", "", *(f"- {name}, {e}" for name, e in failed), ""]
     if found["skipped"]:
         parts += ["## Skipped", "", *(f"- {why}" for why in found["skipped"].values()), ""]
     return "\n".join(parts)
+
+
+def guards_told(found: Mapping[str, Any]) -> str:
+    """What the rows of guards mean; '' without one."""
+    names = [name for name, row in found["methods"].items() if row.get("guard")]
+    if not names:
+        return ""
+    return f"{listed(names)}: {SUPPRESSED}; relearned is what the model behind it relearns."
 
 
 def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
@@ -309,6 +322,8 @@ def shown(found: Mapping[str, Any]) -> None:
             markup=False,
             highlight=False,
         )
+    if guards_told(found):
+        console.print(escaped(guards_told(found)), style="dim", markup=False, highlight=False)
     for name, row in found["methods"].items():
         for error in row["errors"]:
             console.print(

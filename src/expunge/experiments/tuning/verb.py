@@ -15,8 +15,8 @@ from expunge.experiments.tuning.halving import Rung
 from expunge.experiments.tuning.rows import ASIDE
 from expunge.experiments.tuning.search import Budget, Search
 from expunge.experiments.tuning.words import as_json, why
-from expunge.models.causal_lm.source import ModelSource
-from expunge.pipeline.evaluate import loaded
+from expunge.models.families.source import ModelSource
+from expunge.pipeline.guarded import loaded
 from expunge.pipeline.record import ModelRecord
 from expunge.pipeline.settings import case_of, out_of
 from expunge.pipeline.training_inputs import encode_rows, supplied_by
