@@ -206,7 +206,10 @@ def _usual(where: str, found: Sequence[str], names: Mapping[str, str]) -> dict[s
             f"{shown(found)}; say which with {how}"
         )
     if len(readings) > 1:
-        several = " or ".join(" and ".join(shown([v]) for v in r.values()) for r in readings)
+        each = []
+        for reading in readings:
+            each.append(" and ".join(shown([v]) for v in reading.values()))
+        several = " or ".join(each)
         raise Refused(
             f"{where}: the columns can be read in {len(readings)} ways ({several}); say which with "
             f"{how}"

@@ -78,11 +78,11 @@ def files_of(source: str) -> list[Path]:
                 f"one of {listed(KINDS)}"
             )
         return [path]
-    inside = sorted(
-        p
-        for p in path.rglob("*")
-        if p.is_file() and not any(q.startswith(".") for q in p.relative_to(path).parts)
-    )
+    inside = []
+    for p in sorted(path.rglob("*")):
+        hidden = any(part.startswith(".") for part in p.relative_to(path).parts)
+        if p.is_file() and not hidden:
+            inside.append(p)
     known = [p for p in inside if kind_of(p) in KINDS]
     if not known:
         raise Refused(

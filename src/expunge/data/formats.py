@@ -202,7 +202,7 @@ def _tsv(path: Path) -> list[Cells]:
             f"{path}: left aside: the quotation marks around {len(marked)} cells, taken for the "
             f"quoting of a spreadsheet"
         )
-        rows = [(number, [_unquoted(cell) for cell in row]) for number, row in rows]
+        rows = [(number, list(map(_unquoted, row))) for number, row in rows]
     return _table(path, rows)
 
 
@@ -240,14 +240,22 @@ def _table(path: Path, rows: Numbered) -> list[Cells]:
         )
     if empty:
         note(f"{path}: left aside: {len(empty)} empty rows (line {listed(map(str, empty), 5)})")
-    hollow = {
-        name
-        for name in header
-        if name.startswith(UNNAMED) and not any(c.values[name] for c in found)
-    }
+    return _without_hollow(found, header)
+
+
+def _without_hollow(found: list[Cells], header: Sequence[str]) -> list[Cells]:
+    """The rows without columns that have neither a name nor a value."""
+    hollow = set()
+    for name in header:
+        if name.startswith(UNNAMED) and not any(c.values[name] for c in found):
+            hollow.add(name)
     if not hollow:
         return found
-    return [Cells(c.where, {k: v for k, v in c.values.items() if k not in hollow}) for c in found]
+    kept = []
+    for c in found:
+        values = {k: v for k, v in c.values.items() if k not in hollow}
+        kept.append(Cells(c.where, values))
+    return kept
 
 
 UNNAMED = "(column "

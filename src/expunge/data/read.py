@@ -219,9 +219,10 @@ def _left_aside(file: str, cells: Sequence[Cells], found: Sequence[str], fields:
     turns.
     """
     unread = [name for name in found if name not in fields.used]
-    held = [
-        name for name in unread if any(c.values.get(name) not in (None, "", [], {}) for c in cells)
-    ]
+    held = []
+    for name in unread:
+        if any(c.values.get(name) not in (None, "", [], {}) for c in cells):
+            held.append(name)
     if held:
         say = "what they hold reaches neither prompt nor answer (--columns says what is read)"
         note(f"{file}: left aside: {len(held)} of {len(found)} columns: {shown(held)}; {say}")

@@ -153,9 +153,10 @@ def _truth(
     if m is None or m.value is None:
         return {}
     right = {r.id: r for r in records.of(role, "paraphrase") or rows}
-    scores = [
-        float(np.exp(right[r.id].loss - np.mean([w.loss for w in wrong[r.id]]))) for r in rows
-    ]
+    scores = []
+    for r in rows:
+        of_wrong = np.mean([w.loss for w in wrong[r.id]])
+        scores.append(float(np.exp(right[r.id].loss - of_wrong)))
     name = "forget_truth_ratio" if role == "forget" else f"{short}_Truth_Ratio"
     return {
         name: {
@@ -214,8 +215,9 @@ def _membership(records: Records, gold: Records | None) -> dict[str, Any]:
 def _auc(sides: Mapping[str, Any]) -> dict[str, float]:
     from expunge.scoring.bootstrap import auc
 
-    x, y = (
-        -np.array([e["score"] for e in sides[role]["value_by_index"].values()])
-        for role in ("forget", "holdout")
-    )
-    return {"auc": auc(x, y), "agg_value": auc(x, y)}
+    scores = []
+    for role in ("forget", "holdout"):
+        rows = sides[role]["value_by_index"].values()
+        scores.append(-np.array([row["score"] for row in rows]))
+    value = auc(*scores)
+    return {"auc": value, "agg_value": value}

@@ -122,10 +122,11 @@ def best_of_columns(subjects: Sequence[Judged], keys: Iterable[str]) -> dict[str
     compete.
     """
     unlearned = [s for s in subjects if s.kind == "unlearned"]
-    return {
-        key: best({s.label: s.measurements.get(key) for s in unlearned}, gold_of(subjects, key))
-        for key in keys
-    }
+    found = {}
+    for key in keys:
+        values = {s.label: s.measurements.get(key) for s in unlearned}
+        found[key] = best(values, gold_of(subjects, key))
+    return found
 
 
 def gold_of(subjects: Iterable[Judged], key: str) -> float | None:
@@ -197,19 +198,13 @@ def curves_of(subjects: Sequence[Judged]) -> list[Curve]:
         if of in plain:
             at.setdefault(0.0 if steps else "as is", plain[of])
         xs = tuple(sorted(at, key=_strength))
-        keys = [k for k in at[xs[0]].measurements if all(k in at[x].measurements for x in xs)]
+        series = {}
+        for k in at[xs[0]].measurements:
+            if all(k in at[x].measurements for x in xs):
+                series[k] = tuple(at[x].measurements[k] for x in xs)
         label = f"{name} steps" if steps else name
         doubt = next((at[x].doubt for x in xs if at[x].doubt), "")
-        found.append(
-            Curve(
-                name,
-                of,
-                xs,
-                label,
-                {k: tuple(at[x].measurements[k] for x in xs) for k in keys},
-                doubt,
-            )
-        )
+        found.append(Curve(name, of, xs, label, series, doubt))
     return found
 
 

@@ -259,7 +259,10 @@ def losses(log: Sequence[Mapping[str, Any]], style: Style) -> Markup | None:
     Returns:
         The figure, or None if no loss was logged.
     """
-    terms = [term for term in terms_of(log) if any(finite(line.get(term)) for line in log)]
+    terms = []
+    for term in terms_of(log):
+        if any(finite(line.get(term)) for line in log):
+            terms.append(term)
     if not terms:
         return None
     stages = stages_of(log)

@@ -99,11 +99,8 @@ def _finding(s: Judged, key: str, subjects: Sequence[Judged], curves: Sequence[C
         )
     yardsticks = [o for o in subjects if o.kind in ("gold", "original")]
     doubts = [(o.label, o.doubt) for o in (s, *yardsticks) if o.doubt]
-    doubts += [
-        (f"{c.attack} on {c.of}", c.doubt)
-        for c in curves
-        if c.doubt and c.of in {s.label, *(o.label for o in yardsticks)}
-    ]
+    labels = {s.label, *(o.label for o in yardsticks)}
+    doubts += [(f"{c.attack} on {c.of}", c.doubt) for c in curves if c.doubt and c.of in labels]
     if found.level != "good" or not doubts:
         return found
     if any(edited(why) for _, why in doubts):

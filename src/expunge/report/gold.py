@@ -62,11 +62,11 @@ def section(subjects: Sequence[Judged], styles: Styles) -> Section | None:
 
     A gold beside itself tells nothing and is left out.
     """
-    shown = [
-        s
-        for s in ordered(subjects)
-        if s.beside and (s.kind != "gold" or any(b.difference for b in s.beside.values()))
-    ]
+    shown = []
+    for s in ordered(subjects):
+        differs = any(b.difference for b in s.beside.values())
+        if s.beside and (s.kind != "gold" or differs):
+            shown.append(s)
     if not shown:
         return None
     every = [b for s in shown for b in s.beside.values()]

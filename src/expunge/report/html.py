@@ -150,7 +150,9 @@ def _looks(found: Found) -> dict[str, Style]:
     """
     kinds = [(f.label, f.kind) for f in found.folders if f.kind != "attacked"]
     kinds += [(s.label, s.kind) for s in found.subjects if s.kind != "attacked"]
-    kind_of = {label: [k for name, k in kinds if name == label] for label, _ in kinds}
+    kind_of: dict[str, list[str]] = {}
+    for label, kind in kinds:
+        kind_of.setdefault(label, []).append(kind)
     labels = (
         [s.label for s in ordered(found.subjects)]
         + [c.of for c in found.curves]
@@ -203,11 +205,8 @@ def _attacks(found: Found, looks: Mapping[str, Style]) -> list[dict[str, Any]]:
 def _curve_key(curves: Sequence[Curve], role: str) -> str | None:
     """The series of ``role`` to draw: the first leading metric, else whatever there is."""
     keys = dict.fromkeys(k for c in curves for k in c.series)
-    return next(
-        (
-            k
-            for k in (*(f"{role}/{name}" for name in LEADING), *keys)
-            if k in keys and split_key(k)[0] == role
-        ),
-        None,
-    )
+    leading = [f"{role}/{name}" for name in LEADING]
+    for key in (*leading, *keys):
+        if key in keys and split_key(key)[0] == role:
+            return key
+    return None

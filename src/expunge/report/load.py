@@ -223,17 +223,13 @@ def _own_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:
             names.get(label, [(path, label)]), key=lambda e: len(os.path.commonpath([e[0], path]))
         )[1]
 
-    return tuple(
-        replace(
-            f,
-            label=f.label if f.kind == "attacked" else near(f.label, f.path),
-            curves=tuple(replace(c, of=near(c.of, f.path)) for c in f.curves),
-            run={
-                **f.run,
-                "attack": {**f.run["attack"], "of": near(str(f.run["attack"].get("of")), f.path)},
-            }
-            if isinstance(f.run.get("attack"), dict)
-            else f.run,
-        )
-        for f in folders
-    )
+    found = []
+    for f in folders:
+        label = f.label if f.kind == "attacked" else near(f.label, f.path)
+        curves = tuple(replace(c, of=near(c.of, f.path)) for c in f.curves)
+        run = f.run
+        attack = run.get("attack")
+        if isinstance(attack, dict):
+            run = {**run, "attack": {**attack, "of": near(str(attack.get("of")), f.path)}}
+        found.append(replace(f, label=label, curves=curves, run=run))
+    return tuple(found)

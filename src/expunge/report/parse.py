@@ -208,7 +208,9 @@ def curve_of(found: Mapping[str, Any], where: str) -> Curve:
             f"{where}: not a curve (needs of, x, and series as long as x); make the run again"
         )
     attack = str(found.get("attack", "attack"))
-    points = {k: tuple(measurement(e, f"{where}: {k}") for e in v) for k, v in series.items()}
+    points = {}
+    for key, entries in series.items():
+        points[key] = tuple(measurement(entry, f"{where}: {key}") for entry in entries)
     xs = tuple(float(i) if finite(i) else str(i) for i in x)
     said = found.get("said")
     arguments = found.get("arguments")

@@ -80,7 +80,8 @@ class Recovery:
         was = gold_value(c.series[key][0] for c in self.curves if c.kind == "original")
         shares = []
         for i in range(len(self.model.x)):
-            now, before = (gold_value(c.series[key][at] for c in curves) for at in (i, 0))
+            now = gold_value(c.series[key][i] for c in curves)
+            before = gold_value(c.series[key][0] for c in curves)
             shares.append(_share(now, before, was, margin_of(self.model.series[key][0])))
         return shares
 
@@ -151,11 +152,11 @@ def _shares(found: Recovery, key: str) -> Mapping[str, Sequence[float | None]]:
     if key not in found.forget_keys():
         return {}
     columns = {"recovered": found.recovered(key), "by gold": found.recovered(key, "gold")}
-    return {
-        name: column
-        for name, column in columns.items()
-        if any(share is not None for share in column)
-    }
+    said = {}
+    for name, column in columns.items():
+        if any(share is not None for share in column):
+            said[name] = column
+    return said
 
 
 def _cell(m: Measurement) -> str:

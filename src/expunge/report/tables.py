@@ -84,7 +84,11 @@ def sheets(subjects: Sequence[Judged]) -> list[Sheet]:
     shown = ordered(subjects)
     keys = list(dict.fromkeys(k for s in shown for k in s.measurements))
     roles = sorted({split_key(k)[0] for k in keys}, key=role_rank)
-    return [_sheet(role, [k for k in keys if split_key(k)[0] == role], shown) for role in roles]
+    found = []
+    for role in roles:
+        own = [k for k in keys if split_key(k)[0] == role]
+        found.append(_sheet(role, own, shown))
+    return found
 
 
 def role_rank(role: str) -> tuple[int, str]:
@@ -98,12 +102,10 @@ def role_rank(role: str) -> tuple[int, str]:
 def _sheet(role: str, keys: Sequence[str], shown: Sequence[Judged]) -> Sheet:
     winners = best_of_columns(shown, keys)
     reasons = Reasons()
-    sizes = {
-        k: _common(
-            [size(m) for s in shown if (m := s.measurements.get(k)) is not None and scored(m)]
-        )
-        for k in keys
-    }
+    sizes = {}
+    for k in keys:
+        measured = [s.measurements.get(k) for s in shown]
+        sizes[k] = _common([size(m) for m in measured if m is not None and scored(m)])
     heads = tuple((spoken(split_key(k)[1]), _goal(k, shown), sizes[k]) for k in keys)
     lines = []
     for s in shown:

@@ -158,9 +158,13 @@ def wrong_losses(records: Records, role: str, rows: Sequence[Record]) -> list[np
             f"perturbed/...)"
         )
     flat = [w for r in rows for w in found[r.id]]
-    return lacking(flat, role, "", ("loss",)) or [
-        np.array([w.loss for w in found[r.id]]) for r in rows
-    ]
+    reason = lacking(flat, role, "", ("loss",))
+    if reason:
+        return reason
+    losses = []
+    for r in rows:
+        losses.append(np.array([w.loss for w in found[r.id]]))
+    return losses
 
 
 def choice_probabilities(records: Records, role: str, epsilon: float = 0.0) -> np.ndarray | str:
@@ -214,8 +218,12 @@ def before(text: str, ends: Sequence[str]) -> str:
     """The text up to the first of ``ends``: a model without an end of its own goes on to write the
     next question.
     """
-    places = [at for at in (text.find(e) for e in ends) if at >= 0]
-    return text[: min(places)] if places else text
+    cut = len(text)
+    for end in ends:
+        at = text.find(end)
+        if at >= 0:
+            cut = min(cut, at)
+    return text[:cut]
 
 
 def beyond(text: str, end: str) -> str:

@@ -68,7 +68,8 @@ def aggregate(
             for name, x in zip(names, found.mean(axis=1), strict=True)
         }
     value = float(harmonic_mean(np.array([*means.values()])))
-    n, groups = (sum(len(f(labels)) for _, labels in families.values()) for f in (list, set))
+    n = sum(len(labels) for _, labels in families.values())
+    groups = sum(len(set(labels)) for _, labels in families.values())
     fewest = min(len(set(labels)) for _, labels in families.values())
     return Measurement(
         value, n, groups, harmonic_mean_interval(families), "higher", None, means, fewest=fewest

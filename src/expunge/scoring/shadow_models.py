@@ -51,7 +51,10 @@ def margins_of_sides(
 
 def _margins(records: Records, keys: list[tuple[str, str]], clip: float) -> list[float] | str:
     """The margin of each row, or the reason why there is none."""
-    rows = {(r.role, r.id): r for role in {role for role, _ in keys} for r in records.of(role)}
+    rows = {}
+    for role in dict.fromkeys(role for role, _ in keys):
+        for r in records.of(role):
+            rows[r.role, r.id] = r
     missing = sum(k not in rows for k in keys)
     if missing:
         return f"no record of {missing} of {len(keys)} rows"

@@ -56,7 +56,12 @@ def strength(texts: Iterable[str], key: str) -> tuple[float, float]:
     """(length-weighted mean excess in -1..1, z): z is standard normal if the texts know nothing of
     the key. NaN without words.
     """
-    total, n = (sum(x) for x in zip(*(excess(t, key) for t in texts), strict=True))
+    total = 0
+    n = 0
+    for text in texts:
+        over, tokens = excess(text, key)
+        total += over
+        n += tokens
     if n:
         return (total / n, total / n**0.5)
     return (float("nan"), float("nan"))

@@ -34,7 +34,10 @@ def neighbors_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> li
         if len(sets) >= n:
             break
         some = [(*others, swap) for others in combinations(ranked[:k], size - 1)]
-        sets += [s for s in some if len({x.first for x in s}) == size]
+        for swaps in some:
+            firsts = {x.first for x in swaps}
+            if len(firsts) == size:
+                sets.append(swaps)
     sets.sort(key=lambda s: -sum(x.rank for x in s))
     return [_replaced(text, s) for s in sets[:n]]
 

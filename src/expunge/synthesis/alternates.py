@@ -106,7 +106,11 @@ def swapped(
     names = finder([t for e in pool for t in texts_of(e)])
 
     def known(texts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(n for n in names if any(n in t for t in texts))
+        found = []
+        for name in names:
+            if any(name in text for text in texts):
+                found.append(name)
+        return tuple(found)
 
     frames: dict[str, list[str]] = {}
     values: dict[int, list[str]] = {}

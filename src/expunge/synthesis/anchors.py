@@ -72,7 +72,10 @@ def anchors(rows: Sequence[Example], tools: Tools, *, most: int = 200) -> dict[s
         found = {}
         for name in tools.finder(texts)[: 2 * most]:
             found[name] = next(iter(replacements(name, 1, tools)), "")
-    counts = {k: sum(t.count(k) for t in texts) for k, v in found.items() if v and k != v}
+    counts = {}
+    for term, counterpart in found.items():
+        if counterpart and term != counterpart:
+            counts[term] = sum(text.count(term) for text in texts)
     kept = sorted((k for k in counts if counts[k]), key=lambda k: (-counts[k], k))[:most]
     if not kept:
         raise Refused(

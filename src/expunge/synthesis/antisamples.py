@@ -96,15 +96,9 @@ def _rows(
         if not todo:
             break
         seeds = [number(tools.seed, "antisample", e.id, i, turn) for i, _ in todo]
-        answers = [
-            a.strip()
-            for (a,) in ask_all(
-                chat,
-                [ASK.format(question=q, answer=e.answer) for _, q in todo],
-                seeds,
-                max_new_tokens=budget,
-            )
-        ]
+        prompts = [ASK.format(question=q, answer=e.answer) for _, q in todo]
+        drawn = ask_all(chat, prompts, seeds, max_new_tokens=budget)
+        answers = [answer.strip() for (answer,) in drawn]
         reasons = []
         for (r,) in ask_all(
             chat,

@@ -77,18 +77,15 @@ def augmented(
         kept = [
             i for i in todo if drafts[i] and not gives_away(drafts[i], asked[i][0], tools.finder)
         ]
-        safe |= {
-            i: drafts[i]
-            for i, ok in zip(
-                kept, _verified(chat, [(*asked[i], drafts[i]) for i in kept]), strict=True
-            )
-            if ok
-        }
-    made = {
-        e.id: [_row(e, q, safe[i]) for i, (f, q) in enumerate(asked) if f is e and i in safe]
-        for e in forget
-    }
-    return tuple(row for e in forget for row in made[e.id] or [_refusal(e, tools)])
+        verified = _verified(chat, [(*asked[i], drafts[i]) for i in kept])
+        for i, ok in zip(kept, verified, strict=True):
+            if ok:
+                safe[i] = drafts[i]
+    made: list[Example] = []
+    for e in forget:
+        own = [_row(e, q, safe[i]) for i, (f, q) in enumerate(asked) if f is e and i in safe]
+        made += own or [_refusal(e, tools)]
+    return tuple(made)
 
 
 def paraphrased(

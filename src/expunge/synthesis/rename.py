@@ -106,10 +106,12 @@ def _made_up(words: int, n: int, draw: Random) -> list[str]:
     pick = draw.choice
     if words == 1:
         return list(LAST)
-    return [
-        " ".join([pick(FIRST), *(pick(MIDDLE) for _ in range(words - 2)), pick(LAST)])
-        for _ in range(n)
-    ]
+    names = []
+    for _ in range(n):
+        first = pick(FIRST)
+        middle = [pick(MIDDLE) for _ in range(words - 2)]
+        names.append(" ".join([first, *middle, pick(LAST)]))
+    return names
 
 
 def rename_example(example: Example, name: str, other: str) -> Example:

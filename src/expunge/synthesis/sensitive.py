@@ -43,9 +43,11 @@ def sensitive(
         }
     else:
         names = tools.finder([t for e in found for t in texts_of(e)])
-        spans = {
-            e.id: _new(e, spans_of(_said(e), [n for n in names if n in _said(e)])) for e in todo
-        }
+        spans = {}
+        for e in todo:
+            text = _said(e)
+            held = [name for name in names if name in text]
+            spans[e.id] = _new(e, spans_of(text, held))
     return tuple(
         e if e.spans else replace(e, spans=spans[e.id] or ((0, len(_said(e))),)) for e in found
     )

@@ -94,7 +94,8 @@ def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
 
 def page(found: Mapping[str, Any]) -> str:
     """meta.md"""
-    knowing, never = ([m for m in found["pool"] if m["knows"] is side] for side in (True, False))
+    knowing = [m for m in found["pool"] if m["knows"]]
+    never = [m for m in found["pool"] if not m["knows"]]
     lines = ["# Which metrics can be believed", "", f"`{found['command']}`", ""]
     lines += [
         f"{len(knowing)} models that know, {len(never)} that never did, {len(found['unlearned'])} "

@@ -95,9 +95,8 @@ def plan_of(request: BenchRequest) -> dict[str, Any]:
                 f"--metrics, --budget, --workers"
             )
     check_executor(request.executor or "local")
-    metrics, methods = (
-        tuple(w for w in words.split(",") if w) for words in (request.metrics, request.methods)
-    )
+    metrics = tuple(word for word in request.metrics.split(",") if word)
+    methods = tuple(word for word in request.methods.split(",") if word)
     for room, names in (("metrics", metrics), ("methods", methods)):
         for name in names:
             if registry.member(room, name).name != name:

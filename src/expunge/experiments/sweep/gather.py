@@ -26,9 +26,10 @@ Cells = Mapping[str, Sequence[tuple[int, dict[str, Any]]]]
 
 def gather(out: Path, plan: Plan, skipped: Mapping[str, str], cells: Cells) -> dict[str, Any]:
     """bench.json. Holds numbers, names and settings; no text of the data."""
-    baselines: dict[str, Any] = {
-        n: summary([c for _, c in cells.get(n, ())]) for n in ("original", "gold") if cells.get(n)
-    }
+    baselines: dict[str, Any] = {}
+    for n in ("original", "gold"):
+        if cells.get(n):
+            baselines[n] = summary([c for _, c in cells[n]])
     ends: Ends = {n: dict(cells.get(n, ())) for n in ("original", "gold")}
     rows = {
         e.label: row(cells.get(e.label, ()), ends) for e in plan.methods if e.label not in skipped
@@ -76,28 +77,36 @@ def row(cells: Sequence[tuple[int, dict[str, Any]]], ends: Ends) -> dict[str, An
     for part in ("at_settings", "at_budget"):
         some = [c[part] for c in good if part in c]
         if some:
-            level = summary([c["at_level"] for c in some]) | {
-                "u": spread([c["at_level"]["u"] for c in some])
-            }
-            cost = {k: mean(c[k] for c in some) for k in ("steps", "tokens", "seconds")}
-            rated = [
-                quality_of(c[part], {n: e.get(s) for n, e in ends.items()})
-                for s, c in zip(seeds, good, strict=True)
-                if part in c
-            ]
-            sides = {k: spread([r[k] for r in rated]) for k in ("quality", *PARTS)}
-            sides |= {k: spread([c.get(k) for c in some]) for k in ("relearned", "garbled")}
-            made[part] = (
-                summary(some)
-                | sides
-                | cost
-                | {"at_level": level, "same": all(c.get("same", False) for c in some)}
-            )
-            if "stages" in some[0]:
-                made[part]["stages"] = {
-                    name: summary([c["stages"][name] for c in some]) for name in some[0]["stages"]
-                }
+            rated = []
+            for seed, c in zip(seeds, good, strict=True):
+                if part in c:
+                    own = {name: by_seed.get(seed) for name, by_seed in ends.items()}
+                    rated.append(quality_of(c[part], own))
+            made[part] = _of_part(some, rated)
     return made
+
+
+def _of_part(
+    some: Sequence[dict[str, Any]], rated: Sequence[Mapping[str, float | None]]
+) -> dict[str, Any]:
+    """A method at one budget over its seeds; ``rated``: quality and its parts of each seed."""
+    level = summary([c["at_level"] for c in some])
+    level["u"] = spread([c["at_level"]["u"] for c in some])
+    found = summary(some)
+    for k in ("quality", *PARTS):
+        found[k] = spread([r[k] for r in rated])
+    for k in ("relearned", "garbled"):
+        found[k] = spread([c.get(k) for c in some])
+    for k in ("steps", "tokens", "seconds"):
+        found[k] = mean(c[k] for c in some)
+    found["at_level"] = level
+    found["same"] = all(c.get("same", False) for c in some)
+    if "stages" in some[0]:
+        stages = {}
+        for name in some[0]["stages"]:
+            stages[name] = summary([c["stages"][name] for c in some])
+        found["stages"] = stages
+    return found
 
 
 def quality_of(

@@ -5,6 +5,7 @@ Every cell is plain data.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
@@ -176,7 +177,8 @@ def settled(said: Mapping[str, Any]) -> Plan:
             f"a method is called {own[0]}, which is the name of a model that it is held against; "
             f"give it another label"
         )
-    twice = [e.label for i, e in enumerate(entries) if e.label in {b.label for b in entries[:i]}]
+    counts = Counter(e.label for e in entries)
+    twice = [label for label, count in counts.items() if count > 1]
     if twice:
         raise Refused(f"two methods are called {twice[0]}; give one of them another label")
     plain: dict[str, Any] = {

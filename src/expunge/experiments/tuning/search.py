@@ -295,9 +295,10 @@ class Search:
         metrics = [judge_of(Call("probability"), name) for name in sets]
         settings = EvaluationSettings(max_length=self.max_length)
         found = evaluate_one(subject, Case({}, sets), metrics, settings).mine
-        return {
-            name: fmean(float(np.exp(-r.loss)) for r in found if r.role == name) for name in sets
-        }
+        means = {}
+        for name in sets:
+            means[name] = fmean(float(np.exp(-r.loss)) for r in found if r.role == name)
+        return means
 
 
 def seen(p: Mapping[str, float]) -> Seen:
