@@ -83,3 +83,16 @@ def rooms(tmp_path, monkeypatch):
     registry.brief.cache_clear()
     yield make
     registry._read.cache_clear()
+
+
+@pytest.fixture
+def spoken(caplog):
+    """What the library logged since the last call, a text for each line."""
+    caplog.set_level("INFO", "expunge")
+
+    def lines():
+        found = [record.getMessage() for record in caplog.records if record.name == "expunge"]
+        caplog.clear()
+        return found
+
+    return lines

@@ -14,7 +14,7 @@ from rich.color import ColorSystem
 from expunge.cli.console import answers, measurements
 from expunge.cli.exit_codes import ended
 from expunge.core.errors import Refused
-from expunge.core.escape import TRICKY, escaped, say, tell, terminal
+from expunge.core.escape import TRICKY, escaped, print_error, say, tell, terminal
 from expunge.core.results import Measurement
 from expunge.report.terminal import listing
 
@@ -45,10 +45,23 @@ def harmless(text, lines):
 
 
 def test_a_line_stays_one(capsys):
-    say(EVIL)
+    print_error(EVIL)
     harmless(capsys.readouterr().err, 1)
     tell(f"one\n{EVIL.replace(chr(10), '')}")
     harmless(capsys.readouterr().out, 2)
+
+
+def test_what_the_library_logs_is_printed_by_commands_alone(capsys, spoken):
+    say(f"1 row {EVIL}")
+    assert capsys.readouterr().err == "" and len(spoken()) == 1
+
+    def act():
+        say(f"2 rows {EVIL}")
+
+    assert ended(act) == 0
+    harmless(capsys.readouterr().err, 1)
+    assert ended(act) == 0  # no handler is left behind
+    harmless(capsys.readouterr().err, 1)
 
 
 @pytest.mark.parametrize("debug", [False, True])

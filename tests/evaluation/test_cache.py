@@ -350,14 +350,14 @@ def test_settings_of_a_model_in_memory_are_in_the_key(subject):
     assert key_of(subject, ROWS, WANTS, {}) in keys
 
 
-def test_an_entry_that_another_user_signed_is_made_again(subject, tmp_path, monkeypatch, capsys):
+def test_an_entry_that_another_user_signed_is_made_again(subject, tmp_path, monkeypatch, spoken):
     """The whole folder of another user, with its salt: its entries were not made by this user."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "theirs"))
     ask(subject)
     assert ask(subject)[1] is None
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "ours"))
-    assert ask(subject)[1] is not None and "made again" in capsys.readouterr().err
+    assert ask(subject)[1] is not None and "made again" in spoken()[-1]
     assert ask(subject)[1] is None
     key = tmp_path / "ours" / "expunge" / "cache.key"
     assert key.stat().st_mode & 0o777 == 0o600 and key.read_text() not in str(

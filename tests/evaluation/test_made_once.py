@@ -275,22 +275,22 @@ def of_another_salt(place):
     "harm", [damaged, other_words, cut_off, killed_while_written, of_another_salt]
 )
 def test_every_kept_pass_that_is_not_whole_is_made_again(
-    harm, subject, beside, tmp_path, monkeypatch, capsys
+    harm, subject, beside, tmp_path, monkeypatch, spoken
 ):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     first, _ = ask(subject, beside)
-    assert len(entries(tmp_path)) == len(PARTS) and not capsys.readouterr().err
+    assert len(entries(tmp_path)) == len(PARTS) and not spoken()
     harm(tmp_path)
     again, cost = ask(subject, beside)
-    said = capsys.readouterr().err.splitlines()
+    said = spoken()
     assert cost is not None and len(said) == 1 and said[0].endswith(f"made again: {len(PARTS)}")
     if harm is not of_another_salt:
         same(first, again)
-    assert ask(subject, beside)[1] is None and not capsys.readouterr().err  # whole again
+    assert ask(subject, beside)[1] is None and not spoken()  # whole again
 
 
 def test_passes_of_another_model_moved_into_place_are_not_taken(
-    subject, beside, tmp_path, monkeypatch, capsys
+    subject, beside, tmp_path, monkeypatch, spoken
 ):
     """Whole folders that answer to another key: every file of them is as it was written."""
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
@@ -309,17 +309,17 @@ def test_passes_of_another_model_moved_into_place_are_not_taken(
         theirs.rename(mine)
         (tmp_path / "away").rename(theirs)
     again, _ = ask(subject, beside)
-    assert f"made again: {len(PARTS)}" in capsys.readouterr().err
+    assert f"made again: {len(PARTS)}" in spoken()[-1]
     same(first, again)
 
 
-def test_records_of_another_schema_are_made_again(subject, beside, tmp_path, monkeypatch, capsys):
+def test_records_of_another_schema_are_made_again(subject, beside, tmp_path, monkeypatch, spoken):
     monkeypatch.setenv("EXPUNGE_CACHE", str(tmp_path))
     with monkeypatch.context() as older:
         older.setattr(store, "SCHEMA", 0)
         ask(subject, beside)
     again, cost = ask(subject, beside)
-    assert cost is not None and f"made again: {len(PARTS)}" in capsys.readouterr().err
+    assert cost is not None and f"made again: {len(PARTS)}" in spoken()[-1]
     with pytest.raises(
         Refused, match=f"records of schema 0, and this version reads {store.SCHEMA}"
     ):

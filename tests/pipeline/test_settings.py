@@ -271,7 +271,7 @@ def test_the_adapter_stands_in_the_record():
     assert own["lora"] == {"value": 16, "source": "method"}
 
 
-def test_what_a_benchmark_leaves_out_is_told(capsys):
+def test_what_a_benchmark_leaves_out_is_told(spoken):
     """One line of names, silent if asked to be; a bench, which has no run.yaml of its own, tells
     the reasons.
     """
@@ -279,15 +279,11 @@ def test_what_a_benchmark_leaves_out_is_told(capsys):
         "lume", Case({}, {}), [], absent={"mmlu": "no rows 'test' of mmlu in this folder"}
     )
     tell_absent(bench)
-    assert capsys.readouterr().err == "lume: left out: mmlu (run.yaml says why)\n"
+    assert spoken() == ["lume: left out: mmlu (run.yaml says why)"]
     tell_absent(bench, quiet=True)
     tell_absent(replace(bench, absent={}), why=True)
-    assert (
-        capsys.readouterr().err == ""
-        and absent_of(replace(bench, absent={})) == absent_of(None) == {}
-    )
+    assert spoken() == []
+    assert absent_of(replace(bench, absent={})) == absent_of(None) == {}
     tell_absent(bench, why=True)
-    assert (
-        capsys.readouterr().err == "lume: mmlu: left out: no rows 'test' of mmlu in this folder\n"
-    )
+    assert spoken() == ["lume: mmlu: left out: no rows 'test' of mmlu in this folder"]
     assert absent_of(bench) == {"absent": {"mmlu": "no rows 'test' of mmlu in this folder"}}

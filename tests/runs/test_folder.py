@@ -76,15 +76,15 @@ def test_an_unfinished_one_resumes_or_names_what_differs(tmp_path):
     assert names(out) == {"run.yaml", "result", "more"}
 
 
-def test_other_libraries_than_it_began_with_are_said(tmp_path, capsys):
+def test_other_libraries_than_it_began_with_are_said(tmp_path, spoken):
     out = run(tmp_path / "a", finish=False)
     run(out, finish=False)
-    assert capsys.readouterr().err == ""
+    assert spoken() == []
     (out / "run.yaml").write_text(
         re.sub(r"  torch: .*", "  torch: 0.4.1", (out / "run.yaml").read_text())
     )
     run(out)
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = spoken()
     assert "goes on with other libraries than it began with: torch 0.4.1, now " in line
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expunge.core.escape import escaped, say, tell, terminal
+from expunge.core.escape import escaped, print_error, tell, terminal
 from expunge.core.results import Measurement
 from expunge.report.parse import read_measurements
 
@@ -202,7 +202,7 @@ def answers(question: str, said: Sequence[Answered]) -> None:
     line("question", plain(question))
     for a in said:
         if a.how:
-            say(plain(a.how))
+            print_error(plain(a.how))
         line(a.source, plain(a.text) or "(nothing)")
         for i, text in enumerate(a.samples, 1):
             line("", f"drawn {i}: {plain(text) or '(nothing)'}")

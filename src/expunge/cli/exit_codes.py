@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -12,7 +13,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from expunge.core.errors import unknown, verdict
-from expunge.core.escape import say, tell
+from expunge.core.escape import LOG, print_error, tell
+
+
+class StandardError(logging.Handler):
+    """Prints what the library logs, a line for each record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_error(record.getMessage())
 
 
 def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
@@ -22,6 +30,10 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
     """
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _interrupt) if main else None
+    level = LOG.level
+    shown = StandardError()
+    LOG.addHandler(shown)
+    LOG.setLevel(logging.INFO)
     try:
         readable()
         code = act()
@@ -35,15 +47,17 @@ def ended(act: Callable[[], Any], *, debug: bool = False) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             for line in traceback.format_exc().splitlines():
-                say(line)
+                print_error(line)
         if type(error).__name__ == "NoArgsIsHelpError":  # no verb given: its message is the help
             tell(getattr(error, "message", "") or "expunge --help shows the commands")
             return 0
         wrong_words = hasattr(error, "format_message")  # of typer
         code, line = (2, usage(error)) if wrong_words else verdict(error)
-        say(f"expunge: {line}")
+        print_error(f"expunge: {line}")
         return code
     finally:
+        LOG.removeHandler(shown)
+        LOG.setLevel(level)
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 

@@ -4,6 +4,7 @@ its control characters.
 
 from __future__ import annotations
 
+import logging
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+LOG = logging.getLogger("expunge")
 # control, format (text direction among them), halves of surrogate pairs, line and paragraph
 # separators
 TRICKY = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -38,7 +40,20 @@ def _written(character: str) -> str:
 
 
 def say(text: object) -> None:
-    """One line on standard error, at once."""
+    """Log one line about the work under way, for the logger "expunge".
+
+    The command line shows it on standard error; in Python it is up to the caller's own handlers.
+
+    Args:
+        text: What is logged, at INFO; at WARNING where it begins with ``warning:``.
+    """
+    line = escaped(text)
+    level = logging.WARNING if line.startswith("warning:") else logging.INFO
+    LOG.log(level, "%s", line)
+
+
+def print_error(text: object) -> None:
+    """Print one line on standard error, at once."""
     print(escaped(text), file=sys.stderr, flush=True)
 
 

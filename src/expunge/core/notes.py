@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
-from expunge.core.escape import escaped
+from expunge.core.escape import LOG, escaped
 
 # without a handler of the caller's own, Python writes warnings to standard error
-LOG = logging.getLogger("expunge")
 MOST = 10_000  # lines remembered
 _said: set[str] = set()
 
