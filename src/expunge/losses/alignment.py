@@ -31,8 +31,15 @@ class Block:
 def blocks_of(ids: Ids, other: Ids) -> list[Block]:
     """Where two texts differ, in order.
 
-    A difference one common token behind another is the rest of the same name (names may share a
+    A difference one common token after another is the rest of the same name (names may share a
     piece), unless it begins as a name did.
+
+    Args:
+        ids: Tokens of the one text.
+        other: Tokens of the other text.
+
+    Returns:
+        A block for each difference.
     """
     found: list[Block] = []
     begun: set[tuple[int, int]] = set()
@@ -52,11 +59,17 @@ def blocks_of(ids: Ids, other: Ids) -> list[Block]:
 
 
 def places(ids: Ids, blocks: Sequence[Block]) -> dict[int, int]:
-    """Token of the one text -> the token of the other that a model predicts under the same
-    circumstances.
+    """Tokens of two texts that a model predicts under the same circumstances.
 
     Every token outside the blocks, and the first of each block: what comes before it is the same
     but for names. What follows inside a name has no counterpart.
+
+    Args:
+        ids: Tokens of the one text.
+        blocks: Where the two texts differ.
+
+    Returns:
+        Index in the one text -> index in the other.
     """
     found: dict[int, int] = {}
     i, shift = 0, 0
@@ -70,7 +83,16 @@ def places(ids: Ids, blocks: Sequence[Block]) -> dict[int, int]:
 
 
 def first_tokens(ids: Ids, other: Ids, blocks: Sequence[Block]) -> dict[int, int]:
-    """First token of a replacement -> first token of the name that it replaces."""
+    """The first tokens of replaced names.
+
+    Args:
+        ids: Tokens of the one text.
+        other: Tokens of the other text.
+        blocks: Where the two texts differ.
+
+    Returns:
+        First token of a replacement -> first token of the name that it replaces.
+    """
     pairs = (
         (other[b.other_first], ids[b.first])
         for b in blocks
@@ -80,8 +102,14 @@ def first_tokens(ids: Ids, other: Ids, blocks: Sequence[Block]) -> dict[int, int
 
 
 def moved(p: Tensor, back: Mapping[int, int]) -> Tensor:
-    """Probabilities with those of some words given to others: [n, V], {from: to} -> [n, V]; rows
-    keep their sum.
+    """Probabilities with those of some words given to others.
+
+    Args:
+        p: Probabilities, [n, V].
+        back: Word that loses its probability -> word that gets it.
+
+    Returns:
+        Probabilities, [n, V]; each row keeps its sum.
     """
     q = p.clone()
     for new, old in back.items():
@@ -91,8 +119,14 @@ def moved(p: Tensor, back: Mapping[int, int]) -> Tensor:
 
 
 def matched_values(p: LossInputs, *, rows: object) -> Tensor:
-    """A divergence between teacher and model, mean over the tokens for which there is a teacher (no
-    NaN): [B]; 0 if there is none.
+    """A divergence between teacher and model, mean over the tokens that have a teacher.
+
+    Args:
+        p: The scored tokens of a batch, with ``teacher`` and ``logits``; NaN marks no teacher.
+        rows: The divergence, ``(teacher rows, logit rows) -> values``.
+
+    Returns:
+        One value per row, [B]; 0 where no token has a teacher.
     """
     assert p.teacher is not None and p.logits is not None and p.at is not None
     known = ~p.teacher[:, 0].isnan()

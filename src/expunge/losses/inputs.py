@@ -44,39 +44,71 @@ class LossInputs:
 
 
 def total(x: Tensor, mask: Tensor) -> Tensor:
-    """Sum over the scored tokens of each row: [B, T], [B, T] -> [B].
+    """Sum over the scored tokens of each row.
 
-    What is masked does not matter, NaN included.
+    Masked values do not matter, NaN included.
+
+    Args:
+        x: A value per scored token, [B, T].
+        mask: Which tokens count, [B, T].
+
+    Returns:
+        One value per row, [B].
     """
     return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(-1)
 
 
 def mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the scored tokens of each row: [B, T], [B, T] -> [B].
+    """Mean over the scored tokens of each row.
 
-    A row without scored tokens gives 0.
+    Args:
+        x: A value per scored token, [B, T].
+        mask: Which tokens count, [B, T].
+
+    Returns:
+        One value per row, [B]; 0 for a row without scored tokens.
     """
     return total(x, mask) / mask.sum(-1).clamp(min=1)
 
 
 def reduce_tokens(x: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
-    """Per-token values -> per-example values that fit a Term's ``reduction``: [B, T] -> [B].
+    """Values per token as values per row that fit a Term's reduction.
 
-    ``tok``, ``seqsum`` and ``allpos`` sum (the loop divides by tokens, rows or positions);
-    ``seqmean`` averages first.
+    Args:
+        x: A value per scored token, [B, T].
+        mask: Which tokens count, [B, T].
+        reduction: ``tok``, ``seqsum`` and ``allpos`` sum (the loop divides by tokens, rows or
+            positions); ``seqmean`` averages first.
+
+    Returns:
+        One value per row, [B].
     """
     return mean(x, mask) if reduction == "seqmean" else total(x, mask)
 
 
 def scatter(x: Tensor, p: LossInputs) -> Tensor:
-    """Packed values back to their places: [N] -> [B, T], zero elsewhere; differentiable."""
+    """Packed values at their places, zero elsewhere; differentiable.
+
+    Args:
+        x: Packed values, [N].
+        p: The scored tokens that they belong to, with ``at``.
+
+    Returns:
+        A value per scored token, [B, T].
+    """
     assert p.at is not None
     return torch.zeros(p.mask.shape, dtype=x.dtype, device=x.device).index_put(p.at, x)
 
 
 def denominator(passes: Sequence[LossInputs], reduction: Reduction) -> int:
-    """What the values of a batch are divided by: scored tokens (``tok``) or positions (``allpos``)
-    of all its streams, or its rows.
+    """What the values of a batch are divided by.
+
+    Args:
+        passes: The scored tokens of each stream.
+        reduction: The reduction of the term.
+
+    Returns:
+        The scored tokens (``tok``) or positions (``allpos``) of all streams, or the rows.
     """
     if reduction == "tok":
         return sum(int(p.mask.sum()) for p in passes)
@@ -86,7 +118,13 @@ def denominator(passes: Sequence[LossInputs], reduction: Reduction) -> int:
 
 
 def loss_of(term: Any, *passes: LossInputs) -> Tensor:
-    """The term as one number on one batch, its coefficient included: what the loop minimizes, for
-    tests and read-outs.
+    """The term as one number on one batch, its coefficient included.
+
+    Args:
+        term: A Term.
+        passes: The scored tokens of each of its streams.
+
+    Returns:
+        What the loop minimizes, for tests and read-outs.
     """
     return term.coef * term(*passes).sum() / denominator(passes, term.reduction)

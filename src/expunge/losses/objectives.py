@@ -20,61 +20,105 @@ USUAL_BETA = {"ga": 0.0, "npo": 0.1, "simnpo": 2.5, "wga": 1.0}  # what each pap
 
 
 def npo_term(p: LossInputs, *, beta: float) -> Tensor:
-    """(2/beta) log(1 + (pi/pi_start)^beta), pi the probability of the whole answer: [B, T] -> [B],
-    nats.
+    """NPO: (2/beta) log(1 + (pi/pi_start)^beta), pi the probability of the whole answer.
 
     Bounded below by 0; at the start model its gradient is that of ascent. beta -> 0 is plain ascent
     (up to a constant).
+
+    Args:
+        p: The scored tokens of a batch, with ``logp`` and ``start_logp``.
+        beta: The inverse temperature, above 0.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     assert p.logp is not None and p.start_logp is not None
     return 2 / beta * softplus(beta * total(p.logp - p.start_logp, p.mask))
 
 
 def mean_npo_term(p: LossInputs, *, beta: float) -> Tensor:
-    """The same of the answer's mean log-probability per token in place of its sum: [B, T] -> [B],
-    nats.
+    """NPO with the mean log-probability per token in place of the answer's sum.
+
+    Args:
+        p: The scored tokens of a batch, with ``logp`` and ``start_logp``.
+        beta: The inverse temperature, above 0.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     assert p.logp is not None and p.start_logp is not None
     return 2 / beta * softplus(beta * mean(p.logp - p.start_logp, p.mask))
 
 
 def simnpo_term(p: LossInputs, *, beta: float, delta: float) -> Tensor:
-    """(2/beta) log(1 + exp(-beta (NLL/T - delta))), NLL/T the mean over the answer's T tokens: [B,
-    T] -> [B], nats.
+    """SimNPO: (2/beta) log(1 + exp(-beta (NLL/T - delta))), T the tokens of the answer.
+
+    Args:
+        p: The scored tokens of a batch, with ``logp``.
+        beta: The inverse temperature, above 0.
+        delta: The margin of the mean negative log-likelihood.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     assert p.logp is not None
     return 2 / beta * softplus(beta * (mean(p.logp, p.mask) + delta))
 
 
 def satimp_term(p: LossInputs, *, beta1: float, beta2: float) -> Tensor:
-    """-sum_t sg(p_t^beta1 (1 - p_t)^beta2) NLL_t, p_t the probability of token t: [B, T] -> [B],
-    nats.
+    """SatImp: -sum_t sg(p_t^beta1 (1 - p_t)^beta2) NLL_t, p_t the probability of token t.
 
     (b, 0) is WGA, (0, 0) plain ascent. The weight is largest at p = beta1 / (beta1 + beta2).
+
+    Args:
+        p: The scored tokens of a batch, with ``logp``.
+        beta1: The exponent of p_t.
+        beta2: The exponent of 1 - p_t.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     assert p.logp is not None
     return ascent_values(p, power(p.logp, beta1, beta2), "tok")
 
 
 def away_term(p: LossInputs, *, cap: float) -> Tensor:
-    """-sum_t min(KL(teacher || model)_t, cap): away from the teacher, without gradient once a token
-    is that far: [N, V] -> [B], nats.
+    """-sum_t min(KL(teacher || model)_t, cap): away from the teacher.
+
+    Args:
+        p: The scored tokens of a batch, with ``teacher`` and ``logits``.
+        cap: The divergence from which a token has no gradient.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     assert p.teacher is not None and p.logits is not None
     return -total(scatter(kl_rows(p.teacher, p.logits).clamp(max=cap), p), p.mask)
 
 
 def bounded_ascent_term(p: LossInputs, *, cap: float) -> Tensor:
-    """-sum_t min(NLL_t, cap): ascent that leaves a token alone once it costs that much: [B, T] ->
-    [B], nats.
+    """-sum_t min(NLL_t, cap): ascent that stops at a token once it costs that much.
+
+    Args:
+        p: The scored tokens of a batch, with ``logp``.
+        cap: The negative log-likelihood from which a token has no gradient.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     assert p.logp is not None
     return -total((-p.logp).clamp(max=cap), p.mask)
 
 
 def away(stream: str, cap: float) -> Term:
-    """Leave the start model: minus the mean KL(start || model) over the answers of a stream, each
-    token's KL counted up to ``cap``.
+    """Leave the start model: minus the mean KL(start || model) over the answers of a stream.
+
+    Args:
+        stream: The stream of the rows.
+        cap: How much of each token's divergence counts.
+
+    Returns:
+        The term.
     """
     return Term(
         "away/" + stream,
@@ -87,7 +131,15 @@ def away(stream: str, cap: float) -> Term:
 
 
 def objective_term(objective: Objective, beta: float = 0.0) -> Term:
-    """The forget term of a method by its name; ``beta`` 0 takes the one its paper took."""
+    """The forget term of a method by its name.
+
+    Args:
+        objective: The name.
+        beta: Its beta; 0 takes the one of its paper.
+
+    Returns:
+        The term.
+    """
     b = beta or USUAL_BETA[objective]
     made = {
         "ga": ascent(stream="forget"),

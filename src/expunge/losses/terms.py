@@ -18,18 +18,43 @@ from expunge.losses.inputs import LossInputs, reduce_tokens, scatter
 
 
 def nll_values(p: LossInputs, *, reduction: Reduction, sign: float = 1.0) -> Tensor:
-    """Negative log-likelihood of the labels, times ``sign``: [B, T] -> [B], nats."""
+    """Negative log-likelihood of the labels, times a sign.
+
+    Args:
+        p: The scored tokens of a batch, with ``logp``.
+        reduction: The reduction of the term.
+        sign: -1 for ascent.
+
+    Returns:
+        One value per row, [B], in nats.
+    """
     assert p.logp is not None
     return sign * reduce_tokens(-p.logp, p.mask, reduction)
 
 
 def nll(stream: str = "retain", reduction: Reduction = "tok") -> Term:
-    """Ordinary fine-tuning on a stream: the mean negative log-likelihood of its answers."""
+    """Ordinary fine-tuning on a stream: the mean negative log-likelihood of its answers.
+
+    Args:
+        stream: The stream of the rows.
+        reduction: How tokens become values of rows.
+
+    Returns:
+        The term.
+    """
     return Term("nll/" + stream, partial(nll_values, reduction=reduction), (stream,), reduction)
 
 
 def ascent(stream: str = "forget", reduction: Reduction = "tok") -> Term:
-    """Gradient ascent: minus the negative log-likelihood of a stream. Unbounded below."""
+    """Gradient ascent: minus the negative log-likelihood of a stream. Unbounded below.
+
+    Args:
+        stream: The stream of the rows.
+        reduction: How tokens become values of rows.
+
+    Returns:
+        The term.
+    """
     return Term(
         "ascent/" + stream,
         partial(nll_values, reduction=reduction, sign=-1.0),
@@ -39,25 +64,43 @@ def ascent(stream: str = "forget", reduction: Reduction = "tok") -> Term:
 
 
 def joint_nll_values(*passes: LossInputs) -> Tensor:
-    """Negative log-likelihood of each row's labels in all streams together: [B, T] each -> [B],
-    nats.
+    """Negative log-likelihood of each row's labels in all streams together.
+
+    Args:
+        passes: The scored tokens of each stream, with ``logp``.
+
+    Returns:
+        One value per row, [B], in nats.
     """
     return torch.stack([nll_values(p, reduction="tok") for p in passes]).sum(0)
 
 
 def joint_nll(*streams: str) -> Term:
-    """Fine-tuning on several streams as one batch: the mean over all their scored tokens, so that
-    longer answers weigh more.
+    """Fine-tuning on several streams as one batch.
+
+    The mean is over all their scored tokens, so that longer answers weigh more.
+
+    Args:
+        streams: The streams.
+
+    Returns:
+        The term.
     """
     return Term("nll/" + "+".join(streams), joint_nll_values, streams, "tok")
 
 
 def kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """KL(teacher || model) of each row, gradient through the model only: [N, V], [N, V] (logits) ->
-    [N], nats, >= 0.
+    """KL(teacher || model) of each row, gradient through the model only.
 
     Forward KL: the teacher weighs. Both sides are log-softmaxed here, in float32 or wider. A word
     that the teacher never says counts 0.
+
+    Args:
+        teacher: Logits of the teacher, [N, V].
+        logits: Logits of the model, [N, V].
+
+    Returns:
+        One value per row, [N], in nats, at least 0.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q = log_softmax(teacher.detach().to(wide), -1)
@@ -66,10 +109,16 @@ def kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def reverse_kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """KL(model || teacher) of each row, gradient through the model only: [N, V], [N, V] (logits) ->
-    [N], nats, >= 0.
+    """KL(model || teacher) of each row, gradient through the model only.
 
     Reverse KL: the model weighs. Infinite where the teacher calls a word impossible.
+
+    Args:
+        teacher: Logits of the teacher, [N, V].
+        logits: Logits of the model, [N, V].
+
+    Returns:
+        One value per row, [N], in nats, at least 0.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q = log_softmax(teacher.detach().to(wide), -1)
@@ -78,8 +127,14 @@ def reverse_kl_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def jsd_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """JSD(teacher, model) of each row, gradient through the model only: [N, V], [N, V] (logits) ->
-    [N], nats, 0 to ln 2.
+    """JSD(teacher, model) of each row, gradient through the model only.
+
+    Args:
+        teacher: Logits of the teacher, [N, V].
+        logits: Logits of the model, [N, V].
+
+    Returns:
+        One value per row, [N], in nats, 0 to ln 2.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q = log_softmax(teacher.detach().to(wide), -1)
@@ -90,14 +145,29 @@ def jsd_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def weighted(term: Term, weight: float) -> tuple[Term, ...]:
-    """The term with its coefficient, or nothing at 0, so that no unused term is computed."""
+    """The term with its coefficient, or nothing at 0, so that no unused term is computed.
+
+    Args:
+        term: A term.
+        weight: Its coefficient.
+
+    Returns:
+        No term, or one.
+    """
     return (weight * term,) if weight else ()
 
 
 def cross_entropy_rows(teacher: Tensor, logits: Tensor) -> Tensor:
-    """CE(teacher, model) = -sum_v q_v log p_v of each row: [N, V], [N, V] (logits) -> [N], nats.
+    """CE(teacher, model) = -sum_v q_v log p_v of each row.
 
-    Gradient p - q.
+    Its gradient with respect to the logits is p - q.
+
+    Args:
+        teacher: Logits of the teacher, [N, V].
+        logits: Logits of the model, [N, V].
+
+    Returns:
+        One value per row, [N], in nats.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
     q = log_softmax(teacher.detach().to(wide), -1)
@@ -106,7 +176,16 @@ def cross_entropy_rows(teacher: Tensor, logits: Tensor) -> Tensor:
 
 
 def divergence_values(p: LossInputs, *, rows: object, reduction: Reduction) -> Tensor:
-    """A divergence between the LossInputs's teacher and its logits, per example: [B]."""
+    """A divergence between the teacher and the model, per row.
+
+    Args:
+        p: The scored tokens of a batch, with ``teacher`` and ``logits``.
+        rows: The divergence, ``(teacher rows, logit rows) -> values``.
+        reduction: The reduction of the term.
+
+    Returns:
+        One value per row, [B].
+    """
     return reduce_tokens(scatter(rows(p.teacher, p.logits), p), p.mask, reduction)  # type: ignore[operator]
 
 
@@ -116,11 +195,17 @@ def kl(
     span: Literal["answer", "all"] = "all",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Stay close to a teacher: mean KL(teacher || model) over the real tokens of a stream; the
-    teacher is the start model.
+    """Stay close to a teacher: mean KL(teacher || model) over the tokens of a stream.
 
-    ``span="all"`` counts the question too, as TOFU's formula does (never padding); ``answer`` only
-    the answer.
+    Args:
+        stream: The stream of the rows.
+        reduction: How tokens become values of rows.
+        span: ``all`` counts the question too, as TOFU's formula does (never padding); ``answer``
+            only the answer.
+        provider: Where the teacher's distribution comes from; the start model by default.
+
+    Returns:
+        The term.
     """
     fn = partial(divergence_values, rows=kl_rows, reduction=reduction)
     return Term("kl/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider, span)
@@ -131,8 +216,17 @@ def reverse_kl(
     reduction: Reduction = "tok",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Give up what a teacher finds unlikely and leave the rest alone: mean KL(model || teacher)
-    over the answers of a stream.
+    """Give up what a teacher finds unlikely: mean KL(model || teacher) over answers.
+
+    Words that the teacher finds likely are left alone.
+
+    Args:
+        stream: The stream of the rows.
+        reduction: How tokens become values of rows.
+        provider: Where the teacher's distribution comes from; the start model by default.
+
+    Returns:
+        The term.
     """
     fn = partial(divergence_values, rows=reverse_kl_rows, reduction=reduction)
     return Term("reverse_kl/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider)
@@ -143,7 +237,16 @@ def cross_entropy(
     reduction: Reduction = "tok",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Learn a teacher's distribution: mean CE(teacher, model) over the answers of a stream."""
+    """Learn a teacher's distribution: mean CE(teacher, model) over the answers of a stream.
+
+    Args:
+        stream: The stream of the rows.
+        reduction: How tokens become values of rows.
+        provider: Where the teacher's distribution comes from; the start model by default.
+
+    Returns:
+        The term.
+    """
     fn = partial(divergence_values, rows=cross_entropy_rows, reduction=reduction)
     return Term("ce/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider)
 
@@ -153,8 +256,15 @@ def jsd(
     reduction: Reduction = "tok",
     provider: Teacher = Teacher(),
 ) -> Term:
-    """Stay close to a teacher, boundedly: mean JSD(teacher, model) over the answers of a stream;
-    the teacher is the start model.
+    """Stay close to a teacher, boundedly: mean JSD(teacher, model) over answers.
+
+    Args:
+        stream: The stream of the rows.
+        reduction: How tokens become values of rows.
+        provider: Where the teacher's distribution comes from; the start model by default.
+
+    Returns:
+        The term.
     """
     fn = partial(divergence_values, rows=jsd_rows, reduction=reduction)
     return Term("jsd/" + stream, fn, (stream,), reduction, frozenset({"teacher"}), provider)

@@ -28,7 +28,15 @@ class Trained:
 def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Changes:
     """new - old for every floating tensor, in float32 or wider.
 
-    LookupError if the names or shapes differ.
+    Args:
+        new: Tensors by name.
+        old: Tensors of the same names.
+
+    Returns:
+        The delta by name.
+
+    Raises:
+        LookupError: The names differ.
     """
     if set(new) != set(old):
         raise LookupError(f"the two models differ in parameters: {sorted(set(new) ^ set(old))[:4]}")
@@ -36,12 +44,27 @@ def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Changes:
 
 
 def scaled(delta: Mapping[str, Tensor], factor: float) -> Changes:
-    """factor x delta."""
+    """factor x delta.
+
+    Args:
+        delta: A delta by name.
+        factor: A number.
+
+    Returns:
+        A new delta.
+    """
     return {n: factor * d for n, d in delta.items()}
 
 
 def added(*deltas: Mapping[str, Tensor]) -> Changes:
-    """The sum of deltas; a name that one of them lacks counts as zero there."""
+    """The sum of deltas; a name that one of them lacks counts as zero there.
+
+    Args:
+        deltas: Deltas by name.
+
+    Returns:
+        A new delta.
+    """
     total: Changes = {}
     for delta in deltas:
         for n, d in delta.items():
@@ -52,10 +75,19 @@ def added(*deltas: Mapping[str, Tensor]) -> Changes:
 def mixed(
     one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
-    """share * one + (1 - share) * other for every tensor, in ``one``'s dtypes: exactly ``one`` at 1
-    and exactly ``other`` at 0.
+    """share * one + (1 - share) * other for every tensor.
 
-    LookupError if the names differ. ValueError: a share outside 0..1.
+    Args:
+        one: Tensors by name.
+        other: Tensors of the same names.
+        share: The share of ``one``, 0 to 1.
+
+    Returns:
+        Tensors in the dtypes of ``one``: exactly ``one`` at 1 and exactly ``other`` at 0.
+
+    Raises:
+        LookupError: The names differ.
+        ValueError: The share is outside 0 to 1.
 
     >>> mixed({"w": torch.tensor([4.0])}, {"w": torch.tensor([0.0])}, 0.25)["w"].item()
     1.0
@@ -75,8 +107,14 @@ def mixed(
 
 
 def trimmed(delta: Mapping[str, Tensor], density: float) -> Changes:
-    """Each tensor with only its ``density`` largest entries in size left (at least one); the rest
-    is 0.
+    """Each tensor with only its largest entries in size; the rest is 0.
+
+    Args:
+        delta: A delta by name.
+        density: The share of entries that is kept; at least one is.
+
+    Returns:
+        A new delta.
     """
     made = {}
     for n, d in delta.items():
@@ -93,9 +131,16 @@ def ties(
     """TIES merging of weight deltas.
 
     Trim each delta, elect the sign of every entry by the weighted sum, and average the entries that
-    have the elected sign (disjoint mean).
+    have the elected sign (disjoint mean). Merging a delta with itself at density 1 gives it back.
+    Source: Yadav et al. 2023, section 3.
 
-    Merging a delta with itself at density 1 gives it back. Source: Yadav et al. 2023, section 3.
+    Args:
+        deltas: Deltas of the same names.
+        weights: A weight for each delta.
+        density: The share of entries that trimming keeps.
+
+    Returns:
+        The merged delta.
 
     >>> deltas = [{"w": torch.tensor([3.0, 1.0])}, {"w": torch.tensor([-1.0, 3.0])}]
     >>> ties(deltas, [1.0, 1.0], 1.0)["w"].tolist()
@@ -114,11 +159,17 @@ def ties(
 
 
 def regression_mean(grams: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """The linear map that best repeats what each of several does on its own inputs: grams [in, in]
-    = X^T X, weights [out, in] -> [out, in].
+    """The linear map that best repeats what each of several does on its own inputs.
 
     W = (sum_i W_i G_i)(sum_i G_i)^-1, in float64; directions that no input has get the least norm.
     Equal maps give that map.
+
+    Args:
+        grams: G_i = X^T X of each map's inputs, [in, in].
+        weights: The maps W_i, [out, in].
+
+    Returns:
+        The map, [out, in].
     """
     wide = [g.double() for g in grams]
     found = torch.stack([w.double() @ g for w, g in zip(weights, wide, strict=True)]).sum(0)
@@ -128,5 +179,12 @@ def regression_mean(grams: Sequence[Tensor], weights: Sequence[Tensor]) -> Tenso
 
 
 def wide(x: Tensor) -> Tensor:
-    """A tensor without its gradient, in float32 or wider."""
+    """A tensor without its gradient, in float32 or wider.
+
+    Args:
+        x: A tensor.
+
+    Returns:
+        The tensor, detached.
+    """
     return x.detach().to(torch.promote_types(x.dtype, torch.float32))
