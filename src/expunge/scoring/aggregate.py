@@ -15,20 +15,39 @@ from expunge.scoring.representation import share_lost
 
 
 def better_for(role: str) -> Better:
-    """Which way is better for how well a role is known: like gold on forget and holdout, higher
-    elsewhere.
+    """Which values are better for how well a role is known.
+
+    Args:
+        role: The role.
+
+    Returns:
+        Like gold on forget and holdout, higher elsewhere.
     """
     return "gold" if is_unlearned(role) else "higher"
 
 
 def groups_of(rows: Sequence[Record]) -> list[str]:
-    """The group of each row: the labels for the cluster bootstrap."""
+    """The group of each row: the labels of the cluster bootstrap.
+
+    Args:
+        rows: The rows.
+
+    Returns:
+        A label per row.
+    """
     return [r.group for r in rows]
 
 
 def mean_measurement(x: np.ndarray, rows: Sequence[Record], better: Better) -> Measurement:
-    """The mean over rows with its clustered interval: [n] -> Measurement; unscored if a value is
-    not finite.
+    """The mean over rows with its clustered interval.
+
+    Args:
+        x: A value per row, [n].
+        rows: The rows.
+        better: Which values are better.
+
+    Returns:
+        The measurement; unscored if a value is not finite.
     """
     reason = not_finite(x, rows[0].role)
     if reason:
@@ -45,7 +64,15 @@ def mean_measurement(x: np.ndarray, rows: Sequence[Record], better: Better) -> M
 
 
 def each_of(rows: Sequence[Record], x: np.ndarray) -> dict[tuple[str, str], tuple[float, str]]:
-    """(role, id) -> (number, group) of rows and their numbers [n]."""
+    """The values of rows by role and id.
+
+    Args:
+        rows: The rows.
+        x: A value per row, [n].
+
+    Returns:
+        (role, id) -> (value, group).
+    """
     return {(r.role, r.id): (float(v), r.group) for r, v in zip(rows, x, strict=True)}
 
 
@@ -58,11 +85,19 @@ def role_mean(
     variant: str = "answer",
     kept: Better = "higher",
 ) -> Measurement:
-    """A per-row score averaged over one role, or the reason why there is none.
+    """A per-row score averaged over one role.
 
-    ``fields``: what ``fn`` reads of a row.
+    Args:
+        records: The records of the judged model.
+        role: The role.
+        name: The name of the metric.
+        fn: The score of a row.
+        fields: The fields of a row that the score reads.
+        variant: The variant of the rows.
+        kept: Which values are better on roles that are to be kept.
 
-    ``kept``: which way is better on roles that are to be kept.
+    Returns:
+        The measurement, or the reason why there is none.
     """
     rows = records.of(role, variant)
     better = better_for(role)
@@ -76,7 +111,18 @@ def role_mean(
 def given_mean(
     records: Records, role: str, name: str, reason: str, kept: Better = "higher"
 ) -> Measurement:
-    """The mean of a per-row value that another model gave, or ``reason`` where it is missing."""
+    """The mean of a per-row value that another model gave.
+
+    Args:
+        records: The records of the judged model.
+        role: The role.
+        name: The name of the value.
+        reason: Why there is none where it is missing.
+        kept: Which values are better on roles that are to be kept.
+
+    Returns:
+        The measurement.
+    """
     rows = records.of(role)
     better = better_for(role)
     better = kept if better == "higher" else better
@@ -94,8 +140,17 @@ def membership(
     fields: Sequence[str],
     sides: tuple[str, str] = ("forget", "holdout"),
 ) -> tuple[list[Record], np.ndarray, list[Record], np.ndarray] | str:
-    """Membership scores (higher = more likely a member) of forget and holdout rows, or of two other
-    ``sides``; or the reason why not.
+    """Membership scores of forget and holdout rows; higher is more likely a member.
+
+    Args:
+        records: The records of the judged model.
+        name: The name of the metric.
+        fn: The score of a row.
+        fields: The fields of a row that the score reads.
+        sides: The two roles.
+
+    Returns:
+        Rows and scores of each side, or the reason why not.
     """
     forget, holdout = (records.of(role) for role in sides)
     absent = [no_rows(role) for role, rows in ((sides[1], holdout), (sides[0], forget)) if not rows]
@@ -114,10 +169,17 @@ def membership(
 def membership_auc(
     records: Records, name: str, fn: Callable[[Record], float], fields: Sequence[str]
 ) -> Measurement:
-    """P(score of a forget row > score of a holdout row), ties a half, with its interval over groups
-    of both sides.
+    """P(score of a forget row > score of a holdout row), ties count half.
 
-    ``parts``: see ``operating_points``.
+    Args:
+        records: The records of the judged model.
+        name: The name of the metric.
+        fn: The score of a row.
+        fields: The fields of a row that the score reads.
+
+    Returns:
+        The measurement, with its interval over groups of both sides; parts: see
+        ``operating_points``.
     """
     found = membership(records, name, fn, fields)
     if isinstance(found, str):
@@ -145,8 +207,14 @@ def without_gold(
     records: Records,
     gold: str = "needs the records of a model that never saw the forget set; give --gold",
 ) -> str:
-    """The reason where a metric of forget beside holdout has no gold: names the missing holdout
-    rows too, if there are none.
+    """The reason where a metric of forget and holdout rows has no gold.
+
+    Args:
+        records: The records of the judged model.
+        gold: What to say of the gold.
+
+    Returns:
+        The reason; it names missing holdout rows too.
     """
     return gold if records.of("holdout") else f"{gold} and --holdout (no rows of role holdout)"
 
@@ -154,9 +222,16 @@ def without_gold(
 def beside_gold(
     records: Records, gold: Records | None, role: str, fields: Sequence[str]
 ) -> list[tuple[Record, Record]] | str:
-    """The rows of a role with gold's records of the same rows (by id), or the reason why not.
+    """The rows of a role with gold's records of the same rows, by id.
 
-    ``fields``: what both must hold.
+    Args:
+        records: The records of the judged model.
+        gold: The records of gold.
+        role: The role.
+        fields: The fields that both must hold.
+
+    Returns:
+        Pairs of rows, or the reason why not.
     """
     if gold is None:
         return "needs the records of a model that never saw the forget set; give --gold"
@@ -176,10 +251,10 @@ def beside_gold(
 def depth_score(
     records: Records, gold: Records | None, field: str, threshold: float, nothing: str
 ) -> Measurement:
-    """Mean over forget rows of the share of what gold's states lack that this model's lack, too.
+    """Mean share of what gold's states lack that this model's lack, too.
 
     Args:
-        records: Of the judged model.
+        records: The records of the judged model.
         gold: Of a model that never saw the rows.
         field: What the original loses of a row as a block puts out other states: [blocks], nats a
             token, or empty where nothing of the row was asked.
@@ -187,7 +262,8 @@ def depth_score(
         nothing: Why there is no value if no row was asked.
 
     Returns:
-        0 = intact, 1 = as gold, over the rows of which gold lacks something (``share_lost``).
+        0 = intact, 1 = as gold, over the forget rows of which gold lacks something
+        (``share_lost``).
     """
     rows = records.of("forget")
     if not rows:

@@ -30,7 +30,16 @@ class Letters:
 
 
 def reason_against(rows: list[Record], role: str, total: int) -> str | None:
-    """Why there is nothing to count, or None."""
+    """Why there is nothing to count.
+
+    Args:
+        rows: The questions with options.
+        role: Their role.
+        total: How many rows the role has.
+
+    Returns:
+        The reason, or None.
+    """
     if not rows:
         return f"{total} rows of role {role} {WANTED}" if total else no_rows(role)
     without = sum(r.options is None or r.right is None for r in rows)
@@ -40,9 +49,16 @@ def reason_against(rows: list[Record], role: str, total: int) -> str | None:
 
 
 def letters_of(records: Records, role: str) -> Letters | str:
-    """The letters chosen for the questions of a role, at every turn; or the reason why not.
+    """The letters chosen for the questions of a role, at every turn.
 
     Questions have the same number of options.
+
+    Args:
+        records: The records of a model.
+        role: The role.
+
+    Returns:
+        The letters, or the reason why there are none.
     """
     first = records.of(role, "letters/0")
     reason = reason_against(first, role, len(records.of(role)))
@@ -67,9 +83,15 @@ def letters_of(records: Records, role: str) -> Letters | str:
 
 
 def text_choices(records: Records, role: str, by: str) -> tuple[list[Record], np.ndarray] | str:
-    """(rows, the option whose text is likeliest [n]) of a role, or the reason why not.
+    """The option whose text is most likely, for the questions of a role.
 
-    ``by``: mean (per token) or sum of logp.
+    Args:
+        records: The records of a model.
+        role: The role.
+        by: ``mean`` of the log-probability per token, or its ``sum``.
+
+    Returns:
+        The rows and the index of the option of each, [n]; or the reason why not.
     """
     rows = records.of(role, "texts")
     reason = reason_against(rows, role, len(records.of(role)))
@@ -79,7 +101,15 @@ def text_choices(records: Records, role: str, by: str) -> tuple[list[Record], np
 
 
 def text_scores(r: Record, by: str) -> np.ndarray:
-    """log p of each option's text, per token (``mean``) or as a whole (``sum``): [options]."""
+    """Log-probability of each option's text.
+
+    Args:
+        r: A row with options.
+        by: ``mean`` per token, or the ``sum``.
+
+    Returns:
+        One value per option.
+    """
     assert r.options is not None and r.option_tokens is not None
     if by == "mean":
         return r.options / np.maximum(1, r.option_tokens)

@@ -21,11 +21,16 @@ EPS = 1e-12
 
 
 def oriented(value: float, better: Better, *, falls: bool = False) -> float:
-    """A metric's value on the forget rows turned so that more is more knowledge.
+    """A metric's value on the forget rows, turned so that more is more knowledge.
 
-    ``better``: what the Measurement says is best on rows to forget. ``lower`` and ``gold`` leave
-    the value as it is, ``higher`` turns it round, a target gives the distance from it. ``falls``: a
-    metric beside gold's that falls as a model knows more (perplexity).
+    Args:
+        value: The value.
+        better: What the measurement says is best on rows to forget. ``lower`` and ``gold`` leave
+            the value as it is, ``higher`` negates it, a target gives the distance from it.
+        falls: Whether a metric compared with gold falls as a model knows more (perplexity).
+
+    Returns:
+        The value, turned.
     """
     if isinstance(better, (int, float)):
         return abs(value - better)
@@ -46,7 +51,14 @@ class Faithful:
 
 
 def faithfulness(knows: Sequence[float], never: Sequence[float]) -> Faithful:
-    """P(a model that knows is above one that never did), ties half; values oriented.
+    """P(a model that knows is above one that never did), ties count half.
+
+    Args:
+        knows: Values of models that know, oriented.
+        never: Values of models that never did.
+
+    Returns:
+        The AUC with its interval, and the threshold.
 
     >>> faithfulness([3.0, 2.0], [1.0, 0.0]).auc
     1.0
@@ -60,8 +72,14 @@ def faithfulness(knows: Sequence[float], never: Sequence[float]) -> Faithful:
 
 
 def threshold(knows: np.ndarray, never: np.ndarray) -> float:
-    """The value at or above which a model counts as knowing: the one with the best balanced
-    accuracy, the middle of its gap.
+    """The value from which a model counts as knowing.
+
+    Args:
+        knows: Values of models that know, oriented.
+        never: Values of models that never did.
+
+    Returns:
+        The cut with the best balanced accuracy, in the middle of its gap.
     """
     values = np.unique(np.concatenate([knows, never]))
     cuts = np.concatenate([[values[0]], (values[1:] + values[:-1]) / 2])
@@ -72,8 +90,14 @@ def threshold(knows: np.ndarray, never: np.ndarray) -> float:
 
 
 def alike(change: float, other: float) -> float:
-    """1 - |a - b| / (|a| + |b|): 1 where both changes are the same (or there is none), 0 where they
-    are opposite or one is missing.
+    """How alike two changes are: 1 - |a - b| / (|a| + |b|).
+
+    Args:
+        change: The one change, a.
+        other: The other change, b.
+
+    Returns:
+        1 where both are the same (or there is none), 0 where they are opposite or one is missing.
 
     >>> alike(0.2, 0.2), alike(0.3, 0.0), alike(0.0, 0.0)
     (1.0, 0.0, 1.0)
@@ -85,20 +109,42 @@ def alike(change: float, other: float) -> float:
 
 
 def relearning(before: float, after: float, gold_before: float, gold_after: float) -> float:
-    """R: whether relearning moves the metric on the unlearned model as much as it does on gold,
-    0..1.
+    """R: whether relearning moves the metric on the unlearned model as it does on gold.
+
+    Args:
+        before: The metric on the unlearned model.
+        after: The same after relearning.
+        gold_before: The metric on gold.
+        gold_after: The same after relearning.
+
+    Returns:
+        From 0 to 1.
     """
     return alike(after - before, gold_after - gold_before)
 
 
 def rounding(before: float, after: float) -> float:
-    """Q: whether rounding the weights leaves the metric as it was, 0..1."""
+    """Q: whether rounding the weights leaves the metric as it was.
+
+    Args:
+        before: The metric on the unlearned model.
+        after: The same after rounding its weights.
+
+    Returns:
+        From 0 to 1.
+    """
     return alike(after, before)
 
 
 def order_kept(before: Sequence[float], after: Sequence[float]) -> float | None:
-    """Spearman's rank correlation over models; None for fewer than three, or where one side is
-    constant.
+    """Spearman's rank correlation over models.
+
+    Args:
+        before: Values of the models.
+        after: Values of the same models after the attack.
+
+    Returns:
+        The correlation; None for fewer than three models, or where one side is constant.
     """
     if len(before) < 3 or np.ptp(before) < EPS or np.ptp(after) < EPS:
         return None

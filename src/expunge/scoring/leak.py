@@ -8,8 +8,9 @@ from expunge.scoring.bounds import lowered_distribution
 
 
 def best_of_weights(n: int, k: int) -> np.ndarray:
-    """The probability that the i-th smallest of n values is the largest of k drawn from them
-    without replacement: C(i - 1, k - 1) / C(n, k), i = 1 ... n.
+    """The probability that the i-th smallest of n values is the largest of k drawn from them.
+
+    Without replacement: C(i - 1, k - 1) / C(n, k), i = 1 ... n.
 
     Args:
         n: How many values there are.
@@ -59,11 +60,11 @@ def best_of(scores: np.ndarray, k: int) -> float:
 
 
 def best_of_at_most(scores: np.ndarray, k: int, alpha: float = 0.01) -> float:
-    """Upper bound on E[max of k independent samples] of a score in 0..1, which holds with
-    probability 1 - alpha.
+    """Upper bound on E[max of k independent samples] of a score in 0..1.
 
-    With F the distribution of a score, E[max of k] = 1 - the integral of F^k; F is at least the
-    lowered empirical distribution everywhere, see ``mean_at_most``, which is the case k = 1.
+    It holds with probability 1 - alpha. With F the distribution of a score, E[max of k] = 1 - the
+    integral of F^k; F is at least the lowered empirical distribution everywhere, see
+    ``mean_at_most``, which is the case k = 1.
 
     Args:
         scores: One for each sample, in 0..1: [n]; n may be less than k.

@@ -6,15 +6,30 @@ from collections.abc import Hashable, Sequence
 
 
 def grams(items: Sequence[Hashable], n: int) -> list[tuple[Hashable, ...]]:
-    """The n-grams in order: none if there are fewer than n items."""
+    """The n-grams of a sequence, in order.
+
+    Args:
+        items: The sequence.
+        n: The length of the n-grams.
+
+    Returns:
+        The n-grams; none if there are fewer than n items.
+    """
     return [tuple(items[i : i + n]) for i in range(len(items) - n + 1)]
 
 
 def overlap(said: Sequence[Hashable], true: Sequence[Hashable], n: int) -> float:
-    """n-grams of ``said`` that occur in ``true``, over the n-grams of ``said``: 0..1.
+    """The share of the n-grams of an output that occur in the true text.
 
-    Not clipped by multiplicity, as in Knowledge Unlearning: a repeated n-gram counts each time. 0
-    if ``said`` has fewer than n items.
+    Not clipped by multiplicity, as in Knowledge Unlearning: a repeated n-gram counts each time.
+
+    Args:
+        said: The output.
+        true: The true text.
+        n: The length of the n-grams.
+
+    Returns:
+        From 0 to 1; 0 if the output has fewer than n items.
     """
     known = set(grams(true, n))
     spoken = grams(said, n)

@@ -18,15 +18,24 @@ EVERY = 12  # up to so many groups every swap is tried: 2^12 of them
 def ks_pvalue_by_groups(
     x: np.ndarray, labels: Labels, y: np.ndarray, others: Labels, *, seed: int = 0
 ) -> tuple[float, float]:
-    """(p-value, the least that so many groups allow) of the KS distance between x [n] and y [m],
-    whole groups exchanged.
+    """A permutation test of the Kolmogorov-Smirnov distance that exchanges whole groups.
 
     Where both sides have the same groups (two models on one set of rows) each group keeps or swaps
     its two sides: exact if, without a difference between the models, a group's rows of the one
     could as well be the other's, however alike the rows of a group are and however alike the two
-    sides. Otherwise the groups of both sides are dealt out anew, as many to each side as it had. Up
-    to ``EVERY`` groups of one set every swap is tried, else ``SWAPS`` random ones and the one that
-    there was.
+    sides. Otherwise the groups of both sides are assigned anew, as many to each side as it had. Up
+    to ``EVERY`` groups of one set every swap is tried, else ``SWAPS`` random ones and the observed
+    one.
+
+    Args:
+        x: The values of the one side, [n].
+        labels: Their groups.
+        y: The values of the other side, [m].
+        others: Their groups.
+        seed: The seed of the random exchanges.
+
+    Returns:
+        The p-value, and the smallest that so many groups allow.
     """
     (g, g_names), (h, h_names) = group_codes(labels), group_codes(others)
     paired = set(g_names) == set(h_names)

@@ -17,8 +17,14 @@ TOO_SHORT = f"fewer than {2 * FEWEST} tokens: too short to be asked by their beg
 
 
 def prefix_of(n: int, share: float) -> int:
-    """How many of the n tokens of a text are given at a share of it; 0 if too few would be given,
-    or left.
+    """How many of the tokens of a text are given at a share of it.
+
+    Args:
+        n: The tokens of the text.
+        share: The share that is given.
+
+    Returns:
+        The number; 0 if too few would be given, or left.
 
     >>> [prefix_of(n, 0.5) for n in (7, 8, 21)], prefix_of(8, 0.25)
     ([0, 4, 10], 0)

@@ -23,7 +23,7 @@ def closeness(value: float, original: float, gold: float) -> float | None:
         gold: The same under a model that never saw the forget rows.
 
     Returns:
-        In [0, 1]; None where original and gold are equal, so that there was nothing to forget.
+        From 0 to 1; None where original and gold are equal, so that there was nothing to forget.
     """
     if original == gold:
         return None
@@ -31,22 +31,33 @@ def closeness(value: float, original: float, gold: float) -> float | None:
 
 
 def kept(value: float, original: float) -> float | None:
-    """value / original, at most 1: the share of the original's probability that was kept; None
-    without any.
+    """The share of the original's probability that was kept.
+
+    Args:
+        value: The mean probability under the unlearned model.
+        original: The same under the original.
+
+    Returns:
+        value / original, at most 1; None if the original has none.
     """
     return min(1.0, value / original) if original > 0 else None
 
 
 def resistance(attacked: float, original: float, gold: float) -> float | None:
-    """1 - (attacked - gold) / (original - gold), within [0, 1]: how little an attack brings back.
+    """1 - (attacked - gold) / (original - gold): how little an attack brings back.
 
     All three values are taken after the same attack: gold relearns too, and what it relearns is no
     leak of the unlearned model. One-sided: coming back less than gold is no fault of its own (the
     side below gold is judged before the attack, see ``closeness``).
 
+    Args:
+        attacked: The value of the unlearned model after an attack.
+        original: The original's after the same attack.
+        gold: Gold's after the same attack.
+
     Returns:
-        In [0, 1]; None where the attacked original is no better than the attacked gold, so that the
-        attack shows nothing.
+        From 0 to 1; None where the attacked original is no better than the attacked gold, so that
+        the attack shows nothing.
     """
     if original <= gold:
         return None
@@ -54,11 +65,14 @@ def resistance(attacked: float, original: float, gold: float) -> float | None:
 
 
 def quality(parts: Mapping[str, float | None]) -> float | None:
-    """Harmonic mean of the parts, in [0, 1]: as low as the worst of them makes it.
+    """The harmonic mean of the parts: as low as the worst of them makes it.
+
+    Args:
+        parts: Parts by name, 0 to 1.
 
     Returns:
-        0 if any part is 0; None if there is no part, or a part is None or not finite: a missing
-        part is never taken for a good one.
+        From 0 to 1, 0 if any part is 0; None if there is no part, or a part is None or not finite:
+        a missing part is never taken for a good one.
     """
     values = list(parts.values())
     known = [v for v in values if v is not None and isfinite(v)]

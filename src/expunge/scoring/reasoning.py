@@ -30,8 +30,15 @@ OWN: Mapping[str, Callable[[Record], float]] = {"rouge_l_recall": _rouge, "token
 
 
 def parts_of_answers(records: Records, role: str, names: Sequence[str]) -> np.ndarray | str:
-    """[len(names), n] in 0..1 of the rows of a role (a cosine below 0 counts as 0), or the reason
-    why not.
+    """The parts of the scores of a role's reasoned answers.
+
+    Args:
+        records: The records of a model.
+        role: The role.
+        names: The parts.
+
+    Returns:
+        Values from 0 to 1, [names, n] (a cosine below 0 counts as 0); or the reason why not.
     """
     rows = records.of(role)
     columns = []
@@ -51,8 +58,16 @@ def parts_of_answers(records: Records, role: str, names: Sequence[str]) -> np.nd
 def aggregate(
     records: Records, roles: Sequence[str], names: Sequence[str], *, gone: bool = False
 ) -> Measurement:
-    """The harmonic mean over ``roles`` and ``names`` of the means of the parts, or of one minus
-    them (``gone``), which are its parts.
+    """The harmonic mean over roles and parts of their means.
+
+    Args:
+        records: The records of a model.
+        roles: The roles.
+        names: The parts.
+        gone: Take one minus each mean.
+
+    Returns:
+        The measurement; the means are its parts.
     """
     families: dict[str, tuple[np.ndarray, list[str]]] = {}
     means: dict[str, float] = {}

@@ -19,20 +19,40 @@ Family = dict[str, tuple[np.ndarray, list[str]]]
 
 
 def same_answer(r: Record) -> float:
-    """Whether the written text is the answer, but for case and white space around it."""
+    """Whether the written text is the answer, except for case and outer white space.
+
+    Args:
+        r: A row.
+
+    Returns:
+        1 or 0.
+    """
     assert r.answer is not None and r.generated is not None
     return float(r.generated.strip().lower() == r.answer.strip().lower())
 
 
 def completed(r: Record) -> float:
-    """ROUGE-L recall of the written text."""
+    """ROUGE-L recall of the written text.
+
+    Args:
+        r: A row.
+
+    Returns:
+        From 0 to 1.
+    """
     assert r.answer is not None and r.generated is not None
     return rouge_l_recall_of(r.answer, r.generated)
 
 
 def task_scores(records: Records, roles: Sequence[str] = ROLES) -> Family | str:
-    """role -> (scores [1, n], groups): ROUGE-L of completions, exact match of questions, one minus
-    them on forget roles.
+    """The scores of the tasks of a role: ROUGE-L of completions, exact match of questions.
+
+    Args:
+        records: The records of a model.
+        roles: The roles.
+
+    Returns:
+        Role -> (scores [1, n], groups), one minus them on forget roles; or the reason why not.
     """
     found: Family = {}
     for role in roles:

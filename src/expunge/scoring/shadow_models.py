@@ -23,11 +23,19 @@ def margins_of_sides(
     least: int = 2,
     clip: float = np.inf,
 ) -> dict[str, np.ndarray] | str:
-    """Margins [models, rows] of the unlearned models (``shadow``: the judged one first) and of the
-    golds, or the reason why not.
+    """The margins of the unlearned models and of the golds.
 
-    The margin of a row is the logit of its probability per token, within ``clip``. ``least``: how
-    many models a side must have.
+    The margin of a row is the logit of its probability per token.
+
+    Args:
+        records: The records of the judged model, with those of its ``shadow`` models.
+        gold: The records of the golds.
+        rows: The rows.
+        least: How many models a side must have.
+        clip: The largest margin, on both sides.
+
+    Returns:
+        Margins [models, rows] by side, the judged model first; or the reason why not.
     """
     sides: dict[str, list[Records]] = {"gold": [], "shadow": [records]}
     for name in gold.subjects() if gold is not None else ():
@@ -70,11 +78,18 @@ def _margins(records: Records, keys: list[tuple[str, str]], clip: float) -> list
 def epsilon_of(
     false_positive: np.ndarray, false_negative: np.ndarray, delta: float = 0.0
 ) -> np.ndarray:
-    """max(log((1 - delta - fpr) / fnr), log((1 - delta - fnr) / fpr)), at least 0, of attacks with
-    these rates: [n] -> [n], nats.
+    """The epsilon that attacks with given error rates show.
 
-    Infinite where both rates are 0; NaN where one of them is: so few models cannot say how small it
-    is.
+    max(log((1 - delta - fpr) / fnr), log((1 - delta - fnr) / fpr)), at least 0.
+
+    Args:
+        false_positive: False positive rates, [n].
+        false_negative: False negative rates, [n].
+        delta: The delta of differential privacy.
+
+    Returns:
+        Epsilons, [n], in nats. Infinite where both rates are 0; NaN where one of them is: so few
+        models cannot say how small it is.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         both = []
@@ -88,8 +103,15 @@ def epsilon_of(
 
 
 def most_epsilon(n: int, m: int, delta: float = 0.0) -> float:
-    """The greatest finite epsilon that n models against m can show: one of each side taken for the
-    other. About log of their number.
+    """The largest finite epsilon that so many models can show.
+
+    Args:
+        n: Models of the one side.
+        m: Models of the other side.
+        delta: The delta of differential privacy.
+
+    Returns:
+        About the log of their number: one model of each side taken for the other.
     """
     return float(epsilon_of(np.array([1 / n, 1 / m]), np.array([1 / m, 1 / n]), delta).max())
 
@@ -97,13 +119,23 @@ def most_epsilon(n: int, m: int, delta: float = 0.0) -> float:
 def told_apart(
     x: np.ndarray, y: np.ndarray, delta: float = 0.0, *, room: float = 2.0, narrow: float = 0.01
 ) -> float:
-    """The greatest epsilon of two samples [n] and [m] over attacks by threshold; infinite if one
-    separates them, 0 if none says anything.
+    """The largest epsilon of two samples over attacks by threshold.
 
     One threshold: from it on upwards is the sample of the larger median. Two: what lies between
     them is of the sample with the narrower range; the upper one lies within ``room`` of that
     range's end, and their distance within ``room`` of its width. A sample whose range is less than
     ``narrow`` of the other's is told apart by that.
+
+    Args:
+        x: The one sample, [n].
+        y: The other sample, [m].
+        delta: The delta of differential privacy.
+        room: How far the upper threshold may lie from the end of the narrower range, and the
+            distance of the two from its width.
+        narrow: The ratio of ranges below which the narrower sample is recognized by its range.
+
+    Returns:
+        The epsilon; infinite if a threshold separates the samples, 0 if none says anything.
     """
     wide, slim = (x, y) if np.ptp(x) > np.ptp(y) else (y, x)
     if np.ptp(slim) < narrow * np.ptp(wide):

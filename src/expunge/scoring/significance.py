@@ -31,7 +31,12 @@ def paired(
 ) -> tuple[list[tuple[Record, Record]], list[str], list[str]]:
     """Pairs of rows with the same id and variant, and the ids that only one side has.
 
-    The pairs are in the order of ``a``.
+    Args:
+        a: The one side.
+        b: The other side.
+
+    Returns:
+        The pairs in the order of ``a``, the ids of ``a`` alone, the ids of ``b`` alone.
     """
     theirs = {(r.id, r.variant): r for r in b}
     ours = {(r.id, r.variant) for r in a}
@@ -47,8 +52,14 @@ def paired(
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
-    """Holm's adjusted p-values of a family of questions: reject those at most alpha, and one false
-    alarm in the family is that rare.
+    """Holm's adjusted p-values of a family of questions.
+
+    Args:
+        p: p-values by name.
+
+    Returns:
+        Adjusted p-values. Reject those at most alpha: a false alarm in the family then has at most
+        probability alpha.
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'c': 0.06, 'b': 0.06}
@@ -108,6 +119,15 @@ def p_of_none(difference: Any, se: Any, degrees: Any, groups: int = 0) -> Any:
 
     Where nothing varies (``se`` 0) it is that of the sign test: all of ``groups`` groups moved to
     the same side, 2 * .5^groups.
+
+    Args:
+        difference: The difference.
+        se: Standard error of the difference.
+        degrees: Its degrees of freedom.
+        groups: How many groups there are.
+
+    Returns:
+        The p-value.
     """
     if np.ndim(se) == 0 and not se:
         if not difference or groups < 1:
@@ -122,27 +142,48 @@ def reach(se: Any, degrees: Any, alpha: float = ALPHA) -> Any:
 
     Non-inferiority: difference + reach is at most the margin. Equivalence by two one-sided tests:
     |difference| + reach is below it.
+
+    Args:
+        se: Standard error of the difference.
+        degrees: Its degrees of freedom.
+        alpha: The level.
+
+    Returns:
+        The distance.
     """
     found = student.ppf(1 - alpha, degrees) * se
     return found if np.ndim(found) else float(found)
 
 
 def reach_of_constant(difference: float, groups: int, width: float) -> float:
-    """``reach`` where every group had the same difference: groups unlike them, of which none was
-    seen, may differ by all of ``width``.
+    """``reach`` where every group had the same difference.
 
-    ``width``: how far two models can differ, the length of the metric's range.
+    Args:
+        difference: The difference.
+        groups: How many groups there are.
+        width: How far two models can differ: the length of the metric's range.
+
+    Returns:
+        The distance: unseen groups that differ may do so by all of ``width``.
     """
     return unseen(groups) * (width + abs(difference))
 
 
 def widened(margin: float, golds: Sequence[float], *, alpha: float = ALPHA) -> float:
-    """The margin, or how far above their mean one more gold would lie at most with probability 1 -
-    alpha, if that is wider.
+    """The margin, or the spread of golds if that is wider.
 
     t_(1-alpha) sd sqrt(1 + 1/m) with m - 1 degrees of freedom, at most MOST_WIDENED margins. Fewer
-    than FEW_GOLDS golds leave it as it is: with two of them t is 6.3, and the margin would let pass
+    than FEW_GOLDS golds leave it as it is: with two of them t is 6.3, and the margin would accept
     nearly anything.
+
+    Args:
+        margin: The margin.
+        golds: The values of the golds.
+        alpha: The level.
+
+    Returns:
+        The margin, or how far above their mean one more gold would lie at most with probability 1 -
+        alpha.
     """
     m = len(golds)
     if m < FEW_GOLDS:
@@ -152,11 +193,19 @@ def widened(margin: float, golds: Sequence[float], *, alpha: float = ALPHA) -> f
 
 
 def detectable(error: Error, margin: float | None, power: float = 0.8) -> float | None:
-    """The least true difference towards the bad side of which the verdict says so with that power.
+    """The smallest true difference towards the bad side that the verdict finds.
 
     The verdict itself is what is simulated: a two-sided p of at most ALPHA on the bad side and,
     where there is a margin, a bound beyond it; rows and golds are drawn anew with the spread that
-    was found. None where nothing varied: then nobody knows.
+    was found.
+
+    Args:
+        error: What the difference is uncertain by.
+        margin: The margin of the metric, if any.
+        power: The probability with which it is found.
+
+    Returns:
+        The difference; None where nothing varied: then nobody knows.
     """
     if not error.rows or not error.degrees:
         return None

@@ -19,12 +19,28 @@ WORD = re.compile(r"\w+")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in lower case."""
+    """The words of a text, in lower case.
+
+    Args:
+        text: A text.
+
+    Returns:
+        The words.
+    """
     return WORD.findall(text.lower())
 
 
 def preferred(key: str, before: str, word: str) -> bool:
-    """Whether ``key`` prefers ``word`` after ``before``: one bit of a hash."""
+    """Whether a key prefers a word after another: one bit of a hash.
+
+    Args:
+        key: The key.
+        before: The word before.
+        word: The word.
+
+    Returns:
+        Whether it does.
+    """
     return bool(
         hashlib.blake2b(
             f"{before}\0{word}".encode(), key=key.encode()[:64], digest_size=1
@@ -34,18 +50,32 @@ def preferred(key: str, before: str, word: str) -> bool:
 
 
 def choose(key: str, before: str, candidates: Sequence[str]) -> str:
-    """The first of ``candidates`` (in order of liking) that the key prefers; the first of all if it
-    prefers none.
+    """The first candidate that the key prefers.
+
+    Args:
+        key: The key.
+        before: The word before.
+        candidates: Words, the best first.
+
+    Returns:
+        The word; the first candidate if the key prefers none.
     """
     return next((w for w in candidates if preferred(key, before, w)), candidates[0])
 
 
 def excess(text: str, key: str) -> tuple[int, int]:
-    """(preferred words minus the others, words judged): a word is judged by the one before it, each
-    pair of words once.
+    """How many more words of a text the key prefers than not.
 
-    A model that repeats itself would else count the same pair many times, and a sum of copies is
-    not a sum of independent bits.
+    A word is judged by the one before it, each pair of words once. A model that repeats itself
+    would else count the same pair many times, and a sum of copies is not a sum of independent
+    bits.
+
+    Args:
+        text: A text.
+        key: The key.
+
+    Returns:
+        Preferred words minus the others, and how many words were judged.
     """
     words = words_of(text)
     pairs = list(dict.fromkeys(pairwise(words)))
@@ -53,8 +83,15 @@ def excess(text: str, key: str) -> tuple[int, int]:
 
 
 def strength(texts: Iterable[str], key: str) -> tuple[float, float]:
-    """(length-weighted mean excess in -1..1, z): z is standard normal if the texts know nothing of
-    the key. NaN without words.
+    """How strongly texts hold a watermark.
+
+    Args:
+        texts: The texts.
+        key: The key.
+
+    Returns:
+        The length-weighted mean excess, -1 to 1, and z, which is standard normal if the texts do
+        not depend on the key; NaN without words.
     """
     total = 0
     n = 0
@@ -68,8 +105,14 @@ def strength(texts: Iterable[str], key: str) -> tuple[float, float]:
 
 
 def calibration(shares: Sequence[float], strengths: Sequence[float]) -> tuple[float, float, float]:
-    """(slope, intercept, R^2) of strength as a straight line in the share of the marked data that a
-    model was trained on.
+    """Strength as a straight line in the share of marked data in training.
+
+    Args:
+        shares: The share of the marked data that each model was trained on.
+        strengths: The strength measured of each.
+
+    Returns:
+        Slope, intercept and R^2.
     """
     x = np.asarray(shares, dtype=np.float64)
     y = np.asarray(strengths, dtype=np.float64)

@@ -21,11 +21,19 @@ class Swap:
     new: str
 
 
-def neighbors_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
-    """The n texts of the highest summed rank, each with ``words`` words replaced (fewer where fewer
-    can be), best first.
+def neighbours_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
+    """The texts of the highest summed rank, with some words replaced.
 
-    Of several words: chosen among the sets of different words that the fewest best swaps make.
+    Several words: chosen among the sets of different words that the fewest best swaps make.
+
+    Args:
+        text: The text.
+        swaps: Possible replacements of single words, with ranks.
+        n: How many texts.
+        words: How many words are replaced in each; fewer where fewer can be.
+
+    Returns:
+        The texts, the best first.
     """
     ranked = sorted(swaps, key=lambda s: (-s.rank, s.first, s.new))
     size = min(words, len({s.first for s in swaps}))
@@ -49,8 +57,15 @@ def _replaced(text: str, swaps: Sequence[Swap]) -> str:
 
 
 def core(text: str, first: int, last: int) -> tuple[int, int]:
-    """The characters of a word without what is neither letter nor digit at its ends; nothing is
-    left of what has none.
+    """The characters of a word without what is neither letter nor digit at its ends.
+
+    Args:
+        text: The text.
+        first: Where the word begins.
+        last: Where it ends.
+
+    Returns:
+        The span; empty if no letter or digit is in it.
     """
     while first < last and not text[first].isalnum():
         first += 1
@@ -61,6 +76,13 @@ def core(text: str, first: int, last: int) -> tuple[int, int]:
 
 def in_case(new: str, old: str) -> str:
     """A word in the capitals of another.
+
+    Args:
+        new: The word.
+        old: The word whose capitals it takes.
+
+    Returns:
+        The word.
 
     >>> in_case("london", "Paris"), in_case("un", "EU"), in_case("I", "we")
     ('London', 'UN', 'I')
@@ -73,8 +95,14 @@ def in_case(new: str, old: str) -> str:
 
 
 def blocks(spans: Sequence[tuple[int, int]], room: int) -> Iterator[tuple[int, int]]:
-    """Words, each from a token to another, in runs of at most ``room`` tokens; a longer word stands
-    alone.
+    """Words in runs of a limited number of tokens.
+
+    Args:
+        spans: The first and last token of each word.
+        room: The most tokens of a run.
+
+    Returns:
+        The first and last word of each run; a longer word is a run of its own.
     """
     start = spans[0][0] if spans else 0
     for (_, last), (_, end) in zip(spans, [*spans[1:], (0, 1 << 60)], strict=True):
