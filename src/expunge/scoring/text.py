@@ -31,6 +31,12 @@ ARTICLES = frozenset({"a", "an", "the"})
 def words(text: str) -> list[str]:
     """Words and punctuation marks, in order, as they are written; letters of any script.
 
+    Args:
+        text: A text.
+
+    Returns:
+        The words and marks.
+
     >>> words("Yes, it's Jaime.")
     ['Yes', ',', "it's", 'Jaime', '.']
     """
@@ -41,6 +47,12 @@ def sentences(text: str) -> list[str]:
     """Sentences and lines that hold a word.
 
     They end at line ends, and at . ! ? (and their kin outside Latin) where a space follows.
+
+    Args:
+        text: A text.
+
+    Returns:
+        The sentences, in order.
 
     >>> sentences("Born 1.5 km off. Why?\\n\\n- Yes")
     ['Born 1.5 km off.', 'Why?', '- Yes']
@@ -54,7 +66,14 @@ def sentences(text: str) -> list[str]:
 
 
 def plain_words(text: str) -> list[str]:
-    """Words in lower case, without punctuation."""
+    """Words in lower case, without punctuation.
+
+    Args:
+        text: A text.
+
+    Returns:
+        The words.
+    """
     return [w.casefold() for w in words(text) if w[0].isalnum()]
 
 
@@ -62,12 +81,19 @@ def plain_words(text: str) -> list[str]:
 
 
 def distinct_rouge_l_recall_of(answer: str, generated: str) -> float:
-    """Different words of the answer that a longest common subsequence has, over the different words
-    of the answer; 0..1.
+    """ROUGE-L recall over different words, as the package ``rouge`` counts.
 
-    As the package ``rouge`` counts (not rouge-score): words end at white space and keep case and
-    punctuation, sentences end at every full stop, the subsequences of all pairs of sentences are
-    put together. A text without a sentence gives 0.
+    Not as rouge-score: words end at white space and keep case and punctuation, sentences end at
+    every full stop, the subsequences of all pairs of sentences are united. A text without a
+    sentence gives 0.
+
+    Args:
+        answer: The right answer.
+        generated: The output.
+
+    Returns:
+        Different words of the answer in a longest common subsequence, over its different words; 0
+        to 1.
     """
     true = _sentences_at_stops(answer)
     said = _sentences_at_stops(generated)
@@ -112,12 +138,20 @@ def _common_words(a: Sequence[str], b: Sequence[str]) -> list[str]:
 
 
 def bleu_of(answer: str, generated: str, order: int = 4, smooth: bool = True) -> float:
-    """Sentence BLEU: brevity penalty times the geometric mean of the clipped n-gram precisions, n =
-    1..order; 0..1.
+    """Sentence BLEU.
 
-    ``smooth``: the k-th precision that is 0 counts as 1 / (2^k number of n-grams) (NIST's, and
-    sacrebleu's ``exp``). Orders for which the output is too short are left out. An output of no
-    word in common gives 0.
+    Brevity penalty times the geometric mean of the clipped n-gram precisions, n = 1..order. Orders
+    for which the output is too short are omitted.
+
+    Args:
+        answer: The right answer.
+        generated: The output.
+        order: The largest n of the n-grams.
+        smooth: The k-th precision that is 0 counts as 1 / (2^k number of n-grams) (NIST's, and
+            sacrebleu's ``exp``).
+
+    Returns:
+        From 0 to 1; 0 without a common word.
     """
     true = words(answer)
     said = words(generated)
@@ -140,13 +174,28 @@ def bleu_of(answer: str, generated: str, order: int = 4, smooth: bool = True) ->
 
 
 def bare_words(text: str) -> list[str]:
-    """The words of a short answer as in SQuAD: lower case, no ASCII punctuation, no articles."""
+    """The words of a short answer as in SQuAD: lower case, no ASCII punctuation, no articles.
+
+    Args:
+        text: A text.
+
+    Returns:
+        The words.
+    """
     return [w for w in text.lower().translate(MARKS).split() if w not in ARTICLES]
 
 
 def answer_f1_of(answer: str, generated: str) -> float:
-    """Harmonic mean of precision and recall of the words (repeated ones as often as both have
-    them): 0..1; 0 if a side has none.
+    """The harmonic mean of precision and recall of the words.
+
+    A repeated word counts as often as both sides have it.
+
+    Args:
+        answer: The right answer.
+        generated: The output.
+
+    Returns:
+        From 0 to 1; 0 if a side has no words.
     """
     true = bare_words(answer)
     said = bare_words(generated)
@@ -156,8 +205,14 @@ def answer_f1_of(answer: str, generated: str) -> float:
 
 
 def edit_distance_of(a: str, b: str) -> int:
-    """Levenshtein distance: the fewest characters put in, taken out or exchanged that make ``b`` of
-    ``a``.
+    """Levenshtein distance.
+
+    Args:
+        a: A text.
+        b: Another text.
+
+    Returns:
+        The fewest characters inserted, removed or replaced that turn one into the other.
     """
     codes = np.array([ord(c) for c in b])
     places = np.arange(len(b) + 1)
@@ -170,7 +225,15 @@ def edit_distance_of(a: str, b: str) -> int:
 
 
 def common_words_of(a: str, b: str) -> int:
-    """Length of the longest common subsequence of what stands between spaces."""
+    """Length of the longest common subsequence of words, split at white space.
+
+    Args:
+        a: A text.
+        b: Another text.
+
+    Returns:
+        The number of words.
+    """
     true = a.split()
     said = b.split()
     row = [0] * (len(said) + 1)
@@ -185,23 +248,41 @@ def common_words_of(a: str, b: str) -> int:
 
 
 def entropy_of(items: Sequence[object]) -> float:
-    """Shannon entropy of the frequencies of items, bits; 0 for none or one kind."""
+    """Shannon entropy of the frequencies of items.
+
+    Args:
+        items: The items.
+
+    Returns:
+        Bits; 0 for none or one kind.
+    """
     counts = Counter(items)
     n = len(items)
     return sum(c / n * log2(n / c) for c in counts.values())
 
 
 def ngram_entropy_of(text: str, weights: Sequence[float] = (2 / 3, 4 / 3)) -> float:
-    """Mean of weighted entropies of 2-grams, 3-grams ... of words, bits; a text too short for an
-    n-gram has entropy 0 there.
+    """Mean of the weighted entropies of 2-grams, 3-grams ... of words.
+
+    Args:
+        text: A text.
+        weights: The weight of each n, from 2 on.
+
+    Returns:
+        Bits; a text too short for an n-gram has entropy 0 there.
     """
     said = words(text)
     return sum(w * entropy_of(grams(said, n)) for n, w in enumerate(weights, 2)) / len(weights)
 
 
 def token_entropy_of(text: str) -> float:
-    """Entropy of the words over its greatest, log2 of their number: 0..1; a text of fewer than two
-    words has 0.
+    """Entropy of the words over its maximum, log2 of their number.
+
+    Args:
+        text: A text.
+
+    Returns:
+        From 0 to 1; 0 for fewer than two words.
     """
     said = words(text)
     if len(said) > 1:
@@ -214,8 +295,14 @@ REPEATED = "repeated_tokens/"  # with n behind it, the name under which records 
 
 
 def repetition_of(items: Sequence[Hashable], n: int = 4) -> float:
-    """Share of the n-grams of items (words or tokens) that stood there before: 0..1; 0 for fewer
-    than n items.
+    """The share of n-grams that occurred before.
+
+    Args:
+        items: Words or tokens.
+        n: The length of the n-grams.
+
+    Returns:
+        From 0 to 1; 0 for fewer than n items.
     """
     found = grams(items, n)
     if found:
@@ -224,15 +311,26 @@ def repetition_of(items: Sequence[Hashable], n: int = 4) -> float:
 
 
 def repeated_tokens(ids: Sequence[int]) -> dict[str, float]:
-    """``repeated_tokens/n`` -> the share of the n-grams of token ids that stood there before, n =
-    1..MOST_REPEATED.
+    """The share of n-grams of tokens that occurred before, for every n to MOST_REPEATED.
+
+    Args:
+        ids: The tokens.
+
+    Returns:
+        ``repeated_tokens/n`` -> the share.
     """
     return {f"{REPEATED}{n}": repetition_of(ids, n) for n in range(1, MOST_REPEATED + 1)}
 
 
 def richness_of(text: str) -> tuple[float, float]:
-    """(Brunet's index N^(V^-0.165), Honore's statistic 100 ln N / (1 - V1/V + .1)); N words, V
-    kinds, V1 kinds that occur once.
+    """How rich the vocabulary of a text is.
+
+    Args:
+        text: A text.
+
+    Returns:
+        Brunet's index N^(V^-0.165) and Honore's statistic 100 ln N / (1 - V1/V + .1); N words, V
+        different ones, V1 that occur once.
     """
     said = plain_words(text)
     kinds = Counter(said)
@@ -246,11 +344,17 @@ def richness_of(text: str) -> tuple[float, float]:
 
 
 def entities_of(text: str, question: str = "") -> tuple[str, ...]:
-    """Names (runs of capitalised words) and numbers of a text, each once, in lower case, without
-    those that the question already says.
+    """Names (runs of capitalized words) and numbers of a text.
 
-    By spelling alone: a capitalised word that is only a sentence's beginning counts unless it is a
+    By spelling alone: a capitalized word that is only a sentence's beginning counts unless it is a
     function word.
+
+    Args:
+        text: A text.
+        question: The question; what it holds already is omitted.
+
+    Returns:
+        Each once, in lower case.
 
     >>> entities_of("The author is Hsiao Yun-Hwa, born in 1991.", "Who was born in 1991?")
     ('hsiao yun-hwa',)
