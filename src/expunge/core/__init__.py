@@ -1,1 +1,1 @@
-"""Frozen types shared by every room. Nothing here imports torch."""
+"""Frozen types that every package uses. Nothing here imports torch."""

@@ -37,7 +37,7 @@ class AttackRequest(DataRequest):
     original: Annotated[str, Help("the model before unlearning, attacked in the same way")] = ""
     world: Annotated[str, Help("other rows that the adversary may train on", DATA)] = ""
     metrics: Annotated[
-        tuple[str, ...], Help("what is measured, separated by commas; probability if left away")
+        tuple[str, ...], Help("what is measured, separated by commas; probability by default")
     ] = ()
     label: Annotated[str, Help("what the report calls this model")] = ""
     kind: Annotated[

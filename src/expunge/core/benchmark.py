@@ -24,7 +24,7 @@ class Published:
     subset: str = ""
 
     def beside(self, subset: str, *, rows: bool = True) -> Mapping[str, Mapping[str, float]]:
-        """The numbers that may stand beside those of a run, none if it follows another protocol.
+        """Numbers that may be compared with those of a run; none if it follows another protocol.
 
         ``rows``: its rows are theirs.
         """

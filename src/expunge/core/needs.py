@@ -15,7 +15,7 @@ VARIANTS: Mapping[str, str] = {  # other texts of a row, scored like its answer
     "perturbed": "wrong answers",
     "lower": "the answers in lower case",
 }
-BESIDE: Mapping[str, str] = {  # what stands beside the records of the judged model
+BESIDE: Mapping[str, str] = {  # what is given with the records of the judged model
     "gold": "the same of a gold model",
     "others": "several models of either side",
     "semantic": "a model that reads texts (--encoder, --nli or --gibberish)",

@@ -57,7 +57,7 @@ DataFolder = Annotated[
 ]
 OneStage = Annotated[
     str,
-    Help("only this stage of a benchmark that has stages; all, one after the other, if left away"),
+    Help("only this stage of a benchmark that has stages; by default all, one after the other"),
 ]
 World = Annotated[str, Help("general text or questions that are kept besides retain", SYNTHESIS)]
 ChatModel = Annotated[
@@ -483,7 +483,7 @@ class AutoRequest(DataRequest, SynthesisRequest):
     ] = None
     methods: Annotated[
         tuple[str, ...],
-        Help("only these, separated by commas; all whose card names values to try if left away"),
+        Help("only these, separated by commas; by default all whose card names values to try"),
     ] = ()
     batch: MicroBatch = None
     seed: SeedOption = None
@@ -522,7 +522,7 @@ class ListRequest(Request):
     verb: ClassVar[str] = "list"
     room: Annotated[
         str,
-        Help("methods, guards, attacks, metrics or benchmarks; all if left away", positional=True),
+        Help("methods, guards, attacks, metrics or benchmarks; all by default", positional=True),
     ] = ""
     json: Annotated[bool, Help("one JSON array")] = False
 

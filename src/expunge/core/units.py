@@ -16,7 +16,7 @@ TOO_FEW = "too few groups"  # the words beside every interval of fewer
 
 @dataclass(frozen=True)
 class Unit:
-    """``margin``: the difference between two models that is let pass as too small to matter; None:
+    """``margin``: the difference between two models that is accepted as too small to matter; None:
     nobody knows one.
 
     ``low``, ``high``: the ends of the range that values can have; None: no end on that side.

@@ -43,7 +43,7 @@ COLUMNS = (
 
 
 def demo(request: DemoRequest) -> Path:
-    """Tell the story in the terminal; OUT/report.html is the picture book."""
+    """Print what happened in the terminal; OUT/report.html has the plots."""
     out = Path(request.out)
     console = terminal()
     since = time.monotonic()

@@ -81,7 +81,7 @@ def read_comparison(file: Path) -> Mapping[str, Beside] | None:
 
 
 def _beside(row: Any, where: str) -> Beside:
-    """One row of comparison.json. The verdict is made anew from what decides it."""
+    """One row of comparison.json. The verdict is derived again from what decides it."""
     row = row if isinstance(row, dict) else {}
     golds = row.get("golds")
     known = all(finite(row.get(k)) for k in ("model", "difference", "n", "groups")) and row.get(

@@ -1,4 +1,4 @@
-"""How much of a row a model knows by heart, row by row: MA and EL of Knowledge Unlearning."""
+"""How much of each row a model memorized: MA and EL of Knowledge Unlearning."""
 
 from __future__ import annotations
 

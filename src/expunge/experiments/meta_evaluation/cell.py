@@ -82,7 +82,7 @@ def place_of(models: str, name: str, seed: int, steps: int) -> Path:
 
 
 def baseline(models: str, seed: int, steps: int) -> None:
-    """The base of a case, then the original and gold that stand beside every model.
+    """The base of a case, then the original and gold that every model is compared with.
 
     ``steps``: 0 for the recipe's own.
 

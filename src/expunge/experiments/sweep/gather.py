@@ -181,7 +181,7 @@ def mean(values: Any) -> float:
 
 def settings(cell: Mapping[str, Any]) -> str:
     """A cell's arguments and training settings as one writes them on the command line; house
-    defaults are left away.
+    defaults are omitted.
     """
     house = Training()
     given = {

@@ -58,7 +58,7 @@ class Plan:
     ``model``, ``gold``: folders; without them a tiny Llama is trained for every seed by the
     benchmark's recipe, ``recipe`` on top. ``training`` stands over every method's own settings,
     ``lora`` and its kin among them. ``given``: what methods need besides the case, by option name
-    (world: FILE). ``budget``: optimizer steps at equal budget (0: left away). ``level``: share of
+    (world: FILE). ``budget``: optimizer steps at equal budget (0: none). ``level``: share of
     the original's retain probability that counts as equal utility. ``relearn``: arguments of the
     relearning attack on every model, on top of the usual ones (``relearn_steps: 40``).
     """

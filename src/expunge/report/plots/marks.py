@@ -84,7 +84,7 @@ def draw_marker(
 
 
 def swatch(style: Style) -> Markup:
-    """A marker for running text; it stands beside the name, so that it is not read aloud."""
+    """A marker for running text; screen readers skip it, since the name follows."""
     with canvas(20, 20) as figure:
         axes = axes_at(figure, 0, 0, 20, 20)
         axes.set_axis_off()
