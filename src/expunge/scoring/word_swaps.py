@@ -21,7 +21,7 @@ class Swap:
     new: str
 
 
-def neighbours_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
+def neighbors_of(text: str, swaps: Sequence[Swap], n: int, words: int = 1) -> list[str]:
     """The texts of the highest summed rank, with some words replaced.
 
     Several words: chosen among the sets of different words that the fewest best swaps make.
