@@ -158,6 +158,21 @@ def test_a_failed_run_keeps_its_work_and_what_it_replaces_until_it_is_done(tmp_p
     assert names(out) == {"run.yaml", "result"}
 
 
+def test_finished_slices_of_an_ensemble_outlive_a_refused_command(tmp_path):
+    """Before: the run that was to be replaced came back, and every trained slice was gone."""
+    out = run(tmp_path / "a", text="precious")
+    place = out / "lineage" / "shard-0" / "slice-1" / "weights"
+    with (
+        pytest.raises(Failed),
+        open_run(out, verb="train", request={"lr": 2}, overwrite=True) as folder,
+    ):
+        write_text(folder.path / place.relative_to(out), "trained")
+        raise Failed("out of memory")
+    with pytest.raises(Refused, match="differs in lr"):
+        run(out, {"lr": 3})
+    assert place.read_text() == "trained"
+
+
 @pytest.mark.parametrize(
     "error", [Failed("disk full"), KeyboardInterrupt(), OSError(28, "No space left on device")]
 )

@@ -61,6 +61,7 @@ KEPT = (
     "points/*.json",
     "rungs/*",
     "*/run.yaml",
+    "lineage/shard-*/slice-*",
 )  # work that a refusal must not take away
 PREPARED = "private/prepared/*"  # nor anything else: a chat model was asked for it
 SCRATCH = ("stages", "points", "rungs")  # what a run needs no longer once it is finished
