@@ -410,6 +410,11 @@ class Family(Protocol):
     def title(self) -> str: ...
 
     @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What models of the family can do."""
+        ...
+
+    @property
     def lr(self) -> float:
         """The learning rate with which a fresh model learns, unless another is asked for."""
         ...

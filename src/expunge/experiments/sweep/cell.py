@@ -35,6 +35,7 @@ from expunge.experiments.sweep.measures import (
     teacher_forced,
     values,
     whole,
+    writes,
 )
 from expunge.experiments.sweep.plan import room_of
 from expunge.experiments.sweep.recipe import trained
@@ -85,11 +86,13 @@ def baseline(place: str, ask: Mapping[str, Any], model: str) -> None:
 @lru_cache(maxsize=2)
 def strangeness_of_gold(benchmark: str, data: str, original: str, gold: str) -> np.ndarray | None:
     """How strange gold's answers are to the original: what the answers of the methods are held
-    against; None without a gold.
+    against; None without a gold, and where models write no texts.
     """
     if not gold:
         return None
     bench, reader = shared(benchmark, data, original)
+    if not writes(bench):
+        return None
     last = parts_of(bench)[-1][1]
     return strangeness(reader, last, answers_of(load(gold), last))
 

@@ -14,6 +14,7 @@ from expunge.core.results import Measurement
 from expunge.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate_one
 from expunge.evaluation.metric import Judge
 from expunge.models.causal_lm.model import Subject
+from expunge.models.families.find import family_for
 from expunge.pipeline.settings import judge, judges_of
 
 ROLES = ("forget", "retain", "neighbour")
@@ -23,20 +24,28 @@ STRENGTH = "forget/extraction_strength"
 Values = dict[str, Measurement]
 
 
+def writes(bench: Benchmark) -> bool:
+    """Whether models of the benchmark write texts, which an image classifier does not."""
+    return "generate" in family_for(bench.case.evaluate["forget"]).capabilities
+
+
 def teacher_forced(bench: Benchmark) -> list[Judge]:
-    """What needs no generated text: probability on each role, extraction strength on forget."""
+    """What needs no generated text: probability on each role, and where models write texts
+    extraction strength on forget.
+    """
     roles = [r for r in ROLES if bench.case.evaluate.get(r)]
-    return [
-        *(judge(Call("probability"), r) for r in roles),
-        judge(Call("extraction_strength"), "forget"),
-    ]
+    found = [judge(Call("probability"), r) for r in roles]
+    if writes(bench):
+        found.append(judge(Call("extraction_strength"), "forget"))
+    return found
 
 
 def whole(bench: Benchmark) -> list[Judge]:
     """The measures of the table; of a benchmark with stages also its own, which are followed from
     stage to stage.
     """
-    asked: list[tuple[str, str | None]] = [("rouge_l_recall", "forget")]
+    asked: list[tuple[str, str | None]] = []
+    asked += [("rouge_l_recall", "forget")] if writes(bench) else []
     asked += [("model_utility", None)] if ("model_utility", None) in tuple(bench.metrics) else []
     found = [
         *teacher_forced(bench),

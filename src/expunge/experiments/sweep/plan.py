@@ -17,13 +17,21 @@ import yaml
 from expunge import registry
 from expunge.core import requests
 from expunge.core.card import Call
-from expunge.core.errors import SPOKEN, Refused, unknown
+from expunge.core.errors import SPOKEN, Refused, listed, unknown
 from expunge.core.fields import check_fields, check_typed, fields_of, from_plain
 from expunge.core.former_names import current_option, current_options
 from expunge.core.nesting import check_nesting
 from expunge.core.requests import BenchRequest, SynthesisRequest, TrainingRequest, UnlearnRequest
 from expunge.core.results import EMPTY
-from expunge.experiments.sweep.recipe import ATTACK, BUILTIN, LARGE, attack_for, benchmark_for
+from expunge.experiments.sweep.recipe import (
+    ATTACK,
+    BUILTIN,
+    LARGE,
+    SELF_TRAINED,
+    attack_for,
+    benchmark_for,
+    trains_its_own,
+)
 from expunge.models.remote import check_address
 from expunge.pipeline.settings import ADAPTER
 from expunge.runs.folder import SAFE
@@ -55,7 +63,7 @@ class Plan:
     """methods: the entries (``every``: they are the whole catalogue, so those that cannot run are
     skipped, not refused).
 
-    ``model``, ``gold``: folders; without them a tiny Llama is trained for every seed by the
+    ``model``, ``gold``: folders; without them a tiny model is trained for every seed by the
     benchmark's recipe, ``recipe`` on top. ``training`` stands over every method's own settings,
     ``lora`` and its kin among them. ``given``: what methods need besides the case, by option name
     (world: FILE). ``budget``: optimizer steps at equal budget (0: none). ``level``: share of
@@ -187,10 +195,10 @@ def settled(said: Mapping[str, Any]) -> Plan:
     plan = Plan(entries, every, **plain)
     if plan.benchmark.partition(":")[0] != BUILTIN and "budget" not in said:
         plan = replace(plan, budget=0)
-    if plan.benchmark.partition(":")[0] != BUILTIN and not plan.model:
+    if not trains_its_own(plan.benchmark) and not plan.model:
         raise Refused(
             f"which model? {plan.benchmark} needs --model with a folder or owner/name; only "
-            f"{BUILTIN} trains its own"
+            f"{listed(SELF_TRAINED)} train their own"
         )
     checks = {
         "--seeds: every seed must be there once, and there must be one": len(set(plan.seeds))

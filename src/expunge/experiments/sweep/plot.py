@@ -13,7 +13,7 @@ from markupsafe import Markup
 from expunge.core.files import write_text
 from expunge.experiments.sweep.measures import UTILITY
 from expunge.experiments.sweep.stages import curves, names_of
-from expunge.experiments.sweep.table import FORGET, HEAD, front, lines_of, mean_of, ordered
+from expunge.experiments.sweep.table import FORGET, front, head_of, lines_of, mean_of, ordered
 from expunge.report.html import templates
 from expunge.report.plots.canvas import INK, MUTED, Box, to_file
 from expunge.report.plots.marks import COLORS, GOLD, ORIGINAL, Range, Style
@@ -46,7 +46,7 @@ def write_plots(out: Path, found: Mapping[str, Any]) -> None:
         level=_level(found),
         strips=strips(found),
         stages=staged,
-        head=_name_first(HEAD),
+        head=_name_first(head_of(found)),
         rows=[_name_first(line) for line in lines_of(found)],
         command=found["command"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expunge.core.errors import listed
@@ -34,6 +34,7 @@ HEAD = (
     "forget",
     "ES",
 )
+OF_TEXTS = ("neighbour", "garbled", "said", "utility", "tokens", "ES")  # empty without texts
 Row = Mapping[str, Any]
 NOTES = """
 - **quality**, by which the rows are ordered: the harmonic mean, within each seed, of closeness (1 -
@@ -41,28 +42,45 @@ NOTES = """
   much as forgetting less), the share of the original's probability kept on retain and on
   neighbors, and resistance (1 - (p - p of gold) / (p of the original - p of gold), all three after
   relearning). 1: like gold on all sides; 0: as far off as the original on one of them.
-- **forget, retain, neighbor**: mean probability of the right answer, mean over seeds [{what}]. On
+- **forget, retain, neighbor**: mean probability of the right {answer}, mean over seeds [{what}]. On
   forget the value to reach is gold's, which never saw those rows.
 - **relearned**: forget probability after {steps} steps of relearning at rate {rate:g} on
   {share:.0%} of the forget groups, asked of the others. Gold relearns too: what lies above gold's
   value was hidden.
-- **garbled**: share of the answers to forget questions that the original finds stranger than 99 %
-  of gold's answers (no refusals among them): no wrong facts but no language; ! marks more than
-  {garbled:.0%}. **said**: ROUGE-L recall of those answers; **utility**: model utility.
-- **at equal utility**: the original's weights are mixed into the unlearned ones, theta =
+{said}- **at equal utility**: the original's weights are mixed into the unlearned ones, theta =
   u original + (1 - u) unlearned, with the least u (to 1/128) that brings the retain probability to
-  {level:.0%} of the original's; then forget probability and extraction strength (ES) are measured
+  {level:.0%} of the original's; then {again} measured
   again. u = 0: it kept enough by itself. u = 1: nothing less than the original does.
 - **#** is the number of the method in tradeoff.svg; * marks the front: no other method is nearer to
   gold on forget and keeps more at its settings.
-- **steps, tokens**: optimizer steps of all stages, tokens that went forward and backward through
-  the model in training (teachers not among them); **CPU s**: CPU time of the change alone, one
+- {spent}; **CPU s**: CPU time of the change alone, one
   thread, measuring not among it.
 - Settings are those of the method's card for this benchmark, else the house's, which are made for
   larger models.
 - One attack is tried here, with one budget. What resists it may still be hidden: see
   `expunge demo`.
 """
+SAID_NOTE = """- **garbled**: share of the answers to forget questions that the original finds
+  stranger than 99 % of gold's answers (no refusals among them): no wrong facts but no language;
+  ! marks more than {garbled:.0%}. **said**: ROUGE-L recall of those answers; **utility**: model
+  utility.
+"""
+# what NOTES says of models that write texts, and of those that do not
+WORDS = {
+    True: {
+        "answer": "answer",
+        "said": SAID_NOTE.format(garbled=GARBLED),
+        "again": "forget probability and extraction strength (ES) are",
+        "spent": "**steps, tokens**: optimizer steps of all stages, tokens that went forward and "
+        "backward through\n  the model in training (teachers not among them)",
+    },
+    False: {
+        "answer": "class",
+        "said": "",
+        "again": "forget probability is",
+        "spent": "**steps**: optimizer steps of all stages",
+    },
+}
 UNRANKED = """
 - **quality** needs a gold (--gold): nothing else says how much a model that never saw the rows
   would know. Without it the rows are ordered by the forget probability at equal utility, where less
@@ -147,9 +165,9 @@ def page(found: Mapping[str, Any]) -> str:
         "rate": attack["relearn_lr"],
         "share": attack["share"],
     }
-    notes = NOTES.format(what=what, level=plan["level"], garbled=GARBLED, **facts)
+    notes = NOTES.format(what=what, level=plan["level"], **WORDS[of_texts(found)], **facts)
     parts += [
-        markdown.table(HEAD, lines_of(found)),
+        markdown.table(head_of(found), lines_of(found)),
         notes + ("" if "gold" in found else UNRANKED.lstrip()),
     ]
     if plan["budget"] and any("at_budget" in row for _, row in rows):
@@ -163,10 +181,13 @@ def page(found: Mapping[str, Any]) -> str:
             "have that many anyway."
         )
         again = [
-            _cells(f"{name} =" if row["at_budget"]["same"] else name, i, row, "at_budget")
+            shown_of(
+                found,
+                _cells(f"{name} =" if row["at_budget"]["same"] else name, i, row, "at_budget"),
+            )
             for i, (name, row) in enumerate(ordered(found, "at_budget"), 1)
         ]
-        parts += ["", markdown.table(HEAD, again), ""]
+        parts += ["", markdown.table(head_of(found), again), ""]
     parts += [
         "## Settings",
         "",
@@ -195,15 +216,36 @@ def guards_told(found: Mapping[str, Any]) -> str:
 
 
 def lines_of(found: Mapping[str, Any]) -> list[list[str]]:
-    """The main table under HEAD: original, gold, then the methods, best first."""
+    """The main table under ``head_of``: original, gold, then the methods, best first."""
     best = front(found)
     lines = [
         _line(name, "", found[name], len(HEAD)) for name in ("original", "gold") if name in found
     ]
-    return lines + [
+    lines += [
         _cells(f"{n}*" if n in best else n, i, row, "at_settings")
         for i, (n, row) in enumerate(ordered(found), 1)
     ]
+    return [shown_of(found, line) for line in lines]
+
+
+def of_texts(found: Mapping[str, Any]) -> bool:
+    """Whether the models write texts; an image classifier does not, and has no such columns."""
+    rows = [found.get("original", {})]
+    rows += [row["at_settings"] for _, row in ordered(found)]
+    known = [row for row in rows if FORGET in row]
+    return not known or any(SAID in row or STRENGTH in row for row in known)
+
+
+def head_of(found: Mapping[str, Any]) -> list[str]:
+    """The heading of the main table."""
+    return shown_of(found, HEAD)
+
+
+def shown_of(found: Mapping[str, Any], cells: Sequence[str]) -> list[str]:
+    """Of the cells of a line under HEAD those that say something of such models."""
+    if of_texts(found):
+        return list(cells)
+    return [cell for name, cell in zip(HEAD, cells, strict=True) if name not in OF_TEXTS]
 
 
 def _line(name: str, i: int | str, row: Row, wide: int) -> list[str]:
@@ -283,8 +325,9 @@ def shown(found: Mapping[str, Any]) -> None:
     )
     sheet.add_column("#", no_wrap=True, justify="right", min_width=2)
     sheet.add_column("method", overflow="fold")
-    heads = ("n", "quality", "forget", "retain", "neigh-\nbour", "re-\nlearned", "garbled", "CPU s")
-    for head in heads:
+    heads = ["n", "quality", "forget", "retain", "neigh-\nbour", "re-\nlearned", "garbled", "CPU s"]
+    texts = of_texts(found)
+    for head in heads if texts else [*heads[:4], heads[5], heads[7]]:
         sheet.add_column(
             head,
             justify="right",
@@ -294,34 +337,20 @@ def shown(found: Mapping[str, Any]) -> None:
     for name, look in (("original", "dim"), ("gold", "yellow")):
         if name in found:
             row = found[name]
-            four = [short(mean_of(row, k)) for k in (FORGET, UTILITY, NEIGHBOR, "relearned")]
+            keys = (FORGET, UTILITY, *([NEIGHBOR] if texts else []), "relearned")
+            values = [short(mean_of(row, k)) for k in keys]
             n = str(len(row[FORGET]["values"]))
-            sheet.add_row("", name, n, "", *four, "", "", style=look, end_section=name == "gold")
+            cells = ["", name, n, "", *values, *([""] if texts else []), ""]
+            sheet.add_row(*cells, style=look, end_section=name == "gold")
     for i, (name, row) in enumerate(ordered(found), 1):
         some = row["at_settings"]
-        five = [
-            short(mean_of(some, k)) for k in ("quality", FORGET, UTILITY, NEIGHBOR, "relearned")
-        ]
+        keys = ("quality", FORGET, UTILITY, *([NEIGHBOR] if texts else []), "relearned")
+        values = [short(mean_of(some, k)) for k in keys]
+        values += [garbled_share(some)] if texts else []
         told = f"{name}*" if name in best else name
-        sheet.add_row(
-            str(i), told, str(row["n"]), *five, garbled_share(some), f"{some['seconds']:.1f}"
-        )
+        sheet.add_row(str(i), told, str(row["n"]), *values, f"{some['seconds']:.1f}")
     console.print(sheet)
-    if "gold" in found:
-        console.print(
-            "quality: nearness to gold on forget (both sides), kept on retain and neighbors, and "
-            "what relearning leaves forgotten;\n"
-            f"garbled: answers that are no language, ! above {GARBLED:.0%}; all of it is explained "
-            f"in bench.md",
-            style="dim", markup=False, highlight=False,
-        )  # fmt: skip
-    else:
-        console.print(
-            "no quality: give --gold, a model that never saw the forget rows",
-            style="dim",
-            markup=False,
-            highlight=False,
-        )
+    console.print(_explained(found), style="dim", markup=False, highlight=False)
     if guards_told(found):
         console.print(escaped(guards_told(found)), style="dim", markup=False, highlight=False)
     for name, row in found["methods"].items():
@@ -331,3 +360,17 @@ def shown(found: Mapping[str, Any]) -> None:
             )
     for why in found["skipped"].values():
         console.print(escaped(f"skipped: {why}"), style="dim", markup=False, highlight=False)
+
+
+def _explained(found: Mapping[str, Any]) -> str:
+    """What stands below the table."""
+    if "gold" not in found:
+        return "no quality: give --gold, a model that never saw the forget rows"
+    if of_texts(found):
+        also = f"garbled: answers that are no language, ! above {GARBLED:.0%}; all of it"
+    else:
+        also = "all of it"
+    return (
+        "quality: nearness to gold on forget (both sides), kept on retain and neighbors, and "
+        f"what relearning leaves forgotten;\n{also} is explained in bench.md"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from expunge.core.data import Example
+from expunge.models.base import LANGUAGE_MODEL, Capability
 from expunge.models.causal_lm import tiny
 from expunge.models.causal_lm.load import load, tokenizer_of
 from expunge.models.causal_lm.model import Subject, check_same_words
@@ -21,6 +22,7 @@ class CausalLanguageModels:
 
     name: str = "causal_lm"
     title: str = "a language model"
+    capabilities: frozenset[Capability] = LANGUAGE_MODEL
     lr: float = tiny.LR
 
     def reads(self, settings: Mapping[str, Any]) -> bool:

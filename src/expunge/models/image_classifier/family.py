@@ -17,6 +17,7 @@ from torch import nn
 from expunge.core.data import Example, Picture
 from expunge.core.errors import Failed, Refused, listed, out_of_memory
 from expunge.core.files import make_folder, remove, write_json, write_manifest, write_text
+from expunge.models.base import Capability
 from expunge.models.checkpoint import (
     check_files,
     device_of,
@@ -26,7 +27,7 @@ from expunge.models.checkpoint import (
 )
 from expunge.models.deciding import digest_plain
 from expunge.models.image_classifier import tiny
-from expunge.models.image_classifier.model import TITLE, ImageClassifier
+from expunge.models.image_classifier.model import IMAGE_CLASSIFIER, TITLE, ImageClassifier
 from expunge.models.image_classifier.pixels import FILE, reading_of
 from expunge.models.quiet import quiet
 
@@ -39,6 +40,7 @@ class ImageClassifiers:
 
     name: str = "image_classifier"
     title: str = f"an {TITLE}"
+    capabilities: frozenset[Capability] = IMAGE_CLASSIFIER
     lr: float = tiny.LR
 
     def reads(self, settings: Mapping[str, Any]) -> bool:
