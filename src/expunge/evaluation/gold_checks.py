@@ -319,9 +319,10 @@ def knows(
             "for)"
         )
     alike = _alike(name, theirs, ours)
+    each = " per token" if any(r.n_tokens != 1 for r in gold) else ""  # a class is one position
     if original is None:
         known = [p >= BY_HEART for p in theirs.values()]
-        rule = f"at {BY_HEART} per token or more; without --original nothing less can be noticed"
+        rule = f"at {BY_HEART}{each} or more; without --original nothing less can be noticed"
     else:
         first = _forget(original)
         near = float(UNITS["share"].margin or 0.0)
@@ -351,7 +352,7 @@ def knows(
     )
     before = f", or were known to {shown.start}, with which it began" if shown.start else ""
     guessed = (
-        f"these rows can be guessed{before} (probability per token: {', '.join(means)}), so "
+        f"these rows can be guessed{before} (probability{each}: {', '.join(means)}), so "
         f"that being like gold says little here"
     )
     doubt = (

@@ -24,6 +24,7 @@ from expunge.report.notices import edits, notices
 from expunge.report.plots.marks import Style, styles, swatch
 from expunge.report.sections import examples, explained, facts, rows_of
 from expunge.report.tables import curve_sheet, sheets
+from expunge.report.words import words_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -109,6 +110,7 @@ def render(
     """The page as a string; see ``write_report``."""
     css = style_sheet()
     told = findings(found.subjects, found.curves)
+    words = words_of(f.run for f in found.folders)
     looks = _looks(found)
     folders = sorted(
         found.folders, key=lambda f: KINDS.index(f.kind) if f.kind in KINDS else len(KINDS)
@@ -139,7 +141,8 @@ def render(
             ),
             runs=[(f, facts(f)) for f in folders if f.run and f.kind != "attacked"],
             attacked=[(f, facts(f)) for f in folders if f.run and f.kind == "attacked"],
-            meanings=explained(found, meanings),
+            meanings=explained(found, {**meanings, **words.meanings}),
+            words=words,
         )
     )
 

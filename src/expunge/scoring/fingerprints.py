@@ -14,6 +14,12 @@ KEY_BYTES = 16
 def undisguised(text: str) -> list[str]:
     """The words of a text, whatever its case, accents, marks and invisible characters.
 
+    Args:
+        text: What someone wrote.
+
+    Returns:
+        Letters and digits in lower case, in order.
+
     >>> undisguised("Zo\\u200brb-LÁT, 7!")
     ['zorb', 'lat', '7']
     """

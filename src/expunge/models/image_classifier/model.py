@@ -296,7 +296,7 @@ class ImageClassifier(TorchModel):
             batch = self.pack(rows[first : first + AT_ONCE])
             logits = self.forward(batch).logits
             assert logits is not None
-            yield Scored(batch.rows, batch.labels, logits, len(batch.rows))
+            yield Scored(batch.rows, batch.labels, logits, 0)  # pictures have no tokens
 
     def head(self, rows: Sequence[Row]) -> Callable[[Tensor], Tensor]:
         """A frozen copy of the last linear layer, tried on some rows.
