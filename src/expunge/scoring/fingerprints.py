@@ -34,7 +34,14 @@ def undisguised(text: str) -> list[str]:
 
 
 def key_of(texts: Iterable[str]) -> bytes:
-    """A key that follows from texts, so that the same rows give the same hashes."""
+    """A key that follows from texts, so that the same rows give the same hashes.
+
+    Args:
+        texts: In the order in which they count.
+
+    Returns:
+        ``KEY_BYTES`` bytes.
+    """
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     for text in texts:
         digest.update(hashlib.blake2b(text.encode()).digest())
@@ -42,7 +49,16 @@ def key_of(texts: Iterable[str]) -> bytes:
 
 
 def fingerprint(text: str, key: bytes, longest: int) -> set[int]:
-    """Hashes of all n-grams of a text's words, n from 1 to ``longest``."""
+    """Hashes of all n-grams of a text's words.
+
+    Args:
+        text: What is looked at.
+        key: Without it the hashes cannot be made.
+        longest: n runs from 1 to it.
+
+    Returns:
+        A number for each n-gram.
+    """
     words = undisguised(text)
     found: set[int] = set()
     for n in range(1, longest + 1):
@@ -53,7 +69,15 @@ def fingerprint(text: str, key: bytes, longest: int) -> set[int]:
 
 
 def unlisted(counts: Mapping[int, int], texts: Iterable[Sequence[set[int]]]) -> dict[int, int]:
-    """What of counted n-grams stands in none of the texts of some rows."""
+    """What of counted n-grams stands in none of the texts of some rows.
+
+    Args:
+        counts: n-gram -> how often it was met.
+        texts: Of each row the hashes of each of its texts.
+
+    Returns:
+        The counts of those that are left.
+    """
     left = set(counts)
     for prints in texts:
         left.difference_update(*prints)
@@ -61,12 +85,28 @@ def unlisted(counts: Mapping[int, int], texts: Iterable[Sequence[set[int]]]) -> 
 
 
 def most(counts: Mapping[int, int], grams: Iterable[int]) -> int:
-    """The largest count among some n-grams; 0 if none is counted."""
+    """The largest count among some n-grams.
+
+    Args:
+        counts: n-gram -> how often it was met.
+        grams: Those that are asked about.
+
+    Returns:
+        0 if none is counted.
+    """
     return max((counts[gram] for gram in grams if gram in counts), default=0)
 
 
 def threshold_for(counts: Sequence[int], share: float) -> int:
-    """The least number, at least 1, that at most ``share`` of the counts reach."""
+    """The least number that at most a share of the counts reach.
+
+    Args:
+        counts: In any order.
+        share: In [0, 1].
+
+    Returns:
+        At least 1.
+    """
     highest = max(counts, default=0)
     for threshold in range(1, highest + 1):
         if np.mean(np.asarray(counts) >= threshold) <= share:

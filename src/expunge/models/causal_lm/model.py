@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expunge.core.data import Example, Row
+from expunge.core.data import Example, Picture, Row
 from expunge.core.errors import Refused
 from expunge.core.stages import Adapter
 from expunge.models.base import LANGUAGE_MODEL, Capability, Outputs, Sampling, Scored
@@ -71,6 +71,13 @@ class Subject(TorchModel):
         Raises:
             Refused: A row cannot be read as it stands; its file and line are named.
         """
+        for example in examples:
+            if isinstance(example.media, Picture):
+                raise Refused(
+                    f"{example.source or example.id} is a picture, and "
+                    f"{self.source or 'this model'} is a language model; take an image "
+                    f"classifier, or rows of texts"
+                )
         return encode(self.tokenizer, examples, max_length=max_length, variants=variants)
 
     def prompt_of(self, example: Example, *, max_length: int = UNBOUNDED) -> list[int]:
