@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs").glob("add_a*.md"))
+# a family is hundreds of lines, so that its page shows none of them whole
+UNFOLLOWED = ("add_a_family.md",)
+PAGES = [p for p in sorted((ROOT / "docs").glob("add_a*.md")) if p.name not in UNFOLLOWED]
 BLOCK = re.compile(
     r"^`([\w/]+\.(?:py|yaml))`[:,](.*?)```(?:python|yaml)\n(.*?)```", re.MULTILINE | re.DOTALL
 )
