@@ -138,6 +138,7 @@ ANY = {
     ),
     *(
         ("benchmarks", "builtin", "seed"),
+        ("benchmarks", "digits", "seed"),
         ("metrics", "cka", "layers"),
         ("metrics", "linear_probe", "layer"),
     ),

@@ -20,6 +20,7 @@ OTHERS = {
     *("write", "check"),
     *("error-unmatch", "always", "dirty", "abbrev", "exclude"),
     *("work", "prior", "all"),
+    "regularisation",  # a former spelling, which is still understood
 }
 
 

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from made_records import a_model
 
 from expunge.core.card import Call
 from expunge.core.results import Records
@@ -39,16 +40,8 @@ SAME = ("mia_loss", "mia_zlib", "mia_min_k", "mia_min_k_plus_plus", "mia_referen
 
 @pytest.fixture(scope="module")
 def models():
-    import importlib.util
-    from pathlib import Path
-
-    spec = importlib.util.spec_from_file_location(
-        "made_up", Path(__file__).parents[1] / "metrics" / "conftest.py"
-    )
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
     order = lambda records: Records(sorted(records, key=lambda r: int(r.id)))
-    return order(made.a_model(1, knows=1.5)), order(made.a_model(2, knows=3.0))
+    return order(a_model(1, knows=1.5)), order(a_model(2, knows=3.0))
 
 
 @pytest.fixture

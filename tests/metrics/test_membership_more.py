@@ -17,6 +17,7 @@ from expunge.evaluation.observations.extraction import Extraction
 from expunge.evaluation.observations.few_shot_prefix import FewShotPrefix
 from expunge.evaluation.observations.gradient_norm import GradientNorm
 from expunge.evaluation.observations.sampling import Sampling
+from expunge.evaluation.observations.teacher_forced import TeacherForced
 from expunge.metrics import mia_surp as surp_module
 from expunge.metrics.blind_baseline import blind_baseline
 from expunge.metrics.mia_grad_norm import mia_grad_norm
@@ -239,19 +240,20 @@ def test_blind_baseline_does_not_learn_from_its_own_group(row):
 
 
 def test_what_the_passes_are_asked():
-    wants = {
-        n: want_of(judge(Call(n, a), None).card, judge(Call(n, a), None).settings)
-        for n, a in (
-            ("mia_grad_norm", {"eos": True}),
-            ("mia_recall", {"shots": 3}),
-            ("mia_lowercase", {}),
-            ("mia_surp", {}),
-        )
-    }
-    assert wants["mia_grad_norm"].observations == (GradientNorm(eos=True),)
-    assert wants["mia_recall"].observations == (FewShotPrefix(shots=3),)
-    assert "lower" in wants["mia_lowercase"].variants and wants["mia_surp"].moments
-    leak = judge(Call("leak_probability", {"samples": 8}), "forget")
-    assert want_of(leak.card, leak.settings).observations == (Sampling(samples=8, temperature=1.0),)
-    el = judge(Call("extraction_likelihood", {"stride": 4}), "forget")
-    assert want_of(el.card, el.settings).observations == (Extraction(n=10, stride=4),)
+    assert _asked("mia_grad_norm", eos=True) == [GradientNorm(eos=True), TeacherForced()]
+    assert _asked("mia_recall", shots=3) == [FewShotPrefix(shots=3), TeacherForced()]
+    assert _asked("mia_lowercase") == [TeacherForced(("answer", "lower"))]
+    assert _asked("mia_surp") == [TeacherForced(moments=True)]
+    drawn = [Sampling(samples=8, temperature=1.0), TeacherForced()]
+    assert _asked("leak_probability", samples=8) == drawn
+    assert _asked("extraction_likelihood", stride=4) == [
+        Extraction(n=10, stride=4),
+        TeacherForced(),
+    ]
+
+
+def _asked(name, **arguments):
+    """The observations that a metric asks for, by name."""
+    asked = judge(Call(name, arguments), None)
+    found = want_of(asked.card, asked.settings).observations
+    return sorted(found, key=lambda observation: observation.name)
