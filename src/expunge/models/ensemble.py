@@ -22,18 +22,16 @@ from expunge.core.files import (
     MANIFEST,
     check_manifest,
     make_folder,
-    remove,
     write_json,
     write_manifest,
-    write_text,
 )
 from expunge.models.base import Capability, Sampling, Scored
 from expunge.models.decoding import Decoding, Draws, most_likely, together, written
+from expunge.models.saving import CARD, saved_whole
 
 SETTINGS = "ensemble.json"
 MEAN = "mean"  # of the probabilities that the members give
 ENSEMBLE: frozenset[Capability] = frozenset({"score", "generate"})
-CARD = "README.md"  # for people: may be edited after saving
 
 
 def log_mean(logits: Sequence[Tensor]) -> Tensor:
@@ -360,29 +358,11 @@ def save_ensemble(members: Sequence[Path], folder: Path, card: str = "") -> Path
     Raises:
         Failed: The disk refuses; nothing half-written is left.
     """
-    tmp = folder.with_name(f".{folder.name}.partial")
     names = [f"shard-{i}" for i in range(1, len(members) + 1)]
-    try:
-        remove(tmp)
-        make_folder(tmp)
+    with saved_whole(folder, card) as place:
         for name, member in zip(names, members, strict=True):
-            copy_folder(member, tmp / name)
-        write_json(tmp / SETTINGS, {"schema": 1, "rule": MEAN, "members": names})
-        if card:
-            write_text(tmp / CARD, card)
-        write_manifest(tmp)
-    except OSError as error:
-        shutil.rmtree(tmp, ignore_errors=True)
-        raise Failed(
-            f"could not save {folder}: {error.strerror}; nothing half-written is left, free some "
-            f"space and run again"
-        ) from None
-    old = folder.with_name(f".{folder.name}.old")
-    remove(old)
-    if folder.exists() or folder.is_symlink():
-        folder.rename(old)
-    tmp.rename(folder)
-    remove(old)
+            copy_folder(member, place / name)
+        write_json(place / SETTINGS, {"schema": 1, "rule": MEAN, "members": names})
     return folder
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from expunge.core.errors import Failed
-from expunge.core.files import make_folder, remove, write_manifest, write_text
 from expunge.models.causal_lm.folders import record_base
 from expunge.models.causal_lm.model import Subject, end_of_turn, settings_ends
 from expunge.models.causal_lm.saved import check_saved
-from expunge.models.checkpoint import first_line
 from expunge.models.quiet import quiet
+from expunge.models.saving import saved_whole
 
 
 def save(subject: Subject, folder: Path, card: str = "") -> Path:
@@ -27,39 +22,12 @@ def save(subject: Subject, folder: Path, card: str = "") -> Path:
     """
     quiet()
     folder = Path(folder)
-    tmp = folder.with_name(f".{folder.name}.partial")
-    try:
-        remove(tmp)
-        make_folder(tmp.parent)
-        tmp.mkdir()
+    with saved_whole(folder, card) as place:
         _name_end(subject)
-        _put(subject.model, tmp, folder)
+        _put(subject.model, place, folder)
         if subject.tokenizer is not None:
-            subject.tokenizer.save_pretrained(tmp)
-        if card:
-            write_text(tmp / "README.md", card)
-        for file in tmp.glob("*.safetensors"):
-            # safetensors makes them 0600
-            file.chmod(
-                (tmp / "config.json").stat().st_mode if (tmp / "config.json").exists() else 0o644
-            )
-        check_saved(subject.model, tmp, folder)
-        write_manifest(tmp)
-    except BaseException as error:
-        shutil.rmtree(tmp, ignore_errors=True)
-        # tokenizers raises plain Exceptions
-        if isinstance(error, (OSError, SafetensorError)) or "os error" in str(error):
-            raise Failed(
-                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free "
-                f"some space and run again"
-            ) from None
-        raise
-    old = folder.with_name(f".{folder.name}.old")
-    remove(old)
-    if folder.exists() or folder.is_symlink():
-        folder.rename(old)
-    tmp.rename(folder)
-    remove(old)
+            subject.tokenizer.save_pretrained(place)
+        check_saved(subject.model, place, folder)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import nn
 
 from expunge.core.data import Example, Picture
 from expunge.core.errors import Failed, Refused, listed, out_of_memory
-from expunge.core.files import make_folder, remove, write_json, write_manifest, write_text
+from expunge.core.files import write_json
 from expunge.models.base import Capability
 from expunge.models.checkpoint import (
     check_files,
@@ -30,6 +28,7 @@ from expunge.models.image_classifier import tiny
 from expunge.models.image_classifier.model import IMAGE_CLASSIFIER, TITLE, ImageClassifier
 from expunge.models.image_classifier.pixels import FILE, reading_of
 from expunge.models.quiet import quiet
+from expunge.models.saving import saved_whole
 
 ARCHITECTURE = "ForImageClassification"
 
@@ -80,32 +79,10 @@ class ImageClassifiers:
         """
         quiet()
         folder = Path(folder)
-        tmp = folder.with_name(f".{folder.name}.partial")
-        try:
-            remove(tmp)
-            make_folder(tmp.parent)
-            tmp.mkdir()
-            model.model.save_pretrained(tmp, safe_serialization=True)
-            write_json(tmp / FILE, model.reading.as_json())
-            if card:
-                write_text(tmp / "README.md", card)
-            _check_saved(model, tmp, folder)
-            write_manifest(tmp)
-        except (OSError, SafetensorError) as error:
-            shutil.rmtree(tmp, ignore_errors=True)
-            raise Failed(
-                f"could not save {folder}: {first_line(error)}; nothing half-written is left, free "
-                f"some space and run again"
-            ) from None
-        except BaseException:
-            shutil.rmtree(tmp, ignore_errors=True)
-            raise
-        old = folder.with_name(f".{folder.name}.old")
-        remove(old)
-        if folder.exists() or folder.is_symlink():
-            folder.rename(old)
-        tmp.rename(folder)
-        remove(old)
+        with saved_whole(folder, card) as place:
+            model.model.save_pretrained(place, safe_serialization=True)
+            write_json(place / FILE, model.reading.as_json())
+            _check_saved(model, place, folder)
         return folder
 
     def fresh(self, examples: Sequence[Example], own: Sequence[Example], seed: int) -> Any:
